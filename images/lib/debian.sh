@@ -1,0 +1,88 @@
+# shellcheck shell=bash
+# Where this machine gets its Debian packages from, so that everything we add
+# or build uses the same mirror, keyring and proxy. Sourced, never run.
+
+# Every archive of the machine's own apt, one "URI release component" a line.
+# apt itself reads its sources here, so one-line and deb822 files both count.
+debian_archives() {
+  # shellcheck disable=SC2016  # apt fills these in, not the shell
+  apt-get indextargets 'Created-By: Packages' --format '$(REPO_URI) $(RELEASE) $(COMPONENT)'
+}
+
+# debian_codename: bookworm, trixie …
+debian_codename() {
+  # shellcheck source=/dev/null
+  (. /etc/os-release && printf '%s\n' "${VERSION_CODENAME:-unknown}")
+}
+
+# debian_uri main|security: the URI this machine uses for that archive.
+debian_uri() {
+  local kind=$1 codename uri
+  codename=$(debian_codename)
+  uri=$(debian_archives | awk -v kind="$kind" -v code="$codename" '
+    $1 !~ /^(http|https|ftp|file|mirror\+file|mirror\+http|mirror\+https):/ { next }
+    $3 != "main" { next }
+    { suite = $2; sub(/\/updates$/, "-security", suite) }
+    kind == "security" && (suite == code "-security" || suite ~ /^(old)*stable-security$/) { print $1; exit }
+    kind == "main" && (suite == code || suite ~ /^(old)*stable$/) { print $1; exit }')
+  # Cloud images name a file that lists mirrors: the first of them will do.
+  case $uri in
+    mirror+file:*)
+      uri=$(awk '/^[a-z+]+:/ { print $1; exit }' "/${uri#mirror+file:/}" | sed 's|^mirror+||')
+      ;;
+  esac
+  [ -n "$uri" ] || return 1
+  printf '%s\n' "${uri%/}"
+}
+
+# The keyring that signs the machine's main archive.
+debian_keyring() {
+  local found
+  found=$(
+    {
+      find /etc/apt/sources.list.d -name '*.sources' -exec \
+        awk 'tolower($1) == "signed-by:" && $2 ~ /^\// { print $2 }' {} + 2>/dev/null
+      find /etc/apt/sources.list /etc/apt/sources.list.d -name '*.list' -exec \
+        sed -n 's/^deb .*signed-by=\(\/[^], ]*\).*/\1/p' {} + 2>/dev/null
+    } | grep -m1 debian-archive || true
+  )
+  printf '%s\n' "${found:-/usr/share/keyrings/debian-archive-keyring.gpg}"
+}
+
+# debian_sources SUITE [KEYRING]: a deb822 file for SUITE from the same mirrors.
+# A machine without a security archive of its own gets none here either.
+debian_sources() {
+  local suite=$1 keyring=${2:-$(debian_keyring)} main security
+  main=$(debian_uri main) || return 1
+  printf 'Types: deb\nURIs: %s\nSuites: %s %s-updates\nComponents: main\nSigned-By: %s\n' \
+    "$main" "$suite" "$suite" "$keyring"
+  security=$(debian_uri security) || return 0
+  printf '\nTypes: deb\nURIs: %s\nSuites: %s-security\nComponents: main\nSigned-By: %s\n' \
+    "$security" "$suite" "$keyring"
+}
+
+# The apt settings that decide whether a mirror can be reached at all: proxies,
+# time-outs, and the date checks that a frozen mirror needs switched off.
+debian_apt_settings() {
+  local scheme proxy
+  apt-config dump | grep -E '^Acquire::((http|https|ftp)::(Proxy|Timeout|No-Cache)|Check-Valid-Until|Check-Date|Retries|ForceIPv[46])( |::)' |
+    grep -v '::Proxy-Auto-Detect' || true
+  for scheme in http https; do
+    apt-config dump | grep -q "^Acquire::$scheme::Proxy " && continue
+    proxy=${scheme}_proxy
+    if [ -n "${!proxy:-}" ]; then
+      printf 'Acquire::%s::Proxy "%s";\n' "$scheme" "${!proxy}"
+    fi
+  done
+}
+
+# The certificate bundle that apt trusts for https mirrors on this machine, if
+# it is not simply the system's.
+debian_apt_ca() {
+  local bundle
+  bundle=$(apt-config dump --format '%v%n' Acquire::https::CaInfo 2>/dev/null || true)
+  if [ -z "$bundle" ] && compgen -G '/usr/local/share/ca-certificates/*.crt' >/dev/null; then
+    bundle=/etc/ssl/certs/ca-certificates.crt
+  fi
+  [ -z "$bundle" ] || [ ! -r "$bundle" ] || printf '%s\n' "$bundle"
+}
