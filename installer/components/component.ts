@@ -1,0 +1,43 @@
+import type { Contribution } from '../model/contribution.ts';
+import type { HostFacts } from '../model/facts.ts';
+import type { ResolvedImages } from '../model/images.ts';
+import type { Paths } from '../model/paths.ts';
+import type { Secret } from '../model/secret.ts';
+import type { Config } from './sections.ts';
+
+/** What a component may look at. All of it is plain data: a component touches no file, clock or network. */
+export interface ComponentInput {
+  readonly config: Config;
+  readonly facts: HostFacts;
+  readonly images: ResolvedImages;
+  readonly paths: Paths;
+  /** Stored and newly generated values; a missing one stopped the run before this. */
+  readonly secret: (name: string) => Secret;
+  /** PEM texts by host name: private CA or given files. */
+  readonly certificates: ReadonlyMap<
+    string,
+    { readonly certificate: string; readonly key: Secret }
+  >;
+}
+
+/** The sum of all first-round contributions, for the components that collect them. */
+export type Collected = Required<Contribution>;
+
+/** Needs that are known from the config alone, before images, secrets and certificates are resolved. */
+export type Needs = Pick<Contribution, 'images' | 'secrets'> & {
+  /** Host names that need a certificate. */
+  readonly hosts?: readonly string[];
+};
+
+/**
+ * A platform part. A new one is a folder here, a fragment in `compose/`, a folder in `templates/`,
+ * a test, and a line in `registry.ts`.
+ */
+export interface Component {
+  readonly id: string;
+  readonly enabled: (config: Config) => boolean;
+  readonly needs?: (config: Config) => Needs;
+  readonly contribute?: (input: ComponentInput) => Contribution;
+  /** Second round, for nginx, prometheus, grafana, postgres and the agent: sees what all others contributed. */
+  readonly collect?: (input: ComponentInput, collected: Collected) => Contribution;
+}

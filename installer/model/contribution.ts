@@ -1,0 +1,196 @@
+import type { AgentJob } from './agent-settings.ts';
+import type { BackupSource } from './backup-settings.ts';
+import type { ImageNeed } from './images.ts';
+import type { SecretNeed } from './secret-need.ts';
+
+/** Everything that a component adds to the platform. All lists are optional: absent means none. */
+export interface Contribution {
+  readonly fragments?: readonly Fragment[];
+  readonly files?: readonly FileSpec[];
+  readonly secrets?: readonly SecretNeed[];
+  readonly images?: readonly ImageNeed[];
+  /** How a running service takes a changed file. By stack service name. */
+  readonly reloads?: Readonly<Record<string, Reload>>;
+  readonly validators?: readonly Validator[];
+  /** Steps that bring a server's inside to what the config says, such as roles in Postgres. */
+  readonly provisions?: readonly Provision[];
+  readonly databases?: readonly DatabaseClient[];
+  readonly redisClients?: readonly RedisClient[];
+  readonly routes?: readonly Route[];
+  readonly scrapes?: readonly ScrapeTarget[];
+  readonly alerts?: readonly AlertRule[];
+  readonly dashboards?: readonly Dashboard[];
+  readonly backups?: readonly BackupSource[];
+  /** Stateful volumes that no backup source covers, and why that is right. */
+  readonly unbackedVolumes?: readonly { readonly volume: string; readonly reason: string }[];
+  readonly probes?: readonly Probe[];
+  readonly jobs?: readonly AgentJob[];
+  readonly notices?: readonly Notice[];
+}
+
+/** A compose fragment: `compose/<template>` rendered with `data`. */
+export interface Fragment {
+  readonly component: string;
+  /** Relative to `compose/`, such as `postgres.yaml.ejs`. */
+  readonly template: string;
+  readonly data: Readonly<Record<string, unknown>>;
+}
+
+/** A file on the host, relative to `paths.stack` unless it starts with `/`. */
+export interface FileSpec {
+  readonly path: string;
+  readonly component: string;
+  readonly content:
+    | {
+        readonly template: string;
+        readonly data: Readonly<Record<string, unknown>>;
+        readonly format: TemplateFormat;
+      }
+    | { readonly text: string };
+  /** 0o644 when absent; 0o600 when secret. */
+  readonly mode?: number;
+  /** Owner; root when absent. */
+  readonly uid?: number;
+  readonly gid?: number;
+  /** Never shown in a plan, a log or an error. */
+  readonly secret?: boolean;
+  /** What happens after the file changed, in this order. */
+  readonly onChange?: readonly Reaction[];
+}
+
+/** How `<%= %>` writes a value so that it stays one inert value in the target language. */
+export type TemplateFormat =
+  | 'yaml'
+  | 'nginx'
+  | 'ini'
+  | 'prometheus'
+  | 'redis'
+  | 'systemd'
+  | 'json'
+  | 'sql'
+  | 'plain';
+
+export type Reaction =
+  | { readonly kind: 'reload'; readonly service: string }
+  | { readonly kind: 'restart'; readonly service: string }
+  | { readonly kind: 'provision'; readonly id: string }
+  /** argv on the host, such as `systemctl daemon-reload`. */
+  | {
+      readonly kind: 'host';
+      readonly id: string;
+      readonly argv: readonly [string, ...string[]];
+      readonly impact: 'none' | 'restart';
+    };
+
+/** Runs inside each container of the service; `test` first, where given. */
+export interface Reload {
+  readonly test?: readonly [string, ...string[]];
+  readonly argv: readonly [string, ...string[]];
+}
+
+/** A real program that checks staged files before they replace the live ones. */
+export interface Validator {
+  readonly id: string;
+  /** Folder of `paths.stack` that is checked; runs only when one of its files changes. */
+  readonly folder: string;
+  readonly image: 'nginx' | 'prometheus';
+  readonly argv: readonly [string, ...string[]];
+  /** Where the staged folder appears in the container. */
+  readonly target: string;
+  /** Further staged or live folders, absolute host paths, read only. */
+  readonly mounts?: readonly { readonly source: string; readonly target: string }[];
+}
+
+/** Runs in a container of `service` after it is healthy, when `digest` is not what ran last. Must be idempotent. */
+export interface Provision {
+  readonly id: string;
+  readonly service: string;
+  readonly argv: readonly [string, ...string[]];
+  /** May hold secrets; goes to standard input only. */
+  readonly stdin: string;
+  readonly user?: string;
+  /** Names the desired inside, without secrets, such as a sha256 of roles and databases. */
+  readonly digest: string;
+  /** One line for the plan. */
+  readonly summary: string;
+}
+
+/** A service that asks for a Postgres database. */
+export interface DatabaseClient {
+  readonly service: string;
+  readonly database: string;
+  readonly role: string;
+  /** Name of the secret with the role's password. */
+  readonly passwordSecret: string;
+  /** Connections that one replica may open. */
+  readonly pool: number;
+  readonly maxReplicas: number;
+}
+
+export interface RedisClient {
+  readonly service: string;
+  readonly user: string;
+  readonly passwordSecret: string;
+}
+
+/** A path of a host that nginx hands to a service. */
+export interface Route {
+  readonly host: string;
+  /** Prefix with a leading and, but for `/`, a trailing slash. */
+  readonly path: string;
+  readonly service: string;
+  readonly port: number;
+  readonly strip: boolean;
+  readonly websocket: boolean;
+  /** Unbuffered both ways. */
+  readonly rawBody: boolean;
+  /** Bytes; the edge's default when absent. */
+  readonly maxBody?: number;
+  readonly sticky?: 'ip' | 'cookie';
+  readonly allowFrom: readonly string[];
+}
+
+export interface ScrapeTarget {
+  readonly job: string;
+  /** DNS name and port on the monitor network or the service's data network. */
+  readonly service: string;
+  readonly port: number;
+  readonly path: string;
+  /** Several replicas: ask DNS for all addresses. */
+  readonly replicated: boolean;
+}
+
+export interface AlertRule {
+  readonly name: string;
+  readonly component: string;
+  readonly expression: string;
+  /** Prometheus duration. */
+  readonly for: string;
+  readonly severity: 'info' | 'warn' | 'page';
+  readonly summary: string;
+  /** File below `docs/runbooks/` without its ending. */
+  readonly runbook: string;
+}
+
+export interface Dashboard {
+  readonly id: string;
+  /** Relative to `templates/`. */
+  readonly template: string;
+}
+
+/** A request that the agent makes through nginx at an interval. */
+export interface Probe {
+  readonly name: string;
+  readonly url: string;
+  readonly everySeconds: number;
+  readonly timeoutSeconds: number;
+  /** Text that must stand in the body. */
+  readonly expectBody?: string;
+  readonly certExpiryDays?: number;
+}
+
+/** A line of the plan that needs no action. */
+export interface Notice {
+  readonly code: string;
+  readonly text: string;
+}

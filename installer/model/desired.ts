@@ -1,0 +1,42 @@
+import type { Notice, Provision, Reaction, Reload, Validator } from './contribution.ts';
+import type { ImageAction } from './images.ts';
+import type { LockFile } from './lock-file.ts';
+import type { Secret } from './secret.ts';
+import type { Stack } from './stack.ts';
+
+export interface DesiredFile {
+  /** Absolute. */
+  readonly path: string;
+  readonly content: string;
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly secret: boolean;
+  readonly onChange: readonly Reaction[];
+}
+
+/** Everything that shall be true of a server, as plain data. */
+export interface Desired {
+  readonly project: string;
+  /** By absolute path. */
+  readonly files: ReadonlyMap<string, DesiredFile>;
+  readonly stack: Stack;
+  /** sha256 of each stack service, by name; also its `io.holdfast.spec` label. */
+  readonly specs: ReadonlyMap<string, string>;
+  readonly images: ReadonlyMap<string, ImageAction>;
+  /** Values to store that are not in the store yet. */
+  readonly newSecrets: ReadonlyMap<string, Secret>;
+  readonly reloads: Readonly<Record<string, Reload>>;
+  readonly validators: readonly Validator[];
+  readonly provisions: readonly Provision[];
+  readonly directories: readonly {
+    readonly path: string;
+    readonly mode: number;
+    readonly uid: number;
+    readonly gid: number;
+  }[];
+  readonly notices: readonly Notice[];
+  readonly lock: LockFile;
+  /** sha256 of the config file's bytes. */
+  readonly configDigest: string;
+}

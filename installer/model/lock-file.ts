@@ -1,0 +1,23 @@
+import type { PlatformImage } from './images.ts';
+
+/** Decisions made once and kept: a config that does not change renders the same for ever. */
+export interface LockFile {
+  readonly version: 1;
+  readonly images: Readonly<Partial<Record<PlatformImage, LockedImage>>>;
+  /** By service name. */
+  readonly services: Readonly<Record<string, LockedImage>>;
+  /** CIDR by network name. */
+  readonly subnets: Readonly<Record<string, string>>;
+}
+
+export interface LockedImage {
+  readonly reference: string;
+  readonly version: string;
+  readonly source: 'debian' | 'registry' | 'build';
+  /** Image id or registry digest, `sha256:…`. */
+  readonly digest?: string;
+  /** What was asked for when this was decided; a different wish decides anew. */
+  readonly wish: string;
+}
+
+export const EMPTY_LOCK: LockFile = { version: 1, images: {}, services: {}, subnets: {} };

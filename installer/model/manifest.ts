@@ -1,0 +1,24 @@
+/**
+ * Which files on the server are ours, and what an interrupted apply still owes.
+ * It never says what is true: observation does.
+ */
+export interface Manifest {
+  readonly version: 1;
+  /** sha256 of what we wrote, by absolute path. */
+  readonly files: Readonly<Record<string, string>>;
+  /** Reactions that were caused by a written file and not finished yet, by key of the reaction. */
+  readonly pending: readonly string[];
+  /** Digest that ran last, by provision id. */
+  readonly provisions: Readonly<Record<string, string>>;
+  /** Counts applied configs. */
+  readonly generation: number;
+  readonly configDigest?: string;
+}
+
+export const EMPTY_MANIFEST: Manifest = {
+  version: 1,
+  files: {},
+  pending: [],
+  provisions: {},
+  generation: 0,
+};

@@ -1,0 +1,72 @@
+/** What a change does to what is running, from least to most. */
+export const IMPACTS = ['none', 'reload', 'restart', 'recreate', 'destructive'] as const;
+export type Impact = (typeof IMPACTS)[number];
+
+interface OperationBase {
+  /** Unique in a plan and the same for the same change, such as `write-file:nginx/nginx.conf`. */
+  readonly id: string;
+  /** Why, one phrase. */
+  readonly cause: string;
+  readonly impact: Impact;
+}
+
+/** One step of a plan. Every one may be run again after a kill and then converges. */
+export type Operation =
+  | (OperationBase & { readonly kind: 'store-secret'; readonly name: string })
+  | (OperationBase & {
+      readonly kind: 'make-directory';
+      readonly path: string;
+      readonly mode: number;
+    })
+  | (OperationBase & {
+      readonly kind: 'bake-images';
+      readonly targets: readonly string[];
+      readonly references: readonly string[];
+    })
+  | (OperationBase & { readonly kind: 'pull-image'; readonly reference: string })
+  | (OperationBase & {
+      readonly kind: 'build-image';
+      readonly service: string;
+      readonly reference: string;
+    })
+  | (OperationBase & {
+      readonly kind: 'write-file';
+      readonly path: string;
+      readonly diff: string;
+      readonly secret: boolean;
+    })
+  | (OperationBase & {
+      readonly kind: 'remove-file';
+      readonly path: string;
+      readonly diff: string;
+      readonly secret: boolean;
+    })
+  /** Starts, creates or recreates the containers of these services and waits for their health. */
+  | (OperationBase & { readonly kind: 'compose-up'; readonly services: readonly ServiceChange[] })
+  | (OperationBase & {
+      readonly kind: 'remove-containers';
+      readonly service: string;
+      readonly containers: readonly string[];
+    })
+  | (OperationBase & { readonly kind: 'remove-network'; readonly network: string })
+  | (OperationBase & { readonly kind: 'reload'; readonly service: string })
+  | (OperationBase & { readonly kind: 'restart'; readonly service: string })
+  | (OperationBase & { readonly kind: 'provision'; readonly provision: string })
+  | (OperationBase & {
+      readonly kind: 'host-command';
+      readonly argv: readonly [string, ...string[]];
+    });
+
+export interface ServiceChange {
+  readonly service: string;
+  readonly change: 'create' | 'start' | 'recreate' | 'scale';
+  readonly cause: string;
+}
+
+export interface Plan {
+  readonly project: string;
+  readonly operations: readonly Operation[];
+  readonly notices: readonly { readonly code: string; readonly text: string }[];
+  /** Files of ours that somebody else changed, and containers gone or altered. */
+  readonly drift: readonly string[];
+}

@@ -1,0 +1,54 @@
+import { posix } from 'node:path';
+
+/** Where everything of holdfast stands on a server. All paths are absolute. */
+export interface Paths {
+  /** The installed program: `dist/`, assets and its Node runtime. */
+  readonly program: string;
+  /** The one file that a person edits. */
+  readonly config: string;
+  readonly state: string;
+  /** Rendered files: the compose file and one folder per component. */
+  readonly stack: string;
+  /** Candidates of rendered files, for the validators; emptied after each apply. */
+  readonly staging: string;
+  /** Secret store, 0700 root; one file 0600 per secret. */
+  readonly secrets: string;
+  /** Copies of secrets that containers mount, 0700 root; `<service>/<NAME>`. */
+  readonly secretMounts: string;
+  readonly tls: string;
+  readonly manifest: string;
+  /** Versions, digests and subnets that are decided once and kept. */
+  readonly lock: string;
+  readonly audit: string;
+  /** A directory that exists while somebody changes this server. */
+  readonly applyLock: string;
+  readonly backups: string;
+  readonly agent: string;
+  readonly agentSocket: string;
+  /** Text files that node-exporter reads. */
+  readonly metrics: string;
+}
+
+/** The standard layout; `root` is put before every path (tests run several servers on one machine). */
+export function pathsUnder(root = ''): Paths {
+  const state = posix.join('/', root, 'var/lib/holdfast');
+  const inState = (name: string): string => posix.join(state, name);
+  return {
+    program: posix.join('/', root, 'opt/holdfast'),
+    config: posix.join('/', root, 'etc/holdfast/config.yaml'),
+    state,
+    stack: inState('stack'),
+    staging: inState('staging'),
+    secrets: inState('secrets'),
+    secretMounts: inState('secret-mounts'),
+    tls: inState('tls'),
+    manifest: inState('manifest.json'),
+    lock: inState('lock.json'),
+    audit: inState('audit.log'),
+    applyLock: inState('apply.lock'),
+    backups: inState('backups'),
+    agent: inState('agent'),
+    agentSocket: posix.join('/', root, 'run/holdfast/agent.sock'),
+    metrics: inState('metrics'),
+  };
+}
