@@ -1,6 +1,7 @@
 import type { AgentJob } from './agent-settings.ts';
 import type { BackupSource } from './backup-settings.ts';
 import type { ImageNeed } from './images.ts';
+import type { Secret } from './secret.ts';
 import type { SecretNeed } from './secret-need.ts';
 
 /** Everything that a component adds to the platform. All lists are optional: absent means none. */
@@ -8,6 +9,12 @@ export interface Contribution {
   readonly fragments?: readonly Fragment[];
   readonly files?: readonly FileSpec[];
   readonly secrets?: readonly SecretNeed[];
+  /** Secret values that a service reads from its environment; they go to `compose.secrets.yaml` only. */
+  readonly secretEnvironment?: Readonly<Record<string, Readonly<Record<string, Secret>>>>;
+  /** Health that is checked from nginx's side of the network, since the image may hold no client. */
+  readonly httpChecks?: readonly HttpCheck[];
+  /** One-off commands with the new image before its service is replaced. */
+  readonly migrations?: readonly Migration[];
   readonly images?: readonly ImageNeed[];
   /** How a running service takes a changed file. By stack service name. */
   readonly reloads?: Readonly<Record<string, Reload>>;
@@ -113,6 +120,25 @@ export interface Provision {
   readonly digest: string;
   /** One line for the plan. */
   readonly summary: string;
+}
+
+/** A replica is healthy when `path` answers 200 and, where given, its body holds `expect`. */
+export interface HttpCheck {
+  readonly service: string;
+  readonly port: number;
+  readonly path: string;
+  readonly expect?: string;
+  readonly intervalSeconds: number;
+  readonly timeoutSeconds: number;
+  /** Successes in a row that make it healthy. */
+  readonly healthy: number;
+  /** Failures in a row that make it unhealthy. */
+  readonly unhealthy: number;
+}
+
+export interface Migration {
+  readonly service: string;
+  readonly argv: readonly [string, ...string[]];
 }
 
 /** A service that asks for a Postgres database. */

@@ -1,4 +1,12 @@
-import type { Notice, Provision, Reaction, Reload, Validator } from './contribution.ts';
+import type {
+  HttpCheck,
+  Migration,
+  Notice,
+  Provision,
+  Reaction,
+  Reload,
+  Validator,
+} from './contribution.ts';
 import type { ImageAction } from './images.ts';
 import type { LockFile } from './lock-file.ts';
 import type { Secret } from './secret.ts';
@@ -29,6 +37,8 @@ export interface Desired {
   readonly reloads: Readonly<Record<string, Reload>>;
   readonly validators: readonly Validator[];
   readonly provisions: readonly Provision[];
+  readonly httpChecks: readonly HttpCheck[];
+  readonly migrations: readonly Migration[];
   readonly directories: readonly {
     readonly path: string;
     readonly mode: number;

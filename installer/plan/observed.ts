@@ -1,0 +1,50 @@
+import type { HostFacts } from '../model/facts.ts';
+import type { LockFile } from '../model/lock-file.ts';
+import type { Manifest } from '../model/manifest.ts';
+import type { Secret } from '../model/secret.ts';
+
+/** A file as it stands on the server. */
+export interface ObservedFile {
+  /** Hex. */
+  readonly sha256: string;
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  /** Text for the diff; absent for a secret file, one that is not ours to show, or one over 1 MiB. */
+  readonly content?: string;
+}
+
+export interface ObservedContainer {
+  readonly id: string;
+  readonly name: string;
+  readonly service: string;
+  /** The `io.holdfast.spec` label. */
+  readonly spec: string;
+  readonly imageId: string;
+  readonly running: boolean;
+  readonly healthy: boolean;
+  /** Bytes; 0 means no limit. */
+  readonly memoryLimit: number;
+}
+
+/** One snapshot of a server, taken before planning. */
+export interface Observed {
+  readonly facts: HostFacts;
+  readonly manifest: Manifest;
+  readonly lock: LockFile;
+  /** Stored secrets by name. */
+  readonly secrets: ReadonlyMap<string, Secret>;
+  /** Every desired or recorded file that exists, by absolute path. */
+  readonly files: ReadonlyMap<string, ObservedFile>;
+  /** Every desired folder that exists, by absolute path. */
+  readonly directories: ReadonlyMap<
+    string,
+    { readonly mode: number; readonly uid: number; readonly gid: number }
+  >;
+  /** All containers of the project. */
+  readonly containers: readonly ObservedContainer[];
+  readonly networks: readonly { readonly name: string; readonly subnet: string }[];
+  readonly volumes: readonly string[];
+  /** Image id by reference, for every image of the stack that is present. */
+  readonly images: ReadonlyMap<string, string>;
+}
