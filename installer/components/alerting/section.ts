@@ -1,0 +1,34 @@
+import type { z } from 'zod';
+import { choice, list, mail, mapping, named, secretName } from '../../config/fields.ts';
+
+const urlSecret = (service: string) =>
+  secretName({ description: `Secret with the ${service}.` }).optional();
+
+const receiver = mapping(
+  {
+    email: list(mail({ description: 'A mail address.' }), { description: 'Mail addresses.' })
+      .min(1, { error: 'a list with at least one mail address' })
+      .optional(),
+    slack: urlSecret('URL of a Slack webhook'),
+    discord: urlSecret('URL of a Discord webhook'),
+    webhook: urlSecret('URL of any other webhook'),
+    pagerduty: urlSecret('PagerDuty integration key'),
+    severities: list(
+      choice(['info', 'warn', 'page', 'deploy'], { description: 'A severity.' }),
+      { description: 'What it is told of.' },
+    )
+      .min(1, { error: 'a list with at least one severity' })
+      .default(['warn', 'page']),
+  },
+  { description: 'Somebody to tell, by one or more channels.' },
+);
+
+export const alertingSection = mapping(
+  {
+    receivers: named(receiver, { description: 'Who is told.' }).default({}),
+  },
+  { description: 'Where alerts go.' },
+).prefault({});
+
+export type Alerting = z.output<typeof alertingSection>;
+export type Receiver = z.output<typeof receiver>;

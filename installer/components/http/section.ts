@@ -1,0 +1,139 @@
+import { z } from 'zod';
+import {
+  choice,
+  cidr,
+  duration,
+  flag,
+  line,
+  list,
+  mapping,
+  name,
+  secretName,
+  size,
+  urlPath,
+  wholeNumber,
+} from '../../config/fields.ts';
+
+const rateLimitKey = z
+  .string({ error: 'ip, jwt:<claim>, header:<name> or cookie:<name>' })
+  .regex(/^(?:ip|(?:jwt|header|cookie):[A-Za-z0-9_-]{1,64})$/, {
+    error: 'ip, jwt:<claim>, header:<name> or cookie:<name>',
+  })
+  .meta({ description: 'What is counted: the client address, or a claim, header or cookie.' });
+
+const rateLimit = mapping(
+  {
+    name: name({ description: 'Name, for `routes[].rateLimit`.' }),
+    key: rateLimitKey.default('ip'),
+    limit: wholeNumber(1, 1_000_000, { description: 'Requests per window.' }),
+    window: duration({ description: 'Length of the sliding window.' }).prefault('1m'),
+    standardHeaders: flag({ description: 'Send RateLimit-* headers.' }).default(true),
+    verifyWith: secretName({
+      description: 'Secret that verifies the token of `jwt:<claim>`; others fall under the IP limits only.',
+    }).optional(),
+  },
+  { description: 'A limit. One that no route names holds for every proxied route.' },
+);
+
+const realIp = z
+  .union(
+    [
+      choice(['none', 'cloudflare'], { description: 'none, or the published networks of Cloudflare.' }),
+      list(cidr({ description: 'An address or a network.' }), { description: 'Proxies to believe.' }),
+    ],
+    { error: 'none, cloudflare or a list of networks' },
+  )
+  .meta({ description: 'Whose X-Forwarded-For is believed.' });
+
+const cspSource = line({ description: 'A source.' }).refine((value) => !/[;,"\\$]/.test(value), {
+  error: 'a source without ; , " $ or a backslash',
+});
+
+const country = z
+  .string({ error: 'a country code such as FR, or EU' })
+  .regex(/^[A-Z]{2}$/, { error: 'a country code such as FR, or EU' })
+  .meta({ description: 'Country code, or EU.' });
+
+const corsOrigin = z
+  .string({ error: 'an origin such as https://app.example.com or https://*.example.com' })
+  .regex(/^(?:\*|https?:\/\/(?:\*\.)?[a-z0-9-]+(?:\.[a-z0-9-]+)*(?::\d{1,5})?)$/, {
+    error: 'an origin such as https://app.example.com or https://*.example.com',
+  })
+  .meta({ description: 'An origin; `*.` stands for any subdomain.' });
+
+export const httpSection = mapping(
+  {
+    gzip: flag({ description: 'Compress answers.' }).default(true),
+    http2: flag({ description: 'Speak HTTP/2.' }).default(true),
+    workerConnections: wholeNumber(64, 65_536, { description: 'Connections per nginx worker.' }).default(1024),
+    clientMaxBodySize: size({ description: 'Largest request body.' }).prefault('10m'),
+    denyPaths: list(urlPath({ description: 'A path prefix.' }), {
+      description: 'Path prefixes that answer 404 on every host.',
+      examples: [['/internal/']],
+    }).default([]),
+    realIp: realIp.prefault('none'),
+    headers: mapping(
+      {
+        frameOptions: choice(['DENY', 'SAMEORIGIN', 'none'], {
+          description: 'Who may show the pages in a frame; `none` sends no header.',
+        }).prefault('SAMEORIGIN'),
+        noSniff: flag({ description: 'X-Content-Type-Options: nosniff.' }).default(true),
+        referrerPolicy: choice(
+          [
+            'no-referrer',
+            'no-referrer-when-downgrade',
+            'origin',
+            'origin-when-cross-origin',
+            'same-origin',
+            'strict-origin',
+            'strict-origin-when-cross-origin',
+            'unsafe-url',
+          ],
+          { description: 'What other sites learn about where a visitor came from.' },
+        ).prefault('strict-origin-when-cross-origin'),
+        permissionsPolicy: line({
+          description: 'Permissions-Policy header.',
+          examples: ['camera=(), microphone=()'],
+        }).optional(),
+      },
+      { description: 'Security headers, on every answer.' },
+    ).prefault({}),
+    csp: z
+      .record(
+        z.string().regex(/^[a-z][a-z-]*$/, { error: 'a directive such as script-src' }),
+        list(cspSource, { description: 'Sources of the directive.' }),
+      )
+      .meta({
+        description: 'Content-Security-Policy, by directive.',
+        examples: [{ 'default-src': ["'self'"] }],
+      })
+      .default({}),
+    cspReportOnly: flag({ description: 'Report violations, block nothing.' }).default(false),
+    waf: mapping(
+      {
+        mode: choice(['off', 'detect', 'block'], { description: 'Whether ModSecurity logs or blocks.' }).prefault('off'),
+        ruleset: choice(['owasp-crs'], { description: 'Rules.' }).prefault('owasp-crs'),
+        exclude: list(urlPath({ description: 'A route path.' }), {
+          description: 'Route paths that are left alone.',
+        }).default([]),
+      },
+      { description: 'Web application firewall.' },
+    ).prefault({}),
+    geo: mapping(
+      {
+        allow: list(country, { description: 'Only these.' }).default([]),
+        deny: list(country, { description: 'All but these.' }).default([]),
+      },
+      { description: 'Access by country.' },
+    ).optional(),
+    cors: mapping(
+      { allowOrigins: list(corsOrigin, { description: 'Origins that may call.' }).default([]) },
+      { description: 'Cross-origin requests.' },
+    ).optional(),
+    rateLimits: list(rateLimit, { description: 'Limits of requests.' }).default([]),
+  },
+  { description: 'What nginx does for every host.' },
+).prefault({});
+
+export type Http = z.output<typeof httpSection>;
+export type RateLimit = z.output<typeof rateLimit>;

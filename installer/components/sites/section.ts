@@ -1,0 +1,77 @@
+import { z } from 'zod';
+import {
+  duration,
+  environment,
+  filePath,
+  flag,
+  hostName,
+  hostPattern,
+  image,
+  list,
+  mapping,
+  name,
+  named,
+  text,
+  urlPath,
+} from '../../config/fields.ts';
+
+function cacheTime(description: string) {
+  return z
+    .union([z.literal('no-cache', { error: 'no-cache or a duration such as 1h' }), duration({ description })], {
+      error: 'no-cache or a duration such as 1h',
+    })
+    .meta({ description, examples: ['no-cache', '365d'] });
+}
+
+const site = mapping(
+  {
+    artifact: filePath({
+      description: 'Folder or archive (.tar.gz, .zip) with the finished files.',
+      examples: ['./web/dist'],
+    }).optional(),
+    build: mapping(
+      {
+        context: filePath({ description: 'Folder with the sources.' }),
+        command: text({ description: 'Shell command that builds the files.', examples: ['npm ci && npm run build'] }),
+        output: filePath({ description: 'Folder with the result, within the context.', examples: ['dist'] }),
+        image: image({ description: 'Image to build in; a Node image built on this server otherwise.' }).optional(),
+      },
+      { description: 'Build the files in a throw-away container.' },
+    ).optional(),
+    buildEnv: environment({ description: 'Variables of the build. They end up in the browser: never secrets.' }).default({}),
+    hosts: list(hostName({ description: 'A host name.' }), {
+      description: 'Hosts that serve the site.',
+      examples: [['www.example.com']],
+    }).min(1, { error: 'a list with at least one host' }),
+    canonicalHost: hostName({ description: 'The other hosts redirect to this one.' }).optional(),
+    spa: flag({ description: 'Answer unknown paths with index.html.' }).default(false),
+    cache: mapping(
+      {
+        html: cacheTime('How long browsers keep pages.').default('no-cache'),
+        assets: cacheTime('How long browsers keep files with a hash in their name.').prefault('365d'),
+        default: cacheTime('How long browsers keep all other files.').prefault('1h'),
+      },
+      { description: 'What browsers may keep.' },
+    ).prefault({}),
+    downloads: mapping(
+      {
+        path: urlPath({ description: 'Path under which the files are.', examples: ['/downloads/'] }),
+        volume: name({ description: 'Volume that holds the files.' }),
+        expires: duration({ description: 'How long browsers keep them.' }).prefault('1d'),
+      },
+      { description: 'Files from a volume beside the site.' },
+    ).optional(),
+    preview: mapping(
+      {
+        hostPattern: hostPattern({ description: 'Host of each preview; * is its name.' }),
+        keep: duration({ description: 'When a preview is removed.' }).prefault('14d'),
+      },
+      { description: 'Previews of other versions under hosts of their own.' },
+    ).optional(),
+  },
+  { description: 'Static files that nginx serves.' },
+);
+
+export const sitesSection = named(site, { description: 'Static sites.' }).default({});
+
+export type Site = z.output<typeof site>;

@@ -1,0 +1,53 @@
+import type { z } from 'zod';
+import { choice, cron, filePath, flag, mapping, seconds, secretName, url } from '../../config/fields.ts';
+
+export const tlsSection = mapping(
+  {
+    issuer: choice(['letsencrypt', 'letsencrypt-staging', 'acme', 'files', 'selfsigned'], {
+      description:
+        'Who signs the certificates. `selfsigned` makes a private CA on this server; it needs nothing from outside.',
+      default: 'letsencrypt, or selfsigned for localhost and names that the internet does not know',
+    }).optional(),
+    directory: url({ description: 'ACME directory, for `issuer: acme`.' }).optional(),
+    caFile: filePath({ description: 'CA that signed the ACME server itself.' }).optional(),
+    challenge: choice(['http-01', 'dns-01'], { description: 'How to prove that the domain is ours.' }).prefault(
+      'http-01',
+    ),
+    dnsProvider: mapping(
+      {
+        kind: choice(
+          ['route53', 'cloudflare', 'ovh', 'hetzner', 'digitalocean', 'gandi', 'rfc2136', 'exec'],
+          { description: 'Where the zone is.' },
+        ),
+        secretRef: secretName({
+          description: 'Stands for the secrets `<NAME>_ACCESS_KEY_ID` and `<NAME>_SECRET_ACCESS_KEY`.',
+        }),
+      },
+      { description: 'Access to the DNS zone, for `challenge: dns-01`.' },
+    ).optional(),
+    wildcard: flag({ description: 'One certificate for the domain and *.domain; needs dns-01.' }).default(false),
+    minVersion: choice(['1.2', '1.3'], { description: 'Oldest TLS version that is spoken.' }).prefault('1.2'),
+    renewAt: cron({ description: 'When to look whether a certificate needs renewal.' }).prefault('0 3 * * *'),
+    hsts: mapping(
+      {
+        maxAge: seconds({ description: 'How long browsers insist on HTTPS.' }).prefault(31_536_000),
+        includeSubDomains: flag({ description: 'For all subdomains too.' }).default(false),
+        preload: flag({ description: "Ask for a place in the browsers' built-in list; hard to undo." }).default(false),
+      },
+      {
+        description: 'Strict-Transport-Security header.',
+        default: 'one year; with issuer selfsigned, no header',
+      },
+    ).optional(),
+    files: mapping(
+      {
+        certificate: filePath({ description: 'PEM file with the certificate and its chain.' }),
+        key: filePath({ description: 'PEM file with the private key.' }),
+      },
+      { description: 'Your own certificate, for `issuer: files`.' },
+    ).optional(),
+  },
+  { description: 'Certificates and TLS.' },
+).prefault({});
+
+export type TlsInput = z.output<typeof tlsSection>;

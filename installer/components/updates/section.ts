@@ -1,0 +1,54 @@
+import type { z } from 'zod';
+import { choice, duration, flag, mapping, timeOfDay, wholeNumber } from '../../config/fields.ts';
+
+export const updatesSection = mapping(
+  {
+    os: mapping(
+      {
+        unattended: flag({ description: "Install Debian's security fixes by themselves." }).default(true),
+        reboot: flag({ description: 'Reboot in the window when a fix needs it.' }).default(false),
+      },
+      { description: 'The operating system.' },
+    ).prefault({}),
+    images: mapping(
+      {
+        policy: choice(['pinned-digest', 'notify', 'auto'], {
+          description: 'Stay until `holdfast update`, also tell, or update in the window.',
+        }).prefault('pinned-digest'),
+        patchWithin: mapping(
+          {
+            critical: duration({ description: 'For critical holes.' }).optional(),
+            high: duration({ description: 'For high ones.' }).optional(),
+            medium: duration({ description: 'For medium ones.' }).optional(),
+          },
+          { description: 'How soon a hole has to be closed; later it is an alert.' },
+        ).optional(),
+      },
+      { description: 'Images of the platform.' },
+    ).prefault({}),
+    window: mapping(
+      {
+        day: choice(['Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat', 'Sun'], {
+          description: 'Day of the week.',
+          default: 'every day',
+        }).optional(),
+        from: timeOfDay({ description: 'Start.', examples: ['02:00'] }),
+        to: timeOfDay({ description: 'End.', examples: ['06:00'] }),
+        every: choice(['daily', 'weekly', 'monthly'], { description: 'How often.' }).prefault('weekly'),
+        announce: duration({ description: 'How long before it is announced.' }).optional(),
+        urgentAnnounce: duration({ description: 'The same for urgent fixes.' }).optional(),
+      },
+      { description: 'When updates may happen.' },
+    ).optional(),
+    rollback: mapping(
+      {
+        within: duration({ description: 'How long a new release is watched.' }).prefault('5m'),
+        keepReleases: wholeNumber(1, 50, { description: 'Old releases that stay on the server.' }).default(3),
+      },
+      { description: 'The way back.' },
+    ).prefault({}),
+  },
+  { description: 'Updates.' },
+).prefault({});
+
+export type Updates = z.output<typeof updatesSection>;
