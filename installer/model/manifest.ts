@@ -6,6 +6,8 @@ export interface Manifest {
   readonly version: 1;
   /** sha256 of what we wrote, by absolute path. */
   readonly files: Readonly<Record<string, string>>;
+  /** sha256 of content that was about to be written when we were last interrupted, by absolute path. */
+  readonly intents: Readonly<Record<string, string>>;
   /** Reactions that were caused by a written file and not finished yet, by key of the reaction. */
   readonly pending: readonly string[];
   /** Digest that ran last, by provision id. */
@@ -18,6 +20,7 @@ export interface Manifest {
 export const EMPTY_MANIFEST: Manifest = {
   version: 1,
   files: {},
+  intents: {},
   pending: [],
   provisions: {},
   generation: 0,

@@ -68,5 +68,14 @@ export interface Plan {
   readonly operations: readonly Operation[];
   readonly notices: readonly { readonly code: string; readonly text: string }[];
   /** Files of ours that somebody else changed, and containers gone or altered. */
-  readonly drift: readonly string[];
+  readonly drift: readonly Drift[];
+}
+
+/** Something of ours that somebody else changed. */
+export interface Drift {
+  /** Absolute path, or container name. */
+  readonly subject: string;
+  readonly text: string;
+  /** `apply` refuses until a person decides: put ours back, or move the change into the config. */
+  readonly blocks: boolean;
 }

@@ -1,0 +1,273 @@
+import type { Reaction } from '../model/contribution.ts';
+import type { Desired, DesiredFile } from '../model/desired.ts';
+import type { Impact, Operation, Plan, ServiceChange } from '../model/operation.ts';
+import { fileChanges } from './files.ts';
+import type { Observed } from './observed.ts';
+import { reactionKey, settledByStart } from './reactions.ts';
+import { serviceChanges, startOrder } from './services.ts';
+
+export interface PlanOptions {
+  /** Put our version back where somebody else changed a file of ours. */
+  readonly overwriteDrift?: boolean;
+}
+
+/**
+ * The ordered operations that turn what was observed into what is desired. Pure; empty when nothing differs.
+ * Secrets and folders come first, then images, files, containers by dependency (with the provisions of a
+ * server right after it), reloads and restarts, and last what is no longer wanted.
+ */
+export function makePlan(desired: Desired, observed: Observed, options: PlanOptions = {}): Plan {
+  const files = fileChanges(desired.files, observed, options.overwriteDrift ?? false);
+  const services = serviceChanges(desired, observed);
+  const reactions = dueReactions(desired, observed, files.changed);
+  for (const service of services.changes.values()) {
+    if (service.change === 'scale') continue;
+    for (const key of settledByStart(service.service)) reactions.delete(key);
+  }
+  const operations: Operation[] = [
+    ...secretOperations(desired),
+    ...directoryOperations(desired, observed),
+    ...imageOperations(desired, observed),
+    ...files.writes,
+    ...containerOperations(desired, observed, services.changes, reactions),
+    ...reactionOperations(reactions),
+    ...leftoverOperations(desired, observed),
+    ...files.removals,
+  ];
+  return {
+    project: desired.project,
+    operations,
+    notices: desired.notices,
+    drift: [...files.drift, ...services.drift],
+  };
+}
+
+function secretOperations(desired: Desired): Operation[] {
+  return [...desired.newSecrets.keys()].sort().map((name) => ({
+    kind: 'store-secret',
+    id: `store-secret:${name}`,
+    name,
+    cause: 'generated once and kept',
+    impact: 'none',
+  }));
+}
+
+function directoryOperations(desired: Desired, observed: Observed): Operation[] {
+  return desired.directories.flatMap(({ path, mode, uid, gid }) => {
+    const present = observed.directories.get(path);
+    if (present?.mode === mode && present.uid === uid && present.gid === gid) return [];
+    return [
+      {
+        kind: 'make-directory' as const,
+        id: `make-directory:${path}`,
+        path,
+        mode,
+        cause: present === undefined ? 'new' : 'mode or owner differ',
+        impact: 'none' as const,
+      },
+    ];
+  });
+}
+
+function imageOperations(desired: Desired, observed: Observed): Operation[] {
+  const bakes: { target: string; reference: string }[] = [];
+  const rest: Operation[] = [];
+  for (const [reference, action] of [...desired.images].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    if (observed.images.has(reference)) continue;
+    const common = { cause: 'not on this machine yet', impact: 'none' } as const;
+    switch (action.kind) {
+      case 'bake':
+        bakes.push({ target: action.target, reference });
+        break;
+      case 'pull':
+      case 'present':
+        rest.push({ kind: 'pull-image', id: `pull-image:${reference}`, reference, ...common });
+        break;
+      case 'build':
+        rest.push({
+          kind: 'build-image',
+          id: `build-image:${reference}`,
+          service: serviceOfImage(desired, reference),
+          reference,
+          ...common,
+        });
+        break;
+    }
+  }
+  if (bakes.length === 0) return rest;
+  const bake: Operation = {
+    kind: 'bake-images',
+    id: 'bake-images',
+    targets: bakes.map(({ target }) => target),
+    references: bakes.map(({ reference }) => reference),
+    cause: 'not built from Debian packages yet',
+    impact: 'none',
+  };
+  return [bake, ...rest];
+}
+
+function serviceOfImage(desired: Desired, reference: string): string {
+  const entry = Object.entries(desired.stack.services).find(
+    ([, service]) => service.image === reference,
+  );
+  return entry?.[0] ?? '';
+}
+
+interface DueReaction {
+  readonly operation: Operation;
+  readonly order: number;
+}
+
+function dueReactions(
+  desired: Desired,
+  observed: Observed,
+  changed: readonly DesiredFile[],
+): Map<string, DueReaction> {
+  const causes = new Map<string, { reaction: Reaction; causes: string[] }>();
+  const add = (reaction: Reaction, cause: string): void => {
+    const key = reactionKey(reaction);
+    const entry = causes.get(key) ?? { reaction, causes: [] };
+    entry.causes.push(cause);
+    causes.set(key, entry);
+  };
+  for (const file of changed) for (const reaction of file.onChange) add(reaction, file.path);
+  const pending = new Set(observed.manifest.pending);
+  for (const file of desired.files.values()) {
+    for (const reaction of file.onChange) {
+      if (pending.has(reactionKey(reaction)) && !causes.has(reactionKey(reaction))) {
+        add(reaction, 'left over from an interrupted apply');
+      }
+    }
+  }
+  for (const provision of desired.provisions) {
+    if (observed.manifest.provisions[provision.id] !== provision.digest) {
+      add({ kind: 'provision', id: provision.id }, provision.summary);
+    }
+  }
+  const due = new Map<string, DueReaction>();
+  for (const [key, { reaction, causes: reasons }] of causes) {
+    const operation = reactionOperation(reaction, reasons.join(', '));
+    due.set(key, { operation, order: operation.kind === 'host-command' ? 1 : 0 });
+  }
+  return due;
+}
+
+type Reaction =
+  Desired['files'] extends ReadonlyMap<string, infer File>
+    ? File extends { readonly onChange: readonly (infer R)[] }
+      ? R
+      : never
+    : never;
+
+function reactionOperation(reaction: Reaction, cause: string): Operation {
+  switch (reaction.kind) {
+    case 'reload':
+      return {
+        kind: 'reload',
+        id: reactionKey(reaction),
+        service: reaction.service,
+        cause,
+        impact: 'reload',
+      };
+    case 'restart':
+      return {
+        kind: 'restart',
+        id: reactionKey(reaction),
+        service: reaction.service,
+        cause,
+        impact: 'restart',
+      };
+    case 'provision':
+      return {
+        kind: 'provision',
+        id: reactionKey(reaction),
+        provision: reaction.id,
+        cause,
+        impact: 'none',
+      };
+    case 'host':
+      return {
+        kind: 'host-command',
+        id: reactionKey(reaction),
+        argv: reaction.argv,
+        cause,
+        impact: reaction.impact,
+      };
+  }
+}
+
+function containerOperations(
+  desired: Desired,
+  observed: Observed,
+  changes: ReadonlyMap<string, ServiceChange>,
+  reactions: Map<string, DueReaction>,
+): Operation[] {
+  const operations: Operation[] = [];
+  for (const [level, names] of startOrder(desired.stack.services).entries()) {
+    const services = names.flatMap((name) => changes.get(name) ?? []);
+    if (services.length > 0) {
+      operations.push({
+        kind: 'compose-up',
+        id: `compose-up:${level}`,
+        services,
+        cause: services.map(({ service, cause }) => `${service}: ${cause}`).join('; '),
+        impact: upImpact(services, observed),
+      });
+    }
+    for (const provision of desired.provisions) {
+      const key = reactionKey({ kind: 'provision', id: provision.id });
+      const due = reactions.get(key);
+      if (due === undefined || !names.includes(provision.service)) continue;
+      operations.push(due.operation);
+      reactions.delete(key);
+    }
+  }
+  return operations;
+}
+
+function upImpact(services: readonly ServiceChange[], observed: Observed): Impact {
+  if (services.some(({ change }) => change === 'recreate')) return 'recreate';
+  const restarts = services.some(
+    ({ service, change }) =>
+      change === 'start' && observed.containers.some((container) => container.service === service),
+  );
+  return restarts ? 'restart' : 'none';
+}
+
+function reactionOperations(reactions: ReadonlyMap<string, DueReaction>): Operation[] {
+  return [...reactions.values()]
+    .sort((a, b) => a.order - b.order || (a.operation.id < b.operation.id ? -1 : 1))
+    .map(({ operation }) => operation);
+}
+
+function leftoverOperations(desired: Desired, observed: Observed): Operation[] {
+  const leftover = new Map<string, string[]>();
+  for (const { service, id } of observed.containers) {
+    if (service in desired.stack.services) continue;
+    leftover.set(service, [...(leftover.get(service) ?? []), id]);
+  }
+  const containers = [...leftover]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(
+      ([service, ids]): Operation => ({
+        kind: 'remove-containers',
+        id: `remove-containers:${service}`,
+        service,
+        containers: ids,
+        cause: 'no longer in the config; its volumes stay',
+        impact: 'recreate',
+      }),
+    );
+  const networks = observed.networks
+    .filter(({ name }) => !(name in desired.stack.networks))
+    .map(
+      ({ name }): Operation => ({
+        kind: 'remove-network',
+        id: `remove-network:${name}`,
+        network: name,
+        cause: 'no longer in the config',
+        impact: 'none',
+      }),
+    );
+  return [...containers, ...networks];
+}

@@ -1,0 +1,95 @@
+import type { Desired } from '../model/desired.ts';
+import type { Drift, ServiceChange } from '../model/operation.ts';
+import type { StackService } from '../model/stack.ts';
+import type { Observed, ObservedContainer } from './observed.ts';
+
+export interface ServiceChanges {
+  /** By stack service name. */
+  readonly changes: ReadonlyMap<string, ServiceChange>;
+  readonly drift: readonly Drift[];
+}
+
+/** What has to happen to each service of the stack so that its containers are as desired. */
+export function serviceChanges(desired: Desired, observed: Observed): ServiceChanges {
+  const changes = new Map<string, ServiceChange>();
+  const drift: Drift[] = [];
+  for (const [name, service] of Object.entries(desired.stack.services)) {
+    const containers = observed.containers.filter((container) => container.service === name);
+    const spec = desired.specs.get(name) ?? '';
+    const imageId = observed.images.get(service.image);
+    const change = changeOf(service, spec, imageId, containers);
+    if (change === undefined) continue;
+    changes.set(name, { service: name, ...change });
+    if (containers.length > 0 && change.drift !== undefined) {
+      drift.push({ subject: name, text: change.drift, blocks: false });
+    }
+  }
+  return { changes, drift };
+}
+
+interface Change {
+  readonly change: ServiceChange['change'];
+  readonly cause: string;
+  readonly drift?: string;
+}
+
+function changeOf(
+  service: StackService,
+  spec: string,
+  imageId: string | undefined,
+  containers: readonly ObservedContainer[],
+): Change | undefined {
+  if (containers.length === 0) return { change: 'create', cause: 'new' };
+  if (containers.some((container) => container.spec !== spec)) {
+    return { change: 'recreate', cause: 'its definition changed' };
+  }
+  if (imageId !== undefined && containers.some((container) => container.imageId !== imageId)) {
+    return { change: 'recreate', cause: 'its image changed' };
+  }
+  if (containers.some((container) => container.memoryLimit !== service.mem_limit)) {
+    return {
+      change: 'recreate',
+      cause: 'its memory limit was altered',
+      drift: 'its memory limit was altered by someone else',
+    };
+  }
+  const wanted = service.scale ?? 1;
+  if (containers.length !== wanted) {
+    return {
+      change: 'scale',
+      cause: `${containers.length} of ${wanted} replicas`,
+    };
+  }
+  const stopped = containers.filter((container) => !container.running);
+  if (stopped.length > 0) {
+    return {
+      change: 'start',
+      cause: `${stopped.length} of ${wanted} not running`,
+      drift: `${stopped.length} of ${wanted} containers not running`,
+    };
+  }
+  return undefined;
+}
+
+/** Groups of services in the order of `depends_on`: each group needs only earlier ones. */
+export function startOrder(services: Readonly<Record<string, StackService>>): string[][] {
+  const level = new Map<string, number>();
+  const levelOf = (name: string, path: readonly string[]): number => {
+    const known = level.get(name);
+    if (known !== undefined) return known;
+    if (path.includes(name)) {
+      throw new Error(`depends_on runs in a circle: ${[...path, name].join(' → ')}`);
+    }
+    const needs = Object.keys(services[name]?.depends_on ?? {}).filter((need) => need in services);
+    const own = Math.max(-1, ...needs.map((need) => levelOf(need, [...path, name]))) + 1;
+    level.set(name, own);
+    return own;
+  };
+  const groups: string[][] = [];
+  for (const name of Object.keys(services).sort()) {
+    const own = levelOf(name, []);
+    groups[own] ??= [];
+    groups[own].push(name);
+  }
+  return groups;
+}

@@ -1,0 +1,100 @@
+import type { Operation, Plan, ServiceChange } from '../model/operation.ts';
+
+const SIGN: Readonly<Record<ServiceChange['change'], string>> = {
+  create: '+',
+  start: '>',
+  recreate: '±',
+  scale: '*',
+};
+
+/** The plan as a person reads it: deterministic, without a secret, without colour. */
+export function planText(
+  plan: Plan,
+  options: { readonly diffs: boolean } = { diffs: true },
+): string {
+  const lines: string[] = [];
+  for (const { text } of plan.notices) lines.push(`note: ${text}`);
+  for (const { subject, text } of plan.drift) lines.push(`drift: ${subject} ${text}`);
+  if (plan.notices.length + plan.drift.length > 0) lines.push('');
+  for (const operation of plan.operations) {
+    lines.push(...operationLines(operation));
+    if (options.diffs && 'diff' in operation && operation.diff !== '') {
+      lines.push(
+        ...operation.diff
+          .trimEnd()
+          .split('\n')
+          .map((line) => `    ${line}`),
+      );
+    }
+  }
+  lines.push(planSummary(plan));
+  return `${lines.join('\n')}\n`;
+}
+
+/** One line, such as `12 operations: 8 files, 2 recreated`. */
+export function planSummary(plan: Plan): string {
+  const { operations } = plan;
+  if (operations.length === 0) return 'Nothing to do: the server is as the config says.';
+  const changes = operations.flatMap((operation) =>
+    operation.kind === 'compose-up' ? operation.services : [],
+  );
+  const counted: [number, string][] = [
+    [operations.filter(({ kind }) => kind === 'write-file').length, 'files written'],
+    [operations.filter(({ kind }) => kind === 'remove-file').length, 'files removed'],
+    [changes.filter(({ change }) => change === 'create').length, 'services created'],
+    [changes.filter(({ change }) => change === 'recreate').length, 'recreated'],
+    [changes.filter(({ change }) => change === 'start').length, 'started'],
+    [changes.filter(({ change }) => change === 'scale').length, 'scaled'],
+    [operations.filter(({ kind }) => kind === 'reload').length, 'reloaded'],
+    [operations.filter(({ kind }) => kind === 'restart').length, 'restarted'],
+    [operations.filter(({ kind }) => kind === 'remove-containers').length, 'services removed'],
+  ];
+  const parts = counted.filter(([count]) => count > 0).map(([count, text]) => `${count} ${text}`);
+  const number = `${operations.length} operation${operations.length === 1 ? '' : 's'}`;
+  return parts.length === 0 ? `${number}.` : `${number}: ${parts.join(', ')}.`;
+}
+
+function operationLines(operation: Operation): string[] {
+  const tail = operation.impact === 'none' ? '' : ` [${operation.impact}]`;
+  switch (operation.kind) {
+    case 'store-secret':
+      return [`+ secret ${operation.name} (${operation.cause})`];
+    case 'make-directory':
+      return [`+ folder ${operation.path} (${operation.cause})`];
+    case 'bake-images':
+      return operation.references.map(
+        (reference) => `+ image ${reference} built from Debian packages`,
+      );
+    case 'pull-image':
+      return [`+ image ${operation.reference} pulled (${operation.cause})`];
+    case 'build-image':
+      return [`+ image ${operation.reference} built for service ${operation.service}`];
+    case 'write-file':
+      return [
+        `${operation.cause === 'new' ? '+' : '~'} file ${operation.path}` +
+          (operation.secret ? ' (content changed, secret)' : ` (${operation.cause})`),
+      ];
+    case 'remove-file':
+      return [`- file ${operation.path} (${operation.cause})`];
+    case 'compose-up':
+      return operation.services.map(
+        ({ service, change, cause }) =>
+          `${SIGN[change]} service ${service}: ${change} (${cause})` +
+          (change === 'recreate' ? ' [recreate]' : ''),
+      );
+    case 'remove-containers':
+      return [
+        `- service ${operation.service}: ${operation.containers.length} containers (${operation.cause})`,
+      ];
+    case 'remove-network':
+      return [`- network ${operation.network} (${operation.cause})`];
+    case 'reload':
+      return [`~ service ${operation.service}: reload (${operation.cause})${tail}`];
+    case 'restart':
+      return [`~ service ${operation.service}: restart (${operation.cause})${tail}`];
+    case 'provision':
+      return [`~ provision ${operation.provision}: ${operation.cause}`];
+    case 'host-command':
+      return [`~ run ${operation.argv.join(' ')} (${operation.cause})${tail}`];
+  }
+}
