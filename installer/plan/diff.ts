@@ -152,13 +152,6 @@ function dueReactions(
   return due;
 }
 
-type Reaction =
-  Desired['files'] extends ReadonlyMap<string, infer File>
-    ? File extends { readonly onChange: readonly (infer R)[] }
-      ? R
-      : never
-    : never;
-
 function reactionOperation(reaction: Reaction, cause: string): Operation {
   switch (reaction.kind) {
     case 'reload':
