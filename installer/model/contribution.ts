@@ -8,6 +8,8 @@ import type { SecretNeed } from './secret-need.ts';
 export interface Contribution {
   readonly fragments?: readonly Fragment[];
   readonly files?: readonly FileSpec[];
+  /** Folders on the host that must exist before a container mounts them; absolute paths. */
+  readonly directories?: readonly DirectorySpec[];
   readonly secrets?: readonly SecretNeed[];
   /** Secret values that a service reads from its environment; they go to `compose.secrets.yaml` only. */
   readonly secretEnvironment?: Readonly<Record<string, Readonly<Record<string, Secret>>>>;
@@ -63,6 +65,13 @@ export interface FileSpec {
   readonly secret?: boolean;
   /** What happens after the file changed, in this order. */
   readonly onChange?: readonly Reaction[];
+}
+
+export interface DirectorySpec {
+  readonly path: string;
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
 }
 
 /** How `<%= %>` writes a value so that it stays one inert value in the target language. */

@@ -1,4 +1,5 @@
 import type {
+  DirectorySpec,
   HttpCheck,
   Migration,
   Notice,
@@ -39,12 +40,7 @@ export interface Desired {
   readonly provisions: readonly Provision[];
   readonly httpChecks: readonly HttpCheck[];
   readonly migrations: readonly Migration[];
-  readonly directories: readonly {
-    readonly path: string;
-    readonly mode: number;
-    readonly uid: number;
-    readonly gid: number;
-  }[];
+  readonly directories: readonly DirectorySpec[];
   readonly notices: readonly Notice[];
   readonly lock: LockFile;
   /** sha256 of the config file's bytes. */

@@ -93,3 +93,8 @@ export interface StackFragment {
   networks?: Record<string, { internal: boolean }>;
   volumes?: Record<string, null>;
 }
+
+/** Name of a network or volume of the stack on the engine. */
+export function engineName(project: string, name: string): string {
+  return `${project}_${name}`;
+}

@@ -1,6 +1,7 @@
 import type { Reaction } from '../model/contribution.ts';
 import type { Desired, DesiredFile } from '../model/desired.ts';
 import type { Impact, Operation, Plan, ServiceChange } from '../model/operation.ts';
+import { engineName } from '../model/stack.ts';
 import { fileChanges } from './files.ts';
 import type { Observed } from './observed.ts';
 import { reactionKey, settledByStart } from './reactions.ts';
@@ -251,8 +252,11 @@ function leftoverOperations(desired: Desired, observed: Observed): Operation[] {
         impact: 'recreate',
       }),
     );
+  const wanted = new Set(
+    Object.keys(desired.stack.networks).map((name) => engineName(desired.project, name)),
+  );
   const networks = observed.networks
-    .filter(({ name }) => !(name in desired.stack.networks))
+    .filter(({ name }) => !wanted.has(name))
     .map(
       ({ name }): Operation => ({
         kind: 'remove-network',

@@ -1,0 +1,112 @@
+import { LABELS } from '../model/labels.ts';
+import type { Secret } from '../model/secret.ts';
+import { engineName, type Stack, type StackService } from '../model/stack.ts';
+
+/** The compose file of a stack. Deterministic: the same stack gives the same bytes. */
+export function composeText(stack: Stack, specs: ReadonlyMap<string, string>): string {
+  const labels = { [LABELS.project]: stack.project };
+  const file = {
+    name: stack.project,
+    services: sortedMap(stack.services, (service, name) =>
+      composeService(service, { ...labels, [LABELS.spec]: specs.get(name) ?? '' }),
+    ),
+    networks: sortedMap(stack.networks, (network, name) => ({
+      name: engineName(stack.project, name),
+      internal: network.internal,
+      ipam: { config: [{ subnet: network.subnet }] },
+      labels,
+    })),
+    volumes: sortedMap(stack.volumes, (volume, name) => ({
+      name: engineName(stack.project, name),
+      labels: { ...labels, [LABELS.component]: volume.component },
+    })),
+  };
+  return `# Written by holdfast from config.yaml. Edit that and run: holdfast apply\n${yaml(escapeDollars(file))}`;
+}
+
+/** The file that compose merges over the first: environment values that are secret, and nothing else. */
+export function composeSecretsText(
+  environment: Readonly<Record<string, Readonly<Record<string, Secret>>>>,
+): string {
+  const services = sortedMap(environment, (values) => ({
+    environment: sortedMap(values, (secret) => secret.reveal()),
+  }));
+  return yaml(escapeDollars({ services }));
+}
+
+function composeService(service: StackService, labels: Record<string, string>): object {
+  const { secrets = [], volumes = [], cap_add, pids_limit, read_only, scale, ...rest } = service;
+  return {
+    ...rest,
+    scale: scale ?? 1,
+    volumes: [
+      ...volumes,
+      ...secrets.map(({ file, target }) => ({
+        type: 'bind',
+        source: file,
+        target,
+        read_only: true,
+        bind: { create_host_path: false },
+      })),
+    ],
+    labels: { ...rest.labels, ...labels },
+    restart: 'unless-stopped',
+    read_only: read_only ?? true,
+    pids_limit: pids_limit ?? 256,
+    cap_drop: ['ALL'],
+    ...(cap_add === undefined ? {} : { cap_add }),
+    security_opt: ['no-new-privileges:true'],
+    logging: { driver: 'json-file', options: { 'max-size': '10m', 'max-file': '3' } },
+  };
+}
+
+/** Compose replaces `$NAME` in every value; `$$` stands for one dollar sign. */
+function escapeDollars(value: unknown): unknown {
+  if (typeof value === 'string') return value.replaceAll('$', '$$$$');
+  if (Array.isArray(value)) return value.map(escapeDollars);
+  if (value !== null && typeof value === 'object') {
+    return Object.fromEntries(
+      Object.entries(value).map(([key, entry]) => [key, escapeDollars(entry)]),
+    );
+  }
+  return value;
+}
+
+function sortedMap<T, R>(
+  record: Readonly<Record<string, T>>,
+  map: (value: T, key: string) => R,
+): Record<string, R> {
+  const keys = Object.keys(record).sort();
+  return Object.fromEntries(keys.map((key) => [key, map(record[key] as T, key)]));
+}
+
+/** Block YAML with JSON scalars: readable in a diff, and no value can be taken for another type. */
+function yaml(value: unknown, indent = ''): string {
+  if (!isBlock(value)) return `${JSON.stringify(value)}\n`;
+  const entries: [string, unknown][] = Array.isArray(value)
+    ? value.map((entry) => ['-', entry])
+    : Object.entries(value).flatMap(([key, entry]) =>
+        entry === undefined ? [] : [[`${yamlKey(key)}:`, entry]],
+      );
+  return entries
+    .map(([head, entry]) => {
+      if (!isBlock(entry)) return `${indent}${head} ${JSON.stringify(entry)}\n`;
+      if (head === '-') {
+        const block = yaml(entry, `${indent}  `);
+        return `${indent}- ${block.slice(indent.length + 2)}`;
+      }
+      return `${indent}${head}\n${yaml(entry, `${indent}  `)}`;
+    })
+    .join('');
+}
+
+function isBlock(value: unknown): value is object {
+  return value !== null && typeof value === 'object' && Object.keys(value).length > 0;
+}
+
+function yamlKey(key: string): string {
+  return /^[A-Za-z_][A-Za-z0-9_-]*$/.test(key) &&
+    !/^(y|n|yes|no|on|off|true|false|null)$/i.test(key)
+    ? key
+    : JSON.stringify(key);
+}

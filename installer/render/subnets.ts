@@ -1,0 +1,36 @@
+/**
+ * Each network gets a /26 (61 containers) of 10.213.0.0/16. Docker's own pools hold about 30 networks
+ * (default-address-pools of the engine), too few for one or two networks a service.
+ */
+const NETWORK_COUNT = 1024;
+
+/**
+ * Subnets by network name. One that is known stays; a new name takes the lowest free one, so that adding
+ * a service moves nobody.
+ */
+export function allocateSubnets(
+  names: readonly string[],
+  known: Readonly<Record<string, string>>,
+): Record<string, string> {
+  const allocated: Record<string, string> = {};
+  const sorted = [...names].sort();
+  for (const name of sorted) {
+    const subnet = known[name];
+    if (subnet !== undefined) allocated[name] = subnet;
+  }
+  const taken = new Set(Object.values(allocated));
+  let next = 0;
+  for (const name of sorted) {
+    if (allocated[name] !== undefined) continue;
+    while (taken.has(subnetAt(next))) next += 1;
+    if (next >= NETWORK_COUNT) throw new Error(`more than ${NETWORK_COUNT} networks`);
+    allocated[name] = subnetAt(next);
+    taken.add(subnetAt(next));
+  }
+  return Object.fromEntries(sorted.map((name) => [name, allocated[name] ?? '']));
+}
+
+function subnetAt(index: number): string {
+  const address = index * 64;
+  return `10.213.${Math.floor(address / 256)}.${address % 256}/26`;
+}
