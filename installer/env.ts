@@ -1,0 +1,11 @@
+/** The one place that reads the environment of this process. */
+export const env = {
+  /** https://no-color.org: any value but an empty one switches colour off. */
+  noColor: (process.env['NO_COLOR'] ?? '') !== '',
+  /** Puts the whole layout below another folder; for tests of several servers on one machine. */
+  root: process.env['HOLDFAST_ROOT'] ?? '',
+  /** Who called sudo, for the audit log. */
+  sudoUser: process.env['SUDO_USER'],
+  user: process.env['USER'] ?? process.env['LOGNAME'],
+  terminal: process.env['TERM'],
+} as const;
