@@ -4,6 +4,10 @@ import type { PlatformImage } from './images.ts';
 export interface LockFile {
   readonly version: 1;
   readonly images: Readonly<Partial<Record<PlatformImage, LockedImage>>>;
+  /** Optional images that could not be had; asked for again by `update` only, so that a plan stays quick. */
+  readonly unavailable?: Readonly<
+    Partial<Record<PlatformImage, { readonly reason: string; readonly wish: string }>>
+  >;
   /** By service name. */
   readonly services: Readonly<Record<string, LockedImage>>;
   /** CIDR by network name. */
