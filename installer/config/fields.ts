@@ -143,7 +143,10 @@ export function flag(about: About) {
 
 /** Any text with at least one character. */
 export function text(about: About) {
-  return z.string({ error: 'text' }).min(1, { error: 'text that is not empty' }).meta({ ...about });
+  return z
+    .string({ error: 'text' })
+    .min(1, { error: 'text that is not empty' })
+    .meta({ ...about });
 }
 
 /** One line of printable text, for what ends up in a header or a label. */
@@ -232,7 +235,8 @@ export interface SecretWish {
 export function secretWish(about: About) {
   return word(
     {
-      expected: 'the name of a secret in capitals such as SMTP_PASSWORD, or SMTP_PASSWORD? if optional',
+      expected:
+        'the name of a secret in capitals such as SMTP_PASSWORD, or SMTP_PASSWORD? if optional',
       parse: (value): SecretWish | undefined => {
         if (typeof value !== 'string') return undefined;
         const optional = value.endsWith('?');
@@ -259,7 +263,9 @@ export function hostNameOrAddress(about: About) {
     {
       expected: 'a host name or an IP address',
       parse: (value) =>
-        typeof value === 'string' && (HOST_FORM.test(value) || isAddress(value)) ? value : undefined,
+        typeof value === 'string' && (HOST_FORM.test(value) || isAddress(value))
+          ? value
+          : undefined,
       json: { type: 'string' },
     },
     about,
@@ -305,7 +311,9 @@ function isAddress(text: string): boolean {
 }
 
 function isCidr(text: string): boolean {
-  return isAddress(text) || z.cidrv4().safeParse(text).success || z.cidrv6().safeParse(text).success;
+  return (
+    isAddress(text) || z.cidrv4().safeParse(text).success || z.cidrv6().safeParse(text).success
+  );
 }
 
 const IMAGE_FORM =

@@ -1,5 +1,14 @@
 import type { z } from 'zod';
-import { command, environment, image, list, mapping, named, port, secretWish } from '../../config/fields.ts';
+import {
+  command,
+  environment,
+  image,
+  list,
+  mapping,
+  named,
+  port,
+  secretWish,
+} from '../../config/fields.ts';
 import { health, metrics, resources, volumes } from '../services/section.ts';
 
 const accessory = mapping(

@@ -13,7 +13,9 @@ export const agentSection = mapping(
   {
     heartbeat: list(heartbeat, { description: 'Signs of life.' }).default([]),
     auditLog: flag({ description: 'Write a line for every change.' }).default(true),
-    metricsEvery: duration({ description: 'How often the agent writes its metrics.' }).prefault('15s'),
+    metricsEvery: duration({ description: 'How often the agent writes its metrics.' }).prefault(
+      '15s',
+    ),
   },
   { description: 'The resident daemon.' },
 ).prefault({});

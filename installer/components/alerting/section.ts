@@ -13,10 +13,9 @@ const receiver = mapping(
     discord: urlSecret('URL of a Discord webhook'),
     webhook: urlSecret('URL of any other webhook'),
     pagerduty: urlSecret('PagerDuty integration key'),
-    severities: list(
-      choice(['info', 'warn', 'page', 'deploy'], { description: 'A severity.' }),
-      { description: 'What it is told of.' },
-    )
+    severities: list(choice(['info', 'warn', 'page', 'deploy'], { description: 'A severity.' }), {
+      description: 'What it is told of.',
+    })
       .min(1, { error: 'a list with at least one severity' })
       .default(['warn', 'page']),
   },

@@ -71,14 +71,20 @@ const job = mapping(
 export const backupsSection = mapping(
   {
     provider: name({ description: 'Provider in `storage.providers`.' }).default('local'),
-    bucket: bucketName.meta({ description: 'Bucket at the provider; none for a directory.' }).optional(),
+    bucket: bucketName
+      .meta({ description: 'Bucket at the provider; none for a directory.' })
+      .optional(),
     prefix: z
       .string()
-      .regex(/^[A-Za-z0-9][A-Za-z0-9._/-]{0,200}$/, { error: 'a prefix of letters, digits, dots, slashes and hyphens' })
+      .regex(/^[A-Za-z0-9][A-Za-z0-9._/-]{0,200}$/, {
+        error: 'a prefix of letters, digits, dots, slashes and hyphens',
+      })
       .meta({ description: 'Start of every object name.', default: 'the name of the project' })
       .optional(),
     storageClass: storageClass.optional(),
-    encryption: choice(['age', 'none'], { description: 'Encrypt before anything leaves.' }).prefault('age'),
+    encryption: choice(['age', 'none'], {
+      description: 'Encrypt before anything leaves.',
+    }).prefault('age'),
     recipients: list(
       z
         .string({ error: 'an age public key, age1…' })
@@ -96,7 +102,9 @@ export const backupsSection = mapping(
     verify: mapping(
       {
         afterUpload: flag({ description: 'Read each backup back and compare.' }).default(true),
-        restoreTest: cron({ description: 'When to restore into a throw-away database.' }).prefault('0 6 * * 0'),
+        restoreTest: cron({ description: 'When to restore into a throw-away database.' }).prefault(
+          '0 6 * * 0',
+        ),
         assertions: list(text({ description: 'SQL that must yield true.' }), {
           description: 'Checked after each restore test.',
           examples: [['select count(*) > 0 from users']],

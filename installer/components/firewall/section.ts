@@ -1,5 +1,15 @@
 import { z } from 'zod';
-import { choice, cidr, cidrOrAny, flag, list, mapping, port, seconds, wholeNumber } from '../../config/fields.ts';
+import {
+  choice,
+  cidr,
+  cidrOrAny,
+  flag,
+  list,
+  mapping,
+  port,
+  seconds,
+  wholeNumber,
+} from '../../config/fields.ts';
 
 const jail = mapping(
   {
@@ -34,7 +44,9 @@ export const firewallSection = mapping(
     flowLogs: flag({ description: 'Log refused and accepted connections.' }).default(false),
     fail2ban: z
       .record(
-        z.string().regex(/^[A-Za-z][A-Za-z0-9-]{0,39}$/, { error: 'the name of a jail such as sshd' }),
+        z
+          .string()
+          .regex(/^[A-Za-z][A-Za-z0-9-]{0,39}$/, { error: 'the name of a jail such as sshd' }),
         jail,
       )
       .meta({ description: 'Jails by name.', examples: [{ sshd: { maxRetry: 5, banTime: 3600 } }] })

@@ -29,7 +29,8 @@ const rateLimit = mapping(
     window: duration({ description: 'Length of the sliding window.' }).prefault('1m'),
     standardHeaders: flag({ description: 'Send RateLimit-* headers.' }).default(true),
     verifyWith: secretName({
-      description: 'Secret that verifies the token of `jwt:<claim>`; others fall under the IP limits only.',
+      description:
+        'Secret that verifies the token of `jwt:<claim>`; others fall under the IP limits only.',
     }).optional(),
   },
   { description: 'A limit. One that no route names holds for every proxied route.' },
@@ -38,8 +39,12 @@ const rateLimit = mapping(
 const realIp = z
   .union(
     [
-      choice(['none', 'cloudflare'], { description: 'none, or the published networks of Cloudflare.' }),
-      list(cidr({ description: 'An address or a network.' }), { description: 'Proxies to believe.' }),
+      choice(['none', 'cloudflare'], {
+        description: 'none, or the published networks of Cloudflare.',
+      }),
+      list(cidr({ description: 'An address or a network.' }), {
+        description: 'Proxies to believe.',
+      }),
     ],
     { error: 'none, cloudflare or a list of networks' },
   )
@@ -65,7 +70,9 @@ export const httpSection = mapping(
   {
     gzip: flag({ description: 'Compress answers.' }).default(true),
     http2: flag({ description: 'Speak HTTP/2.' }).default(true),
-    workerConnections: wholeNumber(64, 65_536, { description: 'Connections per nginx worker.' }).default(1024),
+    workerConnections: wholeNumber(64, 65_536, {
+      description: 'Connections per nginx worker.',
+    }).default(1024),
     clientMaxBodySize: size({ description: 'Largest request body.' }).prefault('10m'),
     denyPaths: list(urlPath({ description: 'A path prefix.' }), {
       description: 'Path prefixes that answer 404 on every host.',
@@ -111,7 +118,9 @@ export const httpSection = mapping(
     cspReportOnly: flag({ description: 'Report violations, block nothing.' }).default(false),
     waf: mapping(
       {
-        mode: choice(['off', 'detect', 'block'], { description: 'Whether ModSecurity logs or blocks.' }).prefault('off'),
+        mode: choice(['off', 'detect', 'block'], {
+          description: 'Whether ModSecurity logs or blocks.',
+        }).prefault('off'),
         ruleset: choice(['owasp-crs'], { description: 'Rules.' }).prefault('owasp-crs'),
         exclude: list(urlPath({ description: 'A route path.' }), {
           description: 'Route paths that are left alone.',

@@ -40,7 +40,9 @@ export const imagesSection = mapping(
     }).prefault('auto'),
     registry: z
       .string({ error: 'a registry such as registry.example.com:5000' })
-      .regex(/^[a-z0-9.-]+(:\d{1,5})?(\/[a-z0-9._/-]+)?$/, { error: 'a registry such as registry.example.com:5000' })
+      .regex(/^[a-z0-9.-]+(:\d{1,5})?(\/[a-z0-9._/-]+)?$/, {
+        error: 'a registry such as registry.example.com:5000',
+      })
       .meta({ description: 'Mirror to pull the official images from.' })
       .optional(),
     ...overrides,

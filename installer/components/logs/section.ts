@@ -8,7 +8,9 @@ const stream = mapping(
       {
         service: z
           .string({ error: 'the name of a service, or "*"' })
-          .regex(/^(?:\*|[a-z][a-z0-9]*(?:-[a-z0-9]+)*)$/, { error: 'the name of a service, or "*"' })
+          .regex(/^(?:\*|[a-z][a-z0-9]*(?:-[a-z0-9]+)*)$/, {
+            error: 'the name of a service, or "*"',
+          })
           .meta({ description: 'A service, a platform part such as nginx, or `*`.' })
           .optional(),
         level: choice(['debug', 'info', 'warn', 'error', 'fatal'], {

@@ -78,8 +78,12 @@ export const monitoringSection = mapping(
     ).optional(),
     slo: mapping(
       {
-        p95: decimal(0.001, 60, { description: 'Response time that 95 % stay under, in seconds.' }).optional(),
-        availability: decimal(50, 100, { description: 'Share of good answers, in percent.' }).optional(),
+        p95: decimal(0.001, 60, {
+          description: 'Response time that 95 % stay under, in seconds.',
+        }).optional(),
+        availability: decimal(50, 100, {
+          description: 'Share of good answers, in percent.',
+        }).optional(),
       },
       { description: 'What you promise.' },
     ).optional(),

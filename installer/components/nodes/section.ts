@@ -1,5 +1,13 @@
 import { z } from 'zod';
-import { choice, filePath, hostNameOrAddress, list, mapping, name, port } from '../../config/fields.ts';
+import {
+  choice,
+  filePath,
+  hostNameOrAddress,
+  list,
+  mapping,
+  name,
+  port,
+} from '../../config/fields.ts';
 
 const node = mapping(
   {
@@ -8,7 +16,16 @@ const node = mapping(
     region: name({ description: 'Where it stands.', examples: ['eu-fr'] }).optional(),
     roles: list(
       choice(
-        ['edge', 'dr-edge', 'app', 'db-primary', 'db-standby', 'redis-primary', 'redis-replica', 'monitor'],
+        [
+          'edge',
+          'dr-edge',
+          'app',
+          'db-primary',
+          'db-standby',
+          'redis-primary',
+          'redis-replica',
+          'monitor',
+        ],
         { description: 'A role.' },
       ),
       { description: 'What it does.' },

@@ -45,7 +45,9 @@ export const postgresSection = mapping(
       {
         size: size({ description: 'Size to plan with.', examples: ['20g'] }).optional(),
         max: size({ description: 'Size that it may grow to.', examples: ['100g'] }).optional(),
-        growAt: wholeNumber(50, 99, { description: 'Grow when this full, in percent.' }).default(85),
+        growAt: wholeNumber(50, 99, { description: 'Grow when this full, in percent.' }).default(
+          85,
+        ),
       },
       { description: 'Disk of the database.' },
     ).optional(),
@@ -53,8 +55,12 @@ export const postgresSection = mapping(
       mapping(
         {
           node: name({ description: 'Node of the standby.' }),
-          mode: choice(['async', 'sync'], { description: 'Whether a commit waits for it.' }).prefault('async'),
-          failover: choice(['manual', 'automatic'], { description: 'Who promotes it.' }).prefault('manual'),
+          mode: choice(['async', 'sync'], {
+            description: 'Whether a commit waits for it.',
+          }).prefault('async'),
+          failover: choice(['manual', 'automatic'], { description: 'Who promotes it.' }).prefault(
+            'manual',
+          ),
         },
         { description: 'A streaming standby.' },
       ),
@@ -69,10 +75,9 @@ export const postgresSection = mapping(
       },
       { description: 'Point-in-time recovery.' },
     ).optional(),
-    snapshotBefore: list(
-      choice(['migrate', 'apply', 'update'], { description: 'An event.' }),
-      { description: 'Take a logical backup before these.' },
-    ).default(['migrate']),
+    snapshotBefore: list(choice(['migrate', 'apply', 'update'], { description: 'An event.' }), {
+      description: 'Take a logical backup before these.',
+    }).default(['migrate']),
     vacuum: mapping(
       {
         cron: cron({ description: 'When to vacuum and analyze.', examples: ['0 4 * * 0'] }),

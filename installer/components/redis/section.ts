@@ -9,14 +9,19 @@ export const redisSection = mapping(
       examples: ['7'],
     }).optional(),
     purpose: choice(['cache', 'queue'], {
-      description: '`cache` drops old keys when memory is full, `queue` refuses writes and loses nothing.',
+      description:
+        '`cache` drops old keys when memory is full, `queue` refuses writes and loses nothing.',
     }).prefault('queue'),
     maxMemory: size({ description: 'Memory for data.' }).prefault('128m'),
     persistence: choice(['aof', 'rdb', 'none'], {
       description: 'What survives a crash: all but a second, all up to the last snapshot, nothing.',
     }).prefault('aof'),
-    replicas: list(name({ description: 'A node.' }), { description: 'Nodes with a replica.' }).default([]),
-    failover: choice(['manual', 'automatic'], { description: 'Who promotes a replica.' }).prefault('manual'),
+    replicas: list(name({ description: 'A node.' }), {
+      description: 'Nodes with a replica.',
+    }).default([]),
+    failover: choice(['manual', 'automatic'], { description: 'Who promotes a replica.' }).prefault(
+      'manual',
+    ),
   },
   { description: 'The Redis server. `uses: [redis]` alone brings it with these defaults.' },
 );

@@ -1,3 +1,4 @@
+import type { TlsInput } from '../../components/tls/section.ts';
 import type { SecretWish } from '../../config/fields.ts';
 import type { AccessoryInput } from '../accessories/section.ts';
 import type { BackupJobInput, BackupsInput } from '../backups/section.ts';
@@ -6,7 +7,6 @@ import type { PostgresInput } from '../postgres/section.ts';
 import type { Redis } from '../redis/section.ts';
 import type { BuildSpec, RouteInput, ServiceInput, VolumeSpec } from '../services/section.ts';
 import type { Provider, Storage } from '../storage/section.ts';
-import type { TlsInput } from '../tls/section.ts';
 
 /** The parts of a config after resolution. Durations are whole seconds, sizes are bytes. */
 

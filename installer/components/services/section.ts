@@ -14,8 +14,8 @@ import {
   list,
   mapping,
   name,
-  nameKey,
   named,
+  nameKey,
   port,
   secretName,
   secretWish,
@@ -104,7 +104,8 @@ export const health = mapping(
       examples: [['node', 'healthcheck.js']],
     }).optional(),
     deepPath: urlPath({
-      description: 'A slower path that also checks dependencies; it raises alerts, it never stops traffic.',
+      description:
+        'A slower path that also checks dependencies; it raises alerts, it never stops traffic.',
       examples: ['/health/db'],
     }).optional(),
     expect: text({
@@ -185,9 +186,9 @@ const build = mapping(
     context: filePath({ description: 'Folder with the sources.', examples: ['./api'] }),
     dockerfile: filePath({ description: 'Dockerfile within the context.' }).default('Dockerfile'),
     target: name({ description: 'Stage of the Dockerfile.' }).optional(),
-    args: environment({ description: 'Build arguments. Never secrets: the image keeps them.' }).default(
-      {},
-    ),
+    args: environment({
+      description: 'Build arguments. Never secrets: the image keeps them.',
+    }).default({}),
   },
   { description: 'Build the image on the server.' },
 );
@@ -244,7 +245,9 @@ const serviceShape = {
       'What leads to the service from outside. The only service with a port gets `/` of the domain when nothing else is routed.',
   }).optional(),
   volumes: volumes.optional(),
-  env: environment({ description: 'Environment variables. Secrets go under `secrets`.' }).optional(),
+  env: environment({
+    description: 'Environment variables. Secrets go under `secrets`.',
+  }).optional(),
   secrets: list(secretWish({ description: 'Name of a secret; `NAME?` if it may be missing.' }), {
     description: 'Secrets that it gets, as variables and as files.',
     examples: [['SESSION_KEY', 'SENTRY_DSN?']],

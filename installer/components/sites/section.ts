@@ -17,9 +17,15 @@ import {
 
 function cacheTime(description: string) {
   return z
-    .union([z.literal('no-cache', { error: 'no-cache or a duration such as 1h' }), duration({ description })], {
-      error: 'no-cache or a duration such as 1h',
-    })
+    .union(
+      [
+        z.literal('no-cache', { error: 'no-cache or a duration such as 1h' }),
+        duration({ description }),
+      ],
+      {
+        error: 'no-cache or a duration such as 1h',
+      },
+    )
     .meta({ description, examples: ['no-cache', '365d'] });
 }
 
@@ -32,13 +38,23 @@ const site = mapping(
     build: mapping(
       {
         context: filePath({ description: 'Folder with the sources.' }),
-        command: text({ description: 'Shell command that builds the files.', examples: ['npm ci && npm run build'] }),
-        output: filePath({ description: 'Folder with the result, within the context.', examples: ['dist'] }),
-        image: image({ description: 'Image to build in; a Node image built on this server otherwise.' }).optional(),
+        command: text({
+          description: 'Shell command that builds the files.',
+          examples: ['npm ci && npm run build'],
+        }),
+        output: filePath({
+          description: 'Folder with the result, within the context.',
+          examples: ['dist'],
+        }),
+        image: image({
+          description: 'Image to build in; a Node image built on this server otherwise.',
+        }).optional(),
       },
       { description: 'Build the files in a throw-away container.' },
     ).optional(),
-    buildEnv: environment({ description: 'Variables of the build. They end up in the browser: never secrets.' }).default({}),
+    buildEnv: environment({
+      description: 'Variables of the build. They end up in the browser: never secrets.',
+    }).default({}),
     hosts: list(hostName({ description: 'A host name.' }), {
       description: 'Hosts that serve the site.',
       examples: [['www.example.com']],
@@ -48,14 +64,19 @@ const site = mapping(
     cache: mapping(
       {
         html: cacheTime('How long browsers keep pages.').default('no-cache'),
-        assets: cacheTime('How long browsers keep files with a hash in their name.').prefault('365d'),
+        assets: cacheTime('How long browsers keep files with a hash in their name.').prefault(
+          '365d',
+        ),
         default: cacheTime('How long browsers keep all other files.').prefault('1h'),
       },
       { description: 'What browsers may keep.' },
     ).prefault({}),
     downloads: mapping(
       {
-        path: urlPath({ description: 'Path under which the files are.', examples: ['/downloads/'] }),
+        path: urlPath({
+          description: 'Path under which the files are.',
+          examples: ['/downloads/'],
+        }),
         volume: name({ description: 'Volume that holds the files.' }),
         expires: duration({ description: 'How long browsers keep them.' }).prefault('1d'),
       },

@@ -24,7 +24,10 @@ const region = z
 const s3 = mapping(
   {
     kind: z.literal('s3'),
-    endpoint: url({ description: 'Address of the S3 service.', examples: ['https://s3.eu-west-3.amazonaws.com'] }),
+    endpoint: url({
+      description: 'Address of the S3 service.',
+      examples: ['https://s3.eu-west-3.amazonaws.com'],
+    }),
     region: region.default('us-east-1'),
     secretRef,
   },
@@ -67,7 +70,9 @@ const bucket = mapping(
     name: bucketName.meta({ description: 'Name of the bucket there.' }),
     private: flag({ description: 'No anonymous reading.' }).default(true),
     versioning: flag({ description: 'Keep old versions of objects.' }).default(false),
-    encryption: choice(['AES256', 'none'], { description: 'Encryption by the store.' }).prefault('none'),
+    encryption: choice(['AES256', 'none'], { description: 'Encryption by the store.' }).prefault(
+      'none',
+    ),
     replicateTo: name({ description: 'Provider that gets a copy.' }).optional(),
     maxObjectSize: size({ description: 'Largest object that an upload URL allows.' }).optional(),
     lifecycle: mapping(
@@ -87,7 +92,9 @@ export const storageSection = mapping(
     providers: named(provider, {
       description: 'Places for objects. `local`, a directory on this server, is always there.',
     }).default({}),
-    buckets: named(bucket, { description: 'Buckets of the product, for `uses: [bucket:<name>]`.' }).default({}),
+    buckets: named(bucket, {
+      description: 'Buckets of the product, for `uses: [bucket:<name>]`.',
+    }).default({}),
   },
   { description: 'Object storage.' },
 ).prefault({});

@@ -1,5 +1,14 @@
 import type { z } from 'zod';
-import { choice, cron, filePath, flag, mapping, seconds, secretName, url } from '../../config/fields.ts';
+import {
+  choice,
+  cron,
+  filePath,
+  flag,
+  mapping,
+  seconds,
+  secretName,
+  url,
+} from '../../config/fields.ts';
 
 export const tlsSection = mapping(
   {
@@ -10,9 +19,9 @@ export const tlsSection = mapping(
     }).optional(),
     directory: url({ description: 'ACME directory, for `issuer: acme`.' }).optional(),
     caFile: filePath({ description: 'CA that signed the ACME server itself.' }).optional(),
-    challenge: choice(['http-01', 'dns-01'], { description: 'How to prove that the domain is ours.' }).prefault(
-      'http-01',
-    ),
+    challenge: choice(['http-01', 'dns-01'], {
+      description: 'How to prove that the domain is ours.',
+    }).prefault('http-01'),
     dnsProvider: mapping(
       {
         kind: choice(
@@ -20,19 +29,28 @@ export const tlsSection = mapping(
           { description: 'Where the zone is.' },
         ),
         secretRef: secretName({
-          description: 'Stands for the secrets `<NAME>_ACCESS_KEY_ID` and `<NAME>_SECRET_ACCESS_KEY`.',
+          description:
+            'Stands for the secrets `<NAME>_ACCESS_KEY_ID` and `<NAME>_SECRET_ACCESS_KEY`.',
         }),
       },
       { description: 'Access to the DNS zone, for `challenge: dns-01`.' },
     ).optional(),
-    wildcard: flag({ description: 'One certificate for the domain and *.domain; needs dns-01.' }).default(false),
-    minVersion: choice(['1.2', '1.3'], { description: 'Oldest TLS version that is spoken.' }).prefault('1.2'),
-    renewAt: cron({ description: 'When to look whether a certificate needs renewal.' }).prefault('0 3 * * *'),
+    wildcard: flag({
+      description: 'One certificate for the domain and *.domain; needs dns-01.',
+    }).default(false),
+    minVersion: choice(['1.2', '1.3'], {
+      description: 'Oldest TLS version that is spoken.',
+    }).prefault('1.2'),
+    renewAt: cron({ description: 'When to look whether a certificate needs renewal.' }).prefault(
+      '0 3 * * *',
+    ),
     hsts: mapping(
       {
         maxAge: seconds({ description: 'How long browsers insist on HTTPS.' }).prefault(31_536_000),
         includeSubDomains: flag({ description: 'For all subdomains too.' }).default(false),
-        preload: flag({ description: "Ask for a place in the browsers' built-in list; hard to undo." }).default(false),
+        preload: flag({
+          description: "Ask for a place in the browsers' built-in list; hard to undo.",
+        }).default(false),
       },
       {
         description: 'Strict-Transport-Security header.',

@@ -5,7 +5,9 @@ export const updatesSection = mapping(
   {
     os: mapping(
       {
-        unattended: flag({ description: "Install Debian's security fixes by themselves." }).default(true),
+        unattended: flag({ description: "Install Debian's security fixes by themselves." }).default(
+          true,
+        ),
         reboot: flag({ description: 'Reboot in the window when a fix needs it.' }).default(false),
       },
       { description: 'The operating system.' },
@@ -34,7 +36,9 @@ export const updatesSection = mapping(
         }).optional(),
         from: timeOfDay({ description: 'Start.', examples: ['02:00'] }),
         to: timeOfDay({ description: 'End.', examples: ['06:00'] }),
-        every: choice(['daily', 'weekly', 'monthly'], { description: 'How often.' }).prefault('weekly'),
+        every: choice(['daily', 'weekly', 'monthly'], { description: 'How often.' }).prefault(
+          'weekly',
+        ),
         announce: duration({ description: 'How long before it is announced.' }).optional(),
         urgentAnnounce: duration({ description: 'The same for urgent fixes.' }).optional(),
       },
@@ -43,7 +47,9 @@ export const updatesSection = mapping(
     rollback: mapping(
       {
         within: duration({ description: 'How long a new release is watched.' }).prefault('5m'),
-        keepReleases: wholeNumber(1, 50, { description: 'Old releases that stay on the server.' }).default(3),
+        keepReleases: wholeNumber(1, 50, {
+          description: 'Old releases that stay on the server.',
+        }).default(3),
       },
       { description: 'The way back.' },
     ).prefault({}),

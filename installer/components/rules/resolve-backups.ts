@@ -1,0 +1,89 @@
+import type { BackupJobInput, BackupsInput } from '../backups/section.ts';
+import { backupsSection } from '../backups/section.ts';
+import type { ConfigFile } from '../sections.ts';
+import type { BackupJob, BackupSource, Backups, Service } from './resolved.ts';
+
+/** The provider that is always there: a directory on this server. */
+export const LOCAL_PROVIDER = { kind: 'directory', path: '/var/lib/holdfast/backups' } as const;
+const DEFAULT_CRON = '0 2 * * *';
+const DEFAULT_VOLUME_CRON = '30 2 * * *';
+const DEFAULT_KEEP = 30 * 86_400;
+
+interface Surroundings {
+  readonly project: string;
+  readonly hasPostgres: boolean;
+  readonly services: Readonly<Record<string, Service>>;
+}
+
+/** The backups as the agent will run them: the jobs of the file, or the default one, and one per volume that asks. */
+export function resolveBackups(
+  file: ConfigFile,
+  { project, hasPostgres, services }: Surroundings,
+): Backups {
+  const written: BackupsInput = file.backups ?? backupsSection.parse({});
+  const jobs = (written.jobs ?? defaultJobs(hasPostgres)).map((job) => resolveJob(job, written));
+  const covered = new Set(
+    jobs.flatMap((job) => (job.source.kind === 'volume' ? [job.source.name] : [])),
+  );
+  const wishes = [
+    ...Object.values(services).flatMap((service) => service.volumes),
+    ...Object.values(file.accessories).flatMap((accessory) => accessory.volumes),
+  ];
+  const open = new Set(
+    wishes.filter((volume) => volume.backup && !covered.has(volume.name)).map(({ name }) => name),
+  );
+  const volumeJobs = [...open].map((volume) => resolveJob(volumeJob(volume, jobs), written));
+  return {
+    ...written,
+    prefix: written.prefix ?? project,
+    jobs: [...jobs, ...volumeJobs],
+    isDefault: file.backups === undefined,
+  };
+}
+
+function defaultJobs(hasPostgres: boolean): BackupJobInput[] {
+  if (!hasPostgres) return [];
+  return [{ name: 'daily', source: 'postgres', cron: DEFAULT_CRON, keepRemote: DEFAULT_KEEP }];
+}
+
+function volumeJob(volume: string, jobs: readonly BackupJob[]): BackupJobInput {
+  const taken = new Set(jobs.map((job) => job.name));
+  let name = `volume-${volume}`;
+  while (taken.has(name)) name = `${name}-files`;
+  return { name, source: `volume:${volume}`, cron: DEFAULT_VOLUME_CRON, keepRemote: DEFAULT_KEEP };
+}
+
+function resolveJob(job: BackupJobInput, backups: BackupsInput): BackupJob {
+  const source = parseBackupSource(job.source);
+  const keepRemote = job.keepRemote ?? (job.keep === undefined ? DEFAULT_KEEP : undefined);
+  return {
+    ...job,
+    source,
+    method: job.method ?? defaultMethod(source),
+    provider: job.provider ?? backups.provider,
+    ...(keepRemote !== undefined && { keepRemote }),
+  };
+}
+
+export function parseBackupSource(written: string): BackupSource {
+  if (written === 'postgres' || written === 'redis' || written === 'appliance') {
+    return { kind: written };
+  }
+  const [kind, name] = written.split(':');
+  if ((kind === 'volume' || kind === 'backup') && name !== undefined) return { kind, name };
+  return { kind: 'accessory', name: written };
+}
+
+function defaultMethod(source: BackupSource): BackupJob['method'] {
+  switch (source.kind) {
+    case 'postgres':
+    case 'accessory':
+      return 'logical';
+    case 'backup':
+      return 'copy';
+    case 'redis':
+    case 'appliance':
+    case 'volume':
+      return 'archive';
+  }
+}
