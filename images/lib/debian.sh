@@ -3,10 +3,11 @@
 # or build uses the same mirror, keyring and proxy. Sourced, never run.
 
 # Every archive of the machine's own apt, one "URI release component" a line.
-# apt itself reads its sources here, so one-line and deb822 files both count.
+# apt itself reads its sources here, so one-line and deb822 files both count; a
+# directory without package lists spares it reading those.
 debian_archives() {
   # shellcheck disable=SC2016  # apt fills these in, not the shell
-  apt-get indextargets 'Created-By: Packages' --format '$(REPO_URI) $(RELEASE) $(COMPONENT)'
+  apt-get -o Dir::State::lists=/etc/apt indextargets 'Created-By: Packages' --format '$(REPO_URI) $(RELEASE) $(COMPONENT)'
 }
 
 # debian_codename: bookworm, trixie …
