@@ -1,0 +1,145 @@
+import { AppError } from '../errors.ts';
+import { CommandError } from '../host/command-error.ts';
+import type { Command, Host } from '../host/host.ts';
+import type { ImageAction } from '../model/images.ts';
+import { LABELS } from '../model/labels.ts';
+import { sortedArgs } from './context-digest.ts';
+import { askDebian, imagesFolder } from './debian.ts';
+
+type OnLine = (line: string) => void;
+
+const BUILD_SECONDS = 3_600;
+const SHOWN_LINES = 20;
+
+/**
+ * Builds the Debian images with these references, all in one go, and the root file system under them when
+ * it is not there. What is present is left as it is.
+ *
+ * @throws AppError `image/build-failed`, `image/outdated-plan` when Debian's lists moved on since the plan
+ */
+export async function bakeImages(
+  host: Host,
+  programPath: string,
+  references: readonly string[],
+  onLine: OnLine,
+): Promise<void> {
+  const catalogue = await askDebian(host, programPath, { offline: true });
+  const wanted = catalogue.images.filter(({ reference }) => references.includes(reference));
+  if (wanted.length < new Set(references).size) {
+    throw new AppError({
+      code: 'image/outdated-plan',
+      what: "Debian's package lists changed after this plan was made",
+      hint: 'run the same holdfast command again: it plans with the new lists',
+    });
+  }
+  const folder = imagesFolder(programPath);
+  await runBuild(host, 'the root file system of the images', {
+    argv: ['bash', `${folder}/base.sh`, catalogue.base.reference],
+    timeoutSeconds: BUILD_SECONDS,
+    onLine,
+  });
+  await runBuild(host, wanted.map(({ name }) => name).join(', '), {
+    argv: [
+      'docker',
+      'buildx',
+      'bake',
+      '--file',
+      'docker-bake.hcl',
+      '--progress',
+      'plain',
+      ...wanted.map(({ name }) => name),
+    ],
+    cwd: folder,
+    env: {
+      HOLDFAST_BASE: catalogue.base.reference,
+      HOLDFAST_APT_SETUP: catalogue.aptSetup,
+      HOLDFAST_IMAGES: JSON.stringify(
+        wanted.map(({ name, reference, version, install }) => ({
+          name,
+          reference,
+          version,
+          install,
+        })),
+      ),
+    },
+    timeoutSeconds: BUILD_SECONDS,
+    onLine,
+  });
+}
+
+/** @throws AppError `image/pull-failed` */
+export async function pullImage(host: Host, reference: string, onLine: OnLine): Promise<void> {
+  try {
+    await host.run({ argv: ['docker', 'pull', reference], timeoutSeconds: BUILD_SECONDS, onLine });
+  } catch (error) {
+    if (!(error instanceof CommandError) || error.reason !== 'exit') throw error;
+    throw new AppError({
+      code: 'image/pull-failed',
+      what: `the image ${reference} could not be pulled`,
+      why: lastLines(error),
+      hint: 'make the registry reachable (for a private one: `docker login` on the server), then run the same holdfast command again',
+      cause: error,
+    });
+  }
+}
+
+/**
+ * Builds a service's image from its Dockerfile under `reference`.
+ *
+ * @throws AppError `image/build-failed` with the last lines of the build
+ */
+export async function buildImage(
+  host: Host,
+  request: {
+    readonly project: string;
+    readonly service: string;
+    readonly reference: string;
+    readonly action: Extract<ImageAction, { kind: 'build' }>;
+  },
+  onLine: OnLine,
+): Promise<void> {
+  const { project, service, reference, action } = request;
+  await runBuild(host, `services.${service}`, {
+    argv: [
+      'docker',
+      'buildx',
+      'build',
+      '--load',
+      '--progress',
+      'plain',
+      '--tag',
+      reference,
+      '--label',
+      `${LABELS.project}=${project}`,
+      '--label',
+      `${LABELS.component}=services`,
+      '--file',
+      action.dockerfile,
+      ...(action.target === undefined ? [] : ['--target', action.target]),
+      ...sortedArgs(action.args).flatMap(([name, value]) => ['--build-arg', `${name}=${value}`]),
+      action.context,
+    ],
+    timeoutSeconds: BUILD_SECONDS,
+    onLine,
+  });
+}
+
+async function runBuild(host: Host, what: string, command: Command): Promise<void> {
+  try {
+    await host.run(command);
+  } catch (error) {
+    if (!(error instanceof CommandError) || error.reason !== 'exit') throw error;
+    throw new AppError({
+      code: 'image/build-failed',
+      what: `the image of ${what} could not be built`,
+      why: lastLines(error),
+      hint: 'correct what the last lines say, then run the same holdfast command again: finished steps are kept',
+      cause: error,
+    });
+  }
+}
+
+function lastLines(error: CommandError): string {
+  const output = error.stderr.trim() === '' ? error.stdout : error.stderr;
+  return output.trimEnd().split('\n').slice(-SHOWN_LINES).join('\n');
+}

@@ -1,0 +1,87 @@
+import type { Engine } from '../engine/engine.ts';
+import type { Host } from '../host/host.ts';
+import type { ImageNeed, ResolvedImages } from '../model/images.ts';
+import type { LockFile } from '../model/lock-file.ts';
+import { askDebian, type DebianCatalogue, recipeDigest } from './debian.ts';
+import { PlatformResolver } from './platform.ts';
+import { RegistryClient } from './registry.ts';
+import { type ServiceImage, ServiceResolver } from './services.ts';
+
+export interface ImageRequest {
+  readonly host: Host;
+  readonly engine: Engine;
+  readonly project: string;
+  readonly needs: readonly ImageNeed[];
+  /** Mirror of the official images, `images.registry`. */
+  readonly registry?: string;
+  /** By service name: what the config says. */
+  readonly services: Readonly<Record<string, ServiceImage>>;
+  readonly lock: LockFile;
+  /** Where the program with its `images/` folder stands on the host. */
+  readonly programPath: string;
+  /** Decide all anew, as `update` does; otherwise a decision of the lock file holds while its wish does. */
+  readonly refresh?: boolean;
+}
+
+export type ImageLock = Pick<LockFile, 'images' | 'services' | 'unavailable'>;
+
+export interface ImageOutcome {
+  readonly images: ResolvedImages;
+  /** The decisions to keep. Built images get their id by `recordDigests` once they are there. */
+  readonly lock: ImageLock;
+}
+
+/**
+ * Decides where each image of the stack comes from and pins it. With a lock file that still fits and all
+ * images present it asks neither Debian nor a registry.
+ *
+ * @throws AppError `image/version-unavailable`, `image/not-found`, `image/unreachable`,
+ *   `image/debian-unreachable`, `image/no-context`, `image/no-dockerfile`
+ */
+export async function resolveImages(request: ImageRequest): Promise<ImageOutcome> {
+  const { host, engine, programPath } = request;
+  const registry = new RegistryClient(host);
+  const platform = new PlatformResolver({
+    engine,
+    registry,
+    mirror: request.registry,
+    lock: request.lock,
+    refresh: request.refresh ?? false,
+    recipe: await recipeDigest(host, programPath),
+    catalogue: once(() => askDebian(host, programPath, { offline: false })),
+  });
+  const platformOutcome = await platform.resolveAll(request.needs);
+
+  const node = platformOutcome.images.node;
+  const services = new ServiceResolver({
+    host,
+    engine,
+    registry,
+    project: request.project,
+    locked: request.lock.services,
+    refresh: request.refresh ?? false,
+    nodeImage: node !== undefined && 'reference' in node ? node.reference : undefined,
+  });
+  const serviceOutcome = await services.resolveAll(request.services);
+
+  return {
+    images: {
+      platform: platformOutcome.images,
+      services: serviceOutcome.images,
+      ...(registry.answers === undefined ? {} : { registryAnswers: registry.answers }),
+    },
+    lock: {
+      images: platformOutcome.locked,
+      unavailable: platformOutcome.unavailable,
+      services: serviceOutcome.locked,
+    },
+  };
+}
+
+function once(ask: () => Promise<DebianCatalogue>): () => Promise<DebianCatalogue> {
+  let answer: Promise<DebianCatalogue> | undefined;
+  return () => {
+    answer ??= ask();
+    return answer;
+  };
+}
