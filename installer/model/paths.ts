@@ -2,7 +2,7 @@ import { posix } from 'node:path';
 
 /** Where everything of holdfast stands on a server. All paths are absolute. */
 export interface Paths {
-  /** The installed program: `dist/`, assets and its Node runtime. */
+  /** The installed program: `dist/`, assets and its Node runtime; a link that an upgrade swaps. */
   readonly program: string;
   /** The one file that a person edits. */
   readonly config: string;
@@ -34,7 +34,7 @@ export function pathsUnder(root = ''): Paths {
   const state = posix.join('/', root, 'var/lib/holdfast');
   const inState = (name: string): string => posix.join(state, name);
   return {
-    program: posix.join('/', root, 'opt/holdfast'),
+    program: posix.join('/', root, 'opt/holdfast/current'),
     config: posix.join('/', root, 'etc/holdfast/config.yaml'),
     state,
     stack: inState('stack'),

@@ -1,14 +1,14 @@
 'use strict';
 
 const ENTITIES = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
-const escape = (text) => text.replace(/[&<>"']/g, (character) => ENTITIES[character]);
+const html = (text) => text.replace(/[&<>"']/g, (character) => ENTITIES[character]);
 
 /** The one page: notes from Postgres, a visit counter from Redis. */
 function page(notes, visits) {
   const items = notes
     .map(
       ({ body, created_at }) =>
-        `<li><time>${created_at.toISOString().slice(0, 16).replace('T', ' ')}</time> ${escape(body)}</li>`,
+        `<li><time>${created_at.toISOString().slice(0, 16).replace('T', ' ')}</time> ${html(body)}</li>`,
     )
     .join('');
   return `<!doctype html>
