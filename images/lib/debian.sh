@@ -24,8 +24,9 @@ debian_uri() {
     $1 !~ /^(http|https|ftp|file|mirror\+file|mirror\+http|mirror\+https):/ { next }
     $3 != "main" { next }
     { suite = $2; sub(/\/updates$/, "-security", suite) }
-    kind == "security" && (suite == code "-security" || suite ~ /^(old)*stable-security$/) { print $1; exit }
-    kind == "main" && (suite == code || suite ~ /^(old)*stable$/) { print $1; exit }')
+    kind == "security" && (suite == code "-security" || suite ~ /^(old)*stable-security$/) { uris[n++] = $1 }
+    kind == "main" && (suite == code || suite ~ /^(old)*stable$/) { uris[n++] = $1 }
+    END { print uris[0] }')
   # Cloud images name a file that lists mirrors: the first of them will do.
   case $uri in
     mirror+file:*)
