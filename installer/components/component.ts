@@ -13,6 +13,8 @@ export interface ComponentInput {
   readonly paths: Paths;
   /** Stored and newly generated values; a missing one stopped the run before this. */
   readonly secret: (name: string) => Secret;
+  /** The stored value of a secret that may be missing. */
+  readonly optionalSecret: (name: string) => Secret | undefined;
   /** PEM texts by host name: private CA or given files. */
   readonly certificates: ReadonlyMap<
     string,

@@ -17,6 +17,8 @@ export interface Contribution {
   readonly httpChecks?: readonly HttpCheck[];
   /** One-off commands with the new image before its service is replaced. */
   readonly migrations?: readonly Migration[];
+  /** SQL files that run once; apply reads them, since a component touches no file. */
+  readonly seeds?: readonly Seed[];
   readonly images?: readonly ImageNeed[];
   /** How a running service takes a changed file. By stack service name. */
   readonly reloads?: Readonly<Record<string, Reload>>;
@@ -148,6 +150,15 @@ export interface HttpCheck {
 export interface Migration {
   readonly service: string;
   readonly argv: readonly [string, ...string[]];
+}
+
+/** First data of a database: run once as its owner, which the database itself remembers. */
+export interface Seed {
+  readonly service: string;
+  /** As written in the config: relative to the config file. */
+  readonly file: string;
+  readonly database: string;
+  readonly role: string;
 }
 
 /** A service that asks for a Postgres database. */

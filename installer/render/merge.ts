@@ -13,6 +13,7 @@ export function mergeContributions(contributions: readonly Contribution[]): Coll
     secretEnvironment: mergeRecords(contributions.map((each) => each.secretEnvironment ?? {})),
     httpChecks: list('httpChecks'),
     migrations: list('migrations'),
+    seeds: list('seeds'),
     images: list('images'),
     reloads: mergeRecords(contributions.map((each) => each.reloads ?? {})),
     validators: list('validators'),
