@@ -1,0 +1,155 @@
+import type { Retention } from '../model/backup-settings.ts';
+
+/** A complete backup, as the store lists it. */
+export interface KnownBackup {
+  readonly id: string;
+  /** When it was made, by the clock of the machine that made it. */
+  readonly at: Date;
+  /** When its manifest was stored, by the store's clock. */
+  readonly storedAt: Date;
+  readonly verified: boolean;
+}
+
+export interface RetentionInput {
+  readonly backups: readonly KnownBackup[];
+  readonly rules: Retention;
+  readonly now: Date;
+  /** IANA zone whose days, weeks and months count. */
+  readonly timezone: string;
+  /** Whether the listing of the store came to its end. */
+  readonly complete: boolean;
+}
+
+export interface RetentionDecision {
+  /** Ids, newest first. */
+  readonly keep: readonly string[];
+  /** Ids, oldest first. */
+  readonly remove: readonly string[];
+  /** Why nothing is removed, where something is suspicious. */
+  readonly held?: string;
+}
+
+const HOUR = 3_600_000;
+const DAY = 24 * HOUR;
+
+/** Verified backups that stay whatever the rules say. */
+const ALWAYS_KEPT = 3;
+/** Two clocks further apart than this are not believed. */
+const CLOCK_TOLERANCE = DAY;
+/** A backup from this much later than now was made, or is judged, by a wrong clock. */
+const FUTURE_TOLERANCE = HOUR;
+/** After such a pause the newest backup may come from a clock that jumped. */
+const SMALLEST_JUMP = 7 * DAY;
+
+/**
+ * Which backups of one job may go. Age is counted from the newest verified backup, never from the clock, so a
+ * clock that is wrong today expires nothing; and whatever looks like a wrong clock or a short listing removes nothing.
+ */
+export function decideRetention(input: RetentionInput): RetentionDecision {
+  const newestFirst = [...input.backups].sort(
+    (a, b) => b.at.getTime() - a.at.getTime() || (a.id < b.id ? 1 : -1),
+  );
+  const byRules = kept(input, newestFirst);
+  const held = byRules.size === newestFirst.length ? undefined : suspicion(input, newestFirst);
+  const keep = held === undefined ? byRules : new Set(newestFirst.map(({ id }) => id));
+  return {
+    keep: newestFirst.filter(({ id }) => keep.has(id)).map(({ id }) => id),
+    remove: newestFirst
+      .filter(({ id }) => !keep.has(id))
+      .map(({ id }) => id)
+      .reverse(),
+    ...(held === undefined ? {} : { held }),
+  };
+}
+
+function suspicion(
+  { complete, now, rules }: RetentionInput,
+  newestFirst: readonly KnownBackup[],
+): string | undefined {
+  if (!complete) return 'the listing of the store is incomplete';
+  const future = newestFirst.find(({ at }) => at.getTime() > now.getTime() + FUTURE_TOLERANCE);
+  if (future !== undefined) return `${future.id} is from the future: a clock is or was wrong`;
+  const newest = newestFirst[0];
+  if (newest === undefined) return undefined;
+  const apart = Math.abs(newest.at.getTime() - newest.storedAt.getTime());
+  if (apart > CLOCK_TOLERANCE) {
+    return `the clocks of this machine and of the store disagree about ${newest.id}`;
+  }
+  return jumpWithin(newestFirst, rules);
+}
+
+/** A pause that is long for these rules, with fewer than three backups since: the clock may have jumped in it. */
+function jumpWithin(newestFirst: readonly KnownBackup[], rules: Retention): string | undefined {
+  if (rules.keepSeconds === undefined) return undefined;
+  const longest = Math.max(SMALLEST_JUMP, (rules.keepSeconds * 1000) / 2);
+  for (const [index, { at }] of newestFirst.slice(0, ALWAYS_KEPT - 1).entries()) {
+    const previous = newestFirst[index + 1];
+    if (previous === undefined) return undefined;
+    const pause = at.getTime() - previous.at.getTime();
+    if (pause > longest) {
+      return `${Math.floor(pause / DAY)} days lie between two of the newest backups: a clock may have jumped`;
+    }
+  }
+  return undefined;
+}
+
+function kept(input: RetentionInput, newestFirst: readonly KnownBackup[]): Set<string> {
+  const { rules, timezone } = input;
+  const verified = newestFirst.filter((backup) => backup.verified);
+  const lastVerified = verified[0];
+  if (lastVerified === undefined || hasNoRule(rules)) {
+    return new Set(newestFirst.map(({ id }) => id));
+  }
+  const ids = new Set(verified.slice(0, ALWAYS_KEPT).map(({ id }) => id));
+  for (const backup of newestFirst) {
+    const younger = backup.at.getTime() > lastVerified.at.getTime();
+    const age = (lastVerified.at.getTime() - backup.at.getTime()) / 1000;
+    const withinSpan = rules.keepSeconds !== undefined && age <= rules.keepSeconds;
+    if (younger || withinSpan) ids.add(backup.id);
+  }
+  keepOnePerPeriod(verified, rules.daily ?? 0, (at) => dayOf(at, timezone), ids);
+  keepOnePerPeriod(verified, rules.weekly ?? 0, (at) => weekOf(at, timezone), ids);
+  keepOnePerPeriod(verified, rules.monthly ?? 0, (at) => dayOf(at, timezone).slice(0, 7), ids);
+  return ids;
+}
+
+function hasNoRule(rules: Retention): boolean {
+  return (
+    rules.keepSeconds === undefined &&
+    (rules.daily ?? 0) + (rules.weekly ?? 0) + (rules.monthly ?? 0) === 0
+  );
+}
+
+/** Keeps the newest of each of the last `count` periods that have any: a pause does not eat up the count. */
+function keepOnePerPeriod(
+  newestFirst: readonly KnownBackup[],
+  count: number,
+  periodOf: (at: Date) => string,
+  ids: Set<string>,
+): void {
+  const periods = new Set<string>();
+  for (const { id, at } of newestFirst) {
+    const period = periodOf(at);
+    if (periods.has(period)) continue;
+    if (periods.size === count) return;
+    periods.add(period);
+    ids.add(id);
+  }
+}
+
+/** `2026-11-21` in the zone. */
+function dayOf(at: Date, timezone: string): string {
+  return new Intl.DateTimeFormat('en-CA', {
+    timeZone: timezone,
+    year: 'numeric',
+    month: '2-digit',
+    day: '2-digit',
+  }).format(at);
+}
+
+/** The day of the week's Monday: weeks as ISO 8601 has them. */
+function weekOf(at: Date, timezone: string): string {
+  const day = new Date(`${dayOf(at, timezone)}T00:00:00Z`);
+  const sinceMonday = (day.getUTCDay() + 6) % 7;
+  return new Date(day.getTime() - sinceMonday * DAY).toISOString().slice(0, 10);
+}
