@@ -1,0 +1,114 @@
+# shellcheck shell=bash
+# Is this machine fit? Collects every problem before anything is touched. Sourced.
+#
+#   machine_problems CONFIG GIVEN   fills PROBLEMS (stop) and WARNINGS (go on)
+#   missing_packages                Debian packages that are not here, one a line
+
+MIN_MEMORY_MB=900
+MIN_DISK_MB=6000
+
+machine_problems() {
+  PROBLEMS=() WARNINGS=()
+  local config=$1 given=$2
+  check_identity
+  check_resources
+  check_ports
+  check_clock
+  if [ -n "$given" ] && [ ! -r "$given" ]; then
+    PROBLEMS+=("there is no config file $given")
+  else
+    check_domain "$config"
+  fi
+}
+
+check_identity() {
+  [ "$(id -u)" -eq 0 ] || PROBLEMS+=("this needs root: sudo ./scripts/install.sh")
+  local id='' version=''
+  if [ -r /etc/os-release ]; then
+    # shellcheck source=/dev/null
+    id=$(. /etc/os-release && echo "${ID:-}")
+    # shellcheck source=/dev/null
+    version=$(. /etc/os-release && echo "${VERSION_ID:-}")
+  fi
+  case $id:$version in
+    debian:12 | debian:13) ;;
+    *) PROBLEMS+=("holdfast runs on Debian 12 and 13; this is ${id:-unknown} ${version:-}") ;;
+  esac
+  case $(uname -m) in
+    x86_64 | aarch64) ;;
+    *) PROBLEMS+=("holdfast runs on amd64 and arm64; this is $(uname -m)") ;;
+  esac
+}
+
+check_resources() {
+  local memory disk folder=/var/lib
+  memory=$(awk '/^MemTotal:/ { print int($2 / 1024) }' /proc/meminfo)
+  [ "$memory" -ge "$MIN_MEMORY_MB" ] ||
+    PROBLEMS+=("$memory MB of memory; $MIN_MEMORY_MB MB are needed")
+  disk=$(df -Pm "$folder" | awk 'NR == 2 { print $4 }')
+  [ "$disk" -ge "$MIN_DISK_MB" ] ||
+    PROBLEMS+=("$disk MB free under $folder; $MIN_DISK_MB MB are needed")
+}
+
+# Ports that an earlier installation of ours holds are as good as free.
+check_ports() {
+  local port holder
+  for port in 80 443; do
+    holder=$(port_holder "$port")
+    [ -z "$holder" ] || ours_holds "$port" ||
+      PROBLEMS+=("port $port is taken by $holder: stop it first")
+  done
+}
+
+port_holder() {
+  local hex inode pid
+  hex=$(printf ':%04X' "$1")
+  inode=$(awk -v port="$hex" '$4 == "0A" && substr($2, length($2) - 4) == port { print $10; exit }' \
+    /proc/net/tcp /proc/net/tcp6 2>/dev/null)
+  [ -n "$inode" ] || return 0
+  for pid in /proc/[0-9]*; do
+    if find "$pid/fd" -lname "socket:\[$inode\]" -print -quit 2>/dev/null | grep -q .; then
+      echo "$(cat "$pid/comm") (pid ${pid#/proc/})"
+      return 0
+    fi
+  done
+  echo "an unknown program"
+}
+
+ours_holds() {
+  command -v docker >/dev/null &&
+    docker ps --filter label=io.holdfast.project --filter "publish=$1" --format '{{.ID}}' 2>/dev/null | grep -q .
+}
+
+# A clock far off breaks certificates, signatures of S3 requests and retention.
+check_clock() {
+  local now newest
+  now=$(date +%s)
+  newest=$(stat -c %Y /var/lib/dpkg/status 2>/dev/null || echo 0)
+  [ "$now" -ge "$newest" ] ||
+    PROBLEMS+=("the clock says $(date -u '+%F %R') UTC, before the last change to this system: set it first")
+  [ "$now" -ge 1760000000 ] ||
+    PROBLEMS+=("the clock says $(date -u '+%F %R') UTC, years ago: set it first")
+}
+
+check_domain() {
+  local domain address
+  domain=$(sed -n 's/^domain:[[:space:]]*["'\'']\{0,1\}\([^"'\'' #]*\).*/\1/p' "$1" | head -n 1)
+  case $domain in '' | localhost | *.localhost) return 0 ;; esac
+  address=$(getent ahosts "$domain" 2>/dev/null | awk '{ print $1; exit }') || true
+  if [ -z "$address" ]; then
+    WARNINGS+=("$domain does not resolve yet: point its A record at this machine before anybody visits it")
+  fi
+}
+
+missing_packages() {
+  local package
+  for package in age ca-certificates mmdebstrap nodejs npm; do
+    case $package in
+      nodejs) command -v node >/dev/null && continue ;;
+      npm | age | mmdebstrap) command -v "$package" >/dev/null && continue ;;
+      *) dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' && continue ;;
+    esac
+    echo "$package"
+  done
+}
