@@ -28,7 +28,7 @@ app on https://localhost with a private certificate and backups to a folder.
 HELP
 }
 
-config_file= apply=yes dry_run=
+config_file='' apply=yes dry_run=''
 while [ $# -gt 0 ]; do
   case $1 in
     --config)

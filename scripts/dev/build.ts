@@ -1,4 +1,4 @@
-import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { stripTypeScriptTypes } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -21,8 +21,7 @@ for (const folder of ['installer', 'agent']) {
   }
 }
 rmSync(dist, { recursive: true, force: true });
-cpSync(fresh, dist, { recursive: true });
-rmSync(fresh, { recursive: true });
+renameSync(fresh, dist);
 
 function javaScript(source: string): string {
   const stripped = stripTypeScriptTypes(source, { mode: 'strip' });

@@ -32,7 +32,7 @@ program_install() {
     cp -R "$root/package.json" "$root/package-lock.json" "$root/.npmrc" "$root/config.example.yaml" "$root/installer" "$root/agent" \
       "$root/compose" "$root/templates" "$root/nginx" "$root/images" "$root/scripts" "$building/"
     (
-      cd "$building"
+      cd "$building" || exit 1
       npm ci --omit=dev --ignore-scripts --no-audit --no-fund --loglevel=error
       ./node_modules/.bin/node scripts/dev/build.ts
     )
