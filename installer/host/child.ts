@@ -28,6 +28,8 @@ export interface Child {
   readonly exited: Promise<void>;
   /** Signals the program and everything that it started. */
   readonly kill: (signal: NodeJS.Signals) => void;
+  /** Stops listening to the outputs, which a service that the program started may hold open. */
+  readonly release: () => void;
 }
 
 /**
@@ -50,7 +52,11 @@ export function startChild(request: ChildRequest): Child {
     child.once('exit', () => resolve());
     child.once('error', () => resolve());
   });
-  return { stdin: child.stdin, stdout: child.stdout, done, exited, kill };
+  const release = (): void => {
+    child.stdout.destroy();
+    child.stderr.destroy();
+  };
+  return { stdin: child.stdin, stdout: child.stdout, done, exited, kill, release };
 }
 
 function spawnPiped(request: ChildRequest): PipedChild {
