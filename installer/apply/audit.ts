@@ -1,0 +1,91 @@
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
+import type { Host } from '../host/host.ts';
+
+const EntrySchema = z.object({
+  version: z.literal(1),
+  /** `user@machine`. */
+  who: z.string(),
+  /** Start, UTC. */
+  when: z.string(),
+  command: z.string(),
+  /** sha256 of the config file's bytes. */
+  configDigest: z.string(),
+  /** Ids of the operations that were carried out, in order. */
+  operations: z.array(z.string()),
+  planned: z.int(),
+  result: z.enum(['done', 'failed', 'interrupted']),
+  /** Code and sentence of the failure. */
+  error: z.string().optional(),
+  seconds: z.number(),
+  /** sha256 of the line before, hex; empty for the first. A changed or removed line breaks the chain. */
+  previous: z.string(),
+});
+
+export type AuditEntry = z.infer<typeof EntrySchema>;
+
+/** Longer than any line: some thousand operation ids. */
+const TAIL_BYTES = 1024 * 1024;
+
+/** Appends one line and waits until it is on the disk. */
+export async function appendAudit(
+  host: Host,
+  path: string,
+  entry: Omit<AuditEntry, 'version' | 'previous'>,
+): Promise<void> {
+  if ((await host.stat(path)) === undefined) {
+    await host.write(path, '', { mode: 0o600, uid: 0, gid: 0 });
+  }
+  const { stdout: tail } = await host.run({
+    argv: ['tail', '--bytes', String(TAIL_BYTES), path],
+  });
+  const last = tail.split('\n').findLast((line) => line !== '');
+  const previous = last === undefined ? '' : sha256(last);
+  const line = JSON.stringify({ version: 1, ...entry, previous });
+  // A line that a kill cut off stays as it is; the chain goes over it.
+  const separator = tail === '' || tail.endsWith('\n') ? '' : '\n';
+  await host.run({
+    argv: ['dd', `of=${path}`, 'oflag=append', 'conv=notrunc,fsync', 'status=none'],
+    stdin: `${separator}${line}\n`,
+  });
+}
+
+export interface AuditReading {
+  readonly entries: readonly AuditEntry[];
+  /** What does not fit: line number (from 1) and why. */
+  readonly breaks: readonly { readonly line: number; readonly reason: string }[];
+}
+
+/** Reads an audit log and checks its chain. */
+export function readAudit(text: string): AuditReading {
+  const entries: AuditEntry[] = [];
+  const breaks: { line: number; reason: string }[] = [];
+  let previous = '';
+  for (const [index, line] of text.split('\n').entries()) {
+    if (line === '') continue;
+    const entry = parseEntry(line);
+    if (entry === undefined) {
+      breaks.push({ line: index + 1, reason: 'cut off by a power failure or a kill' });
+    } else {
+      if (entry.previous !== previous) {
+        breaks.push({ line: index + 1, reason: 'a line before it was changed or removed' });
+      }
+      entries.push(entry);
+    }
+    previous = sha256(line);
+  }
+  return { entries, breaks };
+}
+
+function parseEntry(line: string): AuditEntry | undefined {
+  try {
+    return EntrySchema.parse(JSON.parse(line));
+  } catch (error) {
+    if (error instanceof SyntaxError || error instanceof z.ZodError) return undefined;
+    throw error;
+  }
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}

@@ -1,0 +1,42 @@
+import type { Engine } from '../engine/engine.ts';
+import type { Host } from '../host/host.ts';
+import type { Report } from '../model/events.ts';
+import type { ImageAction } from '../model/images.ts';
+import type { Paths } from '../model/paths.ts';
+import type { Secret } from '../model/secret.ts';
+
+/** What changes of a server pass through. */
+export interface ApplyContext {
+  readonly host: Host;
+  readonly engine: Engine;
+  readonly paths: Paths;
+  readonly project: string;
+  readonly secrets: SecretAccess;
+  readonly images: ImageMaker;
+  readonly report: Report;
+  readonly clock: Clock;
+}
+
+/** The part of the secret store that apply needs. */
+export interface SecretAccess {
+  all(): Promise<ReadonlyMap<string, Secret>>;
+  store(name: string, value: Secret): Promise<void>;
+}
+
+/** Makes images present on the host. Each call may be repeated after a kill. */
+export interface ImageMaker {
+  bake(targets: readonly string[], references: readonly string[]): Promise<void>;
+  pull(reference: string): Promise<void>;
+  build(reference: string, action: ImageAction & { readonly kind: 'build' }): Promise<void>;
+}
+
+export interface Clock {
+  now(): Date;
+  /** Resolves after that many seconds. */
+  pause(seconds: number): Promise<void>;
+}
+
+export const SYSTEM_CLOCK: Clock = {
+  now: () => new Date(),
+  pause: (seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000)),
+};

@@ -1,0 +1,212 @@
+import { randomBytes } from 'node:crypto';
+import { posix } from 'node:path';
+import { z } from 'zod';
+import { AppError } from '../errors.ts';
+import type { Host } from '../host/host.ts';
+import type { Paths } from '../model/paths.ts';
+import type { Clock } from './context.ts';
+import { runOfHost, type ThisProcess } from './process-identity.ts';
+import { readText } from './read-text.ts';
+
+const OwnerSchema = z.object({
+  version: z.literal(1),
+  /** Names this holding of the lock. */
+  token: z.string(),
+  who: z.string(),
+  pid: z.int(),
+  startTicks: z.number(),
+  /** Run of the machine that the process is on. */
+  machine: z.string(),
+  /** Run of the server that is changed; the same as `machine` without SSH. */
+  server: z.string(),
+  /** UTC. */
+  since: z.string(),
+  command: z.string(),
+});
+
+export type LockOwner = z.infer<typeof OwnerSchema>;
+
+export interface LockRequest {
+  readonly process: ThisProcess;
+  /** What the holder does, such as `holdfast apply`. */
+  readonly command: string;
+  /** Seconds to wait for another holder; 0 refuses at once. */
+  readonly waitSeconds: number;
+  readonly clock: Clock;
+}
+
+export interface HeldLock {
+  /** @throws AppError `lock/lost` when somebody took it by force. */
+  assertHeld(): Promise<void>;
+  release(): Promise<void>;
+}
+
+const POLL_SECONDS = 1;
+const RACES = 5;
+
+/**
+ * Takes the lock of a server: a folder that appears together with its owner by one rename, which fails
+ * where a non-empty folder stands. A folder without owner is left of a killed release and counts as free.
+ * @throws AppError `lock/held`
+ */
+export async function acquireLock(
+  host: Host,
+  paths: Paths,
+  request: LockRequest,
+): Promise<HeldLock> {
+  const { process, clock } = request;
+  const owner: LockOwner = {
+    version: 1,
+    token: randomBytes(8).toString('hex'),
+    who: process.who,
+    pid: process.pid,
+    startTicks: process.startTicks,
+    machine: process.machine,
+    server: await runOfHost(host),
+    since: clock.now().toISOString(),
+    command: request.command,
+  };
+  await host.makeDirectory(paths.state, { mode: 0o755, uid: 0, gid: 0 });
+  const deadline = clock.now().getTime() + request.waitSeconds * 1000;
+  for (let races = 0; !(await takeLock(host, paths, owner)); ) {
+    const holder = await lockOwner(host, paths);
+    if (holder === undefined) {
+      races += 1;
+      if (races > RACES) throw unusable(paths);
+      continue;
+    }
+    if (await isGone(holder, owner, process)) {
+      await breakLock(host, paths, holder);
+      continue;
+    }
+    if (clock.now().getTime() >= deadline) throw held(holder, host);
+    await clock.pause(POLL_SECONDS);
+  }
+  await sweepCandidates(host, paths, owner, process);
+  return {
+    assertHeld: async () => {
+      const holder = await lockOwner(host, paths);
+      if (holder?.token !== owner.token) throw lost(holder, host);
+    },
+    release: async () => {
+      const holder = await lockOwner(host, paths);
+      if (holder?.token === owner.token) await host.remove(paths.applyLock, { recursive: true });
+    },
+  };
+}
+
+/** Removes the lock, whoever holds it. For a person who knows that the holder is gone. */
+export async function forceUnlock(host: Host, paths: Paths): Promise<LockOwner | undefined> {
+  const holder = await lockOwner(host, paths);
+  await host.remove(paths.applyLock, { recursive: true });
+  return holder;
+}
+
+/** Who holds the lock; undefined when it is free. */
+export async function lockOwner(host: Host, paths: Paths): Promise<LockOwner | undefined> {
+  return readOwner(host, paths.applyLock);
+}
+
+async function takeLock(host: Host, paths: Paths, owner: LockOwner): Promise<boolean> {
+  const candidate = `${paths.applyLock}.${owner.token}`;
+  await host.write(posix.join(candidate, 'owner.json'), `${JSON.stringify(owner)}\n`, {
+    mode: 0o644,
+    uid: 0,
+    gid: 0,
+  });
+  const { exitCode } = await host.run({
+    argv: ['mv', '--no-target-directory', candidate, paths.applyLock],
+    // 1: a lock with an owner stands there.
+    okExitCodes: [0, 1],
+  });
+  if (exitCode === 0) return true;
+  await host.remove(candidate, { recursive: true });
+  return false;
+}
+
+async function readOwner(host: Host, folder: string): Promise<LockOwner | undefined> {
+  const text = await readText(host, posix.join(folder, 'owner.json'));
+  if (text === undefined) return undefined;
+  try {
+    return OwnerSchema.parse(JSON.parse(text));
+  } catch (error) {
+    throw new AppError({
+      code: 'lock/unreadable',
+      what: `the lock ${folder} on ${host.name} names no owner that this holdfast can read`,
+      hint: 'make sure that no other holdfast runs, then: holdfast unlock --force',
+      cause: error,
+    });
+  }
+}
+
+/** True only where it is certain: the server was restarted since, or the process was on this very machine and ended. */
+async function isGone(holder: LockOwner, own: LockOwner, process: ThisProcess): Promise<boolean> {
+  if (holder.server !== own.server) return true;
+  if (holder.machine !== own.machine) return false;
+  return !(await process.isAlive(holder.pid, holder.startTicks));
+}
+
+async function breakLock(host: Host, paths: Paths, stale: LockOwner): Promise<void> {
+  const aside = `${paths.applyLock}.stale-${stale.token}`;
+  await host.run({
+    argv: ['mv', '--no-target-directory', paths.applyLock, aside],
+    okExitCodes: [0, 1],
+  });
+  const moved = await readOwner(host, aside);
+  if (moved !== undefined && moved.token !== stale.token) {
+    // Two found the same stale lock, and the other one holds a new lock by now: give it back.
+    await host.run({ argv: ['mv', '--no-target-directory', aside, paths.applyLock] });
+    return;
+  }
+  await host.remove(aside, { recursive: true });
+}
+
+/** Removes what killed attempts left beside the lock. */
+async function sweepCandidates(
+  host: Host,
+  paths: Paths,
+  own: LockOwner,
+  process: ThisProcess,
+): Promise<void> {
+  const prefix = `${posix.basename(paths.applyLock)}.`;
+  for (const name of await host.list(paths.state)) {
+    if (!name.startsWith(prefix)) continue;
+    const folder = posix.join(paths.state, name);
+    const owner = await readOwner(host, folder);
+    if (owner === undefined || (await isGone(owner, own, process))) {
+      await host.remove(folder, { recursive: true });
+    }
+  }
+}
+
+function describe({ who, pid, since, command }: LockOwner): string {
+  return `${who} (process ${pid}) runs \`${command}\` since ${since}`;
+}
+
+function held(holder: LockOwner, host: Host): AppError {
+  return new AppError({
+    code: 'lock/held',
+    what: `somebody else is changing ${host.name}`,
+    why: describe(holder),
+    hint: 'wait for it with --wait; if you are certain that it is gone: holdfast unlock --force',
+    details: holder,
+  });
+}
+
+function lost(holder: LockOwner | undefined, host: Host): AppError {
+  return new AppError({
+    code: 'lock/lost',
+    what: `the lock of ${host.name} was taken away from this run`,
+    why: holder === undefined ? 'somebody removed it' : describe(holder),
+    hint: 'nothing was changed since; run `holdfast plan` when the other one has finished',
+  });
+}
+
+function unusable(paths: Paths): AppError {
+  return new AppError({
+    code: 'lock/unusable',
+    what: `the lock ${paths.applyLock} can neither be taken nor names it a holder`,
+    why: 'something else than a folder of holdfast may stand there',
+    hint: `look at it (\`ls -la ${paths.applyLock}\`), then: holdfast unlock --force`,
+  });
+}

@@ -1,0 +1,169 @@
+import type { ContainerState } from '../engine/engine.ts';
+import { AppError } from '../errors.ts';
+import type { Desired } from '../model/desired.ts';
+import { LABELS } from '../model/labels.ts';
+import { EMPTY_MANIFEST, type Manifest } from '../model/manifest.ts';
+import { sha256 } from '../plan/files.ts';
+import type { Observed, ObservedContainer, ObservedFile } from '../plan/observed.ts';
+import { reactionKey } from '../plan/reactions.ts';
+import type { ApplyContext } from './context.ts';
+import { hostFacts } from './facts.ts';
+import { readLockFile } from './lock-file.ts';
+import { readManifest } from './manifest.ts';
+import { hashFiles, type InspectedPath, inspectPaths, NOT_A_FILE } from './observe-files.ts';
+import { readText } from './read-text.ts';
+
+export type ObserveContext = Pick<
+  ApplyContext,
+  'host' | 'engine' | 'paths' | 'project' | 'secrets'
+>;
+
+export interface ObserveOptions {
+  /** Go on without the manifest when it cannot be read. */
+  readonly adopt?: boolean;
+}
+
+/** What rendering needs to know of a server. Files, folders and images follow once `desired` names them. */
+export async function observeServer(
+  context: ObserveContext,
+  options: ObserveOptions = {},
+): Promise<Observed> {
+  const { host, engine, paths, project } = context;
+  const ours = { [LABELS.project]: project };
+  const [facts, manifest, lock, secrets, containers, networks, volumes] = await Promise.all([
+    hostFacts(host),
+    readManifestOr(context, options),
+    readLockFile(host, paths.lock),
+    context.secrets.all(),
+    engine.containers(ours),
+    engine.networks(ours),
+    engine.volumes(ours),
+  ]);
+  return {
+    facts,
+    manifest,
+    lock,
+    secrets,
+    files: new Map(),
+    directories: new Map(),
+    containers: containers.filter(({ service }) => service !== '').map(observedContainer),
+    networks: networks.map(({ name, subnet }) => ({ name, subnet })),
+    volumes: volumes.map(({ name }) => name),
+    images: new Map(),
+  };
+}
+
+/** Completes an observation with every file, folder and image that `desired` or the manifest names. */
+export async function observeDesired(
+  context: ObserveContext,
+  observed: Observed,
+  desired: Desired,
+): Promise<Observed> {
+  const { host, engine } = context;
+  const filePaths = [
+    ...new Set([...desired.files.keys(), ...Object.keys(observed.manifest.files)]),
+  ];
+  const directoryPaths = desired.directories.map(({ path }) => path);
+  const references = [...new Set(Object.values(desired.stack.services).map(({ image }) => image))];
+  const [inspected, images] = await Promise.all([
+    inspectPaths(host, [...filePaths.sort(), ...directoryPaths]),
+    Promise.all(references.map((reference) => engine.image(reference))),
+  ]);
+  return {
+    ...observed,
+    manifest: pendingWhenUnknown(observed.manifest, desired),
+    files: await observedFiles(context, filePaths, inspected, desired),
+    directories: new Map(
+      directoryPaths.flatMap((path) => {
+        const found = inspected.get(path);
+        if (found?.type !== 'directory') return [];
+        return [[path, { mode: found.mode, uid: found.uid, gid: found.gid }]];
+      }),
+    ),
+    images: new Map(
+      references.flatMap((reference, index) => {
+        const image = images[index];
+        return image === undefined ? [] : [[reference, image.id]];
+      }),
+    ),
+  };
+}
+
+const UNKNOWN_PENDING = 'unknown';
+
+async function readManifestOr(
+  { host, paths }: ObserveContext,
+  { adopt }: ObserveOptions,
+): Promise<Manifest> {
+  try {
+    return await readManifest(host, paths.manifest);
+  } catch (error) {
+    const unreadable = error instanceof AppError && error.code === 'drift/manifest-unreadable';
+    if (!unreadable || adopt !== true) throw error;
+    return { ...EMPTY_MANIFEST, pending: [UNKNOWN_PENDING] };
+  }
+}
+
+/** With the manifest, what an interrupted apply owed is lost too: reloads do no harm, so all are due. */
+function pendingWhenUnknown(manifest: Manifest, desired: Desired): Manifest {
+  if (!manifest.pending.includes(UNKNOWN_PENDING)) return manifest;
+  const reloads = [...desired.files.values()]
+    .flatMap(({ onChange }) => onChange)
+    .filter(({ kind }) => kind === 'reload');
+  return { ...manifest, pending: [...new Set(reloads.map(reactionKey))] };
+}
+
+function observedContainer(state: ContainerState): ObservedContainer {
+  const running = state.status === 'running';
+  return {
+    id: state.id,
+    name: state.name,
+    service: state.service,
+    spec: state.labels[LABELS.spec] ?? '',
+    imageId: state.imageId,
+    running,
+    healthy: running && (state.health === 'healthy' || state.health === 'none'),
+    memoryLimit: state.memoryLimit,
+  };
+}
+
+async function observedFiles(
+  { host }: ObserveContext,
+  paths: readonly string[],
+  inspected: ReadonlyMap<string, InspectedPath>,
+  desired: Desired,
+): Promise<Map<string, ObservedFile>> {
+  const regular = paths.filter((path) => inspected.get(path)?.type === 'file');
+  const hashes = await hashFiles(host, regular);
+  const files = new Map<string, ObservedFile>();
+  for (const path of paths) {
+    const found = inspected.get(path);
+    const hash = found?.type === 'file' ? hashes.get(path) : NOT_A_FILE;
+    if (found === undefined || hash === undefined) continue;
+    const { mode, uid, gid } = found;
+    const content = mayShow(path, found, hash, desired) ? await readText(host, path) : undefined;
+    files.set(path, {
+      sha256: hash,
+      mode,
+      uid,
+      gid,
+      ...(content === undefined ? {} : { content }),
+    });
+  }
+  return files;
+}
+
+const LARGEST_SHOWN_BYTES = 1024 * 1024;
+const READABLE_BY_OTHERS = 0o004;
+
+/** Only what differs is read, and never what was or becomes a secret. */
+function mayShow(path: string, found: InspectedPath, hash: string, desired: Desired): boolean {
+  const wanted = desired.files.get(path);
+  return (
+    found.type === 'file' &&
+    (found.mode & READABLE_BY_OTHERS) !== 0 &&
+    found.size <= LARGEST_SHOWN_BYTES &&
+    wanted?.secret !== true &&
+    (wanted === undefined || sha256(wanted.content) !== hash)
+  );
+}
