@@ -1,0 +1,201 @@
+import t from 'tap';
+import { resolveImages } from '../../installer/images/resolve.ts';
+import {
+  DIGEST,
+  debian,
+  engineWith,
+  hostWith,
+  lockOf,
+  registryFinds,
+  registryRefuses,
+  registrySilent,
+  request,
+} from './support.ts';
+
+const POSTGRES = 'holdfast/postgres:17.6-0123456789ab';
+
+t.test('auto takes Debian where Debian has the version, and bakes what is missing', async (t) => {
+  const host = hostWith([debian, registrySilent]);
+  const { images } = await resolveImages(
+    request({
+      host,
+      engine: engineWith(['holdfast/redis:8.0.2-0123456789ab']),
+      needs: [
+        { image: 'postgres', version: '17', source: 'auto' },
+        { image: 'redis', version: '7', source: 'auto' },
+      ],
+    }),
+  );
+  t.match(images.platform.postgres, {
+    reference: POSTGRES,
+    version: '17.6',
+    source: 'debian',
+    action: { kind: 'bake', target: 'postgres' },
+  });
+  t.match(images.platform.redis, { version: '8.0.2', action: { kind: 'present' } });
+  t.equal(images.registryAnswers, undefined, 'no registry was asked');
+});
+
+t.test(
+  'a Postgres major that Debian lacks comes from the registry, pinned by digest',
+  async (t) => {
+    const { images, lock } = await resolveImages(
+      request({
+        host: hostWith([debian, registryFinds]),
+        engine: engineWith(),
+        needs: [{ image: 'postgres', version: '16', source: 'auto' }],
+      }),
+    );
+    t.match(images.platform.postgres, {
+      reference: `docker.io/library/postgres:16.10@${DIGEST}`,
+      action: { kind: 'pull' },
+    });
+    t.equal(lock.images.postgres?.digest, DIGEST);
+    t.equal(images.registryAnswers, true);
+  },
+);
+
+t.test(
+  'without a registry such a version is refused, and the answer names what can be had',
+  async (t) => {
+    const outcome = resolveImages(
+      request({
+        host: hostWith([debian, registrySilent]),
+        engine: engineWith(),
+        needs: [{ image: 'postgres', version: '16', source: 'auto' }],
+      }),
+    );
+    await t.rejects(outcome, {
+      code: 'image/version-unavailable',
+      why: /Debian trixie has postgres 17\.6.*docker\.io cannot be reached/s,
+      hint: /postgres\.version: "17"/,
+    });
+  },
+);
+
+t.test(
+  'an optional image without a registry is left out once and not asked for again',
+  async (t) => {
+    const needs = [{ image: 'grafana', source: 'auto', optional: true }] as const;
+    const host = hostWith([debian, registrySilent]);
+    const first = await resolveImages(request({ host, engine: engineWith(), needs }));
+    t.match(first.images.platform.grafana, { unavailable: /Debian does not carry grafana/ });
+    t.equal(first.images.registryAnswers, false);
+
+    const later = hostWith([debian, registryFinds]);
+    const lock = lockOf(first.lock);
+    const second = await resolveImages(request({ host: later, engine: engineWith(), needs, lock }));
+    t.match(second.images.platform.grafana, { unavailable: /grafana/ });
+    t.strictSame(
+      later.ran.filter((line) => line.includes('imagetools')),
+      [],
+    );
+
+    const update = await resolveImages(
+      request({ host: later, engine: engineWith(), needs, lock, refresh: true }),
+    );
+    t.match(update.images.platform.grafana, { action: { kind: 'pull' } });
+  },
+);
+
+t.test('a decision of the lock file holds: neither apt nor a registry is asked', async (t) => {
+  const services = { web: { image: 'ghcr.io/acme/web:1' } };
+  const needs = [{ image: 'postgres', source: 'auto' }] as const;
+  const engine = engineWith([POSTGRES]);
+  const first = await resolveImages(
+    request({ host: hostWith([debian, registryFinds]), engine, needs, services }),
+  );
+  const quiet = hostWith([({ argv }) => (argv[0] === 'find' ? { stdout: 'recipe' } : undefined)]);
+  const second = await resolveImages(
+    request({ host: quiet, engine, needs, services, lock: lockOf(first.lock) }),
+  );
+  t.strictSame(second.images.platform, first.images.platform);
+  t.strictSame(second.images.services, first.images.services);
+  t.strictSame(second.lock, first.lock);
+
+  t.test('but a changed recipe or a changed wish is decided anew', async (t) => {
+    const changed = hostWith([
+      ({ argv }) => (argv[0] === 'find' ? { stdout: 'another recipe' } : undefined),
+      debian,
+      registryFinds,
+    ]);
+    await resolveImages(request({ host: changed, engine, needs, lock: lockOf(first.lock) }));
+    t.ok(changed.ran.some((line) => line.includes('resolve.sh')));
+    const wished = hostWith([debian, registryFinds]);
+    await resolveImages(
+      request({
+        host: wished,
+        engine,
+        needs: [{ image: 'postgres', version: '17', source: 'auto' }],
+        lock: lockOf(first.lock),
+      }),
+    );
+    t.ok(wished.ran.some((line) => line.includes('resolve.sh')));
+  });
+
+  t.test('and what is gone from the engine is decided anew too', async (t) => {
+    const host = hostWith([debian]);
+    await resolveImages(request({ host, engine: engineWith(), needs, lock: lockOf(first.lock) }));
+    t.ok(host.ran.some((line) => line.includes('resolve.sh')));
+  });
+});
+
+t.test('a service whose image the registry does not have is refused with its name', async (t) => {
+  const services = { web: { image: 'ghcr.io/acme/web:9' } };
+  await t.rejects(
+    resolveImages(
+      request({ host: hostWith([debian, registryRefuses]), engine: engineWith(), services }),
+    ),
+    { code: 'image/not-found', what: /services\.web/ },
+  );
+  await t.rejects(
+    resolveImages(
+      request({ host: hostWith([debian, registrySilent]), engine: engineWith(), services }),
+    ),
+    { code: 'image/unreachable' },
+  );
+});
+
+t.test('an image that was loaded by hand serves when no registry answers', async (t) => {
+  const { images } = await resolveImages(
+    request({
+      host: hostWith([debian, registrySilent]),
+      engine: engineWith(['ghcr.io/acme/web:9']),
+      services: { web: { image: 'ghcr.io/acme/web:9' } },
+    }),
+  );
+  t.match(images.services['web'], { reference: 'ghcr.io/acme/web:9', action: { kind: 'present' } });
+});
+
+t.test('a registry that keeps silent is waited for once', async (t) => {
+  const host = hostWith([debian, registrySilent]);
+  await t.rejects(
+    resolveImages(
+      request({
+        host,
+        engine: engineWith(['a.example/x:1', 'a.example/y:1']),
+        services: {
+          x: { image: 'a.example/x:1' },
+          y: { image: 'a.example/y:1' },
+          z: { image: 'a.example/z:1' },
+        },
+      }),
+    ),
+    { code: 'image/unreachable', what: /services\.z/ },
+  );
+  t.equal(host.ran.filter((line) => line.includes('imagetools')).length, 1);
+});
+
+t.test('official images come from the mirror that the config names', async (t) => {
+  const { images } = await resolveImages(
+    request({
+      host: hostWith([debian, registryFinds]),
+      engine: engineWith(),
+      registry: 'mirror.example:5000/hub',
+      needs: [{ image: 'redis', version: '7.2', source: 'registry' }],
+    }),
+  );
+  t.match(images.platform.redis, {
+    reference: `mirror.example:5000/hub/library/redis:7.2.10@${DIGEST}`,
+  });
+});
