@@ -1,0 +1,78 @@
+import { createHash } from 'node:crypto';
+import type { Desired, DesiredFile } from '../../installer/model/desired.ts';
+import { EMPTY_LOCK } from '../../installer/model/lock-file.ts';
+import { EMPTY_MANIFEST } from '../../installer/model/manifest.ts';
+import type { Observed } from '../../installer/plan/observed.ts';
+
+export function desiredFile(
+  path: string,
+  content: string,
+  more: Partial<DesiredFile> = {},
+): DesiredFile {
+  return { path, content, mode: 0o644, uid: 0, gid: 0, secret: false, onChange: [], ...more };
+}
+
+/** A desired state with nothing in it but what a test adds. */
+export function desiredWith(
+  more: Partial<Desired> & { readonly fileList?: readonly DesiredFile[] },
+): Desired {
+  const { fileList = [], ...rest } = more;
+  return {
+    project: 'demo',
+    files: new Map(fileList.map((file) => [file.path, file])),
+    stack: { project: 'demo', services: {}, networks: {}, volumes: {} },
+    specs: new Map(),
+    images: new Map(),
+    newSecrets: new Map(),
+    reloads: {},
+    validators: [],
+    provisions: [],
+    httpChecks: [],
+    migrations: [],
+    directories: [],
+    notices: [],
+    lock: EMPTY_LOCK,
+    configDigest: 'c0ffee',
+    ...rest,
+  };
+}
+
+/** A bare server, and what a test adds. */
+export function observedWith(more: Partial<Observed> = {}): Observed {
+  return {
+    facts: {
+      memoryBytes: 4 * 1024 ** 3,
+      cores: 2,
+      architecture: 'x64',
+      distribution: { id: 'debian', version: '13' },
+      systemd: true,
+    },
+    manifest: EMPTY_MANIFEST,
+    lock: EMPTY_LOCK,
+    secrets: new Map(),
+    files: new Map(),
+    directories: new Map(),
+    containers: [],
+    networks: [],
+    volumes: [],
+    images: new Map(),
+    ...more,
+  };
+}
+
+/** What is observed after `files` were written by us. */
+export function observedFiles(files: readonly DesiredFile[]): Pick<Observed, 'files' | 'manifest'> {
+  const hash = (text: string) => createHash('sha256').update(text).digest('hex');
+  return {
+    files: new Map(
+      files.map(({ path, content, mode, uid, gid, secret }) => [
+        path,
+        { sha256: hash(content), mode, uid, gid, ...(secret ? {} : { content }) },
+      ]),
+    ),
+    manifest: {
+      ...EMPTY_MANIFEST,
+      files: Object.fromEntries(files.map(({ path, content }) => [path, hash(content)])),
+    },
+  };
+}
