@@ -18,8 +18,8 @@ export function dataNetwork(service: string): string {
   return `data-${service}`;
 }
 
-/** A server (`postgres`, `redis`) with its exporter alone; internal. */
-export function exporterNetwork(server: 'postgres' | 'redis'): string {
+/** A server (`postgres`, `redis`, `nginx`) with its exporter alone; internal. */
+export function exporterNetwork(server: 'postgres' | 'redis' | 'nginx'): string {
   return `exporter-${server}`;
 }
 
