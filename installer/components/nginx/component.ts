@@ -1,0 +1,128 @@
+import type { Contribution, Notice } from '../../model/contribution.ts';
+import type { Collected, Component, ComponentInput, Needs } from '../component.ts';
+import { appNetwork, exporterNetwork } from '../networks.ts';
+import { httpHealthTest, imageNeed, requiredImage } from '../platform-image.ts';
+import type { Config } from '../sections.ts';
+import { certificateFiles, configFiles, passwordFiles } from './files.ts';
+import { type HostBlock, hostBlocks } from './hosts.ts';
+import { edgeFolders, IN_CONTAINER, NGINX_UID, STATUS_PORT } from './places.ts';
+
+const CONFIG_FILE = `${IN_CONTAINER.config}/nginx.conf`;
+
+/** More workers gain nothing at the sizes of machine that this is for. */
+const MAX_WORKERS = 8;
+/** nginx itself, its shared zones and gzip's buffers, bytes. */
+const BASE_MEMORY = 64 * 1024 ** 2;
+/** Buffers of one connection at their usual size, bytes. */
+const MEMORY_PER_CONNECTION = 32 * 1024;
+
+/** A network that leads out, so that ports can be published even when nothing is routed. */
+const EDGE_NETWORK = 'edge';
+
+/** The front door: the only container that publishes ports. */
+export const nginx: Component = {
+  id: 'nginx',
+  enabled: () => true,
+  needs,
+  collect,
+};
+
+function needs(config: Config): Needs {
+  const routes = Object.values(config.services).flatMap(({ name, routes: own }) =>
+    own.map((route) => ({ ...route, service: name })),
+  );
+  return {
+    images: [imageNeed(config, 'nginx')],
+    hosts: [...new Set([config.domain, ...routes.map(({ host }) => host)])].sort(),
+    secrets: routes.flatMap(({ basicAuth, service }) =>
+      basicAuth === undefined
+        ? []
+        : [{ name: basicAuth, optional: false, usedBy: `services.${service}.routes` }],
+    ),
+  };
+}
+
+function collect(input: ComponentInput, collected: Collected): Contribution {
+  const { config, paths } = input;
+  const image = requiredImage(input, 'nginx');
+  const blocks = hostBlocks(config, collected.routes);
+  const folders = edgeFolders(paths);
+  const workers = Math.min(Math.max(input.facts.cores, 1), MAX_WORKERS);
+  const networks = networkKinds(config, blocks);
+  const owned = { uid: NGINX_UID, gid: NGINX_UID, mode: 0o750 };
+  return {
+    fragments: [
+      {
+        component: 'nginx',
+        template: 'nginx.yaml.ejs',
+        data: {
+          image: image.reference,
+          folders,
+          networks: Object.fromEntries(Object.keys(networks).map((name) => [name, null])),
+          networkKinds: networks,
+          healthTest: httpHealthTest(image, `http://127.0.0.1:${STATUS_PORT}/healthy`, 'curl'),
+          memory: BASE_MEMORY + workers * config.http.workerConnections * MEMORY_PER_CONNECTION,
+        },
+      },
+    ],
+    directories: [
+      { path: folders.certificates, mode: 0o755, uid: 0, gid: 0 },
+      { path: folders.logs, ...owned },
+      { path: folders.bodies, ...owned },
+    ],
+    files: [
+      ...configFiles(config, workers, blocks),
+      ...blocks.flatMap((block) => certificateFiles(input, block)),
+      ...passwordFiles(input, blocks),
+    ],
+    reloads: {
+      nginx: {
+        test: ['nginx', '-t', '-q', '-c', CONFIG_FILE],
+        argv: ['nginx', '-c', CONFIG_FILE, '-s', 'reload'],
+      },
+    },
+    validators: [
+      {
+        id: 'nginx',
+        folder: 'nginx',
+        image: 'nginx',
+        argv: ['nginx', '-t', '-q', '-c', CONFIG_FILE, '-g', 'user nginx;'],
+        target: IN_CONTAINER.config,
+        mounts: [{ source: folders.certificates, target: IN_CONTAINER.certificates }],
+      },
+    ],
+    notices: laterNotices(config),
+  };
+}
+
+/** Whether each network that nginx joins is internal. */
+function networkKinds(
+  config: Config,
+  blocks: readonly HostBlock[],
+): Record<string, { internal: boolean }> {
+  const services = new Set(blocks.flatMap(({ locations }) => locations.map((at) => at.service)));
+  const outward = [EDGE_NETWORK, ...[...services].map(appNetwork)].sort();
+  return Object.fromEntries([
+    ...outward.map((name) => [name, { internal: false }] as const),
+    ...(config.monitoring.prometheus.enabled
+      ? [[exporterNetwork('nginx'), { internal: true }] as const]
+      : []),
+  ]);
+}
+
+/** What a config may say about the edge that this version does not do yet. */
+function laterNotices(config: Config): Notice[] {
+  const { waf, rateLimits, cors, geo } = config.http;
+  const routes = Object.values(config.services).flatMap((service) => service.routes);
+  const later: readonly (readonly [string, boolean])[] = [
+    ['http.waf', waf.mode !== 'off'],
+    ['http.rateLimits', rateLimits.length > 0],
+    ['http.cors', cors !== undefined],
+    ['http.geo', geo !== undefined],
+    ['services.*.routes[].sticky', routes.some(({ sticky }) => sticky !== undefined)],
+    ['services.*.routes[].rateLimit', routes.some(({ rateLimit }) => rateLimit !== undefined)],
+  ];
+  return later
+    .filter(([, isUsed]) => isUsed)
+    .map(([key]) => ({ code: 'later', text: `${key}: accepted, not yet applied` }));
+}

@@ -1,0 +1,108 @@
+import type { FileSpec, Reaction } from '../../model/contribution.ts';
+import type { ComponentInput } from '../component.ts';
+import type { Config } from '../sections.ts';
+import { LOG_FORMATS } from './access-log.ts';
+import { passwordFile } from './basic-auth.ts';
+import { ERROR_PAGES } from './error-pages.ts';
+import type { HostBlock } from './hosts.ts';
+import { edgeFolders, IN_CONTAINER, NGINX_UID } from './places.ts';
+import { realIp } from './real-ip.ts';
+import { securityHeaders } from './security-headers.ts';
+
+const RELOAD: readonly Reaction[] = [{ kind: 'reload', service: 'nginx' }];
+
+/** Everything that nginx reads, but for certificates and passwords. */
+export function configFiles(
+  config: Config,
+  workers: number,
+  blocks: readonly HostBlock[],
+): FileSpec[] {
+  const headers = securityHeaders(config);
+  const { trusted, header } = realIp(config.http.realIp);
+  const { workerConnections } = config.http;
+  const file = (path: string, template: string, data: Record<string, unknown>): FileSpec => ({
+    path: `nginx/${path}`,
+    component: 'nginx',
+    content: { template: `nginx/${template}.ejs`, data, format: 'nginx' },
+    onChange: RELOAD,
+  });
+  return [
+    file('nginx.conf', 'nginx.conf', {
+      workers,
+      workerConnections,
+      openFiles: workerConnections * 2 + 256,
+      maxBody: config.http.clientMaxBodySize,
+      gzip: config.http.gzip,
+      trusted,
+      realIpHeader: header,
+      anonymiseClients: config.logs.anonymise.includes('ip'),
+      consoleFormat: LOG_FORMATS.console,
+      metricsFormat: LOG_FORMATS.metrics,
+      headers,
+      tlsProtocols: config.tls.minVersion === '1.3' ? 'TLSv1.3' : 'TLSv1.2 TLSv1.3',
+    }),
+    file('snippets/headers.conf', 'snippets/headers.conf', { headers }),
+    file('snippets/proxy.conf', 'snippets/proxy.conf', { headers }),
+    file('snippets/errors.conf', 'snippets/errors.conf', { pages: ERROR_PAGES }),
+    ...ERROR_PAGES.map(
+      (page): FileSpec => ({
+        path: `nginx/errors/${page.status}.html`,
+        component: 'nginx',
+        content: { template: 'nginx/errors/page.html.ejs', data: { ...page }, format: 'plain' },
+      }),
+    ),
+    ...blocks.map((block) =>
+      file(`hosts/${block.host}.conf`, 'host.conf', {
+        ...block,
+        http2: config.http.http2 ? 'on' : 'off',
+        certificate: `${IN_CONTAINER.certificates}/${block.host}.crt`,
+        key: `${IN_CONTAINER.certificates}/${block.host}.key`,
+        locations: block.locations.map((location) => ({
+          ...location,
+          upstream: `${location.service}:${location.port}`,
+          passwordFile:
+            location.basicAuth && `${IN_CONTAINER.certificates}/${location.basicAuth}.passwords`,
+        })),
+      }),
+    ),
+  ];
+}
+
+/** Certificate and key of one host. */
+export function certificateFiles(input: ComponentInput, { host }: HostBlock): FileSpec[] {
+  const pair = input.certificates.get(host);
+  if (pair === undefined) throw new Error(`no certificate was made for ${host}`);
+  const folder = edgeFolders(input.paths).certificates;
+  return [
+    {
+      path: `${folder}/${host}.crt`,
+      component: 'nginx',
+      content: { text: pair.certificate },
+      onChange: RELOAD,
+    },
+    secretFile(`${folder}/${host}.key`, pair.key.reveal()),
+  ];
+}
+
+/** One file for each secret of `basicAuth`. */
+export function passwordFiles(input: ComponentInput, blocks: readonly HostBlock[]): FileSpec[] {
+  const folder = edgeFolders(input.paths).certificates;
+  const used = blocks.flatMap(({ locations }) => locations.map(({ basicAuth }) => basicAuth));
+  const names = [...new Set(used)].filter((name) => name !== undefined).sort();
+  return names.map((name) =>
+    secretFile(`${folder}/${name}.passwords`, passwordFile(name, input.secret(name))),
+  );
+}
+
+function secretFile(path: string, text: string): FileSpec {
+  return {
+    path,
+    component: 'nginx',
+    content: { text },
+    secret: true,
+    mode: 0o400,
+    uid: NGINX_UID,
+    gid: NGINX_UID,
+    onChange: RELOAD,
+  };
+}

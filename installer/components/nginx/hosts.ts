@@ -1,0 +1,124 @@
+import { AppError } from '../../errors.ts';
+import type { Route } from '../../model/contribution.ts';
+import type { Config } from '../sections.ts';
+
+/** Closed on every host unless a route names it: figures of a service are nobody else's business. */
+const CLOSED_BY_DEFAULT = ['/metrics'];
+
+/** One `location` of a server block. */
+export interface Location {
+  readonly path: string;
+  /** Only this very path, not what is below it. */
+  readonly exact: boolean;
+  readonly service: string;
+  readonly port: number;
+  /** Regular expression whose first group is what the service shall see after the slash; absent keeps the path. */
+  readonly strip: string | undefined;
+  readonly websocket: boolean;
+  readonly rawBody: boolean;
+  /** Bytes; the edge's default when absent. */
+  readonly maxBody: number | undefined;
+  readonly allowFrom: readonly string[];
+  /** Name of the secret with users and passwords. */
+  readonly basicAuth: string | undefined;
+}
+
+export interface HostBlock {
+  readonly host: string;
+  /** Paths that answer 404, each with all below it; without a slash at the end. */
+  readonly closed: readonly string[];
+  readonly locations: readonly Location[];
+  readonly hasRoot: boolean;
+}
+
+/** One block for each host, sorted; the domain has one even when nothing is routed there. */
+export function hostBlocks(config: Config, routes: readonly Route[]): HostBlock[] {
+  const hosts = new Set([config.domain, ...routes.map(({ host }) => host)]);
+  const denied = config.http.denyPaths.map(decoded);
+  return [...hosts].sort().map((host) => {
+    const own = routes.filter((route) => route.host === host);
+    const open = own.filter(({ path }) => !denied.some((deny) => isBelow(decoded(path), deny)));
+    const closed = [...denied, ...metricsPaths(config, own)].map(withoutSlash);
+    return {
+      host,
+      closed: [...new Set(closed)].sort(),
+      locations: open
+        .toSorted((a, b) => (a.path < b.path ? -1 : 1))
+        .flatMap((route) => locationsOf(route, config)),
+      hasRoot: open.some(({ path }) => path === '/') || closed.includes(''),
+    };
+  });
+}
+
+/** nginx takes the longest prefix, so only the two spellings of a folder need words here. */
+function locationsOf(route: Route, config: Config): Location[] {
+  const folder = decoded(route.path);
+  const location = {
+    service: route.service,
+    port: route.port,
+    strip: route.strip && folder !== '/' ? `(?s)^${quoted(withoutSlash(folder))}/?(.*)` : undefined,
+    websocket: route.websocket,
+    rawBody: route.rawBody,
+    maxBody: route.maxBody,
+    allowFrom: route.allowFrom,
+    basicAuth: basicAuthOf(route, config),
+  };
+  const below = { ...location, path: folder, exact: false };
+  // Without it nginx would answer /api with a redirect to /api/.
+  return folder === '/'
+    ? [below]
+    : [{ ...location, path: withoutSlash(folder), exact: true }, below];
+}
+
+function basicAuthOf({ service, host, path }: Route, config: Config): string | undefined {
+  const written = config.services[service]?.routes.find(
+    (route) => route.host === host && withoutSlash(route.path) === withoutSlash(path),
+  );
+  return written?.basicAuth;
+}
+
+/** Where metrics of services would show, as a browser sees the path. */
+function metricsPaths(config: Config, routes: readonly Route[]): string[] {
+  const declared = routes.flatMap(({ service, port, path, strip }) => {
+    const metrics = config.services[service]?.metrics;
+    if (metrics === undefined || metrics.port !== port || metrics.path === '/') return [];
+    return [decoded(strip ? withoutSlash(path) + metrics.path : metrics.path)];
+  });
+  const byDefault = CLOSED_BY_DEFAULT.filter(
+    (closed) => !routes.some(({ path }) => isBelow(decoded(path), closed)),
+  );
+  return [...declared, ...byDefault];
+}
+
+function isBelow(path: string, folder: string): boolean {
+  return `${withoutSlash(path)}/`.startsWith(`${withoutSlash(folder)}/`);
+}
+
+function withoutSlash(path: string): string {
+  return path.replace(/\/+$/, '');
+}
+
+/** nginx compares locations with the decoded path. */
+function decoded(path: string): string {
+  const text = decodedAsFarAsLegal(path);
+  if (!/[$\p{Cc}]/u.test(text)) return text;
+  throw new AppError({
+    code: 'config/invalid',
+    what: `The path ${path} stands for one with a dollar sign or a control character`,
+    hint: 'Choose another path for the route in config.yaml.',
+  });
+}
+
+function decodedAsFarAsLegal(path: string): string {
+  try {
+    return decodeURIComponent(path);
+  } catch (error) {
+    // A lone % is legal in our path type and stands for itself.
+    if (error instanceof URIError) return path;
+    throw error;
+  }
+}
+
+function quoted(text: string): string {
+  return text.replace(/[\\^$.|?*+()[\]{}]/g, '\\$&');
+}

@@ -1,0 +1,40 @@
+import { posix } from 'node:path';
+import type { Paths } from '../../model/paths.ts';
+
+/** uid and gid of nginx in Debian's image as built by us and in the official one. */
+export const NGINX_UID = 101;
+
+/** Above 1024: nginx never runs as root. The engine maps 80 and 443 to them. */
+export const HTTP_PORT = 8080;
+export const HTTPS_PORT = 8443;
+/** Health and connection counters; never published. */
+export const STATUS_PORT = 8081;
+
+/** Folders in the container. All exist in both images, so that `nginx -t` finds them without a mount. */
+export const IN_CONTAINER = {
+  config: '/etc/nginx/holdfast',
+  certificates: '/etc/nginx/certificates',
+  logs: '/var/log/nginx',
+  bodies: '/var/cache/nginx',
+} as const;
+
+export interface EdgeFolders {
+  /** Rendered configuration. */
+  readonly config: string;
+  /** Certificates and keys; its parent is closed to all but root. */
+  readonly certificates: string;
+  /** {@link AccessLine} per request, for the agent. */
+  readonly logs: string;
+  /** Request bodies that are too large for memory, on their way to a service. */
+  readonly bodies: string;
+}
+
+/** The same folders on the host. */
+export function edgeFolders(paths: Paths): EdgeFolders {
+  return {
+    config: posix.join(paths.stack, 'nginx'),
+    certificates: posix.join(paths.secretMounts, 'nginx'),
+    logs: posix.join(paths.state, 'logs/nginx'),
+    bodies: posix.join(paths.state, 'nginx-bodies'),
+  };
+}
