@@ -97,3 +97,14 @@ function unknownCommand(argv: readonly string[], table: readonly CommandSpec[]):
     hint: 'holdfast --help',
   });
 }
+
+/** @throws AppError `usage/options` when the text is no whole number in the range */
+export function wholeNumber(option: string, text: string, least: number, most: number): number {
+  const value = Number(text);
+  if (/^\d+$/.test(text) && value >= least && value <= most) return value;
+  throw new AppError({
+    code: 'usage/options',
+    what: `--${option} takes a whole number from ${least} to ${most}, got ${JSON.stringify(text)}`,
+    hint: 'holdfast --help',
+  });
+}

@@ -1,0 +1,53 @@
+import type { ContainerState } from '../engine/engine.ts';
+import { AppError } from '../errors.ts';
+import { LABELS } from '../model/labels.ts';
+import type { Paths } from '../model/paths.ts';
+import { appliedAgentSettings } from './applied.ts';
+import type { Server } from './context.ts';
+
+/** All containers of the applied project, by name. */
+export async function stackContainers(server: Server, paths: Paths): Promise<ContainerState[]> {
+  const { project } = await appliedAgentSettings(server.host, paths);
+  const containers = await server.engine.containers({ [LABELS.project]: project });
+  return containers.filter(({ service }) => service !== '');
+}
+
+/**
+ * The containers of one service.
+ * @throws AppError `usage/unknown-service` that names the services there are
+ */
+export async function serviceContainers(
+  server: Server,
+  paths: Paths,
+  service: string,
+): Promise<readonly [ContainerState, ...ContainerState[]]> {
+  const all = await stackContainers(server, paths);
+  const [first, ...rest] = all.filter((container) => container.service === service);
+  if (first !== undefined) return [first, ...rest];
+  const names = [...new Set(all.map((container) => container.service))].sort();
+  throw new AppError({
+    code: 'usage/unknown-service',
+    what: `there is no service ${JSON.stringify(service)}`,
+    why: `the services are ${names.join(', ')}`,
+    hint: 'holdfast status',
+  });
+}
+
+/** The container of a service that runs. @throws AppError `engine/not-running` */
+export async function runningContainer(
+  server: Server,
+  paths: Paths,
+  service: string,
+): Promise<ContainerState> {
+  const containers = await serviceContainers(server, paths, service);
+  const running = containers.find(({ status }) => status === 'running');
+  if (running !== undefined) return running;
+  throw new AppError({
+    code: 'engine/not-running',
+    what: `no container of ${service} is running`,
+    why: containers
+      .map(({ name, status, exitCode }) => `${name} is ${status} (exit code ${exitCode})`)
+      .join('\n'),
+    hint: `holdfast logs ${service}`,
+  });
+}

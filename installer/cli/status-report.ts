@@ -1,0 +1,173 @@
+import { X509Certificate } from 'node:crypto';
+import type { ContainerState } from '../engine/engine.ts';
+import type { Host } from '../host/host.ts';
+import {
+  type BackupResult,
+  RESTORE_TEST_RESULT,
+  RESULTS_FOLDER,
+  type RestoreTestResult,
+} from '../model/backup-result.ts';
+import type { Paths } from '../model/paths.ts';
+import { appliedAgentSettings, appliedBackupSettings } from './applied.ts';
+import { stackContainers } from './containers.ts';
+import type { Server } from './context.ts';
+
+/** What `holdfast status` shows; the shape of `--json`, version 1. Times are UTC. */
+export interface StatusReport {
+  readonly version: 1;
+  readonly project: string;
+  readonly host: string;
+  readonly services: readonly ServiceStatus[];
+  readonly backups: readonly BackupStatus[];
+  readonly restoreTest?: {
+    readonly finishedAt: string;
+    /** Measured recovery time. */
+    readonly seconds: number;
+    readonly rows: number;
+    readonly ok: boolean;
+  };
+  readonly certificates: readonly { readonly name: string; readonly daysLeft: number }[];
+  readonly disk: { readonly usedPercent: number; readonly freeBytes: number };
+  readonly agent: 'running' | 'not running';
+  /** Everything that is wrong, one sentence each; empty means healthy. */
+  readonly problems: readonly string[];
+}
+
+export interface ServiceStatus {
+  readonly service: string;
+  readonly healthy: number;
+  readonly replicas: number;
+  readonly state: string;
+  readonly image: string;
+}
+
+export interface BackupStatus {
+  readonly job: string;
+  readonly ok: boolean;
+  readonly lastSuccessAt?: string;
+  readonly lastVerifiedAt?: string;
+  /** Bytes as stored. */
+  readonly bytes?: number;
+}
+
+const CERTIFICATE_WARNING_DAYS = 14;
+const DISK_WARNING_PERCENT = 85;
+
+export async function statusReport(server: Server, paths: Paths, now: Date): Promise<StatusReport> {
+  const { host } = server;
+  const settings = await appliedAgentSettings(host, paths);
+  const { jobs } = await appliedBackupSettings(host, paths);
+  const [containers, backups, restoreTest, certificates, disk, agentAnswers] = await Promise.all([
+    stackContainers(server, paths),
+    Promise.all(jobs.map(({ name }) => backupStatus(host, paths, name))),
+    readResult<RestoreTestResult>(host, paths, RESTORE_TEST_RESULT),
+    certificateStatus(host, settings.certificates, now),
+    diskStatus(host, paths.state),
+    host.stat(paths.agentSocket),
+  ]);
+  const services = serviceStatus(containers);
+  const agent = agentAnswers === undefined ? 'not running' : 'running';
+  return {
+    version: 1,
+    project: settings.project,
+    host: host.name,
+    services,
+    backups,
+    ...(restoreTest?.lastSuccess === undefined
+      ? {}
+      : {
+          restoreTest: {
+            finishedAt: restoreTest.lastSuccess.finishedAt,
+            seconds: restoreTest.lastSuccess.seconds,
+            rows: restoreTest.lastSuccess.rows,
+            ok: restoreTest.lastRun.ok,
+          },
+        }),
+    certificates,
+    disk,
+    agent,
+    problems: [
+      ...services
+        .filter(({ healthy, replicas }) => healthy < replicas)
+        .map(
+          ({ service, healthy, replicas, state }) =>
+            `${service}: ${healthy} of ${replicas} healthy (${state})`,
+        ),
+      ...backups.filter(({ ok }) => !ok).map(({ job }) => `the last backup of job ${job} failed`),
+      ...(restoreTest?.lastRun.ok === false
+        ? [`the last restore test failed: ${restoreTest.lastRun.what ?? ''}`]
+        : []),
+      ...certificates
+        .filter(({ daysLeft }) => daysLeft < CERTIFICATE_WARNING_DAYS)
+        .map(({ name, daysLeft }) => `the certificate of ${name} ends in ${daysLeft} days`),
+      ...(disk.usedPercent > DISK_WARNING_PERCENT
+        ? [`the disk is ${disk.usedPercent} % full`]
+        : []),
+      ...(agent === 'running' ? [] : ['the agent is not running: no backups, no probes']),
+    ],
+  };
+}
+
+function serviceStatus(containers: readonly ContainerState[]): ServiceStatus[] {
+  const byService = Map.groupBy(containers, ({ service }) => service);
+  return [...byService]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([service, replicas]) => {
+      const isHealthy = ({ status, health }: ContainerState) =>
+        status === 'running' && (health === 'healthy' || health === 'none');
+      const sick = replicas.find((replica) => !isHealthy(replica));
+      return {
+        service,
+        replicas: replicas.length,
+        healthy: replicas.filter(isHealthy).length,
+        state: sick === undefined ? 'running' : stateText(sick),
+        image: replicas[0]?.imageReference ?? '',
+      };
+    });
+}
+
+function stateText({ status, health, oomKilled, exitCode }: ContainerState): string {
+  if (oomKilled) return 'killed: out of memory';
+  if (status === 'running') return health;
+  return status === 'exited' ? `exited with ${exitCode}` : status;
+}
+
+async function backupStatus(host: Host, paths: Paths, job: string): Promise<BackupStatus> {
+  const result = await readResult<BackupResult>(host, paths, `${job}.json`);
+  const last = result?.lastSuccess;
+  return {
+    job,
+    ok: result?.lastRun.ok ?? true,
+    ...(last === undefined ? {} : { lastSuccessAt: last.finishedAt, bytes: last.bytes }),
+    ...(last?.verifiedAt === undefined ? {} : { lastVerifiedAt: last.verifiedAt }),
+  };
+}
+
+async function readResult<T>(host: Host, paths: Paths, name: string): Promise<T | undefined> {
+  const bytes = await host.read(`${paths.agent}/${RESULTS_FOLDER}/${name}`);
+  return bytes === undefined ? undefined : (JSON.parse(new TextDecoder().decode(bytes)) as T);
+}
+
+async function certificateStatus(
+  host: Host,
+  certificates: readonly { readonly name: string; readonly path: string }[],
+  now: Date,
+): Promise<{ name: string; daysLeft: number }[]> {
+  const read = await Promise.all(
+    certificates.map(async ({ name, path }) => {
+      const pem = await host.read(path);
+      if (pem === undefined) return [];
+      const end = new X509Certificate(pem).validToDate.getTime();
+      return [{ name, daysLeft: Math.floor((end - now.getTime()) / 86_400_000) }];
+    }),
+  );
+  return read.flat();
+}
+
+async function diskStatus(host: Host, path: string): Promise<StatusReport['disk']> {
+  const { stdout } = await host.run({
+    argv: ['df', '--output=pcent,avail', '--block-size=1', path],
+  });
+  const [used = '0', free = '0'] = stdout.trim().split('\n').at(-1)?.trim().split(/\s+/) ?? [];
+  return { usedPercent: Number.parseInt(used, 10), freeBytes: Number(free) };
+}

@@ -1,0 +1,53 @@
+import { EXIT_CODES } from '../errors.ts';
+import type { ParsedArguments } from './command.ts';
+import type { CliContext } from './context.ts';
+import { bytesText, durationText } from './display/quantity.ts';
+import { type Style, styleFor } from './display/style.ts';
+import { type StatusReport, statusReport } from './status-report.ts';
+
+/** `holdfast status`: one screen; exit code 11 when something is wrong. */
+export async function status(args: ParsedArguments, context: CliContext): Promise<number> {
+  const server = await context.open(args.value('host'));
+  const report = await statusReport(server, context.paths, context.now());
+  if (args.flag('json')) context.io.out(`${JSON.stringify(report)}\n`);
+  else context.io.out(statusText(report, context.now(), styleFor(context.io.color)));
+  return report.problems.length === 0 ? 0 : EXIT_CODES.health;
+}
+
+export function statusText(report: StatusReport, now: Date, style: Style): string {
+  const width = Math.max(0, ...report.services.map(({ service }) => service.length));
+  const ago = (time: string) => `${durationText((now.getTime() - Date.parse(time)) / 1000)} ago`;
+  const lines = [style.bold(`${report.project} on ${report.host}`), ''];
+  for (const { service, healthy, replicas, state, image } of report.services) {
+    const isFine = healthy === replicas;
+    const count = replicas === 1 ? '' : ` ${healthy}/${replicas}`;
+    lines.push(
+      `  ${isFine ? style.good('●') : style.bad('●')} ${service.padEnd(width)}  ${isFine ? 'healthy' : state}${count}  ${style.dim(shortImage(image))}`,
+    );
+  }
+  lines.push('');
+  for (const { job, lastSuccessAt, lastVerifiedAt, bytes = 0 } of report.backups) {
+    const text =
+      lastSuccessAt === undefined
+        ? style.warn('none yet')
+        : `${ago(lastSuccessAt)}, ${bytesText(bytes)}, ${lastVerifiedAt === undefined ? style.warn('not verified') : `verified ${ago(lastVerifiedAt)}`}`;
+    lines.push(`  backup ${job}: ${text}`);
+  }
+  lines.push(
+    report.restoreTest === undefined
+      ? `  restore test: ${style.warn('none yet')}; run: holdfast backup restore-test`
+      : `  restore test: ${ago(report.restoreTest.finishedAt)}, came back in ${durationText(report.restoreTest.seconds)} (${report.restoreTest.rows} rows)`,
+  );
+  for (const { name, daysLeft } of report.certificates) {
+    lines.push(`  certificate ${name}: ${daysLeft} days left`);
+  }
+  lines.push(`  disk: ${report.disk.usedPercent} % used, ${bytesText(report.disk.freeBytes)} free`);
+  lines.push(`  agent: ${report.agent}`, '');
+  for (const problem of report.problems) lines.push(`${style.bad('✗')} ${problem}`);
+  if (report.problems.length === 0) lines.push(`${style.good('✓')} All is well.`);
+  return `${lines.join('\n')}\n`;
+}
+
+function shortImage(reference: string): string {
+  return reference.replace(/@sha256:([0-9a-f]{12})[0-9a-f]+$/, '@$1');
+}
