@@ -84,7 +84,8 @@ function readAnswer(
   if (!/failed to do request|dial tcp|no such host/.test(message) && isRefusal.test(message)) {
     return { kind: 'refused', reason: message };
   }
-  return { kind: 'silent', reason: `${registry} cannot be reached (${message || 'no answer'})` };
+  const cause = message.split(': ').at(-1) || 'no answer';
+  return { kind: 'silent', reason: `${registry} cannot be reached (${cause})` };
 }
 
 /** The registry's host of a reference, `docker.io` when it names none. */
