@@ -25,16 +25,24 @@ for arg in "$@"; do
   esac
 done
 
-closure_open "$suite"
-if [ -z "$offline" ]; then closure_update; fi
-
 # The same lists and the same files give the same answer: then it is not worked
 # out again.
 answer=$CLOSURE_HOME/$suite/answer.json
-key=$(closure_key "$here" "$suite")
-if [ "$(head -n 1 "$answer" 2>/dev/null)" = "$key" ]; then
-  tail -n +2 "$answer"
-  exit 0
+known_answer() {
+  key=$(closure_key "$here" "$suite")
+  if [ "$(head -n 1 "$answer" 2>/dev/null)" = "$key" ]; then
+    tail -n +2 "$answer"
+    exit 0
+  fi
+}
+
+if [ -n "$offline" ]; then
+  known_answer
+  closure_open "$suite"
+else
+  closure_open "$suite"
+  closure_update
+  known_answer
 fi
 
 work=$(mktemp -d)

@@ -2,35 +2,29 @@
 # Where this machine gets its Debian packages from, so that everything we add
 # or build uses the same mirror, keyring and proxy. Sourced, never run.
 
-# Every archive of the machine's own apt, one "URI release component" a line.
-# apt itself reads its sources here, so one-line and deb822 files both count; a
-# directory without package lists spares it reading those.
-debian_archives() {
-  # shellcheck disable=SC2016  # apt fills these in, not the shell
-  apt-get -o Dir::State::lists=/etc/apt indextargets 'Created-By: Packages' --format '$(REPO_URI) $(RELEASE) $(COMPONENT)'
-}
-
 # debian_codename: bookworm, trixie …
 debian_codename() {
   # shellcheck source=/dev/null
   (. /etc/os-release && printf '%s\n' "${VERSION_CODENAME:-unknown}")
 }
 
-# debian_uri main|security: the URI this machine uses for that archive.
+# Debian's own archives among this machine's, one "URI codename" a line. apt
+# itself reads the sources, so one-line and deb822 files both count, and it knows
+# from the signed Release file what "stable" means and who made the archive.
+debian_archives() {
+  # shellcheck disable=SC2016  # apt fills these in, not the shell
+  apt-get indextargets 'Created-By: Packages' --format '$(ORIGIN) $(COMPONENT) $(CODENAME) $(REPO_URI)' |
+    awk '$1 == "Debian" && $2 == "main" && $4 !~ /^cdrom:/ { print $4, $3 }'
+}
+
+# debian_uri ARCHIVES CODENAME: the first URI that has CODENAME.
 debian_uri() {
-  local kind=$1 codename uri
-  codename=$(debian_codename)
-  uri=$(debian_archives | awk -v kind="$kind" -v code="$codename" '
-    $1 !~ /^(http|https|ftp|file|mirror\+file|mirror\+http|mirror\+https):/ { next }
-    $3 != "main" { next }
-    { suite = $2; sub(/\/updates$/, "-security", suite) }
-    kind == "security" && (suite == code "-security" || suite ~ /^(old)*stable-security$/) { uris[n++] = $1 }
-    kind == "main" && (suite == code || suite ~ /^(old)*stable$/) { uris[n++] = $1 }
-    END { print uris[0] }')
+  local uri
+  uri=$(awk -v codename="$2" '$2 == codename { uris[n++] = $1 } END { print uris[0] }' <<<"$1")
   # Cloud images name a file that lists mirrors: the first of them will do.
   case $uri in
     mirror+file:*)
-      uri=$(awk '/^[a-z+]+:/ { print $1; exit }' "/${uri#mirror+file:/}" | sed 's|^mirror+||')
+      uri=$(sed -nE 's/^[[:space:]]*([a-z]+:[^[:space:]]+).*/\1/p' "/${uri#mirror+file:/}" | head -n 1)
       ;;
   esac
   [ -n "$uri" ] || return 1
@@ -54,11 +48,20 @@ debian_keyring() {
 # debian_sources SUITE [KEYRING]: a deb822 file for SUITE from the same mirrors.
 # A machine without a security archive of its own gets none here either.
 debian_sources() {
-  local suite=$1 keyring=${2:-$(debian_keyring)} main security
-  main=$(debian_uri main) || return 1
+  local suite=$1 keyring=${2:-$(debian_keyring)} codename archives main security
+  codename=$(debian_codename)
+  archives=$(debian_archives)
+  if [ -z "$archives" ]; then
+    apt-get update -qq >&2
+    archives=$(debian_archives)
+  fi
+  main=$(debian_uri "$archives" "$codename") || {
+    echo "no archive in /etc/apt has Debian $codename (main): which mirror to use is not known" >&2
+    return 1
+  }
   printf 'Types: deb\nURIs: %s\nSuites: %s %s-updates\nComponents: main\nSigned-By: %s\n' \
     "$main" "$suite" "$suite" "$keyring"
-  security=$(debian_uri security) || return 0
+  security=$(debian_uri "$archives" "$codename-security") || return 0
   printf '\nTypes: deb\nURIs: %s\nSuites: %s-security\nComponents: main\nSigned-By: %s\n' \
     "$security" "$suite" "$keyring"
 }

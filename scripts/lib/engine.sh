@@ -43,10 +43,7 @@ engine_add_trixie() {
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends debian-archive-keyring >/dev/null
   local keyring sources
   keyring=$(debian_keyring)
-  sources=$(debian_sources trixie "$keyring") || {
-    echo "cannot tell which Debian mirror this machine uses: /etc/apt has no 'main' archive of $(debian_codename)" >&2
-    return 1
-  }
+  sources=$(debian_sources trixie "$keyring") || return 1
   printf '%s\n' '# Written by holdfast: docker-compose and docker-buildx for Debian 12.' "$sources" >"$ENGINE_SOURCES"
   cat >"$ENGINE_PREFERENCES" <<'PIN'
 # Written by holdfast: of Debian 13 only these two packages.
