@@ -26,7 +26,7 @@ export const sections = {
   version: z.literal(1, { error: '1' }).meta({ description: 'Version of the config language.' }),
   project: name({
     description: 'Name of the product; containers, networks and volumes start with it.',
-    default: 'the first part of `domain`',
+    defaultText: 'the first part of `domain`',
     examples: ['acme'],
   }).optional(),
   environment: choice(['production', 'staging', 'development'], {

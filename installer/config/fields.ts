@@ -11,8 +11,10 @@ export interface About {
   /** One or two sentences for the reference page, the example file and the editor. */
   readonly description: string;
   readonly examples?: readonly unknown[];
-  /** What holds when the key is absent and the schema itself cannot say it. */
+  /** What holds when the key is absent, where the schema itself does not fill it in. */
   readonly default?: unknown;
+  /** The same in words, where no single value says it. */
+  readonly defaultText?: string;
 }
 
 interface Word<T> {

@@ -43,13 +43,13 @@ const job = mapping(
     source,
     method: choice(['logical', 'physical', 'archive', 'copy'], {
       description: 'How it is saved.',
-      default: 'logical for databases and accessories, archive for files, copy for backups',
+      defaultText: 'logical for databases and accessories, archive for files, copy for backups',
     }).optional(),
     cron: cron({ description: 'When, in the zone of `timezone`.', examples: ['0 2 * * *'] }),
     keepLocal: duration({ description: 'Also keep a copy on this server for so long.' }).optional(),
     keepRemote: duration({
       description: 'How long it is kept. The last verified backup always stays.',
-      default: '30d when neither this nor `keep` is set',
+      defaultText: '30d when neither this nor `keep` is set',
     }).optional(),
     keep: mapping(
       {
@@ -79,7 +79,7 @@ export const backupsSection = mapping(
       .regex(/^[A-Za-z0-9][A-Za-z0-9._/-]{0,200}$/, {
         error: 'a prefix of letters, digits, dots, slashes and hyphens',
       })
-      .meta({ description: 'Start of every object name.', default: 'the name of the project' })
+      .meta({ description: 'Start of every object name.', defaultText: 'the name of the project' })
       .optional(),
     storageClass: storageClass.optional(),
     encryption: choice(['age', 'none'], {
@@ -120,7 +120,7 @@ export const backupsSection = mapping(
     ).optional(),
     jobs: list(job, {
       description: 'What is saved when.',
-      default: 'a logical backup of postgres at 02:00, kept 30 days',
+      defaultText: 'a logical backup of postgres at 02:00, kept 30 days',
     }).optional(),
   },
   { description: 'Backups. Without this section: one a day to a directory on this server.' },

@@ -58,7 +58,7 @@ export const monitoringSection = mapping(
     grafana: mapping(
       {
         enabled: flag({ description: 'Run Grafana, where its image can be had.' }).default(true),
-        host: hostName({ description: 'Its host.', default: 'grafana.<domain>' }).optional(),
+        host: hostName({ description: 'Its host.', defaultText: 'grafana.<domain>' }).optional(),
         adminPassword: choice(['generated'], {
           description: 'Generated once; `holdfast secrets list --show` tells it.',
         }).prefault('generated'),

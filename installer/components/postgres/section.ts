@@ -24,7 +24,7 @@ export const postgresSection = mapping(
   {
     version: choice(['15', '16', '17'], {
       description: 'Oldest major version that will do.',
-      default: 'what the distribution brings: 15 on Debian 12, 17 on Debian 13',
+      defaultText: 'what the distribution brings: 15 on Debian 12, 17 on Debian 13',
       examples: ['17'],
     }).optional(),
     databases: list(sqlName({ description: 'Name of a database.' }), {
@@ -33,7 +33,7 @@ export const postgresSection = mapping(
     }).default([]),
     owner: sqlName({
       description: 'Role that owns `databases`.',
-      default: 'the name of the project',
+      defaultText: 'the name of the project',
     }).optional(),
     maxConnections: wholeNumber(10, 5000, { description: 'Connections at most.' }).default(100),
     ssl: choice(['optional', 'required'], {

@@ -5,7 +5,7 @@ export const redisSection = mapping(
   {
     version: versionNumber({
       description: 'Oldest version that will do.',
-      default: 'what the distribution brings: 7.0 on Debian 12, 8.0 on Debian 13',
+      defaultText: 'what the distribution brings: 7.0 on Debian 12, 8.0 on Debian 13',
       examples: ['7'],
     }).optional(),
     purpose: choice(['cache', 'queue'], {

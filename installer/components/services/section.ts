@@ -63,7 +63,7 @@ export const replicas = z
         }).optional(),
         max: wholeNumber(1, MAX_REPLICAS, {
           description: 'Replicas at most.',
-          default: 'min',
+          defaultText: 'the same as `min`',
         }).optional(),
         scaleUp: scalingStep(70, '2m', 'up').optional(),
         scaleDown: scalingStep(20, '10m', 'down').optional(),
@@ -131,7 +131,10 @@ export const health = mapping(
 
 const route = mapping(
   {
-    host: hostName({ description: 'Host of the request.', default: 'domain' }).optional(),
+    host: hostName({
+      description: 'Host of the request.',
+      defaultText: 'the value of `domain`',
+    }).optional(),
     path: urlPath({
       description: 'Path prefix. `/api/` also takes `/api`; the longest match wins.',
       examples: ['/api/'],

@@ -15,7 +15,8 @@ export const tlsSection = mapping(
     issuer: choice(['letsencrypt', 'letsencrypt-staging', 'acme', 'files', 'selfsigned'], {
       description:
         'Who signs the certificates. `selfsigned` makes a private CA on this server; it needs nothing from outside.',
-      default: 'letsencrypt, or selfsigned for localhost and names that the internet does not know',
+      defaultText:
+        'letsencrypt, or selfsigned for localhost and names that the internet does not know',
     }).optional(),
     directory: url({ description: 'ACME directory, for `issuer: acme`.' }).optional(),
     caFile: filePath({ description: 'CA that signed the ACME server itself.' }).optional(),
@@ -54,7 +55,7 @@ export const tlsSection = mapping(
       },
       {
         description: 'Strict-Transport-Security header.',
-        default: 'one year; with issuer selfsigned, no header',
+        defaultText: 'one year; with issuer selfsigned, no header',
       },
     ).optional(),
     files: mapping(

@@ -32,7 +32,7 @@ export const updatesSection = mapping(
       {
         day: choice(['Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat', 'Sun'], {
           description: 'Day of the week.',
-          default: 'every day',
+          defaultText: 'every day',
         }).optional(),
         from: timeOfDay({ description: 'Start.', examples: ['02:00'] }),
         to: timeOfDay({ description: 'End.', examples: ['06:00'] }),

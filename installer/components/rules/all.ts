@@ -1,0 +1,57 @@
+import { backupTargetsFit, jobsSaveSomething } from './backups.ts';
+import { connectionsSuffice } from './budgets.ts';
+import { portsAreSane } from './firewall.ts';
+import { edgeFiltersFit, limitsAreClear, policyIsStrict } from './http.ts';
+import { imagesArePinned } from './images.ts';
+import { nodesFit } from './nodes.ts';
+import { domainAnswers, routesAreUnique, routesLeadSomewhere } from './routes.ts';
+import type { Rule } from './rule.ts';
+import {
+  namesAreFree,
+  poolsAreUsed,
+  referencesExist,
+  replicasAreOrdered,
+  servicesAreComplete,
+} from './services.ts';
+import { sitesAreComplete } from './sites.ts';
+import { bucketsFit, providersAreComplete } from './storage.ts';
+import { hstsIsMeant, issuerIsComplete } from './tls.ts';
+import {
+  probesAndRulesAreNamed,
+  receiversHaveChannels,
+  storageGrowthFits,
+  streamsMatchSomething,
+} from './watching.ts';
+import { jobsKeepToWindows, windowsAreOpen } from './windows.ts';
+
+/** Every rule that spans keys and needs nothing but the config. */
+export const rules: readonly Rule[] = [
+  domainAnswers,
+  namesAreFree,
+  servicesAreComplete,
+  imagesArePinned,
+  replicasAreOrdered,
+  referencesExist,
+  poolsAreUsed,
+  routesAreUnique,
+  routesLeadSomewhere,
+  sitesAreComplete,
+  issuerIsComplete,
+  hstsIsMeant,
+  limitsAreClear,
+  policyIsStrict,
+  edgeFiltersFit,
+  portsAreSane,
+  connectionsSuffice,
+  storageGrowthFits,
+  providersAreComplete,
+  bucketsFit,
+  backupTargetsFit,
+  jobsSaveSomething,
+  windowsAreOpen,
+  jobsKeepToWindows,
+  probesAndRulesAreNamed,
+  receiversHaveChannels,
+  streamsMatchSomething,
+  nodesFit,
+];

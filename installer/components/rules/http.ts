@@ -1,0 +1,59 @@
+import { error, warning } from './finding.ts';
+import { didYouMean } from './nearest.ts';
+import { normalisePath } from './resolve-service.ts';
+import type { Rule } from './rule.ts';
+import { uniqueNames } from './unique-names.ts';
+
+export const limitsAreClear: Rule = function* ({ file }) {
+  const limits = file.http.rateLimits;
+  yield* uniqueNames(limits, ['http', 'rateLimits'], 'limit');
+  for (const [index, limit] of limits.entries()) {
+    const path = ['http', 'rateLimits', index];
+    if (limit.key.startsWith('jwt:') && limit.verifyWith === undefined) {
+      const message = 'counts nobody until verifyWith names the secret that verifies the token';
+      yield warning('jwt-unverified', [...path, 'key'], message);
+    }
+    if (limit.verifyWith !== undefined && !limit.key.startsWith('jwt:')) {
+      yield error('verify-without-jwt', [...path, 'verifyWith'], 'fits a key jwt:<claim> only');
+    }
+    if (limit.window === 0) {
+      yield error('empty-window', [...path, 'window'], 'expected a window longer than nothing');
+    }
+  }
+};
+
+export const policyIsStrict: Rule = function* ({ file }) {
+  const { csp, cspReportOnly } = file.http;
+  for (const directive of ['script-src', 'script-src-elem', 'default-src']) {
+    // Scripts fall back to default-src only where script-src says nothing.
+    if (directive === 'default-src' && csp['script-src'] !== undefined) continue;
+    const index = csp[directive]?.indexOf("'unsafe-inline'") ?? -1;
+    if (index >= 0) {
+      const message = "'unsafe-inline' lets injected scripts run: use a nonce or a hash";
+      yield warning('unsafe-inline', ['http', 'csp', directive, index], message);
+    }
+  }
+  if (cspReportOnly && Object.keys(csp).length === 0) {
+    yield warning('csp-empty', ['http', 'cspReportOnly'], 'has no effect without http.csp');
+  }
+};
+
+export const edgeFiltersFit: Rule = function* ({ file, config }) {
+  const { waf, geo } = file.http;
+  const paths = new Set(
+    Object.values(config.services).flatMap((service) => service.routes.map((route) => route.path)),
+  );
+  for (const [index, excluded] of waf.exclude.entries()) {
+    if (!paths.has(normalisePath(excluded))) {
+      const message = `no route ${excluded}${didYouMean(normalisePath(excluded), paths)}`;
+      yield error('unknown-route', ['http', 'waf', 'exclude', index], message);
+    }
+  }
+  if (geo !== undefined && geo.allow.length > 0 && geo.deny.length > 0) {
+    yield error(
+      'geo-both',
+      ['http', 'geo'],
+      'has allow and deny: with one of them the other follows',
+    );
+  }
+};

@@ -1,0 +1,111 @@
+import type { RouteInput } from '../services/section.ts';
+import { error, type Finding, type PathStep, warning } from './finding.ts';
+import { didYouMean } from './nearest.ts';
+import { normalisePath } from './resolve-service.ts';
+import type { Rule } from './rule.ts';
+
+interface Claim {
+  readonly host: string;
+  readonly path: string;
+  readonly owner: string;
+  readonly at: readonly PathStep[];
+}
+
+/** A host and a path lead to one place. */
+export const routesAreUnique: Rule = function* ({ file }) {
+  const taken = new Map<string, Claim>();
+  for (const claim of claims(file)) {
+    const key = `${claim.host}${claim.path}`;
+    const other = taken.get(key);
+    if (other === undefined) taken.set(key, claim);
+    else yield error('duplicate-route', claim.at, `${key} already leads to ${other.owner}`);
+  }
+};
+
+function* claims(file: Parameters<Rule>[0]['file']): Generator<Claim> {
+  for (const [name, service] of Object.entries(file.services)) {
+    const profile = service.profile === undefined ? undefined : ownProfile(file, service.profile);
+    const routes = service.routes ?? profile?.routes ?? [];
+    const home = service.routes === undefined ? ['services', name] : undefined;
+    for (const [index, route] of routes.entries()) {
+      yield {
+        host: route.host ?? file.domain,
+        path: normalisePath(route.path),
+        owner: `service ${name}`,
+        at: home ?? ['services', name, 'routes', index],
+      };
+    }
+  }
+  for (const [name, site] of Object.entries(file.sites)) {
+    for (const [index, host] of site.hosts.entries()) {
+      yield { host, path: '/', owner: `site ${name}`, at: ['sites', name, 'hosts', index] };
+    }
+    if (site.downloads !== undefined) {
+      const path = normalisePath(site.downloads.path);
+      for (const host of site.hosts) {
+        const at = ['sites', name, 'downloads', 'path'];
+        yield { host, path, owner: `the downloads of site ${name}`, at };
+      }
+    }
+  }
+  for (const [index, { host }] of file.edgeCache.entries()) {
+    yield { host, path: '/', owner: `edgeCache[${index}]`, at: ['edgeCache', index, 'host'] };
+  }
+  const grafana = file.monitoring.grafana;
+  if (grafana.enabled) {
+    const host = grafana.host ?? `grafana.${file.domain}`;
+    const at = ['monitoring', 'grafana', 'host'];
+    yield { host, path: '/', owner: 'Grafana', at };
+  }
+}
+
+function ownProfile(file: Parameters<Rule>[0]['file'], name: string) {
+  return Object.hasOwn(file.profiles, name) ? file.profiles[name] : undefined;
+}
+
+/** What a route names is there, and there is a port to lead to. */
+export const routesLeadSomewhere: Rule = function* ({ file, config, declared }) {
+  for (const [name, service] of Object.entries(file.services)) {
+    const port = config.services[name]?.port;
+    if (service.routes !== undefined && service.routes.length > 0 && port === undefined) {
+      yield error(
+        'route-without-port',
+        ['services', name, 'routes'],
+        'the service has routes but no port',
+      );
+    }
+    for (const [index, route] of (service.routes ?? []).entries()) {
+      yield* knownLimit(route, ['services', name, 'routes', index], declared.rateLimits);
+    }
+  }
+  for (const [name, profile] of Object.entries(file.profiles)) {
+    for (const [index, route] of (profile.routes ?? []).entries()) {
+      yield* knownLimit(route, ['profiles', name, 'routes', index], declared.rateLimits);
+    }
+  }
+};
+
+function* knownLimit(
+  route: RouteInput,
+  path: readonly PathStep[],
+  limits: readonly string[],
+): Generator<Finding> {
+  if (route.rateLimit === undefined || limits.includes(route.rateLimit)) return;
+  const message = `no limit ${route.rateLimit} in http.rateLimits${didYouMean(route.rateLimit, limits)}`;
+  yield error('unknown-rate-limit', [...path, 'rateLimit'], message);
+}
+
+/** The domain itself answers something. */
+export const domainAnswers: Rule = function* ({ file, config }) {
+  const hosts = new Set([
+    ...Object.values(config.services).flatMap((service) => service.routes.map(({ host }) => host)),
+    ...Object.values(config.sites).flatMap((site) => site.hosts),
+  ]);
+  const total = Object.keys(file.services).length + Object.keys(file.sites).length;
+  if (total === 0) {
+    yield error('nothing-to-run', [], 'needs at least one service or site');
+  } else if (hosts.size === 0) {
+    const message = 'nothing is routed: no service or site answers requests from outside';
+    yield warning('nothing-routed', ['domain'], message);
+  }
+};

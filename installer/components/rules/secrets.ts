@@ -1,0 +1,54 @@
+import { error, type Finding, type PathStep } from './finding.ts';
+import { isPlaceholder, isSecretVariable, secretShape } from './secret-shapes.ts';
+
+/** Keys whose mapping holds variables. `args` does so under `build` only: elsewhere it is a command. */
+const VARIABLE_MAPS = new Set(['env', 'buildEnv', 'args']);
+
+/** Finds secrets and placeholders that stand in the file. Looks at plain values, so that it works on faulty files too. */
+export function* secretsInConfig(value: unknown): Generator<Finding> {
+  yield* visit(value, [], false);
+}
+
+function* visit(
+  value: unknown,
+  path: readonly PathStep[],
+  isVariables: boolean,
+): Generator<Finding> {
+  if (typeof value === 'string') {
+    yield* textFindings(value, path, isVariables);
+  } else if (Array.isArray(value)) {
+    for (const [index, item] of value.entries()) yield* visit(item, [...path, index], false);
+  } else if (typeof value === 'object' && value !== null) {
+    for (const [key, item] of Object.entries(value)) {
+      const holdsVariables = !isVariables && VARIABLE_MAPS.has(key) && path.length > 0;
+      yield* visit(item, [...path, key], isVariables ? typeof item === 'string' : holdsVariables);
+    }
+  }
+}
+
+function* textFindings(
+  text: string,
+  path: readonly PathStep[],
+  isVariable: boolean,
+): Generator<Finding> {
+  const shape = secretShape(text);
+  if (shape !== undefined) {
+    yield error('secret-in-config', path, `holds ${shape}: ${howToStore(path, isVariable)}`);
+    return;
+  }
+  const name = String(path.at(-1) ?? '');
+  if (!isVariable || text === '') return;
+  if (isSecretVariable(name)) {
+    yield error('secret-in-config', path, `holds a secret by its name: ${howToStore(path, true)}`);
+  } else if (isPlaceholder(name, text)) {
+    yield error('placeholder', path, `is a placeholder: ${howToStore(path, true)}`);
+  }
+}
+
+function howToStore(path: readonly PathStep[], isVariable: boolean): string {
+  const name = isVariable ? String(path.at(-1)).toUpperCase() : 'NAME';
+  const known = /^[A-Z][A-Z0-9_]*$/.test(name) ? name : 'NAME';
+  return isVariable
+    ? `write ${known} under secrets and store it with \`holdfast secrets set ${known}\``
+    : `store it with \`holdfast secrets set ${known}\` and name it here`;
+}
