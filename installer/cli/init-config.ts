@@ -1,0 +1,49 @@
+export interface Answers {
+  readonly domain: string;
+  readonly contact: string;
+  /** An image reference, or a folder when it starts with `.` or `/`. */
+  readonly image: string;
+  readonly port: string;
+  readonly health: string;
+  readonly uses: 'postgres' | 'redis' | 'both' | 'none';
+}
+
+/** A first config with a word on each line; every value is quoted where YAML could misread it. */
+export function configText(answers: Answers): string {
+  const isFolder = /^[./]/.test(answers.image);
+  const uses = { postgres: ['postgres'], redis: ['redis'], both: ['postgres', 'redis'], none: [] }[
+    answers.uses
+  ];
+  const isLocal = answers.domain === 'localhost' || answers.domain.endsWith('.localhost');
+  return `# The one file that describes this server. After an edit: holdfast plan, then holdfast apply.
+# All words: docs/reference/config.md, or config.example.yaml beside the program.
+version: 1
+domain: ${answers.domain}
+contact: ${JSON.stringify(answers.contact)}
+
+# selfsigned: a private certificate authority on this server. letsencrypt: a public certificate.
+tls: { issuer: ${isLocal ? 'selfsigned' : 'letsencrypt'} }
+
+services:
+  web:
+    ${isFolder ? `build: { context: ${JSON.stringify(answers.image)} }` : `image: ${JSON.stringify(answers.image)}`}
+    port: ${answers.port}
+    # Traffic arrives only while this path answers 200.
+    health: { path: ${JSON.stringify(answers.health)} }
+    # Injects DATABASE_URL and REDIS_URL; the passwords are generated.
+    uses: [${uses.join(', ')}]
+    routes: [{ host: ${answers.domain}, path: / }]
+    # Values of secrets never stand here: name them, then: holdfast secrets set NAME
+    secrets: []
+    env: {}
+
+# Without this section: one dump a day to a folder on this machine, which is no help when the disk dies.
+# storage:
+#   providers:
+#     r2: { kind: r2, accountSecret: R2_ACCOUNT_ID, region: auto, secretRef: R2_BACKUP }
+# backups:
+#   provider: r2
+#   bucket: my-backups
+#   jobs: [{ name: daily, source: postgres, method: logical, cron: "0 2 * * *", keepRemote: 30d }]
+`;
+}
