@@ -22,7 +22,6 @@ export function completionScript(table: readonly CommandSpec[]): string {
     `    COMPREPLY=($(compgen -W '${[...words.keys()].join(' ')}' -- "$current"))`,
     '    return',
     '  fi',
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: shell syntax
     '  case ${COMP_WORDS[1]} in',
     ...cases,
     '  esac',
