@@ -1,0 +1,196 @@
+import type { Config } from '../components/sections.ts';
+
+/** A part of a config that was checked, and that this version does not act on. The plan shows it. */
+export interface NotYetApplied {
+  /** Path as in messages, such as `services.api.routes[0].rateLimit`. */
+  readonly path: string;
+  /** What will not happen, and what happens in its place where something does. */
+  readonly issue: string;
+}
+
+interface Gap {
+  readonly issue: string;
+  /** Paths at which a config asks for it. */
+  readonly asked: (config: Config) => readonly string[];
+}
+
+/** One line per gap. A feature that arrives takes its line away. */
+const GAPS: readonly Gap[] = [
+  {
+    issue: 'size presets are not applied',
+    asked: (config) => when(config.size !== undefined, 'size'),
+  },
+  {
+    issue: 'more than one node is not supported: everything runs on this machine',
+    asked: (config) => when(config.nodes.length > 1, 'nodes'),
+  },
+  {
+    issue: 'the number of replicas stays at min',
+    asked: (config) =>
+      eachService(config, ({ replicas }) => when(replicas.max > replicas.min, 'replicas.max')),
+  },
+  {
+    issue: 'the deep health path is not probed',
+    asked: (config) =>
+      eachService(config, ({ health }) => when(health.deepPath !== undefined, 'health.deepPath')),
+  },
+  {
+    issue: 'the seed is not run',
+    asked: (config) => eachService(config, ({ seed }) => when(seed !== undefined, 'seed')),
+  },
+  {
+    issue: 'images are not scanned',
+    asked: (config) => eachService(config, ({ scan }) => when(scan !== undefined, 'scan')),
+  },
+  {
+    issue: 'nobody is asked for a password',
+    asked: (config) =>
+      eachRoute(config, ({ basicAuth }) => when(basicAuth !== undefined, 'basicAuth')),
+  },
+  {
+    issue: 'clients do not stay on one replica',
+    asked: (config) => eachRoute(config, ({ sticky }) => when(sticky === 'cookie', 'sticky')),
+  },
+  {
+    issue: 'requests are not limited',
+    asked: (config) => when(config.http.rateLimits.length > 0, 'http.rateLimits'),
+  },
+  {
+    issue: 'accessories are not started',
+    asked: (config) => keysOf(config.accessories, 'accessories'),
+  },
+  {
+    issue: 'sites are not built or served',
+    asked: (config) => keysOf(config.sites, 'sites'),
+  },
+  {
+    issue: 'the private CA of this server signs in the meantime',
+    asked: (config) => when(!['selfsigned', 'files'].includes(config.tls.issuer), 'tls.issuer'),
+  },
+  {
+    issue: 'the firewall is left as it is',
+    asked: (config) => {
+      const { ssh, httpAllowFrom, denyFrom, flowLogs, fail2ban } = config.firewall;
+      const isOpen = ssh.allowFrom.includes('any') && ssh.port === 22 && httpAllowFrom === 'any';
+      const asksNothing = denyFrom.length === 0 && !flowLogs && Object.keys(fail2ban).length === 0;
+      return when(!isOpen || !asksNothing, 'firewall');
+    },
+  },
+  {
+    issue: 'the web application firewall is off',
+    asked: (config) => when(config.http.waf.mode !== 'off', 'http.waf.mode'),
+  },
+  {
+    issue: 'countries are not told apart',
+    asked: (config) => when(config.http.geo !== undefined, 'http.geo'),
+  },
+  {
+    issue: 'no CORS headers are sent',
+    asked: (config) => when(config.http.cors !== undefined, 'http.cors'),
+  },
+  {
+    issue: 'nothing is cached at the edge',
+    asked: (config) => config.edgeCache.map((_, index) => `edgeCache[${index}]`),
+  },
+  {
+    issue: 'there is no point-in-time recovery: the logical backups are what can be restored',
+    asked: (config) => when(config.postgres?.pitr?.enabled === true, 'postgres.pitr'),
+  },
+  {
+    issue: 'this part of Postgres is not set up',
+    asked: (config) => {
+      const { postgres } = config;
+      if (postgres === undefined) return [];
+      return [
+        ...when(postgres.ssl === 'required', 'postgres.ssl'),
+        ...when(postgres.audit, 'postgres.audit'),
+        ...when(postgres.encryptedVolume, 'postgres.encryptedVolume'),
+        ...when(postgres.storage !== undefined, 'postgres.storage'),
+        ...when(postgres.replicas.length > 0, 'postgres.replicas'),
+        ...when(postgres.readOnlyEndpoint, 'postgres.readOnlyEndpoint'),
+        ...when(postgres.vacuum !== undefined, 'postgres.vacuum'),
+      ];
+    },
+  },
+  {
+    issue: 'Redis runs as one server',
+    asked: (config) => [
+      ...when((config.redis?.replicas.length ?? 0) > 0, 'redis.replicas'),
+      ...when(config.redis?.failover === 'automatic', 'redis.failover'),
+    ],
+  },
+  {
+    issue: 'buckets are used as they are: nothing is set at the provider',
+    asked: (config) => keysOf(config.storage.buckets, 'storage.buckets'),
+  },
+  {
+    issue: 'this job does not run',
+    asked: (config) =>
+      config.backups.jobs.flatMap(({ source, method }, index) => {
+        const runs =
+          method === 'logical'
+            ? source.kind === 'postgres'
+            : method === 'archive' && (source.kind === 'volume' || source.kind === 'redis');
+        return when(!runs, `backups.jobs[${index}]`);
+      }),
+  },
+  {
+    issue: 'recoveries are not rehearsed by themselves',
+    asked: (config) => when(config.backups.drill !== undefined, 'backups.drill'),
+  },
+  {
+    issue: 'nothing can be pushed',
+    asked: (config) =>
+      when(config.monitoring.customMetrics !== undefined, 'monitoring.customMetrics'),
+  },
+  {
+    issue: 'the objective is not watched',
+    asked: (config) => when(config.monitoring.slo !== undefined, 'monitoring.slo'),
+  },
+  {
+    issue: 'nobody is told: alerts show in Prometheus and Grafana only',
+    asked: (config) => keysOf(config.alerting.receivers, 'alerting.receivers'),
+  },
+  {
+    issue: 'logs stay with the containers',
+    asked: (config) => [
+      ...when(config.logs.streams.length > 0, 'logs.streams'),
+      ...when(config.logs.anonymise.length > 0, 'logs.anonymise'),
+    ],
+  },
+];
+
+/** Everything in the config that is accepted and not yet applied, in the order of the table. */
+export function notYetApplied(config: Config): readonly NotYetApplied[] {
+  return GAPS.flatMap(({ issue, asked }) => asked(config).map((path) => ({ path, issue })));
+}
+
+function when(asked: boolean, path: string): readonly string[] {
+  return asked ? [path] : [];
+}
+
+function keysOf(section: Readonly<Record<string, unknown>>, path: string): readonly string[] {
+  return Object.keys(section).map((key) => `${path}.${key}`);
+}
+
+type ConfiguredService = Config['services'][string];
+
+function eachService(
+  config: Config,
+  asked: (service: ConfiguredService) => readonly string[],
+): readonly string[] {
+  return Object.values(config.services).flatMap((service) =>
+    asked(service).map((path) => `services.${service.name}.${path}`),
+  );
+}
+
+function eachRoute(
+  config: Config,
+  asked: (route: ConfiguredService['routes'][number]) => readonly string[],
+): readonly string[] {
+  return eachService(config, (service) =>
+    service.routes.flatMap((route, index) =>
+      asked(route).map((path) => `routes[${index}].${path}`),
+    ),
+  );
+}
