@@ -1,6 +1,7 @@
 /** A name as an SQL identifier, whatever it holds. @throws Error on what no identifier can be. */
 export function sqlIdentifier(name: string): string {
-  if (name === '' || name.includes('\0')) throw new Error('an SQL identifier needs a text without NUL');
+  if (name === '' || name.includes('\0'))
+    throw new Error('an SQL identifier needs a text without NUL');
   return `"${name.replaceAll('"', '""')}"`;
 }
 
