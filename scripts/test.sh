@@ -1,0 +1,47 @@
+#!/bin/bash
+# Sets up what the tests need on a fresh Debian machine and runs them all, unit to end to end.
+# Closes with the line `N passed, N failed`. `--unit` stops after the tests that need no engine.
+set -euo pipefail
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source-path=SCRIPTDIR source=lib/engine.sh
+. scripts/lib/engine.sh
+
+if [ "$(id -u)" -ne 0 ]; then
+  echo "this needs root, for the Docker engine and the machines in containers: sudo ./scripts/test.sh" >&2
+  exit 2
+fi
+
+# Program that must answer → Debian package that brings it.
+wanted=(
+  age:age
+  mmdebstrap:mmdebstrap
+  debootstrap:debootstrap
+  shellcheck:shellcheck
+  sshd:openssh-server
+  ssh-keygen:openssh-client
+  docker-registry:docker-registry
+  curl:curl
+  git:git
+  zstd:zstd
+  node:nodejs
+  npm:npm
+)
+packages=()
+for pair in "${wanted[@]}"; do
+  PATH=$PATH:/usr/sbin command -v "${pair%%:*}" >/dev/null || packages+=("${pair#*:}")
+done
+if [ "${#packages[@]}" -gt 0 ]; then
+  echo "==> Installing from Debian: ${packages[*]}"
+  apt-get update -qq
+  # Services of test tools must not start by themselves and take ports.
+  RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
+fi
+engine_install
+engine_start
+
+if [ ! -x node_modules/.bin/node ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
+  echo "==> Installing the packages of package-lock.json"
+  npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+fi
+exec node_modules/.bin/node scripts/dev/run-tests.ts "$@"
