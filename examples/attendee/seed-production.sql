@@ -1,0 +1,1 @@
+INSERT INTO attendee (name) VALUES ('Ada Lovelace') ON CONFLICT DO NOTHING;
