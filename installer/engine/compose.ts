@@ -1,0 +1,115 @@
+import { posix } from 'node:path';
+import type { Command } from '../host/host.ts';
+
+/** Which stack a compose command is about. */
+export interface ComposeProject {
+  /** `config.project`. */
+  readonly project: string;
+  /** Folder of `compose.yaml`, absolute: `paths.stack`. */
+  readonly directory: string;
+  /** Whether `compose.secrets.yaml` stands beside it. */
+  readonly secrets: boolean;
+}
+
+export interface ComposeService {
+  readonly service: string;
+  /** Replicas; what the file says when absent. */
+  readonly scale?: number;
+}
+
+export const COMPOSE_FILE = 'compose.yaml';
+export const COMPOSE_SECRETS_FILE = 'compose.secrets.yaml';
+
+const UP_SECONDS = 900;
+const STOP_SECONDS = 600;
+const CONFIG_SECONDS = 60;
+
+/**
+ * Creates and starts the containers of these services and touches no other one.
+ * With `recreate` every container of them is replaced, else those that exist keep their id,
+ * also when the file says something else by now: what is replaced is the plan's decision, not compose's.
+ * Health is not waited for. Nothing is pulled or built: images were made present before.
+ */
+export function composeUp(
+  project: ComposeProject,
+  services: readonly [ComposeService, ...ComposeService[]],
+  options: { readonly recreate: boolean },
+): Command {
+  return compose(project, UP_SECONDS, [
+    'up',
+    '--detach',
+    '--no-deps',
+    '--no-build',
+    '--pull',
+    'never',
+    options.recreate ? '--force-recreate' : '--no-recreate',
+    ...services.flatMap(({ service, scale }) =>
+      scale === undefined ? [] : ['--scale', `${service}=${scale}`],
+    ),
+    ...services.map(({ service }) => service),
+  ]);
+}
+
+/** Restarts the containers of these services; ids stay. */
+export function composeRestart(
+  project: ComposeProject,
+  services: readonly [string, ...string[]],
+): Command {
+  return compose(project, STOP_SECONDS, ['restart', '--no-deps', ...services]);
+}
+
+/** Stops the containers of these services and keeps them. */
+export function composeStop(
+  project: ComposeProject,
+  services: readonly [string, ...string[]],
+): Command {
+  return compose(project, STOP_SECONDS, ['stop', ...services]);
+}
+
+/** Stops and removes the containers of these services; named volumes stay. */
+export function composeRemove(
+  project: ComposeProject,
+  services: readonly [string, ...string[]],
+): Command {
+  return compose(project, STOP_SECONDS, ['rm', '--stop', '--force', ...services]);
+}
+
+/** Checks a candidate of `compose.yaml` without writing it anywhere. */
+export function composeCheck(project: ComposeProject, text: string): Command {
+  return {
+    ...compose({ ...project, secrets: false }, CONFIG_SECONDS, ['config', '--quiet'], ['-']),
+    stdin: text,
+  };
+}
+
+function compose(
+  { project, directory, secrets }: ComposeProject,
+  timeoutSeconds: number,
+  rest: readonly string[],
+  files = [
+    posix.join(directory, COMPOSE_FILE),
+    ...(secrets ? [posix.join(directory, COMPOSE_SECRETS_FILE)] : []),
+  ],
+): Command {
+  return {
+    argv: [
+      'docker',
+      'compose',
+      '--ansi',
+      'never',
+      '--progress',
+      'plain',
+      '--project-name',
+      project,
+      '--project-directory',
+      directory,
+      // Else an `.env` in the folder would change what the file means.
+      '--env-file',
+      '/dev/null',
+      ...files.flatMap((file) => ['--file', file]),
+      ...rest,
+    ],
+    env: { COMPOSE_IGNORE_ORPHANS: 'true', COMPOSE_PROFILES: '' },
+    timeoutSeconds,
+  };
+}
