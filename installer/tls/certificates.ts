@@ -1,0 +1,125 @@
+import { posix } from 'node:path';
+import { AppError } from '../errors.ts';
+import type { Host } from '../host/host.ts';
+import type { Notice } from '../model/contribution.ts';
+import type { Paths } from '../model/paths.ts';
+import { Secret } from '../model/secret.ts';
+import type { CertificatePair } from './certificate-pair.ts';
+import { checkGivenCertificate } from './given-files.ts';
+import { certificatesNeeded, withCertificates } from './private-ca.ts';
+import { authorityFile, readPrivateCa, storePrivateCa } from './private-ca-store.ts';
+
+export interface CertificateRequest {
+  /** Every host name that needs a certificate. */
+  readonly hosts: readonly string[];
+  /** The section `tls` of the config. */
+  readonly tls: {
+    readonly issuer: string;
+    readonly files?: { readonly certificate: string; readonly key: string } | undefined;
+  };
+  /** Name of the product; stands in the name of the private authority. */
+  readonly project: string;
+  readonly now: Date;
+}
+
+export interface Certificates {
+  /** By host name. */
+  readonly pairs: ReadonlyMap<string, CertificatePair>;
+  readonly notices: readonly Notice[];
+  /**
+   * Keeps what was made for this request. A plan does not call it; an apply does before its first
+   * operation, so that the next plan finds the same certificates. May be called again after a kill.
+   */
+  readonly store: () => Promise<void>;
+}
+
+/**
+ * A certificate for each host: the user's files, or the private authority of this server. Until the
+ * public authorities are supported, `letsencrypt` and `acme` take the private one too, with a notice.
+ * Only looks; nothing is written before {@link Certificates.store}.
+ * @throws AppError `config/tls-…` for given files, `host/private-ca` for a damaged authority
+ */
+export async function prepareCertificates(
+  host: Host,
+  paths: Paths,
+  request: CertificateRequest,
+): Promise<Certificates> {
+  return request.tls.issuer === 'files'
+    ? givenCertificates(host, paths, request)
+    : privateCertificates(host, paths, request);
+}
+
+async function givenCertificates(
+  host: Host,
+  paths: Paths,
+  { hosts, tls, now }: CertificateRequest,
+): Promise<Certificates> {
+  if (tls.files === undefined) {
+    throw new AppError({
+      code: 'config/tls-files',
+      what: '`tls.issuer: files` needs `tls.files`',
+      hint: 'Name the certificate and the key under `tls.files` in config.yaml.',
+    });
+  }
+  const folder = posix.dirname(paths.config);
+  const read = async (name: string): Promise<string> => {
+    const bytes = await host.read(posix.resolve(folder, name));
+    if (bytes !== undefined) return new TextDecoder().decode(bytes);
+    throw new AppError({
+      code: 'config/tls-missing',
+      what: `There is no file ${posix.resolve(folder, name)} on ${host.name}`,
+      why: '`tls.files` names it',
+      hint: 'Put the file there, or correct the path in config.yaml; paths are relative to it.',
+    });
+  };
+  const pair = {
+    certificate: await read(tls.files.certificate),
+    key: new Secret(await read(tls.files.key)),
+  };
+  checkGivenCertificate(pair, hosts, now, tls.files);
+  return {
+    pairs: new Map(hosts.map((name) => [name, pair])),
+    notices: [],
+    store: async () => undefined,
+  };
+}
+
+async function privateCertificates(
+  host: Host,
+  paths: Paths,
+  { hosts, tls, project, now }: CertificateRequest,
+): Promise<Certificates> {
+  const before = await readPrivateCa(host, paths);
+  const needed = certificatesNeeded(before, hosts, now);
+  const after = await withCertificates(before, hosts, { now, name: project });
+  const pairs = hosts.flatMap((name) => {
+    const pair = after.leaves.get(name);
+    return pair === undefined ? [] : [[name, pair] as const];
+  });
+  return {
+    pairs: new Map(pairs),
+    notices: [
+      ...(tls.issuer === 'selfsigned' ? [] : [notYet(tls.issuer)]),
+      ...needed.map(({ host: name, reason }) => ({
+        code: 'certificate',
+        text: `certificate of ${name}: ${REASONS[reason]}; signed by the private authority ${authorityFile(paths)}`,
+      })),
+    ],
+    store: () => storePrivateCa(host, paths, before, after),
+  };
+}
+
+const REASONS = {
+  missing: 'new',
+  unreadable: 'made anew, the stored one is damaged',
+  'other-authority': 'made anew, the authority is another one',
+  'wrong-name': 'made anew, the stored one has another name',
+  renewal: 'renewed',
+} as const;
+
+function notYet(issuer: string): Notice {
+  return {
+    code: 'later',
+    text: `tls.issuer: ${issuer}: accepted, not yet applied; certificates come from the private authority of this server`,
+  };
+}
