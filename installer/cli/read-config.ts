@@ -1,0 +1,63 @@
+import { createHash } from 'node:crypto';
+import { readFile, realpath } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type { Config } from '../components/sections.ts';
+import { loadConfig } from '../config/load.ts';
+import { formatProblem, type Problem } from '../config/problem.ts';
+import { AppError } from '../errors.ts';
+
+export interface LoadedConfig {
+  readonly config: Config;
+  readonly warnings: readonly Problem[];
+  /** sha256 of the file's bytes, hex. */
+  readonly digest: string;
+  /** Folder that relative paths of the config start from. */
+  readonly folder: string;
+}
+
+/**
+ * Reads and checks the config file on this machine.
+ * @throws AppError `config/missing`, `config/invalid` with every problem
+ */
+export async function readConfig(path: string): Promise<LoadedConfig> {
+  const bytes = await readBytes(path);
+  const result = loadConfig(bytes, path);
+  if (!result.ok) {
+    const { problems } = result;
+    throw new AppError({
+      code: 'config/invalid',
+      what: `${path} has ${problems.length} problem${problems.length === 1 ? '' : 's'}; nothing was changed`,
+      why: problems.map(formatProblem).join('\n'),
+      hint: `correct the file, then: holdfast check ${path}`,
+      details: { problems },
+    });
+  }
+  return {
+    config: result.config,
+    warnings: result.warnings,
+    digest: createHash('sha256').update(bytes).digest('hex'),
+    // An installed config may be a link to where its owner keeps it.
+    folder: dirname(await realpath(path)),
+  };
+}
+
+/** Still the same bytes? Asked again before anything is changed. */
+export async function configDigest(path: string): Promise<string> {
+  return createHash('sha256')
+    .update(await readBytes(path))
+    .digest('hex');
+}
+
+async function readBytes(path: string): Promise<Uint8Array> {
+  try {
+    return await readFile(path);
+  } catch (cause) {
+    throw new AppError({
+      code: 'config/missing',
+      what: `cannot read the config ${path}`,
+      why: cause instanceof Error ? cause.message : String(cause),
+      hint: 'holdfast init, or name another file with --config',
+      cause,
+    });
+  }
+}
