@@ -27,7 +27,11 @@ export interface SecretAccess {
 export interface ImageMaker {
   bake(targets: readonly string[], references: readonly string[]): Promise<void>;
   pull(reference: string): Promise<void>;
-  build(reference: string, action: ImageAction & { readonly kind: 'build' }): Promise<void>;
+  build(
+    service: string,
+    reference: string,
+    action: Extract<ImageAction, { kind: 'build' }>,
+  ): Promise<void>;
 }
 
 export interface Clock {

@@ -74,15 +74,21 @@ function unreadable(path: string, why: string, cause?: unknown): AppError {
   });
 }
 
-/** Keeps an unreadable manifest for a person to look at, and makes room for a new one. */
-export async function setManifestAside(host: Host, path: string): Promise<string> {
-  const aside = `${path}.unreadable`;
-  const bytes = await host.read(path);
-  if (bytes !== undefined) {
-    await host.write(aside, bytes, { mode: 0o600, uid: 0, gid: 0 });
+/** Keeps a manifest that cannot be read for a person to look at, and makes room for a new one. */
+export async function setUnreadableManifestAside(host: Host, path: string): Promise<void> {
+  try {
+    await readManifest(host, path);
+  } catch (error) {
+    if (!isUnreadable(error)) throw error;
+    const bytes = await host.read(path);
+    if (bytes === undefined) return;
+    await host.write(`${path}.unreadable`, bytes, { mode: 0o600, uid: 0, gid: 0 });
     await host.remove(path);
   }
-  return aside;
+}
+
+export function isUnreadable(error: unknown): boolean {
+  return error instanceof AppError && error.code === 'drift/manifest-unreadable';
 }
 
 /** The manifest while it changes: every update is on disk when its promise resolves. */

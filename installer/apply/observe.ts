@@ -1,5 +1,4 @@
 import type { ContainerState } from '../engine/engine.ts';
-import { AppError } from '../errors.ts';
 import type { Desired } from '../model/desired.ts';
 import { LABELS } from '../model/labels.ts';
 import { EMPTY_MANIFEST, type Manifest } from '../model/manifest.ts';
@@ -9,7 +8,7 @@ import { reactionKey } from '../plan/reactions.ts';
 import type { ApplyContext } from './context.ts';
 import { hostFacts } from './facts.ts';
 import { readLockFile } from './lock-file.ts';
-import { readManifest } from './manifest.ts';
+import { isUnreadable, readManifest } from './manifest.ts';
 import { hashFiles, type InspectedPath, inspectPaths, NOT_A_FILE } from './observe-files.ts';
 import { readText } from './read-text.ts';
 
@@ -98,8 +97,7 @@ async function readManifestOr(
   try {
     return await readManifest(host, paths.manifest);
   } catch (error) {
-    const unreadable = error instanceof AppError && error.code === 'drift/manifest-unreadable';
-    if (!unreadable || adopt !== true) throw error;
+    if (!isUnreadable(error) || adopt !== true) throw error;
     return { ...EMPTY_MANIFEST, pending: [UNKNOWN_PENDING] };
   }
 }

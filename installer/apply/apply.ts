@@ -1,0 +1,137 @@
+import { AppError } from '../errors.ts';
+import type { Desired } from '../model/desired.ts';
+import type { Plan } from '../model/operation.ts';
+import { makePlan } from '../plan/diff.ts';
+import type { Observed } from '../plan/observed.ts';
+import { changeServer } from './change-server.ts';
+import type { ApplyContext } from './context.ts';
+import { isFinished } from './finish.ts';
+import { acquireLock, type HeldLock } from './lock.ts';
+import { observeDesired, observeServer } from './observe.ts';
+import type { ThisProcess } from './process-identity.ts';
+
+export interface ApplyRequest {
+  readonly process: ThisProcess;
+  /** For the lock and the audit log, such as `holdfast apply`. */
+  readonly command: string;
+  /** Seconds to wait for another holder of the lock. */
+  readonly waitSeconds: number;
+  readonly render: (observed: Observed) => Promise<Desired>;
+  /** Shows the plan and asks. */
+  readonly confirm: (plan: Plan, desired: Desired) => Promise<boolean>;
+  /** sha256 of the config file's bytes as they are now. */
+  readonly configDigest: () => Promise<string>;
+  /** Asks through the front door. @throws AppError `health/…` */
+  readonly verify?: (desired: Desired) => Promise<void>;
+  /** Take over, or put back, files that somebody else wrote. */
+  readonly adopt?: boolean;
+  readonly interrupt?: AbortSignal;
+}
+
+export interface ApplyOutcome {
+  readonly result: 'unchanged' | 'declined' | 'applied';
+  readonly plan: Plan;
+  readonly desired: Desired;
+  readonly seconds: number;
+  /** Names of containers that are not healthy although nothing had to be changed. */
+  readonly unhealthy: readonly string[];
+}
+
+export interface Planned {
+  readonly observed: Observed;
+  readonly desired: Desired;
+  readonly plan: Plan;
+}
+
+/** Looks and plans; changes nothing. */
+export async function planServer(
+  context: ApplyContext,
+  { render, adopt = false }: Pick<ApplyRequest, 'render' | 'adopt'>,
+): Promise<Planned> {
+  const server = await observeServer(context, { adopt });
+  const desired = await render(server);
+  const observed = await observeDesired(context, server, desired);
+  return { observed, desired, plan: makePlan(desired, observed, { overwriteDrift: adopt }) };
+}
+
+/**
+ * Makes a server what its config says, or changes nothing. May be killed at any moment: running it again
+ * ends in the same state as an undisturbed run.
+ */
+export async function apply(context: ApplyContext, request: ApplyRequest): Promise<ApplyOutcome> {
+  const lock = await acquireLock(context.host, context.paths, { ...request, clock: context.clock });
+  try {
+    return await applyLocked(context, request, lock);
+  } finally {
+    await lock.release();
+  }
+}
+
+async function applyLocked(
+  context: ApplyContext,
+  request: ApplyRequest,
+  lock: HeldLock,
+): Promise<ApplyOutcome> {
+  const start = context.clock.now().getTime();
+  const planned = await planServer(context, request);
+  const { plan, observed, desired } = planned;
+  const outcome = (result: ApplyOutcome['result']): ApplyOutcome => ({
+    result,
+    plan,
+    desired,
+    seconds: (context.clock.now().getTime() - start) / 1000,
+    unhealthy:
+      result === 'unchanged'
+        ? observed.containers.filter(({ healthy }) => !healthy).map(({ name }) => name)
+        : [],
+  });
+  refuseBlockingDrift(plan);
+  const nothingToDo = plan.operations.length === 0;
+  if (nothingToDo && isFinished(planned)) return outcome('unchanged');
+  if (!nothingToDo && !(await request.confirm(plan, desired))) return outcome('declined');
+  const fresh = nothingToDo ? observed : await refuseStale(context, request, planned);
+  await lock.assertHeld();
+  await changeServer(context, request, { ...planned, observed: fresh });
+  return outcome(nothingToDo ? 'unchanged' : 'applied');
+}
+
+/** Nothing is shown as certain that is not so any more when the answer comes. */
+async function refuseStale(
+  context: ApplyContext,
+  request: ApplyRequest,
+  { desired, plan }: Planned,
+): Promise<Observed> {
+  if ((await request.configDigest()) !== desired.configDigest) {
+    throw new AppError({
+      code: 'config/changed-meanwhile',
+      what: 'the config file was edited after this plan was made',
+      why: 'nothing was changed',
+      hint: 'run the same command again: it plans with what the file says now',
+    });
+  }
+  const { adopt = false } = request;
+  const server = await observeServer(context, { adopt });
+  const observed = await observeDesired(context, server, desired);
+  const now = makePlan(desired, observed, { overwriteDrift: adopt });
+  if (JSON.stringify(now) !== JSON.stringify(plan)) {
+    throw new AppError({
+      code: 'drift/plan-stale',
+      what: `${context.host.name} changed after this plan was made`,
+      why: 'nothing was changed by this run',
+      hint: 'run the same command again: it plans with what is there now',
+    });
+  }
+  return observed;
+}
+
+function refuseBlockingDrift({ drift }: Plan): void {
+  const blocking = drift.filter(({ blocks }) => blocks);
+  if (blocking.length === 0) return;
+  throw new AppError({
+    code: 'drift/files-changed',
+    what: 'somebody else changed files that holdfast wants to write',
+    why: blocking.map(({ subject, text }) => `${subject} ${text}`).join('\n'),
+    hint: 'move the change into config.yaml and put the file back, or replace it with `holdfast apply --adopt` (a copy is kept)',
+    details: blocking,
+  });
+}

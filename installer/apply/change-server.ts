@@ -1,0 +1,93 @@
+import { AppError } from '../errors.ts';
+import type { ApplyRequest, Planned } from './apply.ts';
+import { type AuditEntry, appendAudit } from './audit.ts';
+import type { ApplyContext } from './context.ts';
+import { checkDiskSpace } from './disk.ts';
+import { execute } from './execute.ts';
+import { finish, waitForChanged } from './finish.ts';
+import { isImageOperation } from './images.ts';
+import { ManifestKeeper, setUnreadableManifestAside } from './manifest.ts';
+import { recordImages } from './record-images.ts';
+import { callsForRollback, rollBack } from './rollback.ts';
+import { type Run, stopIfInterrupted } from './run.ts';
+import { validate } from './validate.ts';
+
+/** Carries a confirmed plan out, goes back where what was changed does not work, and writes the audit line. */
+export async function changeServer(
+  context: ApplyContext,
+  request: ApplyRequest,
+  { plan, observed, desired }: Planned,
+): Promise<void> {
+  const { host, engine, paths, clock } = context;
+  await checkDiskSpace(host, engine, paths, plan);
+  if (request.adopt === true) await setUnreadableManifestAside(host, paths.manifest);
+  const begin = clock.now();
+  const run: Run = {
+    ...context,
+    desired,
+    observed,
+    plan,
+    manifest: new ManifestKeeper(host, paths.manifest, observed.manifest),
+    done: [],
+    ...(request.interrupt === undefined ? {} : { interrupt: request.interrupt }),
+  };
+  const audit = (ending: Pick<AuditEntry, 'result' | 'error'>): Promise<void> =>
+    appendAudit(host, paths.audit, {
+      who: request.process.who,
+      when: begin.toISOString(),
+      command: request.command,
+      configDigest: desired.configDigest,
+      operations: run.done,
+      planned: plan.operations.length,
+      seconds: (clock.now().getTime() - begin.getTime()) / 1000,
+      ...ending,
+    });
+  try {
+    await perform(run, request);
+  } catch (error) {
+    try {
+      await audit(endingOf(error));
+    } catch (auditError) {
+      context.report({
+        kind: 'warning',
+        code: 'audit/not-written',
+        text: `the audit line could not be written: ${String(auditError)}`,
+      });
+    }
+    throw error;
+  }
+  await audit({ result: 'done' });
+}
+
+async function perform(run: Run, request: ApplyRequest): Promise<void> {
+  const { operations } = run.plan;
+  await execute(run, operations.filter(isImageOperation));
+  const recorded: Run = { ...run, desired: await recordImages(run) };
+  stopIfInterrupted(recorded);
+  await validate(recorded);
+  try {
+    await execute(
+      recorded,
+      operations.filter((operation) => !isImageOperation(operation)),
+    );
+    await waitForChanged(recorded);
+    await request.verify?.(recorded.desired);
+  } catch (error) {
+    throw callsForRollback(error) ? await rollBack(recorded, error) : error;
+  }
+  await finish(recorded);
+  if ((await request.configDigest()) !== recorded.desired.configDigest) {
+    recorded.report({
+      kind: 'warning',
+      code: 'config/changed-while-applying',
+      text: 'the config file was edited while it was applied: what was shown is in force, run `holdfast apply` for the rest',
+    });
+  }
+}
+
+function endingOf(error: unknown): Pick<AuditEntry, 'result' | 'error'> {
+  if (!(error instanceof AppError)) return { result: 'failed', error: String(error) };
+  const result = error.code === 'consent/interrupted' ? 'interrupted' : 'failed';
+  // Without the reason: it may quote a program's output at length.
+  return { result, error: `${error.code}: ${error.what}` };
+}

@@ -1,0 +1,35 @@
+import type { Operation } from '../model/operation.ts';
+
+/** What is being done, for the progress display. */
+export function describeOperation(operation: Operation): string {
+  switch (operation.kind) {
+    case 'store-secret':
+      return `Storing secret ${operation.name}`;
+    case 'make-directory':
+      return `Creating folder ${operation.path}`;
+    case 'bake-images':
+      return `Building ${operation.references.length} images from Debian packages`;
+    case 'pull-image':
+      return `Pulling ${operation.reference}`;
+    case 'build-image':
+      return `Building the image of ${operation.service}`;
+    case 'write-file':
+      return `Writing ${operation.path}`;
+    case 'remove-file':
+      return `Removing ${operation.path}`;
+    case 'compose-up':
+      return `Starting ${operation.services.map(({ service }) => service).join(', ')}`;
+    case 'remove-containers':
+      return `Removing the containers of ${operation.service}`;
+    case 'remove-network':
+      return `Removing network ${operation.network}`;
+    case 'reload':
+      return `Reloading ${operation.service}`;
+    case 'restart':
+      return `Restarting ${operation.service}`;
+    case 'provision':
+      return `Setting up: ${operation.cause}`;
+    case 'host-command':
+      return `Running ${operation.argv.join(' ')}`;
+  }
+}

@@ -1,0 +1,73 @@
+import type { Operation } from '../model/operation.ts';
+import { removeContainers, removeNetwork, startServices } from './containers.ts';
+import { describeOperation } from './describe.ts';
+import { bakeImages, buildImage, pullImage } from './images.ts';
+import { hostCommand, provision, reload, restart } from './reactions.ts';
+import { type Run, stopIfInterrupted } from './run.ts';
+import { storeSecret } from './store-secret.ts';
+import {
+  declareWrites,
+  makeDirectory,
+  recordWrites,
+  removeFile,
+  writeFile,
+} from './write-files.ts';
+
+/** Carries out operations in the order given; decides nothing. */
+export async function execute(run: Run, operations: readonly Operation[]): Promise<void> {
+  for (const [index, operation] of operations.entries()) {
+    stopIfInterrupted(run);
+    const isWrite = operation.kind === 'write-file';
+    if (isWrite && operations[index - 1]?.kind !== 'write-file') await declareWrites(run);
+    await reported(run, operation);
+    if (isWrite && operations[index + 1]?.kind !== 'write-file') await recordWrites(run);
+    run.done.push(operation.id);
+  }
+}
+
+async function reported(run: Run, operation: Operation): Promise<void> {
+  const { id } = operation;
+  const start = run.clock.now().getTime();
+  const seconds = (): number => (run.clock.now().getTime() - start) / 1000;
+  run.report({ kind: 'start', id, text: describeOperation(operation) });
+  try {
+    await carryOut(run, operation);
+  } catch (error) {
+    run.report({ kind: 'end', id, result: 'failed', seconds: seconds() });
+    throw error;
+  }
+  run.report({ kind: 'end', id, result: 'done', seconds: seconds() });
+}
+
+async function carryOut(run: Run, operation: Operation): Promise<void> {
+  switch (operation.kind) {
+    case 'store-secret':
+      return storeSecret(run, operation);
+    case 'make-directory':
+      return makeDirectory(run, operation);
+    case 'bake-images':
+      return bakeImages(run, operation);
+    case 'pull-image':
+      return pullImage(run, operation);
+    case 'build-image':
+      return buildImage(run, operation);
+    case 'write-file':
+      return writeFile(run, operation);
+    case 'remove-file':
+      return removeFile(run, operation);
+    case 'compose-up':
+      return startServices(run, operation);
+    case 'remove-containers':
+      return removeContainers(run, operation);
+    case 'remove-network':
+      return removeNetwork(run, operation);
+    case 'reload':
+      return reload(run, operation);
+    case 'restart':
+      return restart(run, operation);
+    case 'provision':
+      return provision(run, operation);
+    case 'host-command':
+      return hostCommand(run, operation);
+  }
+}

@@ -1,0 +1,67 @@
+import type { Desired } from '../model/desired.ts';
+import type { Manifest } from '../model/manifest.ts';
+import { sha256 } from '../plan/files.ts';
+import type { Planned } from './apply.ts';
+import { keepGeneration, readGeneration } from './generation.ts';
+import { waitForServices } from './health.ts';
+import type { Run } from './run.ts';
+import { attributesOf } from './write-files.ts';
+
+/** Whether the last apply of exactly this came to its end. */
+export function isFinished({ desired, observed }: Planned): boolean {
+  const { manifest } = observed;
+  return (
+    manifest.configDigest === desired.configDigest &&
+    manifest.pending.length === 0 &&
+    Object.keys(manifest.intents).length === 0 &&
+    [...desired.files.values()].every(
+      ({ path, content }) => manifest.files[path] === sha256(content),
+    )
+  );
+}
+
+/**
+ * Waits for every service that differs from the last complete apply and was not waited for in this run:
+ * a run that was killed may have started it.
+ */
+export async function waitForChanged(run: Run): Promise<void> {
+  const generation = await readGeneration(run.host, run.paths);
+  const waited = run.plan.operations.flatMap((operation) =>
+    operation.kind === 'compose-up' ? operation.services.map(({ service }) => service) : [],
+  );
+  const changed = [...run.desired.specs].flatMap(([service, spec]) =>
+    generation?.specs[service] === spec || waited.includes(service) ? [] : [service],
+  );
+  await waitForServices(run, changed);
+}
+
+/** From here on this apply counts. The manifest is last. */
+export async function finish(run: Run): Promise<void> {
+  const { host, paths, desired, manifest } = run;
+  await writeRecordedLock(run);
+  const generation = manifest.current.generation + 1;
+  await keepGeneration(host, paths, desired, generation);
+  await manifest.update({
+    files: { ...manifest.current.files, ...hashes(desired) },
+    intents: {},
+    pending: [],
+    generation,
+    configDigest: desired.configDigest,
+  });
+}
+
+/** The ids of built images are known only after the plan was made. */
+async function writeRecordedLock({ host, paths, desired, manifest }: Run): Promise<void> {
+  const file = desired.files.get(paths.lock);
+  if (file === undefined) return;
+  const hash = sha256(file.content);
+  if (manifest.current.files[file.path] === hash) return;
+  await manifest.update({ intents: { ...manifest.current.intents, [file.path]: hash } });
+  await host.write(file.path, file.content, attributesOf(file));
+}
+
+function hashes({ files }: Desired): Manifest['files'] {
+  return Object.fromEntries(
+    [...files.values()].map(({ path, content }) => [path, sha256(content)]),
+  );
+}

@@ -1,0 +1,83 @@
+import { posix } from 'node:path';
+import { z } from 'zod';
+import type { Host } from '../host/host.ts';
+import type { Reaction } from '../model/contribution.ts';
+import type { Desired, DesiredFile } from '../model/desired.ts';
+import type { Paths } from '../model/paths.ts';
+import { readText } from './read-text.ts';
+
+/** What the last complete apply rendered: where a failing one goes back to. */
+export interface Generation {
+  readonly number: number;
+  /** Rendered files below `paths.stack`, by absolute path. */
+  readonly files: ReadonlyMap<string, DesiredFile>;
+  /** Spec digest by stack service. */
+  readonly specs: Readonly<Record<string, string>>;
+}
+
+const ReactionSchema = z.custom<Reaction>(
+  (value) => typeof value === 'object' && value !== null && 'kind' in value,
+);
+
+const StoredSchema = z.object({
+  version: z.literal(1),
+  number: z.int(),
+  files: z.array(
+    z.object({
+      path: z.string(),
+      content: z.string(),
+      mode: z.int(),
+      uid: z.int(),
+      gid: z.int(),
+      secret: z.boolean(),
+      onChange: z.array(ReactionSchema),
+    }),
+  ),
+  specs: z.record(z.string(), z.string()),
+});
+
+function generationPath(paths: Paths): string {
+  return posix.join(paths.state, 'previous.json');
+}
+
+/** One file, so that it is replaced in one step. It holds secret environment values: 0600. */
+export async function keepGeneration(
+  host: Host,
+  paths: Paths,
+  desired: Desired,
+  number: number,
+): Promise<void> {
+  const files = [...desired.files.values()].filter(({ path }) =>
+    path.startsWith(`${paths.stack}/`),
+  );
+  const stored: z.infer<typeof StoredSchema> = {
+    version: 1,
+    number,
+    files: files.map((file) => ({ ...file, onChange: [...file.onChange] })),
+    specs: Object.fromEntries(desired.specs),
+  };
+  await host.write(generationPath(paths), `${JSON.stringify(stored)}\n`, {
+    mode: 0o600,
+    uid: 0,
+    gid: 0,
+  });
+}
+
+/** Undefined before the first complete apply, and when the copy cannot be used. */
+export async function readGeneration(host: Host, paths: Paths): Promise<Generation | undefined> {
+  const text = await readText(host, generationPath(paths));
+  if (text === undefined) return undefined;
+  const stored = StoredSchema.safeParse(parseJson(text));
+  if (!stored.success) return undefined;
+  const { number, files, specs } = stored.data;
+  return { number, specs, files: new Map(files.map((file) => [file.path, file])) };
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}

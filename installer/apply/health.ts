@@ -1,0 +1,132 @@
+import type { ContainerState } from '../engine/engine.ts';
+import { AppError } from '../errors.ts';
+import type { HttpCheck } from '../model/contribution.ts';
+import type { StackService } from '../model/stack.ts';
+import { parseDuration } from '../model/units.ts';
+import { quoted, type Run, serviceContainers } from './run.ts';
+
+const SHORTEST_WAIT_SECONDS = 60;
+const LONGEST_WAIT_SECONDS = 600;
+const LOG_LINES = 20;
+
+/**
+ * Resolves when every container of these services is healthy, by its own check and by ours over HTTP.
+ * @throws AppError `health/not-healthy` with the failed container's last lines
+ */
+export async function waitForServices(run: Run, services: readonly string[]): Promise<void> {
+  for (const service of services) {
+    const definition = run.desired.stack.services[service];
+    const timeoutSeconds = definition === undefined ? SHORTEST_WAIT_SECONDS : patience(definition);
+    const containers = await serviceContainers(run, [service]);
+    if (containers.length === 0) {
+      throw new AppError({
+        code: 'health/not-healthy',
+        what: `${service} has no container`,
+        hint: 'run `holdfast apply` again',
+      });
+    }
+    try {
+      await run.engine.waitHealthy(
+        containers.map(({ id }) => id),
+        { timeoutSeconds },
+      );
+    } catch (error) {
+      if (!(error instanceof AppError) || error.code !== 'health/not-healthy') throw error;
+      throw await notHealthy(run, service, error.why ?? error.what, error);
+    }
+    for (const check of run.desired.httpChecks.filter((entry) => entry.service === service)) {
+      await waitForHttp(run, check, containers);
+    }
+  }
+}
+
+/** Seconds that a service may take by its own health check, and some more for a busy machine. */
+export function patience({ healthcheck }: StackService): number {
+  const { interval = '30s', retries = 3, start_period = '0s' } = healthcheck;
+  const own = (parseDuration(start_period) ?? 0) + retries * (parseDuration(interval) ?? 30);
+  return Math.min(LONGEST_WAIT_SECONDS, Math.max(SHORTEST_WAIT_SECONDS, own + 30));
+}
+
+async function waitForHttp(
+  run: Run,
+  check: HttpCheck,
+  containers: readonly ContainerState[],
+): Promise<void> {
+  const deadline =
+    run.clock.now().getTime() +
+    Math.max(SHORTEST_WAIT_SECONDS, check.intervalSeconds * check.unhealthy) * 1000;
+  for (const container of containers) {
+    let successes = 0;
+    while (successes < check.healthy) {
+      const failure = await probe(run, check, container);
+      successes = failure === undefined ? successes + 1 : 0;
+      if (failure !== undefined && run.clock.now().getTime() >= deadline) {
+        throw await notHealthy(run, check.service, failure);
+      }
+      if (successes < check.healthy) await run.clock.pause(Math.min(1, check.intervalSeconds));
+    }
+  }
+}
+
+/** Undefined when the replica answers as it should, else why not. Asked from the host, over the container's network. */
+async function probe(
+  { host }: Run,
+  check: HttpCheck,
+  container: ContainerState,
+): Promise<string | undefined> {
+  const address = Object.values(container.addresses).find((candidate) => candidate !== '');
+  if (address === undefined) return `${container.name} has no address`;
+  const url = `http://${address}:${check.port}${check.path}`;
+  const { exitCode, stdout, stderr } = await host.run({
+    argv: [
+      'curl',
+      '--silent',
+      '--show-error',
+      '--noproxy',
+      '*',
+      '--max-time',
+      String(check.timeoutSeconds),
+      '--write-out',
+      '\\n%{http_code}',
+      url,
+    ],
+    okExitCodes: CURL_FAILURES,
+    timeoutSeconds: check.timeoutSeconds + 10,
+  });
+  if (exitCode !== 0) return `GET ${check.path} on port ${check.port}: ${stderr.trim()}`;
+  const split = stdout.lastIndexOf('\n');
+  const status = stdout.slice(split + 1);
+  if (status !== '200') return `GET ${check.path} on port ${check.port} answered ${status}`;
+  if (check.expect !== undefined && !stdout.slice(0, split).includes(check.expect)) {
+    return `the answer to GET ${check.path} does not hold ${JSON.stringify(check.expect)}`;
+  }
+  return undefined;
+}
+
+/** All of curl(1)'s exit codes: each is an answer about the replica. */
+const CURL_FAILURES = Array.from({ length: 100 }, (_, code) => code);
+
+async function notHealthy(
+  run: Run,
+  service: string,
+  why: string,
+  cause?: unknown,
+): Promise<AppError> {
+  const containers = await serviceContainers(run, [service]);
+  const failed =
+    containers.find(({ status, health }) => status !== 'running' || health !== 'healthy') ??
+    containers[0];
+  const logs = failed === undefined ? '' : await run.engine.logs(failed.id, { tail: LOG_LINES });
+  const shown = quoted(run, logs);
+  return new AppError({
+    code: 'health/not-healthy',
+    what: `${service} did not become healthy`,
+    why:
+      shown === ''
+        ? `${quoted(run, why)}\n${failed?.name ?? service} wrote nothing to its log`
+        : `${quoted(run, why)}\nlast lines of ${failed?.name ?? service}:\n${shown}`,
+    hint: `correct it and run \`holdfast apply\` again; \`holdfast logs ${service}\` shows more`,
+    cause,
+    details: { service, container: failed?.name },
+  });
+}

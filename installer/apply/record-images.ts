@@ -1,0 +1,20 @@
+import { recordDigests } from '../images/record-digests.ts';
+import type { Desired } from '../model/desired.ts';
+import type { Run } from './run.ts';
+
+/** Once all images are present, the lock file says by id what was built. */
+export async function recordImages({
+  engine,
+  desired,
+  paths,
+}: Pick<Run, 'engine' | 'desired' | 'paths'>): Promise<Desired> {
+  const file = desired.files.get(paths.lock);
+  if (file === undefined) return desired;
+  const lock = await recordDigests(engine, desired.lock);
+  const content = `${JSON.stringify(lock, undefined, 2)}\n`;
+  return {
+    ...desired,
+    lock,
+    files: new Map([...desired.files, [paths.lock, { ...file, content }]]),
+  };
+}

@@ -1,0 +1,145 @@
+import { AppError } from '../errors.ts';
+import { LABELS } from '../model/labels.ts';
+import { sha256 } from '../plan/files.ts';
+import { reactionKey } from '../plan/reactions.ts';
+import { stopAndRemove, up } from './containers.ts';
+import { type Generation, readGeneration } from './generation.ts';
+import { waitForServices } from './health.ts';
+import { reloadContainers } from './reactions.ts';
+import type { Run } from './run.ts';
+import { attributesOf } from './write-files.ts';
+
+/** Whether going back to the last complete apply helps: what we changed does not work. */
+export function callsForRollback(error: unknown): error is AppError {
+  return error instanceof AppError && error.code.startsWith('health/');
+}
+
+/**
+ * Brings back the files and containers of the last complete apply. Volumes, secrets and what ran inside a
+ * database stay as they are.
+ * @returns the failure, with what was rolled back in its reason
+ */
+export async function rollBack(run: Run, failure: AppError): Promise<AppError> {
+  const generation = await readGeneration(run.host, run.paths);
+  if (generation === undefined) {
+    return explained(failure, 'nothing was rolled back: no apply was complete before this one');
+  }
+  try {
+    const restored = await restoreFiles(run, generation);
+    const services = await restoreServices(run, generation);
+    await repeatReloads(run, generation, restored, services.started);
+    const { pending } = run.manifest.current;
+    await run.manifest.update({
+      pending: pending.filter(
+        (key) => key.startsWith('host:') || run.observed.manifest.pending.includes(key),
+      ),
+    });
+    return explained(failure, summary(restored.length, services));
+  } catch (error) {
+    const why = error instanceof AppError ? error.message : String(error);
+    return explained(failure, `rolling back failed too: ${why}`, error);
+  }
+}
+
+/** @returns the paths that were put back or removed */
+async function restoreFiles(run: Run, generation: Generation): Promise<string[]> {
+  const { host, manifest, paths, desired } = run;
+  const known = { ...manifest.current.files, ...manifest.current.intents };
+  const toWrite = [...generation.files.values()].filter((file) => {
+    const now = desired.files.get(file.path);
+    return known[file.path] !== sha256(file.content) || now?.mode !== file.mode;
+  });
+  const toRemove = Object.keys(known).filter(
+    (path) =>
+      path.startsWith(`${paths.stack}/`) && desired.files.has(path) && !generation.files.has(path),
+  );
+  await manifest.update({
+    files: known,
+    intents: Object.fromEntries(toWrite.map(({ path, content }) => [path, sha256(content)])),
+  });
+  for (const file of toWrite) await host.write(file.path, file.content, attributesOf(file));
+  for (const path of toRemove) await host.remove(path);
+  const files = { ...known, ...manifest.current.intents };
+  for (const path of toRemove) delete files[path];
+  await manifest.update({ files, intents: {} });
+  return [...toWrite.map(({ path }) => path), ...toRemove];
+}
+
+interface RestoredServices {
+  readonly started: readonly string[];
+  readonly removed: readonly string[];
+}
+
+async function restoreServices(run: Run, { specs }: Generation): Promise<RestoredServices> {
+  const containers = await run.engine.containers({ [LABELS.project]: run.project });
+  const ours = containers.filter(({ service }) => service !== '');
+  const surplus = ours.filter(({ service }) => specs[service] === undefined);
+  await stopAndRemove(
+    run,
+    surplus.map(({ id }) => id),
+  );
+  const started = Object.keys(specs).filter((service) => {
+    const own = ours.filter((container) => container.service === service);
+    return (
+      own.length === 0 ||
+      own.some(
+        ({ labels, status }) => labels[LABELS.spec] !== specs[service] || status !== 'running',
+      )
+    );
+  });
+  await up(run, started, { recreate: true });
+  await waitForServices(run, started);
+  return { started, removed: [...new Set(surplus.map(({ service }) => service))] };
+}
+
+/** What was reloaded or restarted with the new files has to read the old ones again. */
+async function repeatReloads(
+  run: Run,
+  generation: Generation,
+  restored: readonly string[],
+  started: readonly string[],
+): Promise<void> {
+  const reactions = restored.flatMap(
+    (path) => (generation.files.get(path) ?? run.desired.files.get(path))?.onChange ?? [],
+  );
+  const done = new Set<string>();
+  for (const reaction of reactions) {
+    const key = reactionKey(reaction);
+    if (done.has(key)) continue;
+    done.add(key);
+    if (reaction.kind === 'reload' && !started.includes(reaction.service)) {
+      await reloadContainers(run, reaction.service);
+    }
+    // A restart that this run did not get to needs no second one.
+    if (
+      reaction.kind === 'restart' &&
+      !started.includes(reaction.service) &&
+      run.done.includes(key)
+    ) {
+      await up(run, [reaction.service], { recreate: true });
+      await waitForServices(run, [reaction.service]);
+    }
+  }
+}
+
+function summary(files: number, { started, removed }: RestoredServices): string {
+  const parts = [
+    files === 0 ? '' : `${files} files put back`,
+    started.length === 0 ? '' : `${started.join(', ')} brought back as before`,
+    removed.length === 0 ? '' : `${removed.join(', ')} removed again`,
+  ].filter((part) => part !== '');
+  return parts.length === 0
+    ? 'nothing had to be rolled back'
+    : `rolled back: ${parts.join('; ')}. Data was not touched`;
+}
+
+function explained(failure: AppError, rollback: string, cause?: unknown): AppError {
+  return new AppError({
+    code: failure.code,
+    what: failure.what,
+    why: failure.why === undefined ? rollback : `${failure.why}\n${rollback}`,
+    hint: failure.hint,
+    cause: cause ?? failure.cause,
+    details: failure.details,
+  });
+}

@@ -1,0 +1,54 @@
+import type { ContainerState } from '../engine/engine.ts';
+import { AppError } from '../errors.ts';
+import type { Desired } from '../model/desired.ts';
+import { LABELS } from '../model/labels.ts';
+import type { Plan } from '../model/operation.ts';
+import type { Secret } from '../model/secret.ts';
+import type { Observed } from '../plan/observed.ts';
+import type { ApplyContext } from './context.ts';
+import type { ManifestKeeper } from './manifest.ts';
+import { redact } from './redact.ts';
+
+/** One apply on its way. */
+export interface Run extends ApplyContext {
+  readonly desired: Desired;
+  readonly observed: Observed;
+  readonly plan: Plan;
+  readonly manifest: ManifestKeeper;
+  /** Ids of finished operations, in order. */
+  readonly done: string[];
+  /** Aborted when the user asks to stop: the current operation is finished first. */
+  readonly interrupt?: AbortSignal;
+}
+
+/** Containers of the stack's services, without one-offs. */
+export async function serviceContainers(
+  { engine, project }: Pick<ApplyContext, 'engine' | 'project'>,
+  services: readonly string[],
+): Promise<ContainerState[]> {
+  const all = await engine.containers({ [LABELS.project]: project });
+  return all.filter(({ service }) => services.includes(service));
+}
+
+export function knownSecrets(run: Pick<Run, 'observed' | 'desired'>): Secret[] {
+  return [...run.observed.secrets.values(), ...run.desired.newSecrets.values()];
+}
+
+/** The last lines of what a program said, without secrets. */
+export function quoted(run: Pick<Run, 'observed' | 'desired'>, output: string): string {
+  return redact(lastLines(output, 20), knownSecrets(run));
+}
+
+function lastLines(output: string, count: number): string {
+  return output.trimEnd().split('\n').slice(-count).join('\n');
+}
+
+/** @throws AppError `consent/interrupted` */
+export function stopIfInterrupted(run: Run): void {
+  if (run.interrupt?.aborted !== true) return;
+  throw new AppError({
+    code: 'consent/interrupted',
+    what: `stopped as asked after ${run.done.length} of ${run.plan.operations.length} operations`,
+    hint: 'run `holdfast apply` again: it carries on where this run stopped',
+  });
+}

@@ -1,0 +1,140 @@
+import { randomBytes } from 'node:crypto';
+import { AppError } from '../errors.ts';
+import { CommandError } from '../host/command-error.ts';
+import type { Command } from '../host/host.ts';
+import type { Validator } from '../model/contribution.ts';
+import type { Desired } from '../model/desired.ts';
+import { LABELS } from '../model/labels.ts';
+import type { Plan } from '../model/operation.ts';
+import { composeConfig } from './compose-commands.ts';
+import { quoted, type Run } from './run.ts';
+import { Staging } from './stage.ts';
+
+const VALIDATOR_SECONDS = 120;
+
+/**
+ * Lets the real programs check what is about to be written, before anything is replaced.
+ * @throws AppError `config/rejected-by-…` with the program's own message
+ */
+export async function validate(run: Run): Promise<void> {
+  const staging = new Staging(run.host, run.paths, run.desired);
+  await staging.empty();
+  try {
+    if (touches(run.plan, `${run.paths.stack}/compose`)) {
+      await staging.add(`${run.paths.stack}/compose.yaml`);
+      await staging.add(`${run.paths.stack}/compose.secrets.yaml`);
+      const command = composeConfig(staging.at(run.paths.stack), run.project);
+      await runOrReject(run, 'compose', command, staging);
+    }
+    for (const validator of run.desired.validators) {
+      if (!touches(run.plan, `${run.paths.stack}/${validator.folder}/`)) continue;
+      await runValidator(run, validator, staging);
+    }
+  } finally {
+    await staging.empty();
+  }
+}
+
+function touches({ operations }: Plan, prefix: string): boolean {
+  return operations.some(
+    (operation) =>
+      (operation.kind === 'write-file' || operation.kind === 'remove-file') &&
+      operation.path.startsWith(prefix),
+  );
+}
+
+async function runValidator(run: Run, validator: Validator, staging: Staging): Promise<void> {
+  const { paths, desired, project, host } = run;
+  const folder = await staging.add(`${paths.stack}/${validator.folder}`);
+  if (folder === undefined) return;
+  const mounts = [{ source: folder, target: validator.target }];
+  for (const { source, target } of validator.mounts ?? []) {
+    mounts.push({ source: (await staging.add(source)) ?? source, target });
+  }
+  const name = `${project}-check-${validator.id}-${randomBytes(4).toString('hex')}`;
+  const command = validatorCommand({
+    name,
+    project,
+    validator,
+    image: imageOf(desired, validator),
+    mounts,
+    services: Object.keys(desired.stack.services),
+  });
+  try {
+    await runOrReject(run, validator.id, command, staging);
+  } finally {
+    // `--rm` has removed it unless the client was cut off.
+    await host.run({ argv: ['docker', 'rm', '--force', name], okExitCodes: [0, 1] });
+  }
+}
+
+export interface ValidatorRun {
+  readonly name: string;
+  readonly project: string;
+  readonly validator: Validator;
+  readonly image: string;
+  readonly mounts: readonly { readonly source: string; readonly target: string }[];
+  /** Names that must resolve for the check, whatever to. */
+  readonly services: readonly string[];
+}
+
+export function validatorCommand(run: ValidatorRun): Command {
+  const [program, ...rest] = run.validator.argv;
+  return {
+    argv: [
+      'docker',
+      'run',
+      '--rm',
+      '--name',
+      run.name,
+      '--label',
+      `${LABELS.project}=${run.project}`,
+      '--network',
+      'none',
+      '--pull',
+      'never',
+      '--memory',
+      '512m',
+      '--pids-limit',
+      '128',
+      '--security-opt',
+      'no-new-privileges',
+      ...run.services.flatMap((service) => ['--add-host', `${service}:127.0.0.1`]),
+      ...run.mounts.flatMap(({ source, target }) => [
+        '--mount',
+        `type=bind,source=${source},target=${target},readonly`,
+      ]),
+      '--entrypoint',
+      program,
+      run.image,
+      ...rest,
+    ],
+    timeoutSeconds: VALIDATOR_SECONDS,
+  };
+}
+
+function imageOf(desired: Desired, { image, id }: Validator): string {
+  const reference = desired.lock.images[image]?.reference ?? desired.stack.services[image]?.image;
+  if (reference === undefined) throw new Error(`validator ${id} has no image ${image}`);
+  return reference;
+}
+
+async function runOrReject(
+  run: Run,
+  id: string,
+  command: Command,
+  staging: Staging,
+): Promise<void> {
+  try {
+    await run.host.run(command);
+  } catch (error) {
+    if (!(error instanceof CommandError) || error.reason !== 'exit') throw error;
+    const output = quoted(run, `${error.stdout}\n${error.stderr}`.trim());
+    throw new AppError({
+      code: `config/rejected-by-${id}`,
+      what: `${id} refuses the files rendered from this config`,
+      why: `${output.replaceAll(staging.at(''), '')}\nnothing was changed`,
+      hint: 'correct the value in config.yaml that the message points at (`holdfast plan` shows the rendered files) and apply again',
+    });
+  }
+}
