@@ -45,3 +45,11 @@ export function peerNetworks(
     coverWithCliques(edges).map(({ edge, members }) => [`peer-${edge[0]}--${edge[1]}`, members]),
   );
 }
+
+/** Whether a service shares a data network with anybody. */
+export function hasDataNetwork(service: {
+  readonly uses: readonly { readonly kind: string }[];
+  readonly metrics: unknown;
+}): boolean {
+  return service.metrics !== undefined || service.uses.some(({ kind }) => kind !== 'bucket');
+}
