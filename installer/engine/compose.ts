@@ -23,6 +23,8 @@ export const COMPOSE_SECRETS_FILE = 'compose.secrets.yaml';
 const UP_SECONDS = 900;
 const STOP_SECONDS = 600;
 const CONFIG_SECONDS = 60;
+/** A migration may rewrite a large table. */
+const RUN_ONCE_SECONDS = 3_600;
 
 /**
  * Creates and starts the containers of these services and touches no other one.
@@ -72,6 +74,27 @@ export function composeRemove(
   services: readonly [string, ...string[]],
 ): Command {
   return compose(project, STOP_SECONDS, ['rm', '--stop', '--force', ...services]);
+}
+
+/**
+ * Runs a program once in a fresh container of a service, with its image, networks, secrets and volumes.
+ * The container is removed afterwards.
+ */
+export function composeRunOnce(
+  project: ComposeProject,
+  service: string,
+  [program, ...rest]: readonly [string, ...string[]],
+): Command {
+  return compose(project, RUN_ONCE_SECONDS, [
+    'run',
+    '--rm',
+    '--no-deps',
+    '--no-TTY',
+    '--entrypoint',
+    program,
+    service,
+    ...rest,
+  ]);
 }
 
 /** Checks a candidate of `compose.yaml` without writing it anywhere. */
