@@ -1,10 +1,15 @@
+import {
+  type ComposeProject,
+  type ComposeService,
+  composeRunOnce,
+  composeUp,
+} from '../engine/compose.ts';
 import { AppError } from '../errors.ts';
 import { CommandError } from '../host/command-error.ts';
 import type { Command } from '../host/host.ts';
 import { LABELS } from '../model/labels.ts';
 import type { Operation, ServiceChange } from '../model/operation.ts';
 import { settledByStart } from '../plan/reactions.ts';
-import { composeRun, composeUp } from './compose-commands.ts';
 import { waitForServices } from './health.ts';
 import { quoted, type Run } from './run.ts';
 
@@ -29,8 +34,9 @@ export async function up(
   services: readonly string[],
   options: { readonly recreate: boolean },
 ): Promise<void> {
-  if (services.length === 0) return;
-  await runOrExplain(run, composeUp(run.paths, run.project, services, options), {
+  const [first, ...others] = services.map((service): ComposeService => ({ service }));
+  if (first === undefined) return;
+  await runOrExplain(run, composeUp(composeProject(run), [first, ...others], options), {
     code: 'health/not-started',
     what: `${services.join(', ')} could not be started`,
   });
@@ -40,11 +46,15 @@ export async function up(
 async function migrate(run: Run, services: readonly string[]): Promise<void> {
   for (const { service, argv } of run.desired.migrations) {
     if (!services.includes(service)) continue;
-    await runOrExplain(run, composeRun(run.paths, run.project, service, argv), {
+    await runOrExplain(run, composeRunOnce(composeProject(run), service, argv), {
       code: 'health/migration-failed',
       what: `the migration of ${service} failed, so ${service} was not replaced`,
     });
   }
+}
+
+function composeProject({ project, paths }: Run): ComposeProject {
+  return { project, directory: paths.stack, secrets: true };
 }
 
 async function runOrExplain(

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { COMPOSE_FILE, composeCheck } from '../engine/compose.ts';
 import { AppError } from '../errors.ts';
 import { CommandError } from '../host/command-error.ts';
 import type { Command } from '../host/host.ts';
@@ -6,7 +7,6 @@ import type { Validator } from '../model/contribution.ts';
 import type { Desired } from '../model/desired.ts';
 import { LABELS } from '../model/labels.ts';
 import type { Plan } from '../model/operation.ts';
-import { composeConfig } from './compose-commands.ts';
 import { quoted, type Run } from './run.ts';
 import { Staging } from './stage.ts';
 
@@ -20,12 +20,7 @@ export async function validate(run: Run): Promise<void> {
   const staging = new Staging(run.host, run.paths, run.desired);
   await staging.empty();
   try {
-    if (touches(run.plan, `${run.paths.stack}/compose`)) {
-      await staging.add(`${run.paths.stack}/compose.yaml`);
-      await staging.add(`${run.paths.stack}/compose.secrets.yaml`);
-      const command = composeConfig(staging.at(run.paths.stack), run.project);
-      await runOrReject(run, 'compose', command, staging);
-    }
+    await validateCompose(run, staging);
     for (const validator of run.desired.validators) {
       if (!touches(run.plan, `${run.paths.stack}/${validator.folder}/`)) continue;
       await runValidator(run, validator, staging);
@@ -33,6 +28,15 @@ export async function validate(run: Run): Promise<void> {
   } finally {
     await staging.empty();
   }
+}
+
+async function validateCompose(run: Run, staging: Staging): Promise<void> {
+  const { project, paths, desired, plan } = run;
+  const path = `${paths.stack}/${COMPOSE_FILE}`;
+  const file = desired.files.get(path);
+  if (file === undefined || !touches(plan, path)) return;
+  const command = composeCheck({ project, directory: paths.stack, secrets: false }, file.content);
+  await runOrReject(run, 'compose', command, staging);
 }
 
 function touches({ operations }: Plan, prefix: string): boolean {
