@@ -123,6 +123,8 @@ export interface Validator {
 export interface Provision {
   readonly id: string;
   readonly service: string;
+  /** The service whose start it follows; `service` itself when absent. */
+  readonly after?: string;
   readonly argv: readonly [string, ...string[]];
   /** May hold secrets; goes to standard input only. */
   readonly stdin: string;

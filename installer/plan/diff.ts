@@ -211,7 +211,7 @@ function containerOperations(
     for (const provision of desired.provisions) {
       const key = reactionKey({ kind: 'provision', id: provision.id });
       const due = reactions.get(key);
-      if (due === undefined || !names.includes(provision.service)) continue;
+      if (due === undefined || !names.includes(provision.after ?? provision.service)) continue;
       operations.push(due.operation);
       reactions.delete(key);
     }

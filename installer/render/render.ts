@@ -7,6 +7,7 @@ import type { Paths } from '../model/paths.ts';
 import type { Secret } from '../model/secret.ts';
 import { composeSecretsText, composeText } from './compose-file.ts';
 import { mergeContributions } from './merge.ts';
+import { seedProvision } from './seeds.ts';
 import { buildStack, specDigest } from './stack.ts';
 import { type Assets, renderTemplate } from './template.ts';
 
@@ -18,6 +19,8 @@ export interface RenderInput extends ComponentInput {
   /** sha256 of the config file's bytes, hex. */
   readonly configDigest: string;
   readonly newSecrets: ReadonlyMap<string, Secret>;
+  /** Texts of the seed files, by service. */
+  readonly seedTexts: ReadonlyMap<string, string>;
   /** Such as parts of the config that are accepted and not yet applied. */
   readonly notices: readonly Notice[];
 }
@@ -68,7 +71,10 @@ export function render(input: RenderInput): Desired {
     newSecrets: input.newSecrets,
     reloads: all.reloads,
     validators: all.validators,
-    provisions: all.provisions,
+    provisions: [
+      ...all.provisions,
+      ...all.seeds.map((seed) => seedProvision(seed, input.seedTexts.get(seed.service) ?? '')),
+    ],
     httpChecks: all.httpChecks,
     migrations: all.migrations,
     directories: [...ownDirectories(paths), ...all.directories],

@@ -1,0 +1,183 @@
+import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { type ApplyContext, SYSTEM_CLOCK } from '../apply/context.ts';
+import { components } from '../components/registry.ts';
+import type { Config } from '../components/sections.ts';
+import { notYetApplied } from '../config/not-yet-applied.ts';
+import { formatProblem } from '../config/problem.ts';
+import { AppError } from '../errors.ts';
+import { bakeImages, buildImage, pullImage } from '../images/build.ts';
+import { resolveImages } from '../images/resolve.ts';
+import type { ServiceImage } from '../images/services.ts';
+import type { Notice } from '../model/contribution.ts';
+import type { Desired } from '../model/desired.ts';
+import type { Secret } from '../model/secret.ts';
+import type { Observed } from '../plan/observed.ts';
+import { render } from '../render/render.ts';
+import { generateMissing } from '../secrets/missing.ts';
+import { SecretStore } from '../secrets/store.ts';
+import { serverCertificates } from '../tls/server-certificates.ts';
+import { loadAssets } from './assets.ts';
+import type { CliContext, Server } from './context.ts';
+import { allNeeds } from './needs.ts';
+import { type LoadedConfig, readConfig } from './read-config.ts';
+
+export interface Prepared {
+  readonly loaded: LoadedConfig;
+  readonly apply: ApplyContext;
+  /** Everything that the config asks for, given what stands on the server. */
+  readonly render: (observed: Observed) => Promise<Desired>;
+}
+
+export interface PrepareOptions {
+  readonly configPath: string;
+  /** Decide versions and digests anew, as `update` does. */
+  readonly refreshImages?: boolean;
+}
+
+/** From a config file and a server to what `planServer` and `apply` take. Changes nothing. */
+export async function prepare(
+  context: CliContext,
+  server: Server,
+  options: PrepareOptions,
+): Promise<Prepared> {
+  const loaded = await readConfig(options.configPath);
+  const { host, engine } = server;
+  const { paths, packageRoot, report } = context;
+  const { config } = loaded;
+  const store = new SecretStore(host, paths);
+  const programPath = host.name === 'localhost' ? packageRoot : paths.program;
+  const onLine = (id: string) => (line: string) => report({ kind: 'progress', id, text: line });
+  const apply: ApplyContext = {
+    host,
+    engine,
+    paths,
+    project: config.project,
+    secrets: store,
+    report,
+    clock: SYSTEM_CLOCK,
+    images: {
+      bake: (_targets, references) =>
+        bakeImages(host, programPath, references, onLine('bake-images')),
+      pull: (reference) => pullImage(host, reference, onLine(`pull-image:${reference}`)),
+      build: (reference, action) =>
+        buildImage(
+          host,
+          { project: config.project, service: reference, reference, action },
+          onLine(`build-image:${reference}`),
+        ),
+    },
+  };
+  return {
+    loaded,
+    apply,
+    render: (observed) => renderFor({ context, server, loaded, programPath, options }, observed),
+  };
+}
+
+interface RenderFor {
+  readonly context: CliContext;
+  readonly server: Server;
+  readonly loaded: LoadedConfig;
+  readonly programPath: string;
+  readonly options: PrepareOptions;
+}
+
+async function renderFor(
+  { context, server, loaded, programPath, options }: RenderFor,
+  observed: Observed,
+): Promise<Desired> {
+  const { host, engine } = server;
+  const { config } = loaded;
+  const needs = allNeeds(components, config);
+  const newSecrets = await generateMissing(host, needs.secrets, observed.secrets);
+  const values = new Map<string, Secret>([...observed.secrets, ...newSecrets]);
+  const [outcome, certificates, assets, seedTexts] = await Promise.all([
+    resolveImages({
+      host,
+      engine,
+      project: config.project,
+      needs: needs.images,
+      services: serviceImages(loaded),
+      lock: observed.lock,
+      programPath,
+      refresh: options.refreshImages ?? false,
+      ...(config.images.registry === undefined ? {} : { registry: config.images.registry }),
+    }),
+    serverCertificates({
+      host,
+      paths: context.paths,
+      hosts: needs.hosts,
+      tls: config.tls,
+      folder: loaded.folder,
+      name: config.project,
+      now: context.now(),
+    }),
+    loadAssets(context.packageRoot),
+    readSeeds(loaded),
+  ]);
+  return render({
+    config,
+    components,
+    assets,
+    facts: observed.facts,
+    images: outcome.images,
+    paths: context.paths,
+    secret: (name) => requireSecret(values, name),
+    optionalSecret: (name) => values.get(name),
+    certificates,
+    lock: { ...observed.lock, ...outcome.lock },
+    configDigest: loaded.digest,
+    newSecrets,
+    seedTexts,
+    notices: notices(loaded),
+  });
+}
+
+function requireSecret(values: ReadonlyMap<string, Secret>, name: string): Secret {
+  const value = values.get(name);
+  if (value === undefined)
+    throw new Error(`a component uses the secret ${name} without a need for it`);
+  return value;
+}
+
+/** Relative contexts start from the folder of the config file. */
+function serviceImages({ config, folder }: LoadedConfig): Record<string, ServiceImage> {
+  return Object.fromEntries(
+    Object.values(config.services).map(({ name, image, build }) => {
+      if (build !== undefined) {
+        return [name, { build: { ...build, context: resolve(folder, build.context) } }];
+      }
+      return [name, { image: image ?? '' }];
+    }),
+  );
+}
+
+async function readSeeds({ config, folder }: LoadedConfig): Promise<Map<string, string>> {
+  const texts = new Map<string, string>();
+  for (const { name, seed } of Object.values(config.services)) {
+    if (seed === undefined) continue;
+    const path = resolve(folder, seed.file);
+    try {
+      texts.set(name, await readFile(path, 'utf8'));
+    } catch (cause) {
+      throw new AppError({
+        code: 'config/no-seed-file',
+        what: `services.${name}.seed.file: cannot read ${path}`,
+        hint: 'correct the path, which starts from the folder of the config file',
+        cause,
+      });
+    }
+  }
+  return texts;
+}
+
+function notices(loaded: LoadedConfig): Notice[] {
+  return [
+    ...loaded.warnings.map((warning) => ({ code: warning.code, text: formatProblem(warning) })),
+    ...notYetApplied(loaded.config as Config).map(({ path }) => ({
+      code: 'config/not-yet-applied',
+      text: `${path}: accepted, not yet applied`,
+    })),
+  ];
+}

@@ -1,0 +1,8 @@
+import type { Component } from './component.ts';
+import { nginx } from './nginx/component.ts';
+import { postgres } from './postgres/component.ts';
+import { redis } from './redis/component.ts';
+import { services } from './services/component.ts';
+
+/** All components, in the order in which they contribute. */
+export const components: readonly Component[] = [services, postgres, redis, nginx];
