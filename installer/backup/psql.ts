@@ -1,0 +1,164 @@
+import { createInterface } from 'node:readline';
+import { PassThrough } from 'node:stream';
+import type { Engine } from '../engine/engine.ts';
+import { AppError } from '../errors.ts';
+
+/** A Postgres server in a container, entered through its socket as the superuser. */
+export interface PostgresServer {
+  readonly engine: Engine;
+  readonly container: string;
+  readonly superuser: string;
+  /** What our connections call themselves, so that a later run finds what a killed one left. Letters, digits, hyphens. */
+  readonly applicationName: string;
+}
+
+/** Operating system user of the container that `peer` lets in. */
+const SYSTEM_USER = 'postgres';
+
+export function postgresExec(
+  server: PostgresServer,
+  argv: readonly [string, ...string[]],
+  options: { readonly pgOptions?: string } = {},
+): {
+  readonly argv: readonly [string, ...string[]];
+  readonly user: string;
+  readonly env: Readonly<Record<string, string>>;
+} {
+  return {
+    argv,
+    user: SYSTEM_USER,
+    env: {
+      PGUSER: server.superuser,
+      PGAPPNAME: server.applicationName,
+      ...(options.pgOptions === undefined ? {} : { PGOPTIONS: options.pgOptions }),
+    },
+  };
+}
+
+function psqlArgv(database: string): [string, ...string[]] {
+  return [
+    'psql',
+    '-XqAt',
+    '-v',
+    'ON_ERROR_STOP=1',
+    '-v',
+    'VERBOSITY=terse',
+    '-d',
+    connectionTo(database),
+  ];
+}
+
+/** A database name as libpq takes it in `-d`, where `=` or a slash would be read as a connection string. */
+export function connectionTo(database: string): string {
+  return `dbname='${database.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`;
+}
+
+/**
+ * Runs a script and gives its output lines. psql reads it from standard input, so it may be long.
+ * @throws AppError `backup/postgres-down`, `backup/sql`
+ */
+export async function runSql(
+  server: PostgresServer,
+  database: string,
+  script: string,
+): Promise<string[]> {
+  const { argv, ...rest } = postgresExec(server, psqlArgv(database));
+  const result = await server.engine.exec(server.container, { argv, ...rest, stdin: script });
+  if (result.exitCode !== 0) throw sqlError(server, result.exitCode, result.stderr);
+  return result.stdout.split('\n').filter((line) => line !== '');
+}
+
+/** One value of one row, parsed as JSON. */
+export async function queryJson<T>(
+  server: PostgresServer,
+  database: string,
+  query: string,
+): Promise<T> {
+  const lines = await runSql(server, database, query);
+  return JSON.parse(lines.join('\n')) as T;
+}
+
+const END_OF_ANSWER = '-- end of answer --';
+
+/** A connection that stays open, so that several steps see one snapshot. */
+export class PsqlSession {
+  readonly #server: PostgresServer;
+  readonly #input: PassThrough;
+  readonly #lines: AsyncIterator<string>;
+  readonly #done: Promise<{ readonly exitCode: number; readonly stderr: string }>;
+
+  private constructor(
+    server: PostgresServer,
+    input: PassThrough,
+    stdout: NodeJS.ReadableStream,
+    done: Promise<{ readonly exitCode: number; readonly stderr: string }>,
+  ) {
+    this.#server = server;
+    this.#input = input;
+    this.#lines = createInterface({ input: stdout })[Symbol.asyncIterator]();
+    this.#done = done;
+    done.catch(() => undefined);
+  }
+
+  static async open(server: PostgresServer, database: string): Promise<PsqlSession> {
+    const input = new PassThrough();
+    const { argv, ...rest } = postgresExec(server, psqlArgv(database));
+    const { stdout, done } = await server.engine.execStream(server.container, {
+      argv,
+      ...rest,
+      stdin: input,
+    });
+    return new PsqlSession(server, input, stdout, done);
+  }
+
+  /** @throws AppError `backup/postgres-down`, `backup/sql` */
+  async run(script: string): Promise<string[]> {
+    this.#input.write(`${script}\n\\echo '${END_OF_ANSWER}'\n`);
+    const answer: string[] = [];
+    for (;;) {
+      const { value, done } = await this.#lines.next();
+      if (done === true) {
+        const { exitCode, stderr } = await this.#done;
+        throw sqlError(this.#server, exitCode, stderr);
+      }
+      if (value === END_OF_ANSWER) return answer;
+      if (value !== '') answer.push(value);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#input.end();
+    for (;;) {
+      const { done } = await this.#lines.next();
+      if (done === true) break;
+    }
+    await this.#done.catch(() => undefined);
+  }
+}
+
+/** psql's exit code 2 is a lost or refused connection, 3 an error in the script. */
+export function sqlError(server: PostgresServer, exitCode: number, stderr: string): AppError {
+  const why = stderr.trim().split('\n').slice(-5).join('\n') || `exit code ${exitCode}`;
+  if (
+    /connection to server|server closed the connection|terminating connection|shutting down|starting up/.test(
+      why,
+    )
+  ) {
+    return postgresDown(server.container, why);
+  }
+  return new AppError({
+    code: 'backup/sql',
+    what: `Postgres in ${server.container} refused a statement`,
+    why,
+    hint: 'holdfast logs postgres',
+  });
+}
+
+export function postgresDown(container: string, why: string): AppError {
+  return new AppError({
+    code: 'backup/postgres-down',
+    what: `Postgres in ${container} does not answer`,
+    why,
+    hint: 'holdfast status; holdfast logs postgres',
+  });
+}

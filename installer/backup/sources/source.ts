@@ -1,0 +1,27 @@
+import type { BackupManifest, BackupObject } from '../manifest.ts';
+
+/** One object to be stored, and how its bytes are had. */
+export interface SourceObject {
+  /** Without the `.age` that encryption adds. */
+  readonly name: string;
+  readonly role: BackupObject['role'];
+  readonly format: BackupObject['format'];
+  readonly database?: string;
+  /** A guess that chooses the size of parts and is checked against free space. */
+  readonly expectedBytes: number;
+  /** Fewer bytes than this are no backup of anything. */
+  readonly floorBytes: number;
+  /** Throws after the last byte when the program that made them failed. */
+  readonly read: () => AsyncIterable<Uint8Array>;
+}
+
+/** What a job saves, looked at before anything is stored. */
+export interface Source {
+  readonly method: BackupManifest['method'];
+  readonly server?: BackupManifest['server'];
+  readonly tools: Readonly<Record<string, string>>;
+  /** In the order in which they are read: a later one may tell of an earlier one. */
+  readonly objects: readonly SourceObject[];
+  /** Frees what was held, also after a failure. */
+  readonly close: () => Promise<void>;
+}

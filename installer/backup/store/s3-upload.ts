@@ -1,0 +1,161 @@
+import { createHash } from 'node:crypto';
+import {
+  AbortMultipartUploadCommand,
+  CompleteMultipartUploadCommand,
+  CreateMultipartUploadCommand,
+  PutObjectCommand,
+  type S3Client,
+  type StorageClass,
+  UploadPartCommand,
+} from '@aws-sdk/client-s3';
+import { type Part, partBytesFor, sendInParts } from './part-buffers.ts';
+import type { Patience } from './s3-client.ts';
+import { type Attempts, withRetries } from './with-retries.ts';
+
+/** Two parts on their way while the third is filled: enough for one connection's round trips. */
+const BUFFERS = 3;
+/** Slowest line that is waited for, bytes per second. */
+const SLOWEST = 128 * 1024;
+
+export interface UploadTarget {
+  readonly client: S3Client;
+  readonly bucket: string;
+  readonly key: string;
+  readonly storageClass?: StorageClass;
+  readonly patience: Patience;
+}
+
+/** Uploads a stream: in one request when it fits into a part, else in equal parts; aborts when anything fails. */
+export async function upload(
+  target: UploadTarget,
+  body: AsyncIterable<Uint8Array>,
+  expectedBytes: number,
+): Promise<void> {
+  const multipart = new Multipart(target);
+  try {
+    await sendInParts(body, partBytesFor(expectedBytes), BUFFERS, async (part) => {
+      if (part.number === 1 && part.isLast) await putObject(target, part.content);
+      else await multipart.send(part);
+    });
+    await multipart.complete();
+  } catch (error) {
+    await multipart.abort();
+    throw error;
+  }
+}
+
+export async function putObject(target: UploadTarget, content: Uint8Array): Promise<void> {
+  const { client, bucket, key, storageClass } = target;
+  await withRetries(`could not store ${key}`, attempts(target, content.length), (abortSignal) =>
+    client.send(
+      new PutObjectCommand({
+        Bucket: bucket,
+        Key: key,
+        Body: content,
+        ContentLength: content.length,
+        ContentMD5: md5(content),
+        ...(storageClass === undefined ? {} : { StorageClass: storageClass }),
+      }),
+      { abortSignal },
+    ),
+  );
+}
+
+class Multipart {
+  readonly #target: UploadTarget;
+  readonly #tags: { PartNumber: number; ETag: string }[] = [];
+  #upload: Promise<string> | undefined;
+
+  constructor(target: UploadTarget) {
+    this.#target = target;
+  }
+
+  async send({ number, content }: Part): Promise<void> {
+    const { client, bucket, key } = this.#target;
+    this.#upload ??= this.#create();
+    const uploadId = await this.#upload;
+    const answer = await withRetries(
+      `could not upload part ${number} of ${key}`,
+      attempts(this.#target, content.length),
+      (abortSignal) =>
+        client.send(
+          new UploadPartCommand({
+            Bucket: bucket,
+            Key: key,
+            UploadId: uploadId,
+            PartNumber: number,
+            Body: content,
+            ContentLength: content.length,
+            ContentMD5: md5(content),
+          }),
+          { abortSignal },
+        ),
+    );
+    this.#tags.push({ PartNumber: number, ETag: answer.ETag ?? '' });
+  }
+
+  /** Does nothing when no part was sent. */
+  async complete(): Promise<void> {
+    if (this.#upload === undefined) return;
+    const { client, bucket, key } = this.#target;
+    const uploadId = await this.#upload;
+    const parts = this.#tags.toSorted((a, b) => a.PartNumber - b.PartNumber);
+    await withRetries(`could not complete ${key}`, attempts(this.#target, 0), (abortSignal) =>
+      client.send(
+        new CompleteMultipartUploadCommand({
+          Bucket: bucket,
+          Key: key,
+          UploadId: uploadId,
+          MultipartUpload: { Parts: parts },
+        }),
+        { abortSignal },
+      ),
+    );
+  }
+
+  /** Gives the parts back. Where the store does not answer, the next run's sweep does it. */
+  async abort(): Promise<void> {
+    const uploadId = await this.#upload?.catch(() => undefined);
+    if (uploadId === undefined) return;
+    const { client, bucket, key } = this.#target;
+    try {
+      await client.send(
+        new AbortMultipartUploadCommand({ Bucket: bucket, Key: key, UploadId: uploadId }),
+        { abortSignal: AbortSignal.timeout(15_000) },
+      );
+    } catch {
+      // The failure that led here is the one to report.
+    }
+  }
+
+  async #create(): Promise<string> {
+    const { client, bucket, key, storageClass } = this.#target;
+    const answer = await withRetries(
+      `could not begin the upload of ${key}`,
+      attempts(this.#target, 0),
+      (abortSignal) =>
+        client.send(
+          new CreateMultipartUploadCommand({
+            Bucket: bucket,
+            Key: key,
+            ...(storageClass === undefined ? {} : { StorageClass: storageClass }),
+          }),
+          { abortSignal },
+        ),
+    );
+    if (answer.UploadId === undefined) throw new TypeError('the store gave no upload id');
+    return answer.UploadId;
+  }
+}
+
+function attempts({ patience }: UploadTarget, bytes: number): Attempts {
+  return {
+    retryWaits: patience.retryWaits,
+    timeoutSeconds: patience.idleSeconds + bytes / SLOWEST,
+  };
+}
+
+/** The store compares it with what arrived, so a byte that flipped on the way is refused. */
+function md5(content: Uint8Array): string {
+  return createHash('md5').update(content).digest('base64');
+}
