@@ -28,9 +28,9 @@ export interface ImageMaker {
   bake(targets: readonly string[], references: readonly string[]): Promise<void>;
   pull(reference: string): Promise<void>;
   build(
-    service: string,
     reference: string,
     action: Extract<ImageAction, { kind: 'build' }>,
+    service: string,
   ): Promise<void>;
 }
 

@@ -23,5 +23,5 @@ export async function buildImage(run: Run, operation: OperationOf<'build-image'>
   if (action?.kind !== 'build') {
     throw new Error(`nothing says how ${operation.reference} is built`);
   }
-  await run.images.build(operation.service, operation.reference, action);
+  await run.images.build(operation.reference, action, operation.service);
 }

@@ -1,0 +1,69 @@
+import { posix } from 'node:path';
+import { CommandError } from '../host/command-error.ts';
+import type { Host } from '../host/host.ts';
+import { removeNetwork, stopAndRemove } from './containers.ts';
+import type { ApplyContext } from './context.ts';
+import { readLockFile } from './lock-file.ts';
+import type { UninstallPlan } from './uninstall.ts';
+
+/** Takes down what an uninstall plan names. May be repeated after a kill: the record of our files goes last. */
+export async function removeEverything(context: ApplyContext, plan: UninstallPlan): Promise<void> {
+  const { host, engine, paths } = context;
+  // The agent first: it would look after containers that go.
+  const units = plan.outsideFiles.filter((path) => path.startsWith('/etc/systemd/system/'));
+  const scripts = plan.outsideFiles.filter((path) => path.startsWith('/etc/init.d/'));
+  await stopUnits(host, units);
+  await stopScripts(host, scripts);
+  await stopAndRemove(
+    context,
+    plan.containers.map(({ id }) => id),
+  );
+  for (const network of plan.networks) await removeNetwork(context, { network });
+  if (plan.purge && plan.volumes.length > 0) {
+    await host.run({ argv: ['docker', 'volume', 'rm', '--force', ...plan.volumes] });
+  }
+  if (plan.images) {
+    const { images, services } = await readLockFile(host, paths.lock);
+    const references = [...Object.values(images), ...Object.values(services)].flatMap((image) =>
+      image === undefined ? [] : [image.reference],
+    );
+    for (const reference of references) {
+      if ((await engine.image(reference)) === undefined) continue;
+      // 1: another project's container uses it, and then it is not ours alone.
+      await host.run({ argv: ['docker', 'image', 'rm', reference], okExitCodes: [0, 1] });
+    }
+  }
+  for (const path of plan.outsideFiles) await host.remove(path);
+  if (units.length > 0) await ifPresent(host, ['systemctl', 'daemon-reload']);
+  for (const path of plan.paths) await host.remove(path, { recursive: true });
+  if (plan.purge) await removeEmptyFolder(host, posix.dirname(paths.config));
+}
+
+async function stopUnits(host: Host, units: readonly string[]): Promise<void> {
+  for (const path of units) {
+    await ifPresent(host, ['systemctl', 'disable', '--now', posix.basename(path)]);
+  }
+}
+
+async function stopScripts(host: Host, scripts: readonly string[]): Promise<void> {
+  for (const path of scripts) {
+    await ifPresent(host, [path, 'stop']);
+    await ifPresent(host, ['update-rc.d', '-f', posix.basename(path), 'remove']);
+  }
+}
+
+/** A unit that is not loaded, or a machine without that program, has nothing to stop. */
+async function ifPresent(host: Host, argv: readonly [string, ...string[]]): Promise<void> {
+  try {
+    await host.run({ argv });
+  } catch (error) {
+    const absent = error instanceof CommandError && ['exit', 'spawn'].includes(error.reason);
+    if (!absent) throw error;
+  }
+}
+
+async function removeEmptyFolder(host: Host, folder: string): Promise<void> {
+  const found = await host.stat(folder);
+  if (found?.type !== 'directory' || (await host.list(folder)).length > 0) return;
+  await host.remove(folder, { recursive: true });
+}
