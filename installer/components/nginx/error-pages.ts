@@ -5,6 +5,7 @@ export const ERROR_PAGES: readonly {
   readonly text: string;
 }[] = [
   page(400, 'Bad request', 'The server could not understand this request.'),
+  page(401, 'Password needed', 'This address is open to known users only.'),
   page(403, 'Not allowed', 'This address may not be opened from here.'),
   page(404, 'Not found', 'There is nothing at this address.'),
   page(405, 'Method not allowed', 'This address does not take this kind of request.'),

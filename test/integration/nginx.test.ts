@@ -1,0 +1,279 @@
+import { once } from 'node:events';
+import { connect as connectHttp2 } from 'node:http2';
+import { connect as connectPlain } from 'node:net';
+import { connect as connectTls, type TLSSocket } from 'node:tls';
+import t from 'tap';
+import { docker, waitFor } from '../support/containers.ts';
+import { type Answer, routeTo, TestEdge } from '../support/edge.ts';
+
+const CONFIG = `
+domain: app.example.com
+tls: { hsts: { includeSubDomains: true } }
+http:
+  denyPaths: [/internal/]
+  headers: { frameOptions: DENY, permissionsPolicy: 'camera=(), microphone=(self "https://a.example")' }
+  csp: { default-src: ["'self'"], img-src: ["*", "data:"] }
+services:
+  web: { image: "a:1", port: 3000, routes: [{ path: / }] }
+  api:
+    image: "a:1"
+    port: 3001
+    metrics: { path: /stats }
+    routes: [{ path: /api/ }, { path: /guarded/, basicAuth: USERS }]
+`;
+const ROUTES = [
+  routeTo('web', 3000, { path: '/' }),
+  routeTo('api', 3001, { path: '/api/', maxBody: 1024 }),
+  routeTo('orders', 3001, { path: '/api/orders/' }),
+  routeTo('orders', 3001, { path: '/old/shop/', strip: true }),
+  routeTo('api', 3001, { path: '/internal/report/' }),
+  routeTo('api', 3001, { path: '/guarded/' }),
+  routeTo('api', 3001, { path: '/office/', allowFrom: ['192.0.2.0/24'] }),
+  routeTo('api', 3001, { path: '/hooks/', rawBody: true }),
+  routeTo('web', 3000, { path: '/live/', websocket: true }),
+  routeTo('missing', 3000, { path: '/gone/' }),
+  routeTo('web', 3000, { host: 'other.example.com' }),
+];
+
+const edge = await TestEdge.start(CONFIG, ROUTES, { USERS: 'ann:s3cret:x\nbob:two words' });
+t.teardown(() => edge.stop());
+
+async function reached(path: string): Promise<{ service: string; url: string }> {
+  const { status, body } = await edge.ask(path);
+  if (status !== 200) throw new Error(`${path} answered ${status}`);
+  return JSON.parse(body);
+}
+
+const HEADERS = {
+  'strict-transport-security': 'max-age=31536000; includeSubDomains',
+  'x-content-type-options': 'nosniff',
+  'x-frame-options': 'DENY',
+  'referrer-policy': 'strict-origin-when-cross-origin',
+  'permissions-policy': 'camera=(), microphone=(self "https://a.example")',
+  'content-security-policy': "default-src 'self'; img-src * data:",
+};
+
+t.test('the longest prefix wins, and a folder is reached without its slash', async (t) => {
+  t.match(await reached('/'), { service: 'web', url: '/' });
+  t.match(await reached('/api/x?y=1'), { service: 'api', url: '/api/x?y=1' });
+  t.match(await reached('/api/orders/7'), { service: 'orders', url: '/api/orders/7' });
+  t.match(await reached('/api/orders'), { service: 'orders', url: '/api/orders' });
+  t.match(await reached('/api/orders?a=b'), { service: 'orders', url: '/api/orders?a=b' });
+  t.match(await reached('/api/ordersx'), { service: 'api', url: '/api/ordersx' });
+  t.match(await reached('/apix'), { service: 'web', url: '/apix' });
+  t.match(
+    await reached('/a%2Fb%20c//d'),
+    { service: 'web', url: '/a%2Fb%20c//d' },
+    'byte for byte',
+  );
+});
+
+t.test('a stripped prefix is gone, the rest and the query stay', async (t) => {
+  t.match(await reached('/old/shop/a/b?c=d'), { service: 'orders', url: '/a/b?c=d' });
+  t.match(await reached('/old/shop/'), { service: 'orders', url: '/' });
+  t.match(await reached('/old/shop'), { service: 'orders', url: '/' });
+  t.match(await reached('/old/shop?x'), { service: 'orders', url: '/?x' });
+  t.match(await reached('/old/shop/a%20b%0Ac%3Fd'), { url: '/a%20b%0Ac%3Fd' });
+});
+
+t.test('closed paths answer 404, also below a route and where metrics are', async (t) => {
+  for (const path of ['/internal', '/internal/', '/internal/report/1', '/metrics', '/metrics/x']) {
+    t.equal((await edge.ask(path)).status, 404, path);
+  }
+  t.match(await reached('/metricsx'), { service: 'web' });
+  t.match(await reached('/internals'), { service: 'web' });
+  t.equal((await edge.ask('/stats')).status, 404, 'where the service says its metrics are');
+  t.equal((await edge.ask('/.holdfast/errors/404.html')).status, 404);
+});
+
+t.test('every answer carries each security header once', async (t) => {
+  const large = { method: 'POST', body: Buffer.alloc(2048) };
+  const answers: readonly (readonly [number, string, Promise<Answer>])[] = [
+    [200, 'of a service', edge.ask('/')],
+    [500, 'error of a service', edge.ask('/', { headers: { 'x-status': '500' } })],
+    [404, 'closed', edge.ask('/internal/')],
+    [413, 'too large', edge.ask('/api/', large)],
+    [502, 'no such container', edge.ask('/gone/')],
+    [403, 'not from here', edge.ask('/office/')],
+    [401, 'no password', edge.ask('/guarded/')],
+    [400, 'header too large', edge.ask('/', { headers: { 'x-long': 'x'.repeat(20_000) } })],
+  ];
+  for (const [status, name, asked] of answers) {
+    const answer = await asked;
+    t.equal(answer.status, status, name);
+    t.match(answer.headers, HEADERS, name);
+    t.match(answer.headers['server'], /^nginx$/, 'no version');
+  }
+  const redirect = await edge.ask('/', { plain: true });
+  const { 'strict-transport-security': _tlsOnly, ...onPlain } = HEADERS;
+  t.match(redirect.headers, onPlain);
+  t.notOk(redirect.headers['strict-transport-security'], 'not over plain HTTP');
+});
+
+t.test('a service may be stricter or more exact than the edge, never laxer', async (t) => {
+  const saying = (headers: Record<string, string>) =>
+    edge.ask('/', { headers: { 'x-answer': JSON.stringify(headers) } });
+  const own = await saying({
+    'X-Frame-Options': 'SAMEORIGIN',
+    'X-Content-Type-Options': 'nosniff',
+    'Strict-Transport-Security': 'max-age=0',
+    'Referrer-Policy': 'no-referrer',
+    'Content-Security-Policy': "default-src 'none'",
+  });
+  t.match(own.headers, {
+    ...HEADERS,
+    'referrer-policy': 'no-referrer',
+    'content-security-policy': "default-src 'none'",
+  });
+});
+
+t.test('our error pages are for our errors only', async (t) => {
+  t.match((await edge.ask('/gone/')).body, /<h1>Not reachable<\/h1>/);
+  t.match((await edge.ask('/', { headers: { 'x-status': '502' } })).body, /"service":"web"/);
+});
+
+t.test('plain HTTP leads to HTTPS on the configured host; unknown hosts get nothing', async (t) => {
+  const redirect = await edge.ask('/a/b?c=d', { plain: true, host: 'other.example.com' });
+  t.equal(redirect.status, 301);
+  t.equal(redirect.headers.location, 'https://other.example.com/a/b?c=d');
+  await t.rejects(edge.ask('/', { plain: true, host: 'evil.example.com' }), { code: 'ECONNRESET' });
+  await t.rejects(edge.ask('/', { host: 'evil.example.com' }), /unrecognized name|handshake/);
+});
+
+t.test('a service learns who asks, and nothing that the client made up', async (t) => {
+  const forged = {
+    'x-forwarded-for': '203.0.113.1',
+    'x-real-ip': '203.0.113.1',
+    'x-forwarded-proto': 'http',
+    'x-forwarded-host': 'evil.example.com',
+    forwarded: 'for=203.0.113.1',
+    proxy: 'evil',
+    upgrade: 'h2c',
+    connection: 'upgrade',
+  };
+  const { headers } = JSON.parse((await edge.ask('/', { headers: forged })).body);
+  t.match(headers, {
+    host: 'app.example.com',
+    'x-forwarded-proto': 'https',
+    'x-forwarded-host': 'app.example.com',
+    'x-request-id': /^[0-9a-f]{32}$/,
+  });
+  t.match(headers['x-forwarded-for'], /^\d+\.\d+\.\d+\.1$/, 'the address of the connection');
+  t.equal(headers['x-real-ip'], headers['x-forwarded-for']);
+  for (const name of ['forwarded', 'proxy', 'upgrade', 'connection']) t.notOk(headers[name], name);
+});
+
+t.test('a WebSocket upgrades where the route says so, and only there', async (t) => {
+  const shakeHands = async (path: string): Promise<[string, TLSSocket]> => {
+    const socket = connectTls({
+      host: edge.address,
+      port: 8443,
+      servername: 'app.example.com',
+      ca: edge.authority,
+    });
+    await once(socket, 'secureConnect');
+    socket.write(
+      `GET ${path} HTTP/1.1\r\nHost: app.example.com\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n`,
+    );
+    const [first] = await once(socket, 'data');
+    return [String(first).split('\r\n')[0] ?? '', socket];
+  };
+  const [accepted, socket] = await shakeHands('/live/x');
+  t.equal(accepted, 'HTTP/1.1 101 Switching Protocols');
+  socket.write('hello');
+  const [echo] = await once(socket, 'data');
+  t.equal(String(echo), 'hello');
+  socket.destroy();
+  const [refused, other] = await shakeHands('/');
+  t.equal(refused, 'HTTP/1.1 200 OK');
+  other.destroy();
+});
+
+t.test('bodies: the limit of the route or of the edge, and raw ones pass unbuffered', async (t) => {
+  const post = async (path: string, bytes: number) =>
+    (await edge.ask(path, { method: 'POST', body: Buffer.alloc(bytes) })).status;
+  t.equal(await post('/api/', 1024), 200);
+  t.equal(await post('/api/', 1025), 413);
+  t.equal(await post('/', 10 * 1024 ** 2), 200, 'the edge takes 10 MiB, more than fits its memory');
+  t.equal(await post('/', 10 * 1024 ** 2 + 1), 413);
+  t.equal(await post('/hooks/stripe', 4096), 200);
+});
+
+t.test('a password is asked for and kept from the service', async (t) => {
+  const as = (user: string) => ({
+    headers: { authorization: `Basic ${Buffer.from(user).toString('base64')}` },
+  });
+  t.equal((await edge.ask('/guarded/', as('ann:wrong'))).status, 401);
+  const known = await edge.ask('/guarded/', as('ann:s3cret:x'));
+  t.equal(known.status, 200);
+  t.notMatch(known.body, 'authorization');
+  t.equal((await edge.ask('/guarded', as('bob:two words'))).status, 200);
+});
+
+t.test('text is compressed, and HTTP/2 and both TLS versions are spoken', async (t) => {
+  const zipped = await edge.ask('/', {
+    headers: { 'accept-encoding': 'gzip', 'x-length': '5000' },
+    maxVersion: 'TLSv1.2',
+  });
+  t.match(zipped.headers, { 'content-encoding': 'gzip', vary: /Accept-Encoding/ });
+  const session = connectHttp2(`https://${edge.address}:8443`, {
+    ca: edge.authority,
+    servername: 'app.example.com',
+  });
+  const stream = session.request({ ':path': '/', ':authority': 'app.example.com' });
+  const [headers] = await once(stream, 'response');
+  t.match(headers, { ':status': 200, 'x-frame-options': 'DENY' });
+  stream.resume();
+  await once(stream, 'close');
+  session.close();
+});
+
+t.test('a malformed request gets 400 with our headers', async (t) => {
+  const socket = connectPlain(8080, edge.address);
+  socket.write('GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n');
+  const [answer] = await once(socket, 'data');
+  t.match(String(answer), /^HTTP\/1\.1 400 /);
+  t.match(String(answer), /\r\nX-Content-Type-Options: nosniff\r\n/);
+  socket.destroy();
+});
+
+t.test('the agent finds a line per request, without who asked for what', async (t) => {
+  await edge.ask('/api/secret-path?token=abc', { headers: { 'x-status': '503' } });
+  await edge.ask('/internal/');
+  const lines = await waitFor('the last request in the log', async () => {
+    const log = await edge.accessLog();
+    const all = log
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    const last = all.at(-1);
+    return last?.service === 'edge' && all.at(-2)?.status === 503 ? all.slice(-2) : undefined;
+  });
+  t.match(lines, [
+    { host: 'app.example.com', service: 'api', status: 503, seconds: Number, bytes: Number },
+    { host: 'app.example.com', service: 'edge', status: 404 },
+  ]);
+  t.ok(Math.abs(lines[0].time - Date.now() / 1000) < 60);
+  const log = await edge.accessLog();
+  t.notMatch(log, 'secret-path');
+  t.notMatch(log, 'evil.example.com');
+  const console_ = await docker('logs', edge.container);
+  t.match(console_, '"path":"/api/secret-path"');
+  t.notMatch(console_, 'token=abc');
+});
+
+t.test('counters and health answer inside the stack, the config is what nginx tests', async (t) => {
+  const status = await docker('exec', edge.container, 'cat', '/etc/nginx/holdfast/nginx.conf');
+  t.match(status, 'stub_status');
+  const counters = await fetch(`http://${edge.address}:8081/stub_status`);
+  t.match(await counters.text(), /^Active connections: \d+/);
+  t.equal((await fetch(`http://${edge.address}:8081/other`)).status, 404);
+  const test = ['nginx', '-t', '-c', '/etc/nginx/holdfast/nginx.conf'];
+  await docker('exec', edge.container, ...test);
+  await docker('exec', edge.container, 'nginx', '-c', test[3] ?? '', '-s', 'reload');
+  await waitFor('an answer after the reload', async () =>
+    (await edge.ask('/')).status === 200 ? true : undefined,
+  );
+  const said = await docker('logs', edge.container);
+  t.notMatch(said, /\[(warn|emerg|alert)\]/);
+});

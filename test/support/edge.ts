@@ -1,0 +1,202 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { type IncomingHttpHeaders, request as plainRequest } from 'node:http';
+import { request as tlsRequest } from 'node:https';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { nginx } from '../../installer/components/nginx/component.ts';
+import { edgeFolders } from '../../installer/components/nginx/places.ts';
+import type { Route } from '../../installer/model/contribution.ts';
+import type { Desired } from '../../installer/model/desired.ts';
+import { pathsUnder } from '../../installer/model/paths.ts';
+import { Secret } from '../../installer/model/secret.ts';
+import { withCertificates } from '../../installer/tls/private-ca.ts';
+import {
+  componentInput,
+  configFrom,
+  contributing,
+  imagesWith,
+  renderWith,
+} from './component-render.ts';
+import { addressOf, builtImage, TestStack, waitHealthy, writeDesired } from './containers.ts';
+
+/** A service that answers with what it was asked, and echoes bytes after an upgrade. */
+const ECHO = `
+const server = require('node:http').createServer((request, response) => {
+  const chunks = [];
+  request.on('data', (chunk) => chunks.push(chunk)).on('end', () => {
+    const { method, url, headers } = request;
+    const answer = { service: process.argv[2], method, url, headers, body: Buffer.concat(chunks).length };
+    for (const [name, value] of Object.entries(JSON.parse(headers['x-answer'] || '{}'))) response.setHeader(name, value);
+    response.setHeader('content-type', 'application/json');
+    response.statusCode = Number(headers['x-status'] || 200);
+    response.end(JSON.stringify(answer).padEnd(Number(headers['x-length'] || 0)));
+  });
+});
+server.on('upgrade', (request, socket) => {
+  socket.write('HTTP/1.1 101 Switching Protocols\\r\\nUpgrade: websocket\\r\\nConnection: Upgrade\\r\\n\\r\\n');
+  socket.pipe(socket);
+});
+server.listen(Number(process.argv[3]));
+process.on('SIGTERM', () => process.exit());
+`;
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: string;
+}
+
+export interface Question {
+  readonly host?: string;
+  readonly method?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string | Buffer;
+  readonly plain?: boolean;
+  readonly maxVersion?: 'TLSv1.2' | 'TLSv1.3';
+}
+
+export function routeTo(service: string, port: number, more: Partial<Route>): Route {
+  return {
+    host: 'app.example.com',
+    path: '/',
+    service,
+    port,
+    strip: false,
+    websocket: false,
+    rawBody: false,
+    allowFrom: [],
+    ...more,
+  };
+}
+
+/** nginx as an apply makes it, before echo services, on a network of its own. */
+export class TestEdge {
+  readonly stack = new TestStack();
+  readonly folder: string;
+  readonly address: string;
+  readonly container: string;
+  readonly authority: string;
+
+  private constructor(fields: { folder: string; stack: TestStack } & Started) {
+    this.folder = fields.folder;
+    this.stack = fields.stack;
+    this.address = fields.address;
+    this.container = fields.container;
+    this.authority = fields.authority;
+  }
+
+  static async start(
+    configText: string,
+    routes: readonly Route[],
+    secrets: Readonly<Record<string, string>> = {},
+  ): Promise<TestEdge> {
+    const folder = await mkdtemp(join(tmpdir(), 'holdfast-edge-'));
+    const stack = new TestStack();
+    try {
+      const started = await start(stack, folder, configText, routes, secrets);
+      return new TestEdge({ folder, stack, ...started });
+    } catch (error) {
+      await stack.remove();
+      await rm(folder, { recursive: true });
+      throw error;
+    }
+  }
+
+  async stop(): Promise<void> {
+    await this.stack.remove();
+    await rm(this.folder, { recursive: true });
+  }
+
+  ask(path: string, question: Question = {}): Promise<Answer> {
+    const { host = 'app.example.com', plain = false } = question;
+    const request = plain ? plainRequest : tlsRequest;
+    return new Promise((resolve, reject) => {
+      const sent = request({
+        host: this.address,
+        port: plain ? 8080 : 8443,
+        path,
+        servername: host,
+        ca: this.authority,
+        agent: false,
+        method: question.method ?? 'GET',
+        maxVersion: question.maxVersion ?? 'TLSv1.3',
+        headers: { host, ...question.headers },
+      });
+      sent.on('error', reject).on('response', (response) => {
+        const chunks: Buffer[] = [];
+        response.on('error', reject);
+        response
+          .on('data', (chunk: Buffer) => chunks.push(chunk))
+          .on('end', () =>
+            resolve({
+              status: response.statusCode ?? 0,
+              headers: response.headers,
+              body: Buffer.concat(chunks).toString(),
+            }),
+          );
+      });
+      sent.end(question.body);
+    });
+  }
+
+  accessLog(): Promise<string> {
+    return readFile(join(edgeFolders(pathsUnder(this.folder)).logs, 'access.json'), 'utf8');
+  }
+}
+
+interface Started {
+  readonly address: string;
+  readonly container: string;
+  readonly authority: string;
+}
+
+async function start(
+  stack: TestStack,
+  folder: string,
+  configText: string,
+  routes: readonly Route[],
+  secrets: Readonly<Record<string, string>>,
+): Promise<Started> {
+  const { desired, authority } = await edgeDesired(folder, configText, routes, secrets);
+  await writeDesired(desired);
+  const network = await stack.network();
+  await writeFile(join(folder, 'echo.cjs'), ECHO, { mode: 0o644 });
+  const services = new Map(routes.map(({ service, port }) => [service, port]));
+  for (const [service, port] of services) {
+    if (service === 'missing') continue;
+    const mount = ['--mount', `type=bind,source=${folder}/echo.cjs,target=/echo.cjs,readonly`];
+    const options = ['--network', network, '--network-alias', service, ...mount];
+    await stack.run(await builtImage('node'), options, [
+      'node',
+      '/echo.cjs',
+      service,
+      String(port),
+    ]);
+  }
+  const service = desired.stack.services['nginx'];
+  if (service === undefined) throw new Error('no nginx in the stack');
+  const container = await stack.service(service, network, ['nginx']);
+  await waitHealthy(container);
+  return { address: await addressOf(container), container, authority };
+}
+
+/** What an apply would write for nginx, with real certificates. */
+export async function edgeDesired(
+  folder: string,
+  configText: string,
+  routes: readonly Route[],
+  secrets: Readonly<Record<string, string>> = {},
+): Promise<{ readonly desired: Desired; readonly authority: string }> {
+  const config = configFrom(configText);
+  const hosts = [...new Set([config.domain, ...routes.map(({ host }) => host)])];
+  const empty = { authority: undefined, leaves: new Map() };
+  const ca = await withCertificates(empty, hosts, { now: new Date(), name: 'test' });
+  const input = componentInput(config, {
+    paths: pathsUnder(folder),
+    images: imagesWith({ nginx: await builtImage('nginx') }),
+    certificates: ca.leaves,
+    secret: (name) => new Secret(secrets[name] ?? ''),
+  });
+  const desired = renderWith([contributing({ routes }), nginx], input);
+  return { desired, authority: ca.authority?.certificate ?? '' };
+}
