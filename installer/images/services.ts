@@ -50,7 +50,7 @@ export class ServiceResolver {
   }
 
   async #built(service: string, source: BuildSource) {
-    const { host, engine, project, nodeImage } = this.#context;
+    const { host, engine, project, nodeImage, locked: known } = this.#context;
     const args = {
       ...(nodeImage === undefined ? {} : { HOLDFAST_NODE_IMAGE: nodeImage }),
       ...source.args,
@@ -73,12 +73,14 @@ export class ServiceResolver {
             }
           : { kind: 'present' },
     };
+    // The lock is a rendered file: it must not change just because the build has happened since.
+    const kept = known[service]?.reference === reference ? known[service] : undefined;
     const locked: LockedImage = {
       reference,
       version: digest,
       source: 'build',
+      ...(kept?.digest === undefined ? {} : { digest: kept.digest }),
       wish: `build ${source.context}`,
-      ...(present === undefined ? {} : { digest: present.id }),
     };
     return { image, locked };
   }

@@ -12,6 +12,8 @@ export interface AgentJob {
   /** Run once after a start when a run was missed while the machine was down. */
   readonly catchUp: boolean;
   readonly timeoutSeconds: number;
+  /** Only on the first seven days of a month, as `first Sunday` needs it: cron(5) has no word for that. */
+  readonly firstWeekOnly?: boolean;
   readonly pingSecret?: string;
 }
 
@@ -28,4 +30,14 @@ export interface AgentSettings {
   readonly certificates: readonly { readonly name: string; readonly path: string }[];
   /** Address of the front door for probes, so that they work before DNS does. */
   readonly edgeAddress: string;
+  /** Hosts that the front door serves: their probes go to `edgeAddress`, all others where DNS says. */
+  readonly edgeHosts: readonly string[];
+  /** Trusted by probes besides the system's authorities, where it is there. */
+  readonly caFile: string;
+  /** nginx's JSON lines, and how it makes a new file after ours was moved away. */
+  readonly accessLog: {
+    readonly path: string;
+    readonly service: string;
+    readonly reopen: readonly [string, ...string[]];
+  };
 }

@@ -46,7 +46,10 @@ const job = mapping(
       defaultText: 'logical for databases and accessories, archive for files, copy for backups',
     }).optional(),
     cron: cron({ description: 'When, in the zone of `timezone`.', examples: ['0 2 * * *'] }),
-    keepLocal: duration({ description: 'Also keep a copy on this server for so long.' }).optional(),
+    keepLocal: duration({
+      description: 'Also keep a copy on this server for so long.',
+      examples: ['3d'],
+    }).optional(),
     keepRemote: duration({
       description: 'How long it is kept. The last verified backup always stays.',
       defaultText: '30d when neither this nor `keep` is set',
@@ -59,10 +62,14 @@ const job = mapping(
       },
       { description: 'Keep by calendar.' },
     ).optional(),
-    provider: name({ description: 'Provider, instead of `backups.provider`.' }).optional(),
+    provider: name({
+      description: 'Provider, instead of `backups.provider`.',
+      examples: ['s3'],
+    }).optional(),
     storageClass: storageClass.optional(),
     ping: secretName({
       description: 'Secret with a URL that is told of start, success and failure.',
+      examples: ['BACKUP_PING_URL'],
     }).optional(),
   },
   { description: 'A job of the agent.' },
@@ -72,14 +79,21 @@ export const backupsSection = mapping(
   {
     provider: name({ description: 'Provider in `storage.providers`.' }).default('local'),
     bucket: bucketName
-      .meta({ description: 'Bucket at the provider; none for a directory.' })
+      .meta({
+        description: 'Bucket at the provider; none for a directory.',
+        examples: ['acme-backups'],
+      })
       .optional(),
     prefix: z
       .string()
       .regex(/^[A-Za-z0-9][A-Za-z0-9._/-]{0,200}$/, {
         error: 'a prefix of letters, digits, dots, slashes and hyphens',
       })
-      .meta({ description: 'Start of every object name.', defaultText: 'the name of the project' })
+      .meta({
+        description: 'Start of every object name.',
+        examples: ['acme'],
+        defaultText: 'the name of the project',
+      })
       .optional(),
     storageClass: storageClass.optional(),
     encryption: choice(['age', 'none'], {
@@ -89,13 +103,16 @@ export const backupsSection = mapping(
       z
         .string({ error: 'an age public key, age1…' })
         .regex(/^age1[02-9ac-hj-np-z]{58}$/, { error: 'an age public key, age1…' })
-        .meta({ description: 'An age public key.' }),
+        .meta({
+          description: 'An age public key.',
+          examples: ['age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p'],
+        }),
       { description: 'Your recovery keys. Their identities stay off the server.' },
     ).default([]),
     window: mapping(
       {
-        from: timeOfDay({ description: 'Start.' }),
-        to: timeOfDay({ description: 'End.' }),
+        from: timeOfDay({ description: 'Start.', examples: ['01:00'] }),
+        to: timeOfDay({ description: 'End.', examples: ['05:00'] }),
       },
       { description: 'Heavy jobs run only in this time of day.' },
     ).optional(),

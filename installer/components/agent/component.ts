@@ -1,0 +1,122 @@
+import { posix } from 'node:path';
+import type { AgentJob, AgentSettings } from '../../model/agent-settings.ts';
+import type { Contribution, FileSpec, Reaction } from '../../model/contribution.ts';
+import { backupAgentJobs, backupSettings } from '../backups/component.ts';
+import type { Collected, Component, ComponentInput } from '../component.ts';
+import { ACCESS_LOG_FILE, REOPEN_LOGS } from '../nginx/access-log.ts';
+import { edgeFolders } from '../nginx/places.ts';
+import { applianceJobs } from './jobs.ts';
+import { allProbes } from './probes.ts';
+
+/** Longest pause between the cause of a heartbeat and the one who waits for it, seconds. */
+const SHORTEST_HEARTBEAT = 10;
+
+/** The resident daemon: its settings, and the service that keeps it running. */
+export const agent: Component = {
+  id: 'agent',
+  enabled: () => true,
+  needs: (config) => ({
+    secrets: config.agent.heartbeat.map(({ urlSecret }) => ({
+      name: urlSecret,
+      optional: false,
+      usedBy: 'agent.heartbeat',
+    })),
+  }),
+  collect: (input, collected): Contribution => ({
+    files: [
+      ...serviceFiles(input),
+      {
+        path: 'agent/agent.json',
+        component: 'agent',
+        content: { text: `${JSON.stringify(settings(input, collected), undefined, 2)}\n` },
+        onChange: [serviceCommand(input, 'reload', 'none')],
+      },
+    ],
+  }),
+};
+
+function settings(input: ComponentInput, collected: Collected): AgentSettings {
+  const { config, paths } = input;
+  const folders = edgeFolders(paths);
+  const probes = allProbes(config, collected.probes);
+  return {
+    version: 1,
+    project: config.project,
+    timezone: config.timezone,
+    jobs: uniqueJobs([
+      ...backupAgentJobs(backupSettings(input, collected)),
+      ...collected.jobs,
+      ...applianceJobs(config),
+    ]),
+    probes,
+    heartbeats: config.agent.heartbeat.map(({ urlSecret, every }) => ({
+      urlSecret,
+      everySeconds: Math.max(every, SHORTEST_HEARTBEAT),
+    })),
+    metricsEverySeconds: Math.max(config.agent.metricsEvery, 1),
+    certificates: edgeHosts(config, collected).map((host) => ({
+      name: host,
+      path: posix.join(folders.certificates, `${host}.crt`),
+    })),
+    edgeAddress: '127.0.0.1',
+    edgeHosts: edgeHosts(config, collected),
+    caFile: posix.join(paths.tls, 'private-ca/ca.crt'),
+    accessLog: {
+      path: posix.join(folders.logs, ACCESS_LOG_FILE),
+      service: 'nginx',
+      reopen: REOPEN_LOGS,
+    },
+  };
+}
+
+function edgeHosts(config: ComponentInput['config'], collected: Collected): string[] {
+  return [...new Set([config.domain, ...collected.routes.map(({ host }) => host)])].sort();
+}
+
+function uniqueJobs(jobs: readonly AgentJob[]): AgentJob[] {
+  return [...new Map(jobs.map((job) => [job.id, job])).values()];
+}
+
+/** systemd's unit, or an init script that does the same where systemd does not run. */
+function serviceFiles(input: ComponentInput): FileSpec[] {
+  const { paths, facts } = input;
+  const root = paths.state.slice(0, -'/var/lib/holdfast'.length);
+  const data = { paths, root, socketFolder: posix.dirname(paths.agentSocket) };
+  const onChange = [serviceCommand(input, 'restart', 'restart')];
+  return facts.systemd
+    ? [
+        {
+          path: `${root}/etc/systemd/system/holdfast-agent.service`,
+          component: 'agent',
+          content: {
+            template: 'templates/agent/holdfast-agent.service.ejs',
+            data,
+            format: 'systemd',
+          },
+          onChange,
+        },
+      ]
+    : [
+        {
+          path: `${root}/etc/init.d/holdfast-agent`,
+          component: 'agent',
+          content: { template: 'templates/agent/holdfast-agent.init.ejs', data, format: 'plain' },
+          mode: 0o755,
+          onChange,
+        },
+      ];
+}
+
+/** One script knows systemd and init scripts; `restart` enables the service too. */
+function serviceCommand(
+  { paths }: ComponentInput,
+  verb: 'reload' | 'restart',
+  impact: 'none' | 'restart',
+): Reaction {
+  return {
+    kind: 'host',
+    id: `agent-${verb}`,
+    argv: ['sh', posix.join(paths.program, 'agent/service.sh'), verb],
+    impact,
+  };
+}

@@ -1,0 +1,209 @@
+import type { AgentJob } from '../../model/agent-settings.ts';
+import type {
+  BackupJob,
+  BackupSettings,
+  BackupSource,
+  BackupStore,
+  Retention,
+} from '../../model/backup-settings.ts';
+import type { Contribution, Notice } from '../../model/contribution.ts';
+import type { SecretNeed } from '../../model/secret-need.ts';
+import type { Collected, Component, ComponentInput } from '../component.ts';
+import { availableImage } from '../platform-image.ts';
+import { SUPERUSER } from '../postgres/names.ts';
+import type { BackupJob as WantedJob } from '../rules/resolved.ts';
+import type { Config } from '../sections.ts';
+import { backupStore, holdsAccount, storeSecrets } from './stores.ts';
+
+/** Private age key of the restore test; the name that `installer/backup` reads it by. */
+const RESTORE_TEST_IDENTITY = 'RESTORE_TEST_IDENTITY';
+
+const HOUR = 3_600;
+/** Enough for some hundred GB at the speed of a small server's disk. */
+const BACKUP_TIMEOUT = 12 * HOUR;
+const JITTER = 5 * 60;
+
+/** Backups: what the agent runs and where it goes. The work itself is done by `holdfast backup`. */
+export const backups: Component = {
+  id: 'backups',
+  enabled: () => true,
+
+  needs: (config) => ({
+    secrets: [...restoreTestKey(config), ...storeSecrets(config), ...pingSecrets(config)],
+  }),
+
+  collect(input, collected): Contribution {
+    const settings = backupSettings(input, collected);
+    return {
+      files: [
+        {
+          path: 'agent/backup.json',
+          component: 'backups',
+          content: { text: `${JSON.stringify(settings, undefined, 2)}\n` },
+          secret: holdsAccount(input.config),
+        },
+      ],
+      notices: notices(input.config, settings),
+    };
+  },
+};
+
+/** The second reader of every backup: it lives here, so that restores can be tested without the user. */
+function restoreTestKey(config: Config): SecretNeed[] {
+  if (config.backups.encryption !== 'age') return [];
+  const generate = { kind: 'age-identity' } as const;
+  return [{ name: RESTORE_TEST_IDENTITY, generate, optional: false, usedBy: 'backups' }];
+}
+
+function pingSecrets(config: Config): SecretNeed[] {
+  return config.backups.jobs.flatMap(({ ping, name }) =>
+    ping === undefined ? [] : [{ name: ping, optional: false, usedBy: `backups.jobs.${name}` }],
+  );
+}
+
+export function backupSettings(input: ComponentInput, collected: Collected): BackupSettings {
+  const { config } = input;
+  const { project, postgres, redis, objectives, timezone } = config;
+  const wish = config.backups;
+  const sources = allSources(config, collected);
+  const jobs = wish.jobs.flatMap((job) => backupJob(job, sources));
+  const stores = new Map<string, BackupStore>();
+  for (const { storageClass, provider } of wish.jobs) {
+    const store = backupStore(input, provider, storageClass);
+    stores.set(store.name, store);
+  }
+  const image = availableImage(input, 'postgres');
+  return {
+    version: 1,
+    project,
+    prefix: wish.prefix.replace(/^\/+|\/+$/g, ''),
+    timezone,
+    stores: [...stores.values()],
+    jobs,
+    recipients: wish.recipients,
+    encryption: wish.encryption,
+    readBack: wish.verify.afterUpload,
+    ...(hasPostgresJob(jobs) ? { restoreTestCron: wish.verify.restoreTest } : {}),
+    assertions: wish.verify.assertions,
+    objectives: {
+      ...(objectives?.rto === undefined ? {} : { rto: objectives.rto }),
+      ...(objectives?.rpo === undefined ? {} : { rpo: objectives.rpo }),
+    },
+    ...(postgres === undefined || image === undefined
+      ? {}
+      : {
+          postgres: {
+            container: `${project}-postgres-1`,
+            image: image.reference,
+            superuser: SUPERUSER,
+          },
+        }),
+    ...(redis === undefined ? {} : { redis: { container: `${project}-redis-1` } }),
+  };
+}
+
+/** Postgres speaks in the second round like this component, so its databases are gathered here as it does. */
+function allSources(config: Config, collected: Collected): BackupSource[] {
+  const databases = [
+    ...(config.postgres?.databases ?? []),
+    ...collected.databases.map(({ database }) => database),
+  ];
+  return [
+    ...(config.postgres === undefined
+      ? []
+      : [{ kind: 'postgres' as const, databases: [...new Set(databases)].sort() }]),
+    ...(config.redis === undefined ? [] : [{ kind: 'redis' as const }]),
+    ...collected.backups.filter(({ kind }) => kind === 'volume'),
+  ];
+}
+
+/** One job of the file, or none where nothing carries it out yet; the plan says so elsewhere. */
+function backupJob(job: WantedJob, sources: readonly BackupSource[]): BackupJob[] {
+  if (job.method !== 'logical' && job.method !== 'archive') return [];
+  const source = sources.find((candidate) => {
+    if (job.source.kind === 'volume') {
+      return candidate.kind === 'volume' && candidate.name === job.source.name;
+    }
+    return candidate.kind === job.source.kind;
+  });
+  if (source === undefined) return [];
+  return [
+    {
+      name: job.name,
+      source,
+      cron: job.cron,
+      store: storeName(job),
+      keepRemote: retention(job),
+      ...(job.keepLocal === undefined ? {} : { keepLocalSeconds: job.keepLocal }),
+      ...(job.ping === undefined ? {} : { pingSecret: job.ping }),
+    },
+  ];
+}
+
+function storeName({ provider, storageClass }: WantedJob): string {
+  return storageClass === undefined ? provider : `${provider}-${storageClass.toLowerCase()}`;
+}
+
+function retention({ keep, keepRemote }: WantedJob): Retention {
+  return {
+    ...(keepRemote === undefined ? {} : { keepSeconds: keepRemote }),
+    ...(keep === undefined
+      ? {}
+      : { daily: keep.daily, weekly: keep.weekly, monthly: keep.monthly }),
+  };
+}
+
+function hasPostgresJob(jobs: readonly BackupJob[]): boolean {
+  return jobs.some(({ source }) => source.kind === 'postgres');
+}
+
+/** What the agent starts: one job per backup, and the restore test. */
+export function backupAgentJobs(settings: BackupSettings): AgentJob[] {
+  const runs = settings.jobs.map(
+    ({ name, cron, pingSecret }): AgentJob => ({
+      id: `backup-${name}`,
+      argv: ['backup', 'run', name],
+      cron,
+      jitterSeconds: JITTER,
+      catchUp: true,
+      timeoutSeconds: BACKUP_TIMEOUT,
+      ...(pingSecret === undefined ? {} : { pingSecret }),
+    }),
+  );
+  if (settings.restoreTestCron === undefined) return runs;
+  return [
+    ...runs,
+    {
+      id: 'restore-test',
+      argv: ['backup', 'restore-test'],
+      cron: settings.restoreTestCron,
+      jitterSeconds: JITTER,
+      catchUp: true,
+      timeoutSeconds: BACKUP_TIMEOUT,
+    },
+  ];
+}
+
+function notices(config: Config, settings: BackupSettings): Notice[] {
+  const found: Notice[] = [];
+  const isLocalOnly = settings.stores.every((store) => store.kind === 'directory');
+  if (settings.jobs.length > 0 && isLocalOnly) {
+    found.push({
+      code: 'backups/local-only',
+      text: 'Backups stay on this machine: they protect against mistakes, not against losing the disk. Set backups.provider to a bucket elsewhere.',
+    });
+  }
+  if (settings.encryption === 'age' && settings.recipients.length === 0 && !isLocalOnly) {
+    found.push({
+      code: 'backups/no-recovery-key',
+      text: 'No recovery key: only this machine can read its backups, and they are lost with it. Make one with `age-keygen` elsewhere and put its public key into backups.recipients.',
+    });
+  }
+  if (config.postgres !== undefined && !hasPostgresJob(settings.jobs)) {
+    found.push({
+      code: 'backups/postgres-uncovered',
+      text: 'No job saves Postgres: add one with `source: postgres` to backups.jobs.',
+    });
+  }
+  return found;
+}
