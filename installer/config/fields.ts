@@ -18,6 +18,8 @@ export interface About {
 }
 
 interface Word<T> {
+  /** What the reference page calls it. */
+  readonly kind: string;
   readonly expected: string;
   readonly parse: (value: unknown) => T | undefined;
   readonly json: Readonly<Record<string, unknown>>;
@@ -40,19 +42,20 @@ function word<T>(spec: Word<T>, about: About) {
       });
       return z.NEVER;
     })
-    .meta({ ...spec.json, ...about });
+    .meta({ ...spec.json, kind: spec.kind, ...about });
 }
 
-function textMatching(expected: string, form: RegExp, about: About, maxLength = 255) {
+function textMatching(kind: string, expected: string, form: RegExp, about: About, maxLength = 255) {
   const parse = (value: unknown) =>
     typeof value === 'string' && value.length <= maxLength && form.test(value) ? value : undefined;
-  return word({ expected, parse, json: { type: 'string', pattern: form.source } }, about);
+  return word({ kind, expected, parse, json: { type: 'string', pattern: form.source } }, about);
 }
 
 /** Seconds, written `30s 5m 1h 7d 8w 12M 7y`. */
 export function duration(about: About) {
   return word(
     {
+      kind: 'duration',
       expected: 'a duration such as 30s, 5m, 1h, 7d, 8w, 12M or 7y',
       parse: (value) => (typeof value === 'string' ? parseDuration(value) : undefined),
       json: { type: 'string', pattern: '^\\d{1,9}[smhdwMy]$', unit: 'seconds' },
@@ -65,6 +68,7 @@ export function duration(about: About) {
 export function seconds(about: About) {
   return word(
     {
+      kind: 'seconds or duration',
       expected: 'a number of seconds or a duration such as 30s or 1h',
       parse: (value) => {
         if (typeof value === 'string') return parseDuration(value);
@@ -80,6 +84,7 @@ export function seconds(about: About) {
 export function size(about: About) {
   return word(
     {
+      kind: 'size',
       expected: 'a size such as 512k, 10m or 4g',
       parse: (value) => (typeof value === 'string' ? parseSize(value) : undefined),
       json: { type: 'string', pattern: '^\\d{1,9}[kmgt]$', unit: 'bytes' },
@@ -92,6 +97,7 @@ export function size(about: About) {
 export function cron(about: About) {
   return word(
     {
+      kind: 'cron schedule',
       expected: 'a cron schedule of five fields such as "0 2 * * *"',
       parse: (value) =>
         typeof value === 'string' && isCron(value) ? value.trim().replace(/\s+/g, ' ') : undefined,
@@ -104,6 +110,7 @@ export function cron(about: About) {
 export function timeZone(about: About) {
   return word(
     {
+      kind: 'time zone',
       expected: 'a time zone such as UTC or Europe/Paris',
       parse: (value) => (typeof value === 'string' && isTimeZone(value) ? value : undefined),
       json: { type: 'string' },
@@ -114,7 +121,12 @@ export function timeZone(about: About) {
 
 /** A time of day, `HH:MM`, kept as text. */
 export function timeOfDay(about: About) {
-  return textMatching('a time of day such as "02:00"', /^([01]\d|2[0-3]):[0-5]\d$/, about);
+  return textMatching(
+    'time of day',
+    'a time of day such as "02:00"',
+    /^([01]\d|2[0-3]):[0-5]\d$/,
+    about,
+  );
 }
 
 export function wholeNumber(min: number, max: number, about: About) {
@@ -153,13 +165,20 @@ export function text(about: About) {
 
 /** One line of printable text, for what ends up in a header or a label. */
 export function line(about: About) {
-  return textMatching('one line of printable text', /^[^\p{Cc}\p{Cs}]+$/u, about, 4096);
+  return textMatching(
+    'one line of text',
+    'one line of printable text',
+    /^[^\p{Cc}\p{Cs}]+$/u,
+    about,
+    4096,
+  );
 }
 
 /** A version such as 16 or 7.0; a bare number is taken as its text. */
 export function versionNumber(about: About) {
   return word(
     {
+      kind: 'version',
       expected: 'a version in quotes such as "7" or "7.2"',
       parse: (value) => {
         const written = typeof value === 'number' ? String(value) : value;
@@ -177,6 +196,7 @@ export function versionNumber(about: About) {
 export function choice<const T extends string>(words: readonly T[], about: About) {
   return word(
     {
+      kind: 'choice',
       expected: `one of ${words.join(', ')}`,
       parse: (value) => {
         const written = typeof value === 'number' ? String(value) : value;
@@ -193,7 +213,7 @@ const NAME_PHRASE = 'a name in lower-case letters, digits and hyphens, at most 4
 
 /** A name that becomes a container, network, volume or file name. */
 export function name(about: About) {
-  return textMatching(NAME_PHRASE, NAME_FORM, about, 40);
+  return textMatching('name', NAME_PHRASE, NAME_FORM, about, 40);
 }
 
 /** The key of a mapping of named things. */
@@ -205,6 +225,7 @@ export const nameKey = z
 /** A name that SQL sees: database, role. */
 export function sqlName(about: About) {
   return textMatching(
+    'SQL name',
     'a name in lower-case letters, digits and underscores, at most 63 characters',
     /^[a-z_][a-z0-9_]*$/,
     about,
@@ -218,6 +239,7 @@ const SECRET_FORM = /^[A-Z][A-Z0-9_]{0,63}$/;
 export function secretName(about: About) {
   return word(
     {
+      kind: 'secret name',
       expected: 'the name of a secret in capitals such as SMTP_PASSWORD',
       parse: (value) => (typeof value === 'string' && SECRET_FORM.test(value) ? value : undefined),
       json: { type: 'string', pattern: SECRET_FORM.source },
@@ -237,6 +259,7 @@ export interface SecretWish {
 export function secretWish(about: About) {
   return word(
     {
+      kind: 'secret name',
       expected:
         'the name of a secret in capitals such as SMTP_PASSWORD, or SMTP_PASSWORD? if optional',
       parse: (value): SecretWish | undefined => {
@@ -257,12 +280,13 @@ const HOST_FORM = new RegExp(`^${LABEL}(\\.${LABEL})*$`);
 
 /** A DNS name in lower case. */
 export function hostName(about: About) {
-  return textMatching('a host name such as app.example.com', HOST_FORM, about, 253);
+  return textMatching('host name', 'a host name such as app.example.com', HOST_FORM, about, 253);
 }
 
 export function hostNameOrAddress(about: About) {
   return word(
     {
+      kind: 'host name or address',
       expected: 'a host name or an IP address',
       parse: (value) =>
         typeof value === 'string' && (HOST_FORM.test(value) || isAddress(value))
@@ -277,6 +301,7 @@ export function hostNameOrAddress(about: About) {
 /** Host pattern with `*` inside the first label, such as `pr-*.preview.example.com`. */
 export function hostPattern(about: About) {
   return textMatching(
+    'host pattern',
     'a host name with one * in its first part such as pr-*.preview.example.com',
     new RegExp(`^[a-z0-9-]*\\*[a-z0-9-]*(\\.${LABEL})+$`),
     about,
@@ -287,6 +312,7 @@ export function hostPattern(about: About) {
 export function cidr(about: About) {
   return word(
     {
+      kind: 'network',
       expected: 'an address or a network such as 203.0.113.7 or 10.0.0.0/8',
       parse: (value) => (typeof value === 'string' && isCidr(value) ? value : undefined),
       json: { type: 'string' },
@@ -299,6 +325,7 @@ export function cidr(about: About) {
 export function cidrOrAny(about: About) {
   return word(
     {
+      kind: 'network or any',
       expected: 'any, or an address or a network such as 203.0.113.7 or 10.0.0.0/8',
       parse: (value) =>
         typeof value === 'string' && (value === 'any' || isCidr(value)) ? value : undefined,
@@ -323,12 +350,13 @@ const IMAGE_FORM =
 
 /** An image reference. That it names a tag or a digest is a rule of its own, with its own message. */
 export function image(about: About) {
-  return textMatching('an image such as ghcr.io/acme/web:1.4.2', IMAGE_FORM, about, 512);
+  return textMatching('image', 'an image such as ghcr.io/acme/web:1.4.2', IMAGE_FORM, about, 512);
 }
 
 /** A path inside a container or on the server, from the root. */
 export function absolutePath(about: About) {
   return textMatching(
+    'absolute path',
     'an absolute path such as /data',
     /^\/(?!.*(?:^|\/)\.\.?(?:\/|$))[\w./@+-]*$/,
     about,
@@ -338,12 +366,13 @@ export function absolutePath(about: About) {
 
 /** A file or folder beside the config file, or anywhere when absolute. `~/` is the home of the user who applies. */
 export function filePath(about: About) {
-  return textMatching('a file path', /^[^\p{Cc}:"'`$\\]+$/u, about, 1024);
+  return textMatching('file path', 'a file path', /^(?!-)[^\p{Cc}:"'`$\\]+$/u, about, 1024);
 }
 
 /** The path of a URL as a route or a probe names it. */
 export function urlPath(about: About) {
   return textMatching(
+    'URL path',
     'a URL path such as /api/',
     /^\/(?!.*\/\.\.?(?:\/|$))[A-Za-z0-9\-._~!&'()*+,=:@%/]*$/,
     about,
@@ -355,6 +384,7 @@ export function urlPath(about: About) {
 export function url(about: About) {
   return word(
     {
+      kind: 'URL',
       expected: 'a URL such as https://example.com/health, without a user or password in it',
       parse: (value) => {
         if (typeof value !== 'string' || /\s/.test(value) || !URL.canParse(value)) return undefined;
@@ -370,6 +400,7 @@ export function url(about: About) {
 
 export function mail(about: About) {
   return textMatching(
+    'mail address',
     'a mail address such as ops@example.com',
     /^[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$/,
     about,
@@ -380,6 +411,7 @@ export function mail(about: About) {
 export function command(about: About) {
   return word(
     {
+      kind: 'command',
       expected: 'a command as text or as a list of words',
       parse: (value): readonly string[] | undefined => {
         if (typeof value === 'string') return splitCommand(value);
@@ -403,6 +435,7 @@ export function command(about: About) {
 /** The value of an environment variable: text, byte for byte. A bare number would lose its spelling. */
 export const envValue = word(
   {
+    kind: 'text',
     expected: 'text in quotes',
     parse: (value) => (typeof value === 'string' && !value.includes('\0') ? value : undefined),
     json: { type: 'string' },
@@ -417,7 +450,7 @@ export const envKey = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, {
 
 /** Environment variables by name. */
 export function environment(about: About) {
-  return z.record(envKey, envValue).meta({ ...about });
+  return z.record(envKey, envValue).meta({ examples: [{ LOG_LEVEL: 'info' }], ...about });
 }
 
 /** A list of any such values. */

@@ -10,6 +10,8 @@ export interface SchemaNode {
   /** What holds by default, in words, where no single value says it. */
   readonly defaultText?: string;
   readonly examples?: readonly unknown[];
+  /** What the reference page calls the type. */
+  readonly kind?: string;
   readonly unit?: string;
   readonly enum?: readonly unknown[];
   readonly const?: unknown;
@@ -33,6 +35,14 @@ export function languageSchema(): SchemaNode {
     io: 'input',
     unrepresentable: 'any',
     reused: 'inline',
+    // zod leaves out what was said of a value in its input form once a transform follows; it is what users write.
+    override: ({ zodSchema, jsonSchema }) => {
+      const { examples, default: fallback } = z.globalRegistry.get(zodSchema) ?? {};
+      if (examples !== undefined) jsonSchema.examples = [...(examples as unknown[])];
+      const { def } = zodSchema._zod;
+      const filledIn = def.type === 'default' ? def.defaultValue : fallback;
+      if (filledIn !== undefined) jsonSchema.default = filledIn as never;
+    },
   }) as SchemaNode;
   return built;
 }

@@ -139,6 +139,19 @@ const GAPS: readonly Gap[] = [
     asked: (config) => when(config.backups.drill !== undefined, 'backups.drill'),
   },
   {
+    issue: 'jobs run at their own time, whatever the window',
+    asked: (config) => when(config.backups.window !== undefined, 'backups.window'),
+  },
+  {
+    issue: 'the server is not rebooted by itself',
+    asked: (config) => when(config.updates.os.reboot, 'updates.os.reboot'),
+  },
+  {
+    issue: 'the age of known holes is not watched',
+    asked: (config) =>
+      when(config.updates.images.patchWithin !== undefined, 'updates.images.patchWithin'),
+  },
+  {
     issue: 'nothing can be pushed',
     asked: (config) =>
       when(config.monitoring.customMetrics !== undefined, 'monitoring.customMetrics'),

@@ -15,7 +15,10 @@ const accessory = mapping(
   {
     image: image({ description: 'Image to run.', examples: ['docker.io/library/mongo:7.0'] }),
     port: port({ description: 'Port that it listens on.', examples: [27017] }).optional(),
-    args: command({ description: "Replaces the image's arguments." }).optional(),
+    args: command({
+      description: "Replaces the image's arguments.",
+      examples: [['--quiet']],
+    }).optional(),
     env: environment({ description: 'Environment variables.' }).default({}),
     secrets: list(secretWish({ description: 'Name of a secret; `NAME?` if it may be missing.' }), {
       description: 'Secrets that it gets, as variables and as files.',

@@ -1,18 +1,18 @@
 import type { z } from 'zod';
 import { choice, list, mail, mapping, named, secretName } from '../../config/fields.ts';
 
-const urlSecret = (service: string) =>
-  secretName({ description: `Secret with the ${service}.` }).optional();
+const urlSecret = (what: string, example: string) =>
+  secretName({ description: `Secret with the ${what}.`, examples: [example] }).optional();
 
 const receiver = mapping(
   {
     email: list(mail({ description: 'A mail address.' }), { description: 'Mail addresses.' })
       .min(1, { error: 'a list with at least one mail address' })
       .optional(),
-    slack: urlSecret('URL of a Slack webhook'),
-    discord: urlSecret('URL of a Discord webhook'),
-    webhook: urlSecret('URL of any other webhook'),
-    pagerduty: urlSecret('PagerDuty integration key'),
+    slack: urlSecret('URL of a Slack webhook', 'SLACK_WEBHOOK_URL'),
+    discord: urlSecret('URL of a Discord webhook', 'DISCORD_WEBHOOK_URL'),
+    webhook: urlSecret('URL of any other webhook', 'ALERT_WEBHOOK_URL'),
+    pagerduty: urlSecret('PagerDuty integration key', 'PAGERDUTY_KEY'),
     severities: list(choice(['info', 'warn', 'page', 'deploy'], { description: 'A severity.' }), {
       description: 'What it is told of.',
     })

@@ -23,14 +23,15 @@ const rateLimitKey = z
 
 const rateLimit = mapping(
   {
-    name: name({ description: 'Name, for `routes[].rateLimit`.' }),
+    name: name({ description: 'Name, for `routes[].rateLimit`.', examples: ['login'] }),
     key: rateLimitKey.default('ip'),
-    limit: wholeNumber(1, 1_000_000, { description: 'Requests per window.' }),
+    limit: wholeNumber(1, 1_000_000, { description: 'Requests per window.', examples: [100] }),
     window: duration({ description: 'Length of the sliding window.' }).prefault('1m'),
     standardHeaders: flag({ description: 'Send RateLimit-* headers.' }).default(true),
     verifyWith: secretName({
       description:
         'Secret that verifies the token of `jwt:<claim>`; others fall under the IP limits only.',
+      examples: ['JWT_SECRET'],
     }).optional(),
   },
   { description: 'A limit. One that no route names holds for every proxied route.' },
@@ -57,14 +58,17 @@ const cspSource = line({ description: 'A source.' }).refine((value) => !/[;,"\\$
 const country = z
   .string({ error: 'a country code such as FR, or EU' })
   .regex(/^[A-Z]{2}$/, { error: 'a country code such as FR, or EU' })
-  .meta({ description: 'Country code, or EU.' });
+  .meta({ description: 'Country code, or EU.', examples: ['FR'] });
 
 const corsOrigin = z
   .string({ error: 'an origin such as https://app.example.com or https://*.example.com' })
   .regex(/^(?:\*|https?:\/\/(?:\*\.)?[a-z0-9-]+(?:\.[a-z0-9-]+)*(?::\d{1,5})?)$/, {
     error: 'an origin such as https://app.example.com or https://*.example.com',
   })
-  .meta({ description: 'An origin; `*.` stands for any subdomain.' });
+  .meta({
+    description: 'An origin; `*.` stands for any subdomain.',
+    examples: ['https://*.example.com'],
+  });
 
 export const httpSection = mapping(
   {
@@ -124,6 +128,7 @@ export const httpSection = mapping(
         ruleset: choice(['owasp-crs'], { description: 'Rules.' }).prefault('owasp-crs'),
         exclude: list(urlPath({ description: 'A route path.' }), {
           description: 'Route paths that are left alone.',
+          examples: [['/uploads/']],
         }).default([]),
       },
       { description: 'Web application firewall.' },

@@ -25,7 +25,7 @@ const override = mapping(
     source: choice(SOURCES, { description: 'Source of this image.' }).optional(),
     version: versionNumber({ description: 'Version of this image.' }).optional(),
   },
-  { description: 'One image.' },
+  { description: 'This image alone.', examples: [{ source: 'registry', version: '12.1' }] },
 ).optional();
 
 const overrides = Object.fromEntries(
@@ -43,7 +43,10 @@ export const imagesSection = mapping(
       .regex(/^[a-z0-9.-]+(:\d{1,5})?(\/[a-z0-9._/-]+)?$/, {
         error: 'a registry such as registry.example.com:5000',
       })
-      .meta({ description: 'Mirror to pull the official images from.' })
+      .meta({
+        description: 'Mirror to pull the official images from.',
+        examples: ['registry.example.com:5000'],
+      })
       .optional(),
     ...overrides,
   },

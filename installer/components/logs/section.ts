@@ -3,7 +3,7 @@ import { choice, duration, flag, list, mapping, name } from '../../config/fields
 
 const stream = mapping(
   {
-    name: name({ description: 'Name of the stream.' }),
+    name: name({ description: 'Name of the stream.', examples: ['errors'] }),
     match: mapping(
       {
         service: z
@@ -11,12 +11,18 @@ const stream = mapping(
           .regex(/^(?:\*|[a-z][a-z0-9]*(?:-[a-z0-9]+)*)$/, {
             error: 'the name of a service, or "*"',
           })
-          .meta({ description: 'A service, a platform part such as nginx, or `*`.' })
+          .meta({
+            description: 'A service, a platform part such as nginx, or `*`.',
+            examples: ['web'],
+          })
           .optional(),
         level: choice(['debug', 'info', 'warn', 'error', 'fatal'], {
           description: 'This level and worse.',
         }).optional(),
-        channel: name({ description: 'Value of the field `channel`.' }).optional(),
+        channel: name({
+          description: 'Value of the field `channel`.',
+          examples: ['audit'],
+        }).optional(),
       },
       { description: 'Which lines.' },
     ).prefault({}),

@@ -21,10 +21,13 @@ const metricName = z
 
 const probe = mapping(
   {
-    name: name({ description: 'Name of the probe.' }),
+    name: name({ description: 'Name of the probe.', examples: ['api'] }),
     url: url({ description: 'What is asked.', examples: ['https://app.example.com/health'] }),
     every: duration({ description: 'How often.' }).prefault('1m'),
-    expectBody: text({ description: 'Text that the body has to contain.' }).optional(),
+    expectBody: text({
+      description: 'Text that the body has to contain.',
+      examples: ['"status":"ok"'],
+    }).optional(),
     certExpiryDays: wholeNumber(1, 365, {
       description: 'Fail when the certificate has fewer days left.',
     }).default(14),
@@ -34,10 +37,10 @@ const probe = mapping(
 
 const rule = mapping(
   {
-    name: name({ description: 'Name of the alert.' }),
+    name: name({ description: 'Name of the alert.', examples: ['disk-nearly-full'] }),
     metric: metricName,
     op: choice(['>', '<', '=='], { description: 'Comparison.' }),
-    value: z.number({ error: 'a number' }).meta({ description: 'Threshold.' }),
+    value: z.number({ error: 'a number' }).meta({ description: 'Threshold.', examples: [90] }),
     for: duration({ description: 'How long it has to hold.' }).prefault('5m'),
     severity: choice(['info', 'warn', 'page'], { description: 'Who is told.' }).prefault('warn'),
   },
@@ -58,11 +61,15 @@ export const monitoringSection = mapping(
     grafana: mapping(
       {
         enabled: flag({ description: 'Run Grafana, where its image can be had.' }).default(true),
-        host: hostName({ description: 'Its host.', defaultText: 'grafana.<domain>' }).optional(),
+        host: hostName({
+          description: 'Its host.',
+          examples: ['grafana.example.com'],
+          defaultText: 'grafana.<domain>',
+        }).optional(),
         adminPassword: choice(['generated'], {
           description: 'Generated once; `holdfast secrets list --show` tells it.',
         }).prefault('generated'),
-        dashboards: list(name({ description: 'A dashboard.' }), {
+        dashboards: list(name({ description: 'A dashboard.', examples: ['overview'] }), {
           description: 'Only these dashboards; empty means all that fit.',
         }).default([]),
       },
@@ -71,7 +78,9 @@ export const monitoringSection = mapping(
     customMetrics: mapping(
       {
         pushgateway: flag({ description: 'Run a gateway that jobs push to.' }).default(false),
-        namespace: metricName.optional(),
+        namespace: metricName
+          .meta({ description: 'Start of every name.', examples: ['acme'] })
+          .optional(),
         names: list(metricName, { description: 'Metrics that may be pushed.' }).default([]),
       },
       { description: 'Metrics of short jobs.' },
@@ -80,9 +89,11 @@ export const monitoringSection = mapping(
       {
         p95: decimal(0.001, 60, {
           description: 'Response time that 95 % stay under, in seconds.',
+          examples: [0.3],
         }).optional(),
         availability: decimal(50, 100, {
           description: 'Share of good answers, in percent.',
+          examples: [99.9],
         }).optional(),
       },
       { description: 'What you promise.' },

@@ -38,7 +38,10 @@ const node = mapping(
           .meta({ description: 'User to log in as.' })
           .default('root'),
         port: port({ description: 'Port of its SSH server.' }).default(22),
-        keyFile: filePath({ description: 'Private key.' }).optional(),
+        keyFile: filePath({
+          description: 'Private key.',
+          examples: ['~/.ssh/id_ed25519'],
+        }).optional(),
       },
       { description: 'How to reach it.' },
     ).prefault({}),

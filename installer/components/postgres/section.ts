@@ -33,6 +33,7 @@ export const postgresSection = mapping(
     }).default([]),
     owner: sqlName({
       description: 'Role that owns `databases`.',
+      examples: ['app'],
       defaultText: 'the name of the project',
     }).optional(),
     maxConnections: wholeNumber(10, 5000, { description: 'Connections at most.' }).default(100),
@@ -54,7 +55,7 @@ export const postgresSection = mapping(
     replicas: list(
       mapping(
         {
-          node: name({ description: 'Node of the standby.' }),
+          node: name({ description: 'Node of the standby.', examples: ['vps2'] }),
           mode: choice(['async', 'sync'], {
             description: 'Whether a commit waits for it.',
           }).prefault('async'),
@@ -81,7 +82,7 @@ export const postgresSection = mapping(
     vacuum: mapping(
       {
         cron: cron({ description: 'When to vacuum and analyze.', examples: ['0 4 * * 0'] }),
-        analyze: list(sqlName({ description: 'A table.' }), {
+        analyze: list(sqlName({ description: 'A table.', examples: ['orders'] }), {
           description: 'Only these tables; empty means all.',
         }).default([]),
       },

@@ -16,7 +16,7 @@ export const redisSection = mapping(
     persistence: choice(['aof', 'rdb', 'none'], {
       description: 'What survives a crash: all but a second, all up to the last snapshot, nothing.',
     }).prefault('aof'),
-    replicas: list(name({ description: 'A node.' }), {
+    replicas: list(name({ description: 'A node.', examples: ['vps2'] }), {
       description: 'Nodes with a replica.',
     }).default([]),
     failover: choice(['manual', 'automatic'], { description: 'Who promotes a replica.' }).prefault(

@@ -30,8 +30,8 @@ export function withProfile(
     ...profile,
     ...service,
     // An image and a build exclude each other: what the service says replaces both.
-    ...(service.build !== undefined && { image: undefined }),
-    ...(service.image !== undefined && { build: undefined }),
+    ...(service.build !== undefined && { image: service.image }),
+    ...(service.image !== undefined && { build: service.build }),
     replicas:
       typeof profile.replicas === 'object' && typeof service.replicas === 'object'
         ? { ...profile.replicas, ...service.replicas }

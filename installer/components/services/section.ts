@@ -75,7 +75,7 @@ export const replicas = z
       { description: 'A range that the agent keeps to by CPU use.' },
     ),
   ])
-  .meta({ description: 'How many containers run.', default: 1, examples: [2] });
+  .meta({ description: 'How many containers run: a number, or a range.', default: 1 });
 
 export const resources = mapping(
   {
@@ -133,6 +133,7 @@ const route = mapping(
   {
     host: hostName({
       description: 'Host of the request.',
+      examples: ['api.example.com'],
       defaultText: 'the value of `domain`',
     }).optional(),
     path: urlPath({
@@ -146,7 +147,10 @@ const route = mapping(
     sticky: choice(['ip', 'cookie'], {
       description: 'Keep a client on the same replica, by address or by a cookie.',
     }).optional(),
-    rateLimit: name({ description: 'Name of a limit in `http.rateLimits`.' }).optional(),
+    rateLimit: name({
+      description: 'Name of a limit in `http.rateLimits`.',
+      examples: ['login'],
+    }).optional(),
     rawBody: flag({
       description: 'Pass the body on unbuffered and unchanged, for signed webhooks.',
     }).default(false),
@@ -155,6 +159,7 @@ const route = mapping(
     }).default([]),
     basicAuth: secretName({
       description: 'Secret with lines `user:password` that the browser is asked for.',
+      examples: ['ADMIN_LOGINS'],
     }).optional(),
     maxBody: size({
       description: 'Largest request body; `http.clientMaxBodySize` otherwise.',
@@ -166,7 +171,10 @@ const route = mapping(
 const volume = mapping(
   {
     name: name({ description: 'Name of the volume.', examples: ['uploads'] }),
-    mount: absolutePath({ description: 'Where it stands in the container.' }),
+    mount: absolutePath({
+      description: 'Where it stands in the container.',
+      examples: ['/app/uploads'],
+    }),
     backup: flag({
       description: 'Back it up as an archive; daily unless a job in `backups.jobs` names it.',
     }).default(false),
@@ -179,7 +187,10 @@ export const volumes = list(volume, { description: 'Files that outlive the conta
 export const metrics = mapping(
   {
     path: urlPath({ description: 'Path with the metrics.' }).default('/metrics'),
-    port: port({ description: 'Port of the metrics, if not the port of the service.' }).optional(),
+    port: port({
+      description: 'Port of the metrics, if not the port of the service.',
+      examples: [9100],
+    }).optional(),
   },
   { description: 'Where Prometheus finds metrics of the service.' },
 );
@@ -188,7 +199,7 @@ const build = mapping(
   {
     context: filePath({ description: 'Folder with the sources.', examples: ['./api'] }),
     dockerfile: filePath({ description: 'Dockerfile within the context.' }).default('Dockerfile'),
-    target: name({ description: 'Stage of the Dockerfile.' }).optional(),
+    target: name({ description: 'Stage of the Dockerfile.', examples: ['runtime'] }).optional(),
     args: environment({
       description: 'Build arguments. Never secrets: the image keeps them.',
     }).default({}),
@@ -213,8 +224,14 @@ const serviceShape = {
     description: 'Port that the service listens on. Leave it out for a worker.',
     examples: [3000],
   }).optional(),
-  command: command({ description: "Replaces the image's entry point." }).optional(),
-  args: command({ description: "Replaces the image's arguments." }).optional(),
+  command: command({
+    description: "Replaces the image's entry point.",
+    examples: [['node', 'worker.js']],
+  }).optional(),
+  args: command({
+    description: "Replaces the image's arguments.",
+    examples: [['--port', '3000']],
+  }).optional(),
   replicas: replicas.optional(),
   resources: resources.optional(),
   health: health.optional(),
@@ -225,7 +242,10 @@ const serviceShape = {
   }).optional(),
   seed: mapping(
     {
-      file: filePath({ description: 'SQL file, run with psql as the owner of the database.' }),
+      file: filePath({
+        description: 'SQL file, run with psql as the owner of the database.',
+        examples: ['./seed.sql'],
+      }),
       once: z
         .literal(true, { error: 'true: a seed runs once' })
         .default(true)
@@ -287,6 +307,7 @@ export const service = mapping(
 export const profilesSection = named(profile, {
   description:
     'Settings that services share by name: mappings merge, `secrets`, `uses` and `peers` add up, all else is replaced.',
+  examples: [{ backend: { resources: { memory: '512m' }, env: { LOG_LEVEL: 'info' } } }],
 }).default({});
 
 export const servicesSection = named(service, {

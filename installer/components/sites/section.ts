@@ -37,7 +37,7 @@ const site = mapping(
     }).optional(),
     build: mapping(
       {
-        context: filePath({ description: 'Folder with the sources.' }),
+        context: filePath({ description: 'Folder with the sources.', examples: ['./web'] }),
         command: text({
           description: 'Shell command that builds the files.',
           examples: ['npm ci && npm run build'],
@@ -48,18 +48,23 @@ const site = mapping(
         }),
         image: image({
           description: 'Image to build in; a Node image built on this server otherwise.',
+          examples: ['docker.io/library/node:24.4.0'],
         }).optional(),
       },
       { description: 'Build the files in a throw-away container.' },
     ).optional(),
     buildEnv: environment({
       description: 'Variables of the build. They end up in the browser: never secrets.',
+      examples: [{ VITE_API_URL: 'https://app.example.com/api' }],
     }).default({}),
     hosts: list(hostName({ description: 'A host name.' }), {
       description: 'Hosts that serve the site.',
       examples: [['www.example.com']],
     }).min(1, { error: 'a list with at least one host' }),
-    canonicalHost: hostName({ description: 'The other hosts redirect to this one.' }).optional(),
+    canonicalHost: hostName({
+      description: 'The other hosts redirect to this one.',
+      examples: ['www.example.com'],
+    }).optional(),
     spa: flag({ description: 'Answer unknown paths with index.html.' }).default(false),
     cache: mapping(
       {
@@ -77,7 +82,7 @@ const site = mapping(
           description: 'Path under which the files are.',
           examples: ['/downloads/'],
         }),
-        volume: name({ description: 'Volume that holds the files.' }),
+        volume: name({ description: 'Volume that holds the files.', examples: ['downloads'] }),
         expires: duration({ description: 'How long browsers keep them.' }).prefault('1d'),
       },
       { description: 'Files from a volume beside the site.' },

@@ -14,6 +14,7 @@ import {
 
 const secretRef = secretName({
   description: 'Stands for the secrets `<NAME>_ACCESS_KEY_ID` and `<NAME>_SECRET_ACCESS_KEY`.',
+  examples: ['BACKUP_STORE'],
 });
 
 const region = z
@@ -37,8 +38,14 @@ const s3 = mapping(
 const r2 = mapping(
   {
     kind: z.literal('r2'),
-    accountSecret: secretName({ description: 'Secret with the account id.' }).optional(),
-    endpoint: url({ description: 'Endpoint, instead of `accountSecret`.' }).optional(),
+    accountSecret: secretName({
+      description: 'Secret with the account id.',
+      examples: ['R2_ACCOUNT_ID'],
+    }).optional(),
+    endpoint: url({
+      description: 'Endpoint, instead of `accountSecret`.',
+      examples: ['https://r2.example.com'],
+    }).optional(),
     region: region.default('auto'),
     secretRef,
   },
@@ -66,20 +73,29 @@ export const bucketName = z
 
 const bucket = mapping(
   {
-    provider: name({ description: 'Provider that holds it.' }),
-    name: bucketName.meta({ description: 'Name of the bucket there.' }),
+    provider: name({ description: 'Provider that holds it.', examples: ['s3'] }),
+    name: bucketName.meta({
+      description: 'Name of the bucket there.',
+      examples: ['acme-documents'],
+    }),
     private: flag({ description: 'No anonymous reading.' }).default(true),
     versioning: flag({ description: 'Keep old versions of objects.' }).default(false),
     encryption: choice(['AES256', 'none'], { description: 'Encryption by the store.' }).prefault(
       'none',
     ),
-    replicateTo: name({ description: 'Provider that gets a copy.' }).optional(),
+    replicateTo: name({ description: 'Provider that gets a copy.', examples: ['r2'] }).optional(),
     maxObjectSize: size({ description: 'Largest object that an upload URL allows.' }).optional(),
     lifecycle: mapping(
       {
-        infrequentAfter: duration({ description: 'Age for the cheaper tier.' }).optional(),
-        archiveAfter: duration({ description: 'Age for the archive tier.' }).optional(),
-        deleteAfter: duration({ description: 'Age for removal.' }).optional(),
+        infrequentAfter: duration({
+          description: 'Age for the cheaper tier.',
+          examples: ['30d'],
+        }).optional(),
+        archiveAfter: duration({
+          description: 'Age for the archive tier.',
+          examples: ['90d'],
+        }).optional(),
+        deleteAfter: duration({ description: 'Age for removal.', examples: ['7y'] }).optional(),
       },
       { description: 'What happens to old objects.' },
     ).optional(),

@@ -18,8 +18,14 @@ export const tlsSection = mapping(
       defaultText:
         'letsencrypt, or selfsigned for localhost and names that the internet does not know',
     }).optional(),
-    directory: url({ description: 'ACME directory, for `issuer: acme`.' }).optional(),
-    caFile: filePath({ description: 'CA that signed the ACME server itself.' }).optional(),
+    directory: url({
+      description: 'ACME directory, for `issuer: acme`.',
+      examples: ['https://acme.example.com/directory'],
+    }).optional(),
+    caFile: filePath({
+      description: 'CA that signed the ACME server itself.',
+      examples: ['./acme-ca.pem'],
+    }).optional(),
     challenge: choice(['http-01', 'dns-01'], {
       description: 'How to prove that the domain is ours.',
     }).prefault('http-01'),
@@ -32,6 +38,7 @@ export const tlsSection = mapping(
         secretRef: secretName({
           description:
             'Stands for the secrets `<NAME>_ACCESS_KEY_ID` and `<NAME>_SECRET_ACCESS_KEY`.',
+          examples: ['DNS'],
         }),
       },
       { description: 'Access to the DNS zone, for `challenge: dns-01`.' },
@@ -60,8 +67,14 @@ export const tlsSection = mapping(
     ).optional(),
     files: mapping(
       {
-        certificate: filePath({ description: 'PEM file with the certificate and its chain.' }),
-        key: filePath({ description: 'PEM file with the private key.' }),
+        certificate: filePath({
+          description: 'PEM file with the certificate and its chain.',
+          examples: ['./tls/fullchain.pem'],
+        }),
+        key: filePath({
+          description: 'PEM file with the private key.',
+          examples: ['./tls/privkey.pem'],
+        }),
       },
       { description: 'Your own certificate, for `issuer: files`.' },
     ).optional(),

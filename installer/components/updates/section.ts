@@ -19,9 +19,9 @@ export const updatesSection = mapping(
         }).prefault('pinned-digest'),
         patchWithin: mapping(
           {
-            critical: duration({ description: 'For critical holes.' }).optional(),
-            high: duration({ description: 'For high ones.' }).optional(),
-            medium: duration({ description: 'For medium ones.' }).optional(),
+            critical: duration({ description: 'For critical holes.', examples: ['2d'] }).optional(),
+            high: duration({ description: 'For high ones.', examples: ['7d'] }).optional(),
+            medium: duration({ description: 'For medium ones.', examples: ['30d'] }).optional(),
           },
           { description: 'How soon a hole has to be closed; later it is an alert.' },
         ).optional(),
@@ -39,8 +39,14 @@ export const updatesSection = mapping(
         every: choice(['daily', 'weekly', 'monthly'], { description: 'How often.' }).prefault(
           'weekly',
         ),
-        announce: duration({ description: 'How long before it is announced.' }).optional(),
-        urgentAnnounce: duration({ description: 'The same for urgent fixes.' }).optional(),
+        announce: duration({
+          description: 'How long before it is announced.',
+          examples: ['7d'],
+        }).optional(),
+        urgentAnnounce: duration({
+          description: 'The same for urgent fixes.',
+          examples: ['24h'],
+        }).optional(),
       },
       { description: 'When updates may happen.' },
     ).optional(),
