@@ -10,6 +10,7 @@ import type {
   FileStat,
   Host,
 } from '../../installer/host/host.ts';
+import { type CrashPoint, Effects } from './effects.ts';
 import { MemoryFiles } from './memory-files.ts';
 
 /** A command as a program of the {@link MemoryHost} sees it. */
@@ -32,32 +33,17 @@ interface Registered {
   readonly effect: boolean;
 }
 
-/** Stands for `kill -9` of our own process: from here on no call does anything. */
-export class SimulatedKill extends Error {
-  override readonly name = 'SimulatedKill';
-}
-
-/** When {@link MemoryHost.crashAt} kills: the nth effect counts from 1. */
-export interface CrashPoint {
-  readonly effect: number;
-  readonly when: 'before' | 'after';
-}
-
 /**
  * A server in memory: a file tree with modes and owners, and programs that the test registers.
- * Every call that may change something is an effect, is counted, and stands in the transcript.
+ * Every call that may change something is one of its {@link Effects}.
  */
 export class MemoryHost implements Host {
   readonly name: string;
   readonly files = new MemoryFiles();
-  /** One line for each effect, such as `write /etc/x 600 0:0` or `run docker compose …`. */
-  readonly transcript: string[] = [];
+  readonly effects = new Effects();
   /** Bytes that files may take in all; a write beyond it fails as on a full disk. */
   diskBytes = Number.POSITIVE_INFINITY;
   readonly #programs: Registered[] = [];
-  #crash: CrashPoint | undefined;
-  #effects = 0;
-  #dead = false;
 
   constructor(name = 'memory') {
     this.name = name;
@@ -72,28 +58,15 @@ export class MemoryHost implements Host {
     return this;
   }
 
-  /** Effects so far, for a test that crashes at each of them. */
-  get effects(): number {
-    return this.#effects;
-  }
-
-  /** Kills at the given effect, counted from now. */
+  /** See {@link Effects.crashAt}. */
   crashAt(point: CrashPoint): void {
-    this.#crash = point;
-    this.#effects = 0;
-  }
-
-  /** A new process on the same server. */
-  revive(): void {
-    this.#dead = false;
-    this.#crash = undefined;
-    this.#effects = 0;
+    this.effects.crashAt(point);
   }
 
   async run(command: Command): Promise<CommandResult> {
     const { argv } = command;
     const found = this.#programFor(argv);
-    const result = await this.#step(found?.effect ?? false, `run ${argv.join(' ')}`, async () => {
+    const start = async () => {
       if (found === undefined) throw this.#failure(command, 'spawn', { stderr: 'ENOENT' });
       return found.program({
         argv,
@@ -102,7 +75,10 @@ export class MemoryHost implements Host {
         cwd: command.cwd,
         rest: argv.slice(found.words.length),
       });
-    });
+    };
+    const result = await (found?.effect
+      ? this.effects.perform(`run ${argv.join(' ')}`, start)
+      : this.effects.look(start));
     const { exitCode = 0, stdout = '', stderr = '' } = result ?? {};
     for (const line of `${stdout}\n${stderr}`.split('\n')) if (line !== '') command.onLine?.(line);
     if (!(command.okExitCodes ?? [0]).includes(exitCode)) {
@@ -112,7 +88,7 @@ export class MemoryHost implements Host {
   }
 
   async read(path: string): Promise<Uint8Array | undefined> {
-    return this.#step(false, '', () => this.#explain('read', path, () => this.files.read(path)));
+    return this.effects.look(() => this.#explain('read', path, () => this.files.read(path)));
   }
 
   async write(
@@ -121,7 +97,7 @@ export class MemoryHost implements Host {
     attributes: FileAttributes,
   ): Promise<void> {
     const bytes = Buffer.from(content as string);
-    await this.#step(true, `write ${path} ${shown(attributes)}`, () =>
+    await this.effects.perform(`write ${path} ${shown(attributes)}`, () =>
       this.#explain('write', path, () => {
         const used = this.files.totalBytes() - (this.files.stat(path)?.size ?? 0);
         if (used + bytes.length > this.diskBytes) {
@@ -133,46 +109,27 @@ export class MemoryHost implements Host {
   }
 
   async stat(path: string): Promise<FileStat | undefined> {
-    return this.#step(false, '', () => this.files.stat(path));
+    return this.effects.look(() => this.files.stat(path));
   }
 
   async makeDirectory(path: string, attributes: FileAttributes): Promise<void> {
-    await this.#step(true, `mkdir ${path} ${shown(attributes)}`, () =>
+    await this.effects.perform(`mkdir ${path} ${shown(attributes)}`, () =>
       this.#explain('create folder', path, () => this.files.makeDirectory(path, attributes)),
     );
   }
 
   async remove(path: string, options: { readonly recursive?: boolean } = {}): Promise<void> {
-    await this.#step(true, `remove ${path}`, () =>
+    await this.effects.perform(`remove ${path}`, () =>
       this.#explain('remove', path, () => this.files.remove(path, options.recursive ?? false)),
     );
   }
 
   async list(path: string): Promise<string[]> {
-    return this.#step(false, '', () => this.files.list(path));
+    return this.effects.look(() => this.files.list(path));
   }
 
   async close(): Promise<void> {
     // Nothing is open.
-  }
-
-  async #step<T>(effect: boolean, line: string, work: () => T | Promise<T>): Promise<T> {
-    if (this.#dead) throw new SimulatedKill('the process is dead');
-    if (!effect) return work();
-    this.#effects += 1;
-    const crash = this.#crash?.effect === this.#effects ? this.#crash : undefined;
-    if (crash?.when === 'before') this.#die(line);
-    this.transcript.push(line);
-    try {
-      return await work();
-    } finally {
-      if (crash?.when === 'after') this.#die(line);
-    }
-  }
-
-  #die(line: string): never {
-    this.#dead = true;
-    throw new SimulatedKill(`killed at: ${line}`);
   }
 
   #programFor(argv: readonly string[]): Registered | undefined {

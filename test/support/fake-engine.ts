@@ -1,0 +1,319 @@
+import { createHash } from 'node:crypto';
+import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import type {
+  ContainerState,
+  Engine,
+  EngineInfo,
+  ExecRequest,
+  ExecResult,
+  ExecStream,
+  ImageState,
+} from '../../installer/engine/engine.ts';
+import { AppError } from '../../installer/errors.ts';
+import { Effects } from './effects.ts';
+
+/** How the containers of a service behave once started. */
+export interface Behaviour {
+  /** What the health check comes to; `none` when there is no check. */
+  readonly health?: 'healthy' | 'unhealthy' | 'starting' | 'none';
+  /** Ends at once with this code. */
+  readonly exits?: number;
+  readonly logs?: string;
+  readonly memoryBytes?: number;
+  readonly cpuSeconds?: number;
+}
+
+export interface ContainerSpec {
+  readonly name: string;
+  readonly service: string;
+  readonly image: string;
+  readonly labels: Readonly<Record<string, string>>;
+  /** Whether the container has a health check. */
+  readonly checked: boolean;
+  readonly memoryLimit: number;
+  readonly networks: readonly string[];
+}
+
+export interface ExecCall {
+  readonly container: ContainerState;
+  readonly argv: readonly string[];
+  readonly user: string | undefined;
+  readonly stdin: Buffer;
+}
+
+export type ExecHandler = (
+  call: ExecCall,
+) => Partial<ExecResult> | undefined | Promise<Partial<ExecResult> | undefined>;
+
+type Labels = Readonly<Record<string, string>>;
+
+/** A Docker engine in memory. `fake-docker.ts` gives a MemoryHost the commands that change it. */
+export class FakeEngine implements Engine {
+  readonly images = new Map<string, ImageState>();
+  readonly volumeLabels = new Map<string, Labels>();
+  readonly networkStates = new Map<string, { readonly subnet: string; readonly labels: Labels }>();
+  /** Everything that was executed in containers so far. */
+  readonly execs: ExecCall[] = [];
+  /** References that no registry has: a pull of one fails. */
+  readonly unavailable = new Set<string>();
+  /** When true every call fails as with a stopped engine. */
+  unreachable = false;
+  readonly #containers = new Map<string, ContainerState>();
+  readonly #behaviours = new Map<string, Behaviour>();
+  readonly #handlers: {
+    service: string | undefined;
+    words: readonly string[];
+    run: ExecHandler;
+  }[] = [];
+  readonly #effects: Effects;
+  #ticks = 0;
+
+  /** @param effects the MemoryHost's, so that an exec counts as one of its effects */
+  constructor(effects = new Effects()) {
+    this.#effects = effects;
+  }
+
+  /** Says how containers of a service behave; those that run change at once. */
+  behave(service: string, behaviour: Behaviour): void {
+    this.#behaviours.set(service, behaviour);
+    for (const one of this.#containers.values()) {
+      if (one.service === service && one.status === 'running') this.start(one.id);
+    }
+  }
+
+  /** Registers a program inside containers by its first words; without `service`, in all of them. */
+  onExec(words: readonly string[], run: ExecHandler, service?: string): this {
+    this.#handlers.push({ service, words, run });
+    return this;
+  }
+
+  addImage(reference: string, fields: Partial<ImageState> = {}): ImageState {
+    const [repository = '', digest] = reference.split('@');
+    const image: ImageState = {
+      id: `sha256:${createHash('sha256').update(reference).digest('hex')}`,
+      tags: digest === undefined ? [reference] : [],
+      digests: digest === undefined ? [] : [`${repository.replace(/:[^:/]*$/, '')}@${digest}`],
+      labels: {},
+      user: '',
+      createdAt: '2026-01-01T00:00:00Z',
+      size: 1_000_000,
+      ...fields,
+    };
+    this.images.set(reference, image);
+    return image;
+  }
+
+  create(spec: ContainerSpec): ContainerState {
+    const image = this.#findImage(spec.image);
+    if (image === undefined) throw new Error(`No such image: ${spec.image}`);
+    const id = createHash('sha256').update(`container ${this.#tick()}`).digest('hex');
+    const state: ContainerState = {
+      id,
+      name: spec.name,
+      service: spec.service,
+      imageId: image.id,
+      imageReference: spec.image,
+      labels: spec.labels,
+      status: 'created',
+      health: spec.checked ? 'starting' : 'none',
+      exitCode: 0,
+      oomKilled: false,
+      restartCount: 0,
+      startedAt: '0001-01-01T00:00:00Z',
+      addresses: Object.fromEntries(spec.networks.map((name, n) => [name, `10.0.${n}.2`])),
+      memoryLimit: spec.memoryLimit,
+    };
+    this.#containers.set(id, state);
+    return state;
+  }
+
+  start(id: string): void {
+    const { service, health } = this.#get(id);
+    const { exits, health: wanted = 'healthy' } = this.#behaviours.get(service) ?? {};
+    this.#update(id, {
+      status: exits === undefined ? 'running' : 'exited',
+      exitCode: exits ?? 0,
+      health: health === 'none' || wanted === 'none' ? 'none' : wanted,
+      startedAt: new Date(Date.UTC(2026, 0, 1) + this.#tick() * 1000).toISOString(),
+    });
+  }
+
+  stop(id: string): void {
+    this.#update(id, { status: 'exited', exitCode: 0 });
+  }
+
+  remove(id: string): void {
+    this.#containers.delete(this.#get(id).id);
+  }
+
+  /** All containers, oldest first. */
+  all(): ContainerState[] {
+    return [...this.#containers.values()];
+  }
+
+  async info(): Promise<EngineInfo> {
+    return this.#look(() => ({
+      version: '26.1.5',
+      apiVersion: '1.45',
+      memoryBytes: 4 * 1024 ** 3,
+      cores: 2,
+      dataRoot: '/var/lib/docker',
+    }));
+  }
+
+  async containers(labels: Labels): Promise<ContainerState[]> {
+    return this.#look(() =>
+      this.all()
+        .filter((one) => carries(one.labels, labels))
+        .sort((a, b) => (a.name < b.name ? -1 : 1)),
+    );
+  }
+
+  async image(reference: string): Promise<ImageState | undefined> {
+    return this.#look(() => this.#findImage(reference));
+  }
+
+  async volumes(labels: Labels) {
+    return this.#look(() =>
+      [...this.volumeLabels]
+        .map(([name, own]) => ({ name, labels: own }))
+        .filter((one) => carries(one.labels, labels)),
+    );
+  }
+
+  async networks(labels: Labels) {
+    return this.#look(() =>
+      [...this.networkStates]
+        .filter(([, one]) => carries(one.labels, labels))
+        .map(([name, { subnet }]) => ({ name, subnet })),
+    );
+  }
+
+  async exec(container: string, request: ExecRequest): Promise<ExecResult> {
+    const stdin = await bytesOf(request.stdin);
+    return this.#look(() => {
+      const state = this.#get(container);
+      if (state.status !== 'running') {
+        throw new AppError({
+          code: 'engine/not-running',
+          what: `container ${state.name} is not running`,
+          hint: 'holdfast status',
+        });
+      }
+      const line = `exec ${state.service || state.name} ${request.argv.join(' ')}`;
+      return this.#effects.perform(line, () =>
+        this.#execute({ container: state, argv: request.argv, user: request.user, stdin }),
+      );
+    });
+  }
+
+  async execStream(container: string, request: ExecRequest): Promise<ExecStream> {
+    const { stdout, stderr, exitCode } = await this.exec(container, request);
+    const stream = Readable.from(stdout === '' ? [] : [Buffer.from(stdout)]);
+    const done = new Promise<{ exitCode: number; stderr: string }>((resolve) => {
+      stream.once('close', () => resolve({ exitCode, stderr: stderr.slice(-16 * 1024) }));
+    });
+    return { stdout: stream, done };
+  }
+
+  async logs(container: string, { tail }: { readonly tail: number }): Promise<string> {
+    return this.#look(() => this.#lastLines(this.#get(container), tail));
+  }
+
+  async stats(container: string) {
+    return this.#look(() => {
+      const { memoryBytes = 10_000_000, cpuSeconds = 0 } =
+        this.#behaviours.get(this.#get(container).service) ?? {};
+      return { memoryBytes, cpuSeconds };
+    });
+  }
+
+  async waitHealthy(containers: readonly string[]): Promise<void> {
+    return this.#look(() => {
+      const states = containers.map((id) => this.#get(id));
+      const sick = states.filter(
+        ({ status, health }) => status !== 'running' || (health !== 'healthy' && health !== 'none'),
+      );
+      if (sick.length === 0) return;
+      throw new AppError({
+        code: 'health/not-healthy',
+        what: `not healthy: ${sick.map(({ name }) => name).join(', ')}`,
+        why: sick.map((one) => `${one.name}:\n${this.#lastLines(one, 20)}`).join('\n'),
+        hint: `holdfast logs ${sick[0]?.service}`,
+      });
+    });
+  }
+
+  async close(): Promise<void> {
+    // Nothing is open.
+  }
+
+  async #execute(call: ExecCall): Promise<ExecResult> {
+    this.execs.push(call);
+    const handler = this.#handlers.findLast(
+      ({ service, words }) =>
+        (service === undefined || service === call.container.service) &&
+        words.every((word, index) => call.argv[index] === word),
+    );
+    if (handler === undefined) {
+      return { exitCode: 127, stdout: '', stderr: `${call.argv[0]}: not found in the fake` };
+    }
+    return { exitCode: 0, stdout: '', stderr: '', ...(await handler.run(call)) };
+  }
+
+  #lastLines({ service }: ContainerState, count: number): string {
+    const logs = this.#behaviours.get(service)?.logs ?? '';
+    return logs.trimEnd().split('\n').slice(-count).join('\n');
+  }
+
+  #findImage(reference: string): ImageState | undefined {
+    const exact = this.images.get(reference);
+    if (exact !== undefined) return exact;
+    return [...this.images.values()].find(
+      ({ id, tags, digests }) =>
+        id === reference || tags.includes(reference) || digests.includes(reference),
+    );
+  }
+
+  #get(idOrName: string): ContainerState {
+    const found =
+      this.#containers.get(idOrName) ?? this.all().find(({ name }) => name === idOrName);
+    if (found !== undefined) return found;
+    throw new AppError({
+      code: 'engine/no-such-container',
+      what: `there is no container ${idOrName}`,
+      hint: 'holdfast plan',
+    });
+  }
+
+  #update(id: string, fields: Partial<ContainerState>): void {
+    const state = this.#get(id);
+    this.#containers.set(state.id, { ...state, ...fields });
+  }
+
+  #tick(): number {
+    this.#ticks += 1;
+    return this.#ticks;
+  }
+
+  async #look<T>(work: () => T | Promise<T>): Promise<T> {
+    return this.#effects.look(() => {
+      if (!this.unreachable) return work();
+      throw new AppError({
+        code: 'engine/unreachable',
+        what: 'the Docker engine does not answer',
+        hint: 'systemctl start docker',
+      });
+    });
+  }
+}
+
+function carries(own: Labels, wanted: Labels): boolean {
+  return Object.entries(wanted).every(([key, value]) => own[key] === value);
+}
+
+async function bytesOf(stdin: ExecRequest['stdin']): Promise<Buffer> {
+  if (stdin === undefined) return Buffer.alloc(0);
+  return stdin instanceof Readable ? buffer(stdin) : Buffer.from(stdin as string);
+}
