@@ -22,7 +22,12 @@ export function scramVerifier(password: Secret, saltSeed: string): string {
     });
   }
   const salt = createHash('sha256').update(`holdfast scram ${saltSeed}`).digest().subarray(0, 16);
-  const salted = pbkdf2Sync(text, salt, ITERATIONS, 32, 'sha256');
+  return verifierWithSalt(text, salt);
+}
+
+/** The verifier for a given salt; `scramVerifier` chooses the salt. */
+export function verifierWithSalt(password: string, salt: Buffer): string {
+  const salted = pbkdf2Sync(password, salt, ITERATIONS, 32, 'sha256');
   const hmac = (key: string) => createHmac('sha256', salted).update(key).digest();
   const storedKey = createHash('sha256').update(hmac('Client Key')).digest('base64');
   const serverKey = hmac('Server Key').toString('base64');
