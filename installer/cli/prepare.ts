@@ -16,7 +16,7 @@ import type { Observed } from '../plan/observed.ts';
 import { render } from '../render/render.ts';
 import { generateMissing } from '../secrets/missing.ts';
 import { SecretStore } from '../secrets/store.ts';
-import { serverCertificates } from '../tls/server-certificates.ts';
+import { type Certificates, prepareCertificates } from '../tls/certificates.ts';
 import { loadAssets } from './assets.ts';
 import type { CliContext, Server } from './context.ts';
 import { allNeeds } from './needs.ts';
@@ -27,6 +27,8 @@ export interface Prepared {
   readonly apply: ApplyContext;
   /** Everything that the config asks for, given what stands on the server. */
   readonly render: (observed: Observed) => Promise<Desired>;
+  /** Keeps the certificates that the last rendering made; for after the yes, before the first operation. */
+  readonly beforeFirstOperation: () => Promise<void>;
 }
 
 export interface PrepareOptions {
@@ -60,18 +62,24 @@ export async function prepare(
       bake: (_targets, references) =>
         bakeImages(host, programPath, references, onLine('bake-images')),
       pull: (reference) => pullImage(host, reference, onLine(`pull-image:${reference}`)),
-      build: (reference, action) =>
+      build: (reference, action, service) =>
         buildImage(
           host,
-          { project: config.project, service: reference, reference, action },
+          { project: config.project, service, reference, action },
           onLine(`build-image:${reference}`),
         ),
     },
   };
+  let certificates: Certificates | undefined;
   return {
     loaded,
     apply,
-    render: (observed) => renderFor({ context, server, loaded, programPath, options }, observed),
+    render: async (observed) => {
+      const rendered = await renderFor({ context, server, loaded, programPath, options }, observed);
+      certificates = rendered.certificates;
+      return rendered.desired;
+    },
+    beforeFirstOperation: async () => certificates?.store(),
   };
 }
 
@@ -86,7 +94,7 @@ interface RenderFor {
 async function renderFor(
   { context, server, loaded, programPath, options }: RenderFor,
   observed: Observed,
-): Promise<Desired> {
+): Promise<{ readonly desired: Desired; readonly certificates: Certificates }> {
   const { host, engine } = server;
   const { config } = loaded;
   const needs = allNeeds(components, config);
@@ -104,19 +112,16 @@ async function renderFor(
       refresh: options.refreshImages ?? false,
       ...(config.images.registry === undefined ? {} : { registry: config.images.registry }),
     }),
-    serverCertificates({
-      host,
-      paths: context.paths,
+    prepareCertificates(host, context.paths, {
       hosts: needs.hosts,
       tls: config.tls,
-      folder: loaded.folder,
-      name: config.project,
+      project: config.project,
       now: context.now(),
     }),
     loadAssets(context.packageRoot),
     readSeeds(loaded),
   ]);
-  return render({
+  const desired = render({
     config,
     components,
     assets,
@@ -125,13 +130,14 @@ async function renderFor(
     paths: context.paths,
     secret: (name) => requireSecret(values, name),
     optionalSecret: (name) => values.get(name),
-    certificates,
+    certificates: certificates.pairs,
     lock: { ...observed.lock, ...outcome.lock },
     configDigest: loaded.digest,
     newSecrets,
     seedTexts,
-    notices: notices(loaded),
+    notices: [...notices(loaded), ...certificates.notices],
   });
+  return { desired, certificates };
 }
 
 function requireSecret(values: ReadonlyMap<string, Secret>, name: string): Secret {

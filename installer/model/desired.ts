@@ -38,6 +38,8 @@ export interface Desired {
   readonly reloads: Readonly<Record<string, Reload>>;
   readonly validators: readonly Validator[];
   readonly provisions: readonly Provision[];
+  /** Requests through nginx that must answer 200 after an apply. */
+  readonly frontDoor: readonly FrontDoorCheck[];
   readonly httpChecks: readonly HttpCheck[];
   readonly migrations: readonly Migration[];
   readonly directories: readonly DirectorySpec[];
@@ -45,4 +47,11 @@ export interface Desired {
   readonly lock: LockFile;
   /** sha256 of the config file's bytes. */
   readonly configDigest: string;
+}
+
+export interface FrontDoorCheck {
+  readonly host: string;
+  readonly path: string;
+  /** Text that must stand in the body. */
+  readonly expect?: string;
 }

@@ -6,6 +6,7 @@ import type { LockFile } from '../model/lock-file.ts';
 import type { Paths } from '../model/paths.ts';
 import type { Secret } from '../model/secret.ts';
 import { composeSecretsText, composeText } from './compose-file.ts';
+import { frontDoorChecks } from './front-door.ts';
 import { mergeContributions } from './merge.ts';
 import { seedProvision } from './seeds.ts';
 import { buildStack, specDigest } from './stack.ts';
@@ -19,8 +20,8 @@ export interface RenderInput extends ComponentInput {
   /** sha256 of the config file's bytes, hex. */
   readonly configDigest: string;
   readonly newSecrets: ReadonlyMap<string, Secret>;
-  /** Texts of the seed files, by service. */
-  readonly seedTexts: ReadonlyMap<string, string>;
+  /** Texts of the seed files, by service; needed for every service with a seed. */
+  readonly seedTexts?: ReadonlyMap<string, string>;
   /** Such as parts of the config that are accepted and not yet applied. */
   readonly notices: readonly Notice[];
 }
@@ -73,8 +74,9 @@ export function render(input: RenderInput): Desired {
     validators: all.validators,
     provisions: [
       ...all.provisions,
-      ...all.seeds.map((seed) => seedProvision(seed, input.seedTexts.get(seed.service) ?? '')),
+      ...all.seeds.map((seed) => seedProvision(seed, seedText(input, seed.service))),
     ],
+    frontDoor: frontDoorChecks(all.routes, all.httpChecks),
     httpChecks: all.httpChecks,
     migrations: all.migrations,
     directories: [...ownDirectories(paths), ...all.directories],
@@ -82,6 +84,12 @@ export function render(input: RenderInput): Desired {
     lock,
     configDigest: input.configDigest,
   };
+}
+
+function seedText({ seedTexts }: RenderInput, service: string): string {
+  const text = seedTexts?.get(service);
+  if (text === undefined) throw new Error(`the seed of ${service} was not read`);
+  return text;
 }
 
 function desiredFile(file: FileSpec, paths: Paths, assets: Assets): DesiredFile {

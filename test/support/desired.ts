@@ -27,6 +27,7 @@ export function desiredWith(
     reloads: {},
     validators: [],
     provisions: [],
+    frontDoor: [],
     httpChecks: [],
     migrations: [],
     directories: [],

@@ -1,0 +1,87 @@
+import { createInterface } from 'node:readline/promises';
+import { apply as applyServer } from '../apply/apply.ts';
+import { thisProcess } from '../apply/process-identity.ts';
+import { env } from '../env.ts';
+import { AppError, EXIT_CODES } from '../errors.ts';
+import type { Plan } from '../model/operation.ts';
+import { planText } from '../plan/text.ts';
+import type { ParsedArguments } from './command.ts';
+import type { CliContext } from './context.ts';
+import { colouredPlan } from './display/plan.ts';
+import { durationText } from './display/quantity.ts';
+import { styleFor } from './display/style.ts';
+import { verifyFrontDoor } from './front-door.ts';
+import { wholeNumber } from './parse.ts';
+import { planJson } from './plan.ts';
+import { prepare } from './prepare.ts';
+import { configDigest } from './read-config.ts';
+
+/** `holdfast apply`: shows the plan, asks, and makes the server what the config says. */
+export async function apply(args: ParsedArguments, context: CliContext): Promise<number> {
+  const target = args.value('host');
+  const configPath = args.value('config') ?? context.paths.config;
+  const server = await context.open(target);
+  const prepared = await prepare(context, server, {
+    configPath,
+    refreshImages: args.flag('refresh-images'),
+  });
+  const json = args.flag('json');
+  const show = (text: string): void => {
+    if (!json) context.io.out(text);
+  };
+  const outcome = await applyServer(prepared.apply, {
+    process: await thisProcess(env.sudoUser ?? env.user ?? 'unknown'),
+    command: target === undefined ? 'holdfast apply' : `holdfast apply --host ${target}`,
+    waitSeconds: wholeNumber('wait', args.value('wait') ?? '0', 0, 86_400),
+    render: prepared.render,
+    adopt: args.flag('adopt'),
+    interrupt: context.signal,
+    configDigest: () => configDigest(configPath),
+    confirm: async (plan) => {
+      show(colouredPlan(planText(plan), styleFor(context.io.color)));
+      const agreed = args.flag('yes') || (await ask(plan, server.host.name, context));
+      if (agreed) await prepared.beforeFirstOperation();
+      return agreed;
+    },
+    verify: (desired) => verifyFrontDoor(server.host, context.paths, desired),
+  });
+  if (json) {
+    const { result, seconds, unhealthy } = outcome;
+    context.io.out(
+      `${JSON.stringify({ ...planJson(outcome.plan), result, seconds, unhealthy })}\n`,
+    );
+  } else {
+    show(endingText(outcome.result, outcome.seconds));
+    for (const name of outcome.unhealthy) show(`! ${name} is not healthy: holdfast status\n`);
+  }
+  return outcome.unhealthy.length === 0 ? 0 : EXIT_CODES.health;
+}
+
+async function ask(plan: Plan, hostName: string, { io }: CliContext): Promise<boolean> {
+  if (io.stdin.isTTY !== true) {
+    throw new AppError({
+      code: 'consent/no-terminal',
+      what: `${plan.operations.length} operations need a yes, and there is no terminal to ask on`,
+      why: 'nothing was changed',
+      hint: 'holdfast apply --yes',
+    });
+  }
+  const reader = createInterface({ input: io.stdin, output: process.stdout });
+  try {
+    const answer = await reader.question(`Carry this out on ${hostName}? [y/N] `);
+    return /^y(es)?$/i.test(answer.trim());
+  } finally {
+    reader.close();
+  }
+}
+
+function endingText(result: 'unchanged' | 'declined' | 'applied', seconds: number): string {
+  switch (result) {
+    case 'unchanged':
+      return 'Nothing to do: the server is as the config says.\n';
+    case 'declined':
+      return 'No changes were made.\n';
+    case 'applied':
+      return `Applied in ${durationText(seconds)}. Everything is healthy.\n`;
+  }
+}

@@ -1,0 +1,29 @@
+import { planServer } from '../apply/apply.ts';
+import { EXIT_CHANGES_PENDING } from '../errors.ts';
+import type { Plan } from '../model/operation.ts';
+import { planText } from '../plan/text.ts';
+import type { ParsedArguments } from './command.ts';
+import type { CliContext } from './context.ts';
+import { colouredPlan } from './display/plan.ts';
+import { styleFor } from './display/style.ts';
+import { prepare } from './prepare.ts';
+
+/** `holdfast plan`: what apply would do. Exit code 0 when nothing, 10 when something. */
+export async function plan(args: ParsedArguments, context: CliContext): Promise<number> {
+  const server = await context.open(args.value('host'));
+  const prepared = await prepare(context, server, {
+    configPath: args.value('config') ?? context.paths.config,
+  });
+  const { plan: planned } = await planServer(prepared.apply, {
+    render: prepared.render,
+    adopt: args.flag('adopt'),
+  });
+  if (args.flag('json')) context.io.out(`${JSON.stringify(planJson(planned))}\n`);
+  else context.io.out(colouredPlan(planText(planned), styleFor(context.io.color)));
+  return planned.operations.length === 0 ? 0 : EXIT_CHANGES_PENDING;
+}
+
+/** The shape of `plan --json`, version 1. Diffs of secret files are empty. */
+export function planJson({ project, operations, notices, drift }: Plan): object {
+  return { version: 1, project, changes: operations.length > 0, operations, notices, drift };
+}

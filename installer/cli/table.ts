@@ -1,0 +1,142 @@
+import type { CommandSpec, OptionSpec } from './command.ts';
+
+const config: Readonly<Record<string, OptionSpec>> = {
+  config: {
+    type: 'string',
+    short: 'c',
+    value: 'FILE',
+    description: 'The config file; /etc/holdfast/config.yaml when absent.',
+  },
+};
+const json: Readonly<Record<string, OptionSpec>> = {
+  json: { type: 'boolean', description: 'Answer as JSON, with a version number.' },
+};
+const host: Readonly<Record<string, OptionSpec>> = {
+  host: {
+    type: 'string',
+    value: 'USER@HOST',
+    description: 'Another machine, over SSH; this one when absent.',
+  },
+};
+const yes: Readonly<Record<string, OptionSpec>> = {
+  yes: { type: 'boolean', short: 'y', description: 'Do not ask.' },
+};
+
+/** Every command. Its module is loaded only when it runs, so that a plain one starts at once. */
+export const commandTable: readonly CommandSpec[] = [
+  {
+    name: 'init',
+    summary: 'Ask a few questions and write a small commented config.',
+    positionals: '[FILE]',
+    maxPositionals: 1,
+    options: {
+      domain: { type: 'string', value: 'NAME', description: 'Domain of the product.' },
+      contact: { type: 'string', value: 'MAIL', description: 'Mail address for alarms.' },
+      image: {
+        type: 'string',
+        value: 'IMAGE',
+        description: 'Image of the app, or a folder with a Dockerfile.',
+      },
+      port: { type: 'string', value: 'PORT', description: 'Port that the app listens on.' },
+      health: {
+        type: 'string',
+        value: 'PATH',
+        description: 'Path that answers 200 when the app is well.',
+      },
+      uses: { type: 'string', value: 'WHAT', description: 'postgres, redis, both or none.' },
+      defaults: { type: 'boolean', description: 'Ask nothing: defaults for what is not given.' },
+    },
+    example: 'holdfast init --domain app.example.com --contact ops@example.com',
+    run: async (args, context) => (await import('./init.ts')).init(args, context),
+  },
+  {
+    name: 'check',
+    summary: 'Check a config: every problem at once, nothing changed.',
+    positionals: '[FILE]',
+    maxPositionals: 1,
+    options: json,
+    example: 'holdfast check config.yaml',
+    run: async (args, context) => (await import('./check-command.ts')).checkCommand(args, context),
+  },
+  {
+    name: 'plan',
+    summary: 'Show what apply would do; exit code 10 when it would do something.',
+    options: {
+      ...config,
+      ...host,
+      ...json,
+      adopt: { type: 'boolean', description: 'Plan to replace files that somebody else changed.' },
+    },
+    example: 'holdfast plan',
+    run: async (args, context) => (await import('./plan.ts')).plan(args, context),
+  },
+  {
+    name: 'apply',
+    summary: 'Make the server what the config says.',
+    options: {
+      ...config,
+      ...host,
+      ...json,
+      ...yes,
+      adopt: { type: 'boolean', description: 'Replace files that somebody else changed.' },
+      wait: { type: 'string', value: 'SECONDS', description: 'Wait for another apply to end.' },
+      'refresh-images': { type: 'boolean', description: 'Decide versions and digests anew.' },
+    },
+    example: 'holdfast apply --yes',
+    run: async (args, context) => (await import('./apply.ts')).apply(args, context),
+  },
+  {
+    name: 'status',
+    summary: 'Show how everything is, on one screen; exit code 11 when something is wrong.',
+    options: { ...host, ...json },
+    example: 'holdfast status',
+    run: async (args, context) => (await import('./status.ts')).status(args, context),
+  },
+  {
+    name: 'logs',
+    summary: 'Show the last lines of a service.',
+    positionals: 'SERVICE',
+    minPositionals: 1,
+    options: {
+      ...host,
+      tail: { type: 'string', value: 'LINES', description: 'How many lines; 100 when absent.' },
+      follow: { type: 'boolean', short: 'f', description: 'Go on with what comes.' },
+    },
+    example: 'holdfast logs web --tail 50',
+    run: async (args, context) => (await import('./logs.ts')).logs(args, context),
+  },
+  {
+    name: 'exec',
+    summary: 'Run a command in a running container of a service.',
+    positionals: 'SERVICE -- COMMAND…',
+    minPositionals: 2,
+    maxPositionals: Number.POSITIVE_INFINITY,
+    example: 'holdfast exec web -- node --version',
+    run: async (args, context) => (await import('./exec.ts')).exec(args, context),
+  },
+  {
+    name: 'psql',
+    summary: 'Open psql as the superuser, over the server’s own socket.',
+    positionals: '[DATABASE]',
+    maxPositionals: 1,
+    example: 'holdfast psql web',
+    run: async (args, context) => (await import('./exec.ts')).psql(args, context),
+  },
+  {
+    name: 'doctor',
+    summary: 'Check the machine under the stack and say what to do about each finding.',
+    options: { ...host, ...json },
+    example: 'holdfast doctor',
+    run: async (args, context) => (await import('./doctor.ts')).doctor(args, context),
+  },
+  {
+    name: 'completion',
+    summary: 'Print a completion script for bash.',
+    example: 'holdfast completion > /etc/bash_completion.d/holdfast',
+    run: async (_args, context) => {
+      const { completionScript } = await import('./completion.ts');
+      context.io.out(completionScript(commandTable));
+      return 0;
+    },
+  },
+];

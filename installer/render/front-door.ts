@@ -1,0 +1,32 @@
+import type { HttpCheck, Route } from '../model/contribution.ts';
+import type { FrontDoorCheck } from '../model/desired.ts';
+
+/**
+ * For each route, the health path of its service as a client would ask for it; a route that does not lead
+ * to that path, or that lets in only some addresses, cannot be asked.
+ */
+export function frontDoorChecks(
+  routes: readonly Route[],
+  checks: readonly HttpCheck[],
+): FrontDoorCheck[] {
+  return routes.flatMap((route) => {
+    const check = checks.find(({ service }) => service === route.service);
+    if (check === undefined || route.allowFrom.length > 0) return [];
+    const path = pathThrough(route, check.path);
+    const isShadowed = routes.some(
+      (other) =>
+        other.host === route.host &&
+        other.path.length > route.path.length &&
+        path?.startsWith(other.path),
+    );
+    if (path === undefined || isShadowed) return [];
+    return [
+      { host: route.host, path, ...(check.expect === undefined ? {} : { expect: check.expect }) },
+    ];
+  });
+}
+
+function pathThrough({ path, strip }: Route, healthPath: string): string | undefined {
+  if (strip) return `${path.replace(/\/$/, '')}${healthPath}`;
+  return healthPath.startsWith(path) ? healthPath : undefined;
+}
