@@ -1,0 +1,120 @@
+import t from 'tap';
+import type { CommandSpec } from '../../installer/cli/command.ts';
+import { completionScript } from '../../installer/cli/completion.ts';
+import { wholeNumber } from '../../installer/cli/parse.ts';
+import { commandTable } from '../../installer/cli/table.ts';
+import { AppError } from '../../installer/errors.ts';
+import { runCommand } from '../support/cli.ts';
+
+const command = (name: string, more: Partial<CommandSpec> = {}): CommandSpec => ({
+  name,
+  summary: `Does ${name}.`,
+  example: `holdfast ${name}`,
+  run: async () => 0,
+  ...more,
+});
+
+const TABLE = [
+  command('go', {
+    positionals: 'PLACE',
+    minPositionals: 1,
+    options: { fast: { type: 'boolean', description: 'Hurry.' } },
+    run: async (args, { io }) => {
+      io.out(`${args.positionals[0]} ${args.flag('fast')}`);
+      return 0;
+    },
+  }),
+  command('tea make'),
+  command('tea drink'),
+  command('break', {
+    run: async () => {
+      throw new AppError({
+        code: 'engine/unreachable',
+        what: 'the engine does not answer',
+        why: 'no such socket\nsecond line',
+        hint: 'holdfast doctor',
+      });
+    },
+    options: { json: { type: 'boolean', description: 'JSON.' } },
+  }),
+  command('crash', {
+    run: async () => {
+      throw new TypeError('undefined is not a function');
+    },
+  }),
+];
+
+t.test('a command gets its arguments and gives its exit code', async (t) => {
+  t.match(await runCommand(['go', 'home', '--fast'], TABLE), { exitCode: 0, stdout: 'home true' });
+  t.match(await runCommand(['--version'], TABLE), { exitCode: 0, stdout: '1.2.3\n' });
+});
+
+t.test('usage mistakes: exit code 2, what is wrong, the next command, no stack', async (t) => {
+  const cases: [string[], RegExp][] = [
+    [[], /^$/],
+    [['fly'], /There is no command "fly"/],
+    [['brea'], /did you mean "break"/],
+    [['tea'], /"holdfast tea" needs one of: make, drink/],
+    [['go'], /takes PLACE, got none/],
+    [['go', 'a', 'b'], /takes PLACE, got "a" "b"/],
+    [['go', 'a', '--quick'], /Unknown option '--quick'/],
+  ];
+  for (const [argv, message] of cases) {
+    const { exitCode, stderr } = await runCommand(argv, TABLE);
+    t.equal(exitCode, 2, argv.join(' '));
+    t.match(stderr, message, argv.join(' '));
+    t.notMatch(stderr, /\n {4}at /);
+  }
+});
+
+t.test('a failure says what, why and the next command; its class is the exit code', async (t) => {
+  const { exitCode, stderr } = await runCommand(['break'], TABLE);
+  t.equal(exitCode, 8);
+  t.equal(
+    stderr,
+    '✗ The engine does not answer\n  no such socket\n  second line\n  → holdfast doctor\n  (engine/unreachable)\n',
+  );
+  const json = await runCommand(['break', '--json'], TABLE);
+  t.equal(json.exitCode, 8);
+  t.strictSame(JSON.parse(json.stdout), {
+    version: 1,
+    error: {
+      code: 'engine/unreachable',
+      what: 'the engine does not answer',
+      why: 'no such socket\nsecond line',
+      hint: 'holdfast doctor',
+    },
+  });
+});
+
+t.test('what we did not foresee is called a bug', async (t) => {
+  const { exitCode, stderr } = await runCommand(['crash'], TABLE);
+  t.equal(exitCode, 1);
+  t.match(stderr, /This is a bug in holdfast: undefined is not a function/);
+});
+
+t.test('every command of the table has help with an example of itself', async (t) => {
+  for (const { name, example, summary } of commandTable) {
+    const { exitCode, stdout } = await runCommand([...name.split(' '), '--help'], commandTable);
+    t.equal(exitCode, 0, name);
+    t.ok(
+      stdout.includes(example) && example.includes(`holdfast ${name}`),
+      `${name} shows its example`,
+    );
+    t.match(summary, /^[A-Z].*\.$/, `${name} has a sentence`);
+  }
+});
+
+t.test('completion knows commands, their second words and options', async (t) => {
+  const script = completionScript(TABLE);
+  t.match(script, /compgen -W 'go tea break crash'/);
+  t.match(script, /tea\) .*-W 'make --help drink'/);
+  t.match(script, /go\) .*-W '--fast --help'/);
+});
+
+t.test('numbers of options', async (t) => {
+  t.equal(wholeNumber('tail', '12', 1, 20), 12);
+  for (const bad of ['0', '21', '1.5', 'x', '', '-1']) {
+    t.throws(() => wholeNumber('tail', bad, 1, 20), { code: 'usage/options' }, bad);
+  }
+});
