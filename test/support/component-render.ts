@@ -73,6 +73,7 @@ export function renderWith(components: readonly Component[], input: ComponentInp
     lock: EMPTY_LOCK,
     configDigest: 'c0ffee',
     newSecrets: new Map(),
+    seedTexts: new Map(),
     notices: [],
   });
 }

@@ -13,6 +13,12 @@ export async function docker(...args: string[]): Promise<string> {
   return stdout.trim();
 }
 
+/** Both outputs of a container. */
+export async function logsOf(container: string): Promise<string> {
+  const { stdout, stderr } = await execute('docker', ['logs', container]);
+  return stdout + stderr;
+}
+
 /** Reference of the newest image that this machine has built for a platform part, such as `nginx`. */
 export async function builtImage(name: string): Promise<string> {
   const found = await docker('images', '--format', '{{.Repository}}:{{.Tag}}', `holdfast/${name}`);
@@ -151,7 +157,7 @@ export async function waitHealthy(container: string): Promise<void> {
       container,
     );
     if (state === 'running healthy') return true;
-    if (state.startsWith('exited')) throw new Error(await docker('logs', container));
+    if (state.startsWith('exited')) throw new Error(await logsOf(container));
     return undefined;
   });
 }

@@ -4,7 +4,8 @@
  * where the engine rotates it.
  *
  * Contract with the agent:
- * - JSON, one object per line, appended within a second of the end of the request.
+ * - JSON, one object per line, appended within a second of the end of the request; every worker process
+ *   appends its own whole lines, so that they are not quite in the order of time.
  * - The agent moves the file away at the size of its choice and then runs `nginx -s reopen`
  *   ({@link REOPEN_LOGS}) in the container; nginx makes the new file. Lines written between the two are
  *   in the moved file.

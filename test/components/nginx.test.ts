@@ -1,0 +1,123 @@
+import t from 'tap';
+import { nginx } from '../../installer/components/nginx/component.ts';
+import type { Desired } from '../../installer/model/desired.ts';
+import {
+  componentInput,
+  configFrom,
+  contributing,
+  renderWith,
+} from '../support/component-render.ts';
+import { routeTo } from '../support/edge.ts';
+
+const SERVICES = 'services: { web: { image: "a:1", port: 3000 } }';
+
+function rendered(configText: string, routes = [routeTo('web', 3000, {})]): Desired {
+  const config = configFrom(`domain: app.example.com\n${configText}`);
+  return renderWith([contributing({ routes }), nginx], componentInput(config));
+}
+
+function fileOf(desired: Desired, name: string): string {
+  return desired.files.get(`/var/lib/holdfast/stack/nginx/${name}`)?.content ?? '';
+}
+
+t.test(
+  'nginx alone publishes 80 and 443, and joins only networks of what it routes to',
+  async (t) => {
+    const { stack } = rendered(SERVICES);
+    t.same(Object.keys(stack.networks).sort(), ['app-web', 'edge', 'exporter-nginx']);
+    t.same(
+      stack.services['nginx']?.ports?.map(({ published, target }) => [published, target]),
+      [
+        ['80', 8080],
+        ['443', 8443],
+      ],
+    );
+    t.equal(stack.networks['edge']?.internal, false);
+    const quiet = rendered(`${SERVICES}\nmonitoring: { prometheus: { enabled: false } }`);
+    t.notOk('exporter-nginx' in quiet.stack.networks);
+  },
+);
+
+t.test('a key is readable by nginx only, and a change of any file reloads', async (t) => {
+  const { files } = rendered(SERVICES);
+  const key = files.get('/var/lib/holdfast/secret-mounts/nginx/app.example.com.key');
+  t.match(key, { mode: 0o400, uid: 101, secret: true });
+  for (const file of files.values()) {
+    if (!/nginx.*\.(conf|crt|key)$/.test(file.path)) continue;
+    t.match(file.onChange, [{ kind: 'reload', service: 'nginx' }], file.path);
+  }
+});
+
+t.test('a host that is added changes no file of another host', async (t) => {
+  const before = rendered(SERVICES);
+  const config = configFrom(
+    `domain: app.example.com
+services: { web: { image: "a:1", port: 3000, routes: [{ path: / }, { host: b.example.com }] } }`,
+  );
+  const routes = [routeTo('web', 3000, {}), routeTo('web', 3000, { host: 'b.example.com' })];
+  const after = renderWith([contributing({ routes }), nginx], componentInput(config));
+  t.match(fileOf(after, 'hosts/b.example.com.conf'), 'server_name "b.example.com";');
+  t.equal(
+    fileOf(after, 'hosts/app.example.com.conf'),
+    fileOf(before, 'hosts/app.example.com.conf'),
+  );
+  t.equal(fileOf(after, 'nginx.conf'), fileOf(before, 'nginx.conf'));
+});
+
+t.test('settings of the config arrive', async (t) => {
+  const plain = fileOf(rendered(SERVICES), 'nginx.conf');
+  t.match(plain, 'ssl_protocols TLSv1.2 TLSv1.3;');
+  t.match(plain, 'worker_connections "1024";');
+  t.notMatch(plain, 'set_real_ip_from');
+  const set = rendered(
+    `${SERVICES}
+tls: { minVersion: "1.3", issuer: selfsigned }
+http: { gzip: false, http2: false, workerConnections: 4096, clientMaxBodySize: 1g, realIp: cloudflare }
+logs: { anonymise: [ip] }`,
+  );
+  const conf = fileOf(set, 'nginx.conf');
+  t.match(conf, 'ssl_protocols TLSv1.3;');
+  t.match(conf, 'worker_connections "4096";');
+  t.match(conf, 'client_max_body_size "1073741824";');
+  t.match(conf, 'set_real_ip_from "104.16.0.0/13";');
+  t.match(conf, 'real_ip_header "CF-Connecting-IP";');
+  t.match(conf, '$v4_part.0');
+  t.notMatch(conf, 'gzip on');
+  t.match(fileOf(set, 'hosts/app.example.com.conf'), 'http2 "off";');
+  t.match(conf, /map \$https \$hsts \{\s+default "";\s+on "";/, 'a private CA sends no HSTS');
+});
+
+t.test('what is not applied yet is said', async (t) => {
+  const { notices } = rendered(
+    `${SERVICES}\nhttp: { waf: { mode: block }, rateLimits: [{ name: api, limit: 5 }] }`,
+  );
+  t.same(
+    notices.map(({ text }) => text),
+    ['http.waf: accepted, not yet applied', 'http.rateLimits: accepted, not yet applied'],
+  );
+});
+
+t.test('a header that nginx cannot quote is refused with its name', async (t) => {
+  const config = `${SERVICES}\nhttp: { headers: { permissionsPolicy: "camera=($)" } }`;
+  t.throws(() => rendered(config), { code: 'config/invalid', what: /Permissions-Policy/ });
+});
+
+t.test('without a service for / the host answers 404 there', async (t) => {
+  const bare = fileOf(rendered(SERVICES, []), 'hosts/app.example.com.conf');
+  t.match(bare, /location \/ \{[^}]*return 404;/);
+  const all = rendered(`${SERVICES}\nhttp: { denyPaths: [/] }`);
+  t.notMatch(fileOf(all, 'hosts/app.example.com.conf'), 'proxy_pass');
+});
+
+t.test('needs: an image, and a certificate for each host that is routed', async (t) => {
+  const config = configFrom(`
+domain: app.example.com
+services:
+  web: { image: "a:1", port: 1, routes: [{ path: /, basicAuth: USERS }, { host: b.example.com }] }
+`);
+  t.match(nginx.needs?.(config), {
+    images: [{ image: 'nginx', source: 'auto' }],
+    hosts: ['app.example.com', 'b.example.com'],
+    secrets: [{ name: 'USERS', optional: false, usedBy: 'services.web.routes' }],
+  });
+});
