@@ -18,6 +18,8 @@ export interface RetentionInput {
   readonly timezone: string;
   /** Whether the listing of the store came to its end. */
   readonly complete: boolean;
+  /** Verified backups that stay whatever the rules say; 3 when absent, never fewer than 1. */
+  readonly atLeast?: number;
 }
 
 export interface RetentionDecision {
@@ -32,8 +34,9 @@ export interface RetentionDecision {
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
 
-/** Verified backups that stay whatever the rules say. */
 const ALWAYS_KEPT = 3;
+/** Backups since a suspicious pause that make it believable. */
+const CONVINCING = 3;
 /** Two clocks further apart than this are not believed. */
 const CLOCK_TOLERANCE = DAY;
 /** A backup from this much later than now was made, or is judged, by a wrong clock. */
@@ -82,7 +85,7 @@ function suspicion(
 function jumpWithin(newestFirst: readonly KnownBackup[], rules: Retention): string | undefined {
   if (rules.keepSeconds === undefined) return undefined;
   const longest = Math.max(SMALLEST_JUMP, (rules.keepSeconds * 1000) / 2);
-  for (const [index, { at }] of newestFirst.slice(0, ALWAYS_KEPT - 1).entries()) {
+  for (const [index, { at }] of newestFirst.slice(0, CONVINCING - 1).entries()) {
     const previous = newestFirst[index + 1];
     if (previous === undefined) return undefined;
     const pause = at.getTime() - previous.at.getTime();
@@ -100,7 +103,9 @@ function kept(input: RetentionInput, newestFirst: readonly KnownBackup[]): Set<s
   if (lastVerified === undefined || hasNoRule(rules)) {
     return new Set(newestFirst.map(({ id }) => id));
   }
-  const ids = new Set(verified.slice(0, ALWAYS_KEPT).map(({ id }) => id));
+  const ids = new Set(
+    verified.slice(0, Math.max(1, input.atLeast ?? ALWAYS_KEPT)).map(({ id }) => id),
+  );
   for (const backup of newestFirst) {
     const younger = backup.at.getTime() > lastVerified.at.getTime();
     const age = (lastVerified.at.getTime() - backup.at.getTime()) / 1000;

@@ -1,22 +1,10 @@
-import { randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import {
-  type FileHandle,
-  mkdir,
-  open,
-  readdir,
-  rename,
-  rmdir,
-  stat,
-  unlink,
-} from 'node:fs/promises';
+import { readdir, rmdir, stat, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { AppError } from '../../errors.ts';
+import { FileWriter, PARTIAL } from './file-writer.ts';
 import type { ByteRange, Store, StoredFile } from './store.ts';
-
-/** Begins the name of a file that is still being written. No key has such a part. */
-const PARTIAL = '.partial-';
 
 /** A store in a folder of this machine: a file is written beside, fsynced and renamed. */
 export class DirectoryStore implements Store {
@@ -30,21 +18,15 @@ export class DirectoryStore implements Store {
 
   async put(key: string, body: AsyncIterable<Uint8Array>): Promise<void> {
     const path = this.#path(key);
-    const partial = join(dirname(path), `${PARTIAL}${randomBytes(6).toString('hex')}`);
     await this.#explain(`store ${key}`, async () => {
-      await this.#makeFolders(dirname(path));
-      const file = await open(partial, 'wx', 0o600);
+      const writer = await FileWriter.open(path);
       try {
-        await writeAll(file, body);
-        await file.sync();
-        await file.close();
-        await rename(partial, path);
+        for await (const chunk of body) await writer.write(chunk);
+        await writer.commit();
       } catch (error) {
-        await file.close().catch(() => undefined);
-        await unlink(partial).catch(ignoreMissing);
+        await writer.abandon();
         throw error;
       }
-      await syncFolder(dirname(path));
     });
   }
 
@@ -136,15 +118,6 @@ export class DirectoryStore implements Store {
     }
   }
 
-  async #makeFolders(folder: string): Promise<void> {
-    const first = await mkdir(folder, { recursive: true, mode: 0o700 });
-    if (first === undefined) return;
-    // A new folder is only safe once the folder above has it on disk.
-    for (let path = folder; path.length >= first.length; path = dirname(path)) {
-      await syncFolder(dirname(path));
-    }
-  }
-
   async #removeEmptyFolders(folder: string): Promise<void> {
     for (let path = folder; path !== '.' && path !== ''; path = dirname(path)) {
       try {
@@ -163,23 +136,6 @@ export class DirectoryStore implements Store {
     } catch (error) {
       throw explained(error, `could not ${doing} in ${this.description}`);
     }
-  }
-}
-
-async function writeAll(file: FileHandle, body: AsyncIterable<Uint8Array>): Promise<void> {
-  for await (const chunk of body) {
-    for (let written = 0; written < chunk.length; ) {
-      written += (await file.write(chunk, written)).bytesWritten;
-    }
-  }
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
   }
 }
 

@@ -1,0 +1,90 @@
+import { AppError } from '../../errors.ts';
+import type { BackupJob } from '../../model/backup-settings.ts';
+import { LABELS } from '../../model/labels.ts';
+import type { BackupContext } from '../context.ts';
+import { type PostgresServer, postgresDown } from '../psql.ts';
+import { readSecret } from '../settings.ts';
+import { openPostgresSource } from './postgres.ts';
+import { openRedisSource, REDIS_ADMIN_SECRET, type RedisServer } from './redis.ts';
+import type { Source } from './source.ts';
+import { openVolumeSource } from './volume.ts';
+
+/** Looks at what a job saves. @throws AppError when it cannot be read now */
+export async function openSource(context: BackupContext, job: BackupJob): Promise<Source> {
+  const { source } = job;
+  switch (source.kind) {
+    case 'postgres':
+      return await openPostgresSource(
+        await livePostgres(context, `holdfast-backup-${job.name}`),
+        source,
+      );
+    case 'redis':
+      return await openRedisSource(await liveRedis(context));
+    case 'volume':
+      return await openVolumeSource(context, source, `backup-${job.name}`);
+  }
+}
+
+/** The running Postgres of the stack. @throws AppError `backup/postgres-down` */
+export async function livePostgres(
+  { engine, settings }: BackupContext,
+  applicationName: string,
+): Promise<PostgresServer> {
+  const { postgres } = settings;
+  if (postgres === undefined) throw notInStack('postgres');
+  const state = await stateOf(engine, settings.project, postgres.container);
+  if (state !== 'running') {
+    throw postgresDown(postgres.container, `the container is ${state}`);
+  }
+  return {
+    engine,
+    container: postgres.container,
+    superuser: postgres.superuser,
+    applicationName,
+  };
+}
+
+export async function liveRedis({
+  engine,
+  host,
+  paths,
+  settings,
+}: BackupContext): Promise<RedisServer> {
+  const { redis } = settings;
+  if (redis === undefined) throw notInStack('redis');
+  const state = await stateOf(engine, settings.project, redis.container);
+  if (state !== 'running') {
+    throw new AppError({
+      code: 'backup/redis',
+      what: `Redis in ${redis.container} does not answer`,
+      why: `the container is ${state}`,
+      hint: 'holdfast status; holdfast logs redis',
+    });
+  }
+  const password = await readSecret(host, paths, REDIS_ADMIN_SECRET);
+  if (password === undefined) {
+    throw new AppError({
+      code: 'secret/missing',
+      what: `the secret ${REDIS_ADMIN_SECRET} is not there`,
+      hint: 'holdfast apply',
+    });
+  }
+  return { engine, container: redis.container, password };
+}
+
+async function stateOf(
+  engine: BackupContext['engine'],
+  project: string,
+  container: string,
+): Promise<string> {
+  const containers = await engine.containers({ [LABELS.project]: project });
+  return containers.find(({ name }) => name === container)?.status ?? 'not there';
+}
+
+function notInStack(what: string): AppError {
+  return new AppError({
+    code: 'backup/not-applied',
+    what: `a backup of ${what} is asked for, but the stack has none`,
+    hint: 'holdfast apply',
+  });
+}

@@ -1,0 +1,147 @@
+import { once } from 'node:events';
+import { PassThrough } from 'node:stream';
+import { AppError } from '../errors.ts';
+import { decrypt } from './age.ts';
+import type { BackupContext } from './context.ts';
+import { backupPrefix, MANIFEST_NAME, VERIFIED_NAME } from './keys.ts';
+import {
+  type BackupManifest,
+  type BackupObject,
+  parseManifest,
+  sha256Hex,
+  type VerifiedMark,
+} from './manifest.ts';
+import { type PostgresServer, postgresExec } from './psql.ts';
+import { readSmall, type Store } from './store/store.ts';
+import { verifiedBytes } from './verified-bytes.ts';
+
+export interface VerifyInput {
+  readonly context: BackupContext;
+  readonly store: Store;
+  readonly job: string;
+  readonly id: string;
+  /** Opens what is encrypted; undefined checks the stored bytes alone. */
+  readonly identityFile: string | undefined;
+  /** Whose `pg_restore` lists the archives; undefined leaves that out. */
+  readonly server: PostgresServer | undefined;
+}
+
+/**
+ * Reads a backup back from its store, byte for byte, and marks it as verified.
+ * @throws AppError `backup/damaged`, `backup/bad-manifest`, `backup/missing`
+ */
+export async function verifyBackup(input: VerifyInput): Promise<VerifiedMark> {
+  const { context, store, job, id } = input;
+  const folder = backupPrefix(context.settings, job, id);
+  const { manifest, digest } = await readManifest(store, folder, id);
+  const opens = manifest.encryption.kind === 'none' || input.identityFile !== undefined;
+  for (const [index, object] of manifest.objects.entries()) {
+    context.report({
+      kind: 'progress',
+      id: 'verify',
+      text: `reading back ${object.name}`,
+      done: index,
+      total: manifest.objects.length,
+    });
+    await checkObject(input, manifest, folder, object);
+  }
+  const archives = manifest.objects.some(({ format }) => format === 'pg-custom');
+  const mark: VerifiedMark = {
+    version: 1,
+    id,
+    at: context.now().toISOString(),
+    manifestSha256: digest,
+    checks: [
+      'checksums',
+      ...(opens ? (['decrypts'] as const) : []),
+      ...(opens && archives && input.server !== undefined ? (['archive-list'] as const) : []),
+    ],
+  };
+  await store.putSmall(`${folder}${VERIFIED_NAME}`, Buffer.from(`${JSON.stringify(mark)}\n`));
+  return mark;
+}
+
+/** @throws AppError `backup/missing`, `backup/bad-manifest` */
+export async function readManifest(
+  store: Store,
+  folder: string,
+  id: string,
+): Promise<{ readonly manifest: BackupManifest; readonly digest: string }> {
+  const content = await readSmall(store, `${folder}${MANIFEST_NAME}`);
+  if (content === undefined) {
+    throw new AppError({
+      code: 'backup/missing',
+      what: `there is no complete backup ${id} in ${store.description}`,
+      hint: 'holdfast backup list',
+    });
+  }
+  const manifest = parseManifest(content, `the manifest of ${id}`);
+  if (manifest.id !== id) {
+    throw new AppError({
+      code: 'backup/bad-manifest',
+      what: `the manifest of ${id} is damaged`,
+      why: `it says that it belongs to ${manifest.id}`,
+      hint: 'choose another backup: `holdfast backup list`',
+    });
+  }
+  return { manifest, digest: sha256Hex(content) };
+}
+
+async function checkObject(
+  { store, identityFile, server }: VerifyInput,
+  manifest: BackupManifest,
+  folder: string,
+  object: BackupObject,
+): Promise<void> {
+  const stored = verifiedBytes(store, folder, object);
+  const encrypted = manifest.encryption.kind === 'age';
+  if (encrypted && identityFile === undefined) return await drain(stored);
+  const plain = encrypted && identityFile !== undefined ? decrypt(stored, identityFile) : stored;
+  if (object.format === 'pg-custom' && server !== undefined) {
+    await listArchive(server, object, plain);
+  } else await drain(plain);
+}
+
+async function drain(body: AsyncIterable<unknown>): Promise<void> {
+  for await (const chunk of body) void chunk;
+}
+
+/** `pg_restore --list` reads the head of the archive; the rest is read to its end all the same. */
+async function listArchive(
+  server: PostgresServer,
+  object: BackupObject,
+  plain: AsyncIterable<Uint8Array>,
+): Promise<void> {
+  const input = new PassThrough();
+  input.on('error', () => undefined);
+  const { argv, ...rest } = postgresExec(server, ['pg_restore', '--list']);
+  const { stdout, done } = await server.engine.execStream(server.container, {
+    argv,
+    ...rest,
+    stdin: input,
+  });
+  stdout.resume();
+  let listing = true;
+  const ended = done.finally(() => {
+    listing = false;
+  });
+  ended.catch(() => undefined);
+  try {
+    for await (const chunk of plain) {
+      if (!listing || input.destroyed) continue;
+      if (!input.write(chunk)) {
+        await Promise.race([once(input, 'drain'), once(input, 'close'), ended]);
+      }
+    }
+  } finally {
+    input.end();
+  }
+  const { exitCode, stderr } = await ended;
+  if (exitCode === 0) return;
+  throw new AppError({
+    code: 'backup/damaged',
+    what: `${object.name} is not an archive that pg_restore can read`,
+    why: stderr.trim(),
+    hint: 'holdfast backup run',
+  });
+}

@@ -1,0 +1,23 @@
+import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
+import { posix } from 'node:path';
+import type { Host } from '../host/host.ts';
+import type { Paths } from '../model/paths.ts';
+import { exclusively } from './exclusive.ts';
+
+/** Who writes: told apart from every other server, also from a clone of the same name, and made once. */
+export async function writerIdentity(
+  host: Host,
+  paths: Paths,
+): Promise<{ readonly host: string; readonly id: string }> {
+  return await exclusively(host, posix.join(paths.agent, 'locks'), 'writer-id', async () => {
+    const path = posix.join(paths.agent, 'writer-id');
+    const stored = Buffer.from((await host.read(path)) ?? [])
+      .toString('utf8')
+      .trim();
+    if (stored !== '') return { host: hostname(), id: stored };
+    const id = randomUUID();
+    await host.write(path, `${id}\n`, { mode: 0o600, uid: 0, gid: 0 });
+    return { host: hostname(), id };
+  });
+}
