@@ -61,7 +61,7 @@ closure_update() {
 closure_key() {
   {
     find "$CLOSURE_HOME/$2/lists" -maxdepth 1 -name '*Release' -print0 | LC_ALL=C sort -z | xargs -0r cat
-    (cd "$1" && find . -type f -printf '%m %p\0' | LC_ALL=C sort -z && find . -type f -print0 | LC_ALL=C sort -z | xargs -0r cat)
+    (cd "$1" && find . -type f ! -name '*.md' -printf '%m %p\0' | LC_ALL=C sort -z && find . -type f ! -name '*.md' -print0 | LC_ALL=C sort -z | xargs -0r cat)
   } | sha256sum | cut -c1-64
 }
 
