@@ -1,8 +1,7 @@
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import { type Child, startChild } from './child.ts';
 import { CommandError, type CommandErrorFields } from './command-error.ts';
 import { DEFAULT_TIMEOUT_SECONDS, KILL_GRACE_SECONDS, OUTPUT_GRACE_SECONDS } from './deadlines.ts';
+import { feed } from './feed.ts';
 import type { Command, CommandResult, Host } from './host.ts';
 import { LocalFiles } from './local-files.ts';
 import { Output } from './output.ts';
@@ -30,12 +29,13 @@ export class LocalHost extends LocalFiles implements Host {
         stderr: output.stderr.text(),
         ...fields,
       });
+    const stop = (): void => child.kill('SIGKILL');
     const ending = child.done.catch((error: unknown) => {
       if (deadline.passed) return undefined;
       throw error;
     });
     try {
-      const [ended] = await Promise.all([ending, feed(child, command.stdin)]);
+      const [ended] = await Promise.all([ending, feed(child.stdin, command.stdin, stop)]);
       if (ended === undefined || deadline.passed) {
         throw failure({ reason: 'timeout', timeoutSeconds: deadline.seconds });
       }
@@ -84,30 +84,4 @@ class Deadline {
     this.#done = true;
     clearTimeout(this.#timer);
   }
-}
-
-/** A source that fails must not look like its end: the program is stopped and the source's error thrown. */
-async function feed(child: Child, stdin: Command['stdin']): Promise<void> {
-  child.stdin.on('error', () => undefined);
-  if (!(stdin instanceof Readable)) {
-    child.stdin.end(stdin);
-    return;
-  }
-  let failed: unknown;
-  stdin.once('error', (error) => {
-    failed = error;
-    child.kill('SIGKILL');
-  });
-  try {
-    await pipeline(stdin, child.stdin);
-  } catch (error) {
-    if (failed !== undefined) throw failed;
-    // Else the program ended without reading everything, which its exit code explains.
-    if (!isBrokenPipe(error)) throw error;
-  }
-}
-
-function isBrokenPipe(error: unknown): boolean {
-  const { code } = error as NodeJS.ErrnoException;
-  return code === 'EPIPE' || code === 'ECONNRESET' || code === 'ERR_STREAM_PREMATURE_CLOSE';
 }
