@@ -26,7 +26,7 @@ t.test('figures for a small, a middle and a large machine', async (t) => {
     const { settings, memoryLimit } = tune({ memoryBytes: memory, cores, maxConnections: 100 });
     t.equal(mebibytes(settings['shared_buffers']), shared);
     t.equal(mebibytes(settings['effective_cache_size']), cache);
-    t.ok(Math.abs(mebibytes(settings['work_mem']) - work) < 0.01, settings['work_mem']);
+    t.ok(Math.abs(mebibytes(settings['work_mem']) - work) < 0.01, String(settings['work_mem']));
     t.equal(memoryLimit / MIB, limit);
   }
 });

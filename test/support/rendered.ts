@@ -3,20 +3,24 @@ import { postgres } from '../../installer/components/postgres/component.ts';
 import { redis } from '../../installer/components/redis/component.ts';
 import { services } from '../../installer/components/services/component.ts';
 import type { Desired } from '../../installer/model/desired.ts';
-import { EMPTY_LOCK } from '../../installer/model/lock-file.ts';
+import { EMPTY_LOCK, type LockFile } from '../../installer/model/lock-file.ts';
 import { render } from '../../installer/render/render.ts';
 import { configOf, type InputOptions, inputOf, packageAssets } from './component-input.ts';
 
 const DATA_COMPONENTS: readonly Component[] = [services, postgres, redis];
 
 /** What the services and their data servers become for a config. */
-export function renderedData(body: string, options: InputOptions = {}): Desired {
+export function renderedData(
+  body: string,
+  options: InputOptions = {},
+  lock: LockFile = EMPTY_LOCK,
+): Desired {
   const config = configOf(body);
   return render({
     ...inputOf(config, DATA_COMPONENTS, options),
     components: DATA_COMPONENTS,
     assets: packageAssets(),
-    lock: EMPTY_LOCK,
+    lock,
     configDigest: '0',
     newSecrets: new Map(),
     notices: [],

@@ -77,6 +77,7 @@ function rolesSql(input: RolesInput): string {
     `ALTER ROLE ${id(MONITOR_ROLE)} SET statement_timeout = '10s';`,
     retireSql([...roles.map(({ name }) => name), MONITOR_ROLE]),
     `REVOKE ALL ON DATABASE ${id('postgres')} FROM PUBLIC;`,
+    `REVOKE ALL ON DATABASE ${id('template1')} FROM PUBLIC;`,
     `GRANT CONNECT ON DATABASE ${id('postgres')} TO ${id(MONITOR_ROLE)};`,
     ...databases.map(formerOwnerSql),
     ...databases.map(databaseSql),
@@ -125,11 +126,11 @@ function extensionSql(database: string): string {
 ${QUIET_SESSION}CREATE EXTENSION IF NOT EXISTS pg_stat_statements;`;
 }
 
-/** The argument of \connect: in single quotes psql reads it as one text, without variables. */
+/** The argument of \connect: a connection string, in the double quotes of a name, in the single quotes of psql. */
 function connectTo(database: string): string {
   const value = database.replaceAll('\\', '\\\\').replaceAll("'", "\\'");
-  const argument = `dbname='${value}'`.replaceAll('\\', '\\\\').replaceAll("'", "''");
-  return `-reuse-previous=on '${argument}'`;
+  const name = `"dbname='${value.replaceAll('"', '""')}'"`;
+  return `-reuse-previous=on '${name.replaceAll('\\', '\\\\').replaceAll("'", "''")}'`;
 }
 
 function unlessExists(statement: string, from: string): string {
