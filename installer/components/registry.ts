@@ -1,3 +1,5 @@
+import { agent } from './agent/component.ts';
+import { backups } from './backups/component.ts';
 import type { Component } from './component.ts';
 import { nginx } from './nginx/component.ts';
 import { postgres } from './postgres/component.ts';
@@ -5,4 +7,4 @@ import { redis } from './redis/component.ts';
 import { services } from './services/component.ts';
 
 /** All components, in the order in which they contribute. */
-export const components: readonly Component[] = [services, postgres, redis, nginx];
+export const components: readonly Component[] = [services, postgres, redis, nginx, backups, agent];
