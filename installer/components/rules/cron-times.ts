@@ -37,7 +37,13 @@ function minutesOfDay(text: string): number {
   return Number(hours) * 60 + Number(minutes);
 }
 
-function expand(field: string, from: number, to: number, names: readonly string[] = []): number[] {
+/** The values that one field of a schedule names. */
+export function expand(
+  field: string,
+  from: number,
+  to: number,
+  names: readonly string[] = [],
+): number[] {
   const number = (word: string) => {
     const named = names.indexOf(word.toLowerCase());
     return named >= 0 ? named : Number(word);
