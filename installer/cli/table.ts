@@ -130,6 +130,40 @@ export const commandTable: readonly CommandSpec[] = [
     run: async (args, context) => (await import('./doctor.ts')).doctor(args, context),
   },
   {
+    name: 'volumes list',
+    summary: 'List the volumes of the project and who uses them.',
+    options: json,
+    example: 'holdfast volumes list',
+    run: async (args, context) => (await import('./volumes.ts')).volumesList(args, context),
+  },
+  {
+    name: 'volumes prune',
+    summary: 'Remove volumes that no service uses, with their data.',
+    options: yes,
+    example: 'holdfast volumes prune',
+    run: async (args, context) => (await import('./volumes.ts')).volumesPrune(args, context),
+  },
+  {
+    name: 'certificates renew',
+    summary: 'Renew what is due of the certificates; the agent does so every day.',
+    example: 'holdfast certificates renew',
+    run: async (args, context) =>
+      (await import('./certificates.ts')).certificatesRenew(args, context),
+  },
+  {
+    name: 'uninstall',
+    summary: 'Take the stack down and keep its data; --purge removes that too.',
+    options: {
+      ...yes,
+      purge: {
+        type: 'boolean',
+        description: 'Remove volumes, backups on this machine, secrets, config and program too.',
+      },
+    },
+    example: 'holdfast uninstall',
+    run: async (args, context) => (await import('./uninstall.ts')).uninstall(args, context),
+  },
+  {
     name: 'completion',
     summary: 'Print a completion script for bash.',
     example: 'holdfast completion > /etc/bash_completion.d/holdfast',

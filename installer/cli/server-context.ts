@@ -1,0 +1,34 @@
+import type { ApplyContext } from '../apply/context.ts';
+import { SYSTEM_CLOCK } from '../apply/context.ts';
+import { AppError } from '../errors.ts';
+import { SecretStore } from '../secrets/store.ts';
+import { appliedAgentSettings } from './applied.ts';
+import type { CliContext, Server } from './context.ts';
+
+/**
+ * For commands that change what was applied without a config: no image is made by them.
+ * @throws AppError `usage/nothing-applied`
+ */
+export async function appliedContext(
+  { paths, report }: CliContext,
+  { host, engine }: Server,
+): Promise<ApplyContext> {
+  const { project } = await appliedAgentSettings(host, paths);
+  const makesNoImages = async (): Promise<never> => {
+    throw new AppError({
+      code: 'bug/image-without-config',
+      what: 'a command without a config tried to make an image',
+      hint: 'holdfast apply',
+    });
+  };
+  return {
+    host,
+    engine,
+    paths,
+    project,
+    report,
+    secrets: new SecretStore(host, paths),
+    images: { bake: makesNoImages, pull: makesNoImages, build: makesNoImages },
+    clock: SYSTEM_CLOCK,
+  };
+}

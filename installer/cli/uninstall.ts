@@ -1,0 +1,52 @@
+import { posix } from 'node:path';
+import { thisProcess } from '../apply/process-identity.ts';
+import { uninstall as uninstallServer } from '../apply/uninstall.ts';
+import { env } from '../env.ts';
+import type { ParsedArguments } from './command.ts';
+import { consent } from './consent.ts';
+import type { CliContext } from './context.ts';
+import { appliedContext } from './server-context.ts';
+
+/** `holdfast uninstall`: keeps data; with `--purge` everything of ours goes. */
+export async function uninstall(args: ParsedArguments, context: CliContext): Promise<number> {
+  const purge = args.flag('purge');
+  const server = await context.open();
+  const apply = await appliedContext(context, server);
+  const done = await uninstallServer(apply, {
+    process: await thisProcess(env.sudoUser ?? env.user ?? 'unknown'),
+    waitSeconds: 0,
+    purge,
+    images: purge,
+    confirm: async (plan) => {
+      context.io.out(
+        `${plan.containers.length} containers and ${plan.networks.length} networks go.\n`,
+      );
+      if (purge)
+        context.io.out(
+          `For ever, with their data: ${[...plan.volumes, ...plan.paths].join(', ')}\n`,
+        );
+      else context.io.out(`Kept: ${plan.kept.join(', ')}\n`);
+      if (args.flag('yes')) return true;
+      return consent(context, {
+        text: purge
+          ? `Type the name of the project (${apply.project}) to remove everything: `
+          : 'Go on? [y/N] ',
+        ...(purge ? { word: apply.project } : {}),
+        withConsent: `holdfast uninstall${purge ? ' --purge' : ''} --yes`,
+      });
+    },
+  });
+  if (done === undefined) {
+    context.io.out('No changes were made.\n');
+    return 0;
+  }
+  if (purge) {
+    const programHome = posix.dirname(context.paths.program);
+    await server.host.remove(posix.join('/', env.root, 'usr/local/bin/holdfast'));
+    await server.host.remove(programHome, { recursive: true });
+  }
+  context.io.out(
+    purge ? 'holdfast is gone from this machine.\n' : 'The stack is down; its data is kept.\n',
+  );
+  return 0;
+}
