@@ -6,7 +6,7 @@ import type { Observed } from '../plan/observed.ts';
 import { changeServer } from './change-server.ts';
 import type { ApplyContext } from './context.ts';
 import { isFinished } from './finish.ts';
-import { acquireLock, type HeldLock } from './lock.ts';
+import { type HeldLock, withLock } from './lock.ts';
 import { observeDesired, observeServer } from './observe.ts';
 import type { ThisProcess } from './process-identity.ts';
 
@@ -59,12 +59,10 @@ export async function planServer(
  * ends in the same state as an undisturbed run.
  */
 export async function apply(context: ApplyContext, request: ApplyRequest): Promise<ApplyOutcome> {
-  const lock = await acquireLock(context.host, context.paths, { ...request, clock: context.clock });
-  try {
-    return await applyLocked(context, request, lock);
-  } finally {
-    await lock.release();
-  }
+  const { host, paths, clock } = context;
+  return withLock(host, paths, { ...request, clock }, (lock) =>
+    applyLocked(context, request, lock),
+  );
 }
 
 async function applyLocked(

@@ -93,14 +93,14 @@ export async function stopAndRemove(
   const there = await present();
   if (there.length === 0) return;
   // Stop gives a database its time to close its files; `rm --force` alone would kill it.
-  await host.run({ argv: ['docker', 'stop', ...there], okExitCodes: [0, 1] });
-  await host.run({ argv: ['docker', 'rm', '--force', ...there], okExitCodes: [0, 1] });
+  await host.run({ argv: ['docker', 'container', 'stop', ...there], okExitCodes: [0, 1] });
+  await host.run({ argv: ['docker', 'container', 'rm', '--force', ...there], okExitCodes: [0, 1] });
   const left = await present();
   if (left.length === 0) return;
   throw new AppError({
     code: 'engine/container-stays',
     what: `the engine does not remove the containers ${left.join(', ')}`,
-    hint: `run \`docker rm --force ${left.join(' ')}\` to see why, then the same holdfast command again`,
+    hint: `run \`docker container rm --force ${left.join(' ')}\` to see why, then the same holdfast command again`,
   });
 }
 

@@ -95,6 +95,27 @@ export async function acquireLock(
   };
 }
 
+/** Works while holding the lock. What the work throws is not hidden by a release that fails as well. */
+export async function withLock<T>(
+  host: Host,
+  paths: Paths,
+  request: LockRequest,
+  work: (lock: HeldLock) => Promise<T>,
+): Promise<T> {
+  const lock = await acquireLock(host, paths, request);
+  let result: T;
+  try {
+    result = await work(lock);
+  } catch (error) {
+    await lock.release().catch(() => {
+      // Then the next run finds that this process is gone.
+    });
+    throw error;
+  }
+  await lock.release();
+  return result;
+}
+
 /** Removes the lock, whoever holds it. For a person who knows that the holder is gone. */
 export async function forceUnlock(host: Host, paths: Paths): Promise<LockOwner | undefined> {
   const holder = await lockOwner(host, paths);

@@ -10,10 +10,11 @@ export interface InspectedPath extends FileAttributes {
 export const NOT_A_FILE = 'not a regular file';
 
 const FORMAT_MASK = 0o170000;
-const TYPES: Readonly<Record<number, InspectedPath['type']>> = {
-  16807: 'file',
-  9604: 'directory',
-};
+// A map: Biome's formatter rewrites octal keys of an object to wrong numbers.
+const TYPES: ReadonlyMap<number, InspectedPath['type']> = new Map([
+  [0o100000, 'file'],
+  [0o040000, 'directory'],
+]);
 
 /** Characters of paths per program run; Linux takes 131,072 in one argument, which is what SSH makes of them. */
 const BATCH_CHARACTERS = 60_000;
@@ -36,7 +37,7 @@ export async function inspectPaths(
       if (path === undefined) continue;
       const bits = Number.parseInt(mode, 16);
       found.set(path, {
-        type: TYPES[bits & FORMAT_MASK] ?? 'other',
+        type: TYPES.get(bits & FORMAT_MASK) ?? 'other',
         mode: bits & 0o7777,
         uid: Number(uid),
         gid: Number(gid),

@@ -45,7 +45,7 @@ async function execOrRefuse(
 /** One container after the other, so that the others of the service go on answering. */
 export async function restart(run: Run, { service }: { readonly service: string }): Promise<void> {
   for (const { id } of await serviceContainers(run, [service])) {
-    await run.host.run({ argv: ['docker', 'restart', id] });
+    await run.host.run({ argv: ['docker', 'container', 'restart', id] });
     await waitForServices(run, [service]);
   }
   await run.manifest.settle([

@@ -1,7 +1,8 @@
+import { posix } from 'node:path';
 import { LABELS } from '../model/labels.ts';
 import { appendAudit } from './audit.ts';
 import type { ApplyContext } from './context.ts';
-import { acquireLock } from './lock.ts';
+import { withLock } from './lock.ts';
 import { isUnreadable, readManifest } from './manifest.ts';
 import type { ThisProcess } from './process-identity.ts';
 import { removeEverything } from './remove-everything.ts';
@@ -53,6 +54,8 @@ export async function planUninstall(
     `${paths.state}/previous.json`,
     paths.manifest,
   ];
+  // The program last: it is what runs.
+  const everything = [paths.config, paths.state, posix.dirname(paths.agentSocket), paths.program];
   const existing = async (candidates: readonly string[]): Promise<string[]> => {
     const found = await Promise.all(candidates.map((path) => host.stat(path)));
     return candidates.filter((_, index) => found[index] !== undefined);
@@ -65,7 +68,7 @@ export async function planUninstall(
     networks: networks.map(({ name }) => name),
     volumes: volumeNames,
     outsideFiles: recorded.filter((path) => !path.startsWith(`${paths.state}/`)),
-    paths: await existing(purge ? [paths.state, paths.config] : rendered),
+    paths: await existing(purge ? everything : rendered),
     kept: purge ? [] : [...(await existing(data)), ...volumeNames.map((name) => `volume ${name}`)],
   };
 }
@@ -77,8 +80,7 @@ export async function uninstall(
 ): Promise<UninstallPlan | undefined> {
   const { host, clock, paths } = context;
   const command = request.purge ? 'holdfast uninstall --purge' : 'holdfast uninstall';
-  const lock = await acquireLock(host, paths, { ...request, command, clock });
-  try {
+  return withLock(host, paths, { ...request, command, clock }, async (lock) => {
     const plan = await planUninstall(context, request);
     if (!(await request.confirm(plan))) return undefined;
     const begin = clock.now();
@@ -97,9 +99,7 @@ export async function uninstall(
       });
     }
     return plan;
-  } finally {
-    await lock.release();
-  }
+  });
 }
 
 async function recordedFiles({ host, paths, report }: ApplyContext): Promise<string[]> {

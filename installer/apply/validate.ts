@@ -66,9 +66,12 @@ async function runValidator(run: Run, validator: Validator, staging: Staging): P
   });
   try {
     await runOrReject(run, validator.id, command, staging);
-  } finally {
-    // `--rm` has removed it unless the client was cut off.
-    await host.run({ argv: ['docker', 'rm', '--force', name], okExitCodes: [0, 1] });
+  } catch (error) {
+    // Where the program ended by itself, `--rm` has removed its container; a cut-off client leaves it.
+    if (error instanceof CommandError) {
+      await host.run({ argv: ['docker', 'container', 'rm', '--force', name], okExitCodes: [0, 1] });
+    }
+    throw error;
   }
 }
 

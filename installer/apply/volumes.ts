@@ -4,7 +4,7 @@ import { COMPOSE_FILE } from '../engine/compose.ts';
 import { LABELS } from '../model/labels.ts';
 import { appendAudit } from './audit.ts';
 import type { ApplyContext } from './context.ts';
-import { acquireLock } from './lock.ts';
+import { withLock } from './lock.ts';
 import type { ThisProcess } from './process-identity.ts';
 import { readText } from './read-text.ts';
 
@@ -61,8 +61,7 @@ export async function pruneVolumes(
 ): Promise<readonly string[]> {
   const { host, clock, paths } = context;
   const command = 'holdfast volumes prune';
-  const lock = await acquireLock(host, paths, { ...request, command, clock });
-  try {
+  return withLock(host, paths, { ...request, command, clock }, async () => {
     const unused = (await listVolumes(context)).filter(isUnused);
     if (unused.length === 0 || !(await request.confirm(unused))) return [];
     const begin = clock.now();
@@ -80,9 +79,7 @@ export async function pruneVolumes(
       seconds: (clock.now().getTime() - begin.getTime()) / 1000,
     });
     return names;
-  } finally {
-    await lock.release();
-  }
+  });
 }
 
 const ComposeVolumes = z.looseObject({

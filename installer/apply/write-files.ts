@@ -65,7 +65,9 @@ async function removeEmptyFolders(run: Run, folder: string, top: string): Promis
   const kept = new Set(run.desired.directories.map(({ path }) => path));
   for (let at = folder; at.startsWith(`${top}/`) && !kept.has(at); at = posix.dirname(at)) {
     const found = await run.host.stat(at);
-    if (found?.type !== 'directory' || (await run.host.list(at)).length > 0) return;
+    // A killed run may have removed this one and not its parent.
+    if (found === undefined) continue;
+    if (found.type !== 'directory' || (await run.host.list(at)).length > 0) return;
     await run.host.remove(at, { recursive: true });
   }
 }

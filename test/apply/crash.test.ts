@@ -1,0 +1,90 @@
+import t from 'tap';
+import { SimulatedKill } from '../support/effects.ts';
+import { type PlatformOptions, platform } from './platform.ts';
+import { PATHS, World } from './world.ts';
+
+/** Everything that is true of a server after an apply, without what tells runs apart. */
+function stateOf(world: World): unknown {
+  const password = world.text(`${PATHS.secrets}/DB_PASSWORD`) ?? 'no password';
+  const { [PATHS.audit]: _audit, ...files } = world.host.files.snapshot();
+  const text = JSON.stringify(files).replaceAll(password, 'PASSWORD');
+  // The digest of a spec covers the secret; equal digests in file and container are checked by `drift`.
+  const withoutDigests = (line: string) => line.replaceAll(/[0-9a-f]{64}/g, 'DIGEST');
+  return {
+    files: JSON.parse(withoutDigests(text)),
+    containers: world.containers().map(withoutDigests),
+    networks: [...world.engine.networkStates.keys()].sort(),
+    volumes: [...world.engine.volumeLabels.keys()].sort(),
+  };
+}
+
+/** What must have happened after the last write of a file. */
+const REACTIONS = [
+  { file: 'nginx/nginx.conf', reaction: /nginx -s reload|compose .* up .* nginx/ },
+  { file: 'postgres/postgresql.conf', reaction: /container restart|compose .* up .* postgres/ },
+  { file: 'holdfast-agent.service', reaction: /systemctl daemon-reload/ },
+];
+
+function isSettled(world: World, file: string, reaction: RegExp): boolean {
+  const { transcript } = world.host.effects;
+  const written = transcript.findLastIndex(
+    (line) => line.startsWith(`write `) && line.includes(file),
+  );
+  return transcript.findLastIndex((line) => reaction.test(line)) > written;
+}
+
+async function undisturbed(steps: readonly PlatformOptions[]): Promise<World> {
+  const world = new World();
+  for (const step of steps) await world.apply(platform(step));
+  return world;
+}
+
+function crashesEverywhere(name: string, steps: readonly PlatformOptions[]): void {
+  t.test(name, async (t) => {
+    const [last = {}] = steps.slice(-1);
+    const reference = await undisturbed(steps.slice(0, -1));
+    reference.host.effects.revive();
+    await reference.apply(platform(last));
+    const effects = reference.host.effects.count;
+    const expected = stateOf(reference);
+    t.ok(effects > 20, `there are ${effects} effects to be killed at`);
+
+    for (let effect = 1; effect <= effects; effect += 1) {
+      for (const when of ['before', 'after'] as const) {
+        const world = await undisturbed(steps.slice(0, -1));
+        world.host.crashAt({ effect, when });
+        const killed = await world.apply(platform(last)).then(
+          () => undefined,
+          (error: unknown) => error,
+        );
+        const at = `${when} effect ${effect}: ${killed instanceof Error ? killed.message : 'not killed'}`;
+        if (!(killed instanceof SimulatedKill)) t.fail(at);
+        world.host.effects.revive();
+        await world.apply(platform(last));
+        t.strictSame(stateOf(world), expected, at);
+        const volumeTouched = world.host.effects.transcript.some((line) => /volume rm/.test(line));
+        t.notOk(volumeTouched, `no volume is removed, ${at}`);
+        for (const { file, reaction } of REACTIONS) {
+          t.ok(isSettled(world, file, reaction), `${file} has taken effect, ${at}`);
+        }
+        const again = await world.apply(platform(last));
+        t.equal(again.result, 'unchanged', `a further apply does nothing, ${at}`);
+        t.strictSame(again.plan.drift, [], `nothing looks like drift, ${at}`);
+      }
+    }
+  });
+}
+
+crashesEverywhere('a first apply killed anywhere converges when it is run again', [{}]);
+
+crashesEverywhere('a change of everything killed anywhere converges when it is run again', [
+  { page: 'old', webReplicas: 1 },
+  {
+    web: '2',
+    webReplicas: 3,
+    nginxConf: 'worker 2;\n',
+    roles: 'web,api',
+    unit: 'off',
+    withCache: false,
+  },
+]);

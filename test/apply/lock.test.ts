@@ -1,0 +1,117 @@
+import t from 'tap';
+import { acquireLock, forceUnlock, lockOwner } from '../../installer/apply/lock.ts';
+import type { ThisProcess } from '../../installer/apply/process-identity.ts';
+import { pathsUnder } from '../../installer/model/paths.ts';
+import { MemoryHost } from '../support/memory-host.ts';
+import { installCoreutils } from './coreutils.ts';
+import { processOn, SERVER, TestClock } from './process.ts';
+
+const paths = pathsUnder();
+
+function server() {
+  const host = new MemoryHost();
+  installCoreutils(host);
+  const clock = new TestClock();
+  const acquire = (process: ThisProcess, waitSeconds = 0) =>
+    acquireLock(host, paths, { process, clock, waitSeconds, command: 'holdfast apply' });
+  return { host, clock, acquire };
+}
+
+t.test('a second holder is told who holds the lock, since when, and how to force it', async (t) => {
+  const { acquire } = server();
+  await acquire(processOn(SERVER, { who: 'ann@desk', pid: 7 }));
+  await t.rejects(acquire(processOn(SERVER, { pid: 8, living: [7] })), {
+    code: 'lock/held',
+    why: 'ann@desk (process 7) runs `holdfast apply` since 2026-01-02T03:04:05.000Z',
+    hint: /holdfast unlock --force/,
+  });
+});
+
+t.test('the lock is free again after its release, and nothing of it is left', async (t) => {
+  const { host, acquire } = server();
+  const lock = await acquire(processOn(SERVER));
+  await lock.release();
+  t.strictSame(host.files.list(paths.state), []);
+  await (await acquire(processOn(SERVER, { pid: 8, living: [100] }))).release();
+});
+
+t.test('a lock whose process ended on this run of the machine is taken over', async (t) => {
+  const { host, acquire } = server();
+  await acquire(processOn(SERVER, { pid: 7 }));
+  const lock = await acquire(processOn(SERVER, { pid: 8, living: [] }));
+  t.equal((await lockOwner(host, paths))?.pid, 8);
+  await lock.release();
+  t.strictSame(host.files.list(paths.state), []);
+});
+
+t.test('a lock from before a reboot is taken over, whatever runs under its pid now', async (t) => {
+  const { host, acquire } = server();
+  await acquire(processOn(SERVER, { pid: 7 }));
+  const file = { mode: 0o444, uid: 0, gid: 0 };
+  host.files.write('/proc/sys/kernel/random/boot_id', Buffer.from('boot-2\n'), file);
+  const lock = await acquire(processOn('boot-2/7', { pid: 8, living: [7] }));
+  await t.resolves(lock.assertHeld());
+});
+
+t.test('a holder on another machine is never judged by its pid', async (t) => {
+  const { acquire } = server();
+  await acquire(processOn('laptop/1', { pid: 7 }));
+  await t.rejects(acquire(processOn(SERVER, { pid: 8, living: [] })), { code: 'lock/held' });
+});
+
+t.test('a folder without owner, left of a killed release, counts as free', async (t) => {
+  const { host, acquire } = server();
+  host.files.makeDirectory(paths.applyLock, { mode: 0o755, uid: 0, gid: 0 });
+  const lock = await acquire(processOn(SERVER));
+  await t.resolves(lock.assertHeld());
+});
+
+t.test('what killed attempts left beside the lock is swept', async (t) => {
+  const { host, acquire } = server();
+  host.crashAt({ effect: 2, when: 'after' });
+  await t.rejects(acquire(processOn(SERVER, { pid: 7 })));
+  host.effects.revive();
+  t.equal(host.files.list(paths.state).length, 1, 'a candidate is left');
+  await (await acquire(processOn(SERVER, { pid: 8 }))).release();
+  t.strictSame(host.files.list(paths.state), []);
+});
+
+t.test('waiting takes the lock as soon as the holder lets go', async (t) => {
+  const { clock, acquire } = server();
+  const first = await acquire(processOn(SERVER, { pid: 7 }));
+  const releases: Promise<void>[] = [];
+  clock.onPause = () => releases.push(first.release());
+  const second = await acquire(processOn(SERVER, { pid: 8, living: [7] }), 60);
+  await Promise.all(releases);
+  await t.resolves(second.assertHeld());
+});
+
+t.test('waiting ends with the holder named', async (t) => {
+  const { acquire } = server();
+  await acquire(processOn(SERVER, { pid: 7 }));
+  await t.rejects(acquire(processOn(SERVER, { pid: 8, living: [7] }), 30), { code: 'lock/held' });
+});
+
+t.test('of two that find the same stale lock only one gets it', async (t) => {
+  const { acquire } = server();
+  await acquire(processOn(SERVER, { pid: 7 }));
+  const living = { living: [8, 9] };
+  const results = await Promise.allSettled([
+    acquire(processOn(SERVER, { pid: 8, ...living })),
+    acquire(processOn(SERVER, { pid: 9, ...living })),
+  ]);
+  t.strictSame(results.map(({ status }) => status).sort(), ['fulfilled', 'rejected']);
+});
+
+t.test(
+  'a lock that was taken away by force is noticed, and not released for the new holder',
+  async (t) => {
+    const { host, acquire } = server();
+    const first = await acquire(processOn(SERVER, { pid: 7 }));
+    t.equal((await forceUnlock(host, paths))?.pid, 7);
+    const second = await acquire(processOn(SERVER, { pid: 8, living: [7] }));
+    await t.rejects(first.assertHeld(), { code: 'lock/lost', why: /process 8/ });
+    await first.release();
+    await second.assertHeld();
+  },
+);

@@ -1,0 +1,168 @@
+import type { Desired, DesiredFile } from '../../installer/model/desired.ts';
+import { Secret } from '../../installer/model/secret.ts';
+import type { Stack, StackService } from '../../installer/model/stack.ts';
+import type { Observed } from '../../installer/plan/observed.ts';
+import { composeSecretsText, composeText } from '../../installer/render/compose-file.ts';
+import { specDigest } from '../../installer/render/stack.ts';
+import { desiredFile, desiredWith } from '../support/desired.ts';
+import { PATHS } from './world.ts';
+
+const { stack: STACK } = PATHS;
+
+/** What a test varies of the platform. */
+export interface PlatformOptions {
+  readonly web?: string;
+  readonly webReplicas?: number;
+  readonly nginxConf?: string;
+  readonly roles?: string;
+  readonly unit?: string;
+  readonly withCache?: boolean;
+  readonly page?: string;
+}
+
+let generated = 0;
+
+/**
+ * A small platform with one of everything: images of three kinds, a generated secret, files that reload,
+ * restart, provision and run a command on the host, a database that comes before the app, a migration.
+ */
+export function platform(options: PlatformOptions = {}): (observed: Observed) => Desired {
+  return (observed) => {
+    const stored = observed.secrets.get('DB_PASSWORD');
+    generated += 1;
+    const password = stored ?? new Secret(`generated-password-${generated}`);
+    const environment = { web: { DATABASE_URL: password } };
+    const stack = stackOf(options);
+    const specs = new Map(
+      Object.entries(stack.services).map(([name, service]) => [
+        name,
+        specDigest(service, name === 'web' ? environment.web : undefined),
+      ]),
+    );
+    const { roles = 'web', unit = 'on' } = options;
+    const text = JSON.stringify(options);
+    const lock = {
+      version: 1,
+      images: {},
+      services: {},
+      subnets: { front: '10.9.0.0/24' },
+    } as const;
+    const fileList = [
+      desiredFile(`${STACK}/compose.yaml`, composeText(stack, specs)),
+      desiredFile(`${STACK}/compose.secrets.yaml`, composeSecretsText(environment), {
+        mode: 0o600,
+        secret: true,
+      }),
+      desiredFile(PATHS.lock, `${JSON.stringify(lock, undefined, 2)}\n`),
+      desiredFile(`${STACK}/nginx/nginx.conf`, options.nginxConf ?? 'worker 1;\n', {
+        onChange: [{ kind: 'reload', service: 'nginx' }],
+      }),
+      desiredFile(`${STACK}/postgres/postgresql.conf`, `roles ${roles}\n`, {
+        onChange: [{ kind: 'restart', service: 'postgres' }],
+      }),
+      desiredFile('/etc/systemd/system/holdfast-agent.service', `[Unit] ${unit}\n`, {
+        onChange: [
+          {
+            kind: 'host',
+            id: 'agent-unit',
+            argv: ['systemctl', 'daemon-reload'],
+            impact: 'none',
+          },
+        ],
+      }),
+      ...pageFiles(options),
+    ];
+    return desiredWith({
+      fileList,
+      stack,
+      specs,
+      lock,
+      images: imagesOf(stack),
+      newSecrets: stored === undefined ? new Map([['DB_PASSWORD', password]]) : new Map(),
+      reloads: { nginx: { test: ['nginx', '-t'], argv: ['nginx', '-s', 'reload'] } },
+      validators: [
+        {
+          id: 'nginx',
+          folder: 'nginx',
+          image: 'nginx',
+          argv: ['nginx', '-t'],
+          target: '/etc/nginx',
+        },
+      ],
+      provisions: [
+        {
+          id: 'postgres-roles',
+          service: 'postgres',
+          argv: ['psql'],
+          stdin: `ALTER ROLE web PASSWORD '${password.reveal()}'`,
+          digest: `roles ${roles}`,
+          summary: 'roles of web',
+        },
+      ],
+      migrations: [{ service: 'web', argv: ['migrate'] }],
+      directories: [
+        { path: PATHS.stack, mode: 0o755, uid: 0, gid: 0 },
+        { path: PATHS.secrets, mode: 0o700, uid: 0, gid: 0 },
+        { path: PATHS.metrics, mode: 0o755, uid: 65_534, gid: 65_534 },
+      ],
+      configDigest: Buffer.from(text).toString('hex'),
+    });
+  };
+}
+
+function pageFiles({ page }: PlatformOptions): DesiredFile[] {
+  return page === undefined ? [] : [desiredFile(`${STACK}/site/pages/page.html`, page)];
+}
+
+function stackOf(options: PlatformOptions): Stack {
+  const { web = '1', webReplicas = 1, withCache = true } = options;
+  const services: Record<string, StackService> = {
+    postgres: service('holdfast/postgres:17', { volumes: [volume('postgres')] }),
+    web: service(`holdfast-build/web:${web}`, {
+      scale: webReplicas,
+      depends_on: { postgres: { condition: 'service_healthy' } },
+    }),
+    nginx: service('holdfast/nginx:1.26', {
+      depends_on: { web: { condition: 'service_healthy' } },
+    }),
+  };
+  if (withCache)
+    services['cache'] = service('registry.example/cache:1', { volumes: [volume('cache')] });
+  return {
+    project: 'demo',
+    services,
+    networks: { front: { internal: false, subnet: '10.9.0.0/24' } },
+    volumes: {
+      postgres: { component: 'postgres' },
+      ...(withCache ? { cache: { component: 'cache' } } : {}),
+    },
+  };
+}
+
+function imagesOf({ services }: Stack): Desired['images'] {
+  const actions: Desired['images'] = new Map([
+    ['holdfast/postgres:17', { kind: 'bake', target: 'postgres' }],
+    ['holdfast/nginx:1.26', { kind: 'bake', target: 'nginx' }],
+    ['registry.example/cache:1', { kind: 'pull' }],
+  ]);
+  return new Map(
+    Object.values(services).map(({ image }) => [
+      image,
+      actions.get(image) ?? { kind: 'build', context: '/src', dockerfile: 'Dockerfile', args: {} },
+    ]),
+  );
+}
+
+function volume(source: string): { type: 'volume'; source: string; target: string } {
+  return { type: 'volume', source, target: '/data' };
+}
+
+function service(image: string, more: Partial<StackService>): StackService {
+  return {
+    image,
+    networks: { front: null },
+    healthcheck: { test: ['CMD', 'true'] },
+    mem_limit: 64 * 1024 ** 2,
+    ...more,
+  };
+}

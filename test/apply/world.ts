@@ -1,0 +1,142 @@
+import { type ApplyOutcome, type ApplyRequest, apply } from '../../installer/apply/apply.ts';
+import type { ApplyContext } from '../../installer/apply/context.ts';
+import { composeRunOnce } from '../../installer/engine/compose.ts';
+import type { Desired } from '../../installer/model/desired.ts';
+import type { ProgressEvent } from '../../installer/model/events.ts';
+import { LABELS } from '../../installer/model/labels.ts';
+import type { Plan } from '../../installer/model/operation.ts';
+import { type Paths, pathsUnder } from '../../installer/model/paths.ts';
+import { Secret } from '../../installer/model/secret.ts';
+import type { Observed } from '../../installer/plan/observed.ts';
+import { installFakeDocker } from '../support/fake-docker.ts';
+import { FakeEngine } from '../support/fake-engine.ts';
+import { type Call, MemoryHost } from '../support/memory-host.ts';
+import { type Disk, installCoreutils } from './coreutils.ts';
+import { processOn, SERVER, TestClock } from './process.ts';
+
+export const PATHS: Paths = pathsUnder();
+
+/** A server in memory, and what one needs to apply to it. */
+export class World {
+  readonly host = new MemoryHost();
+  readonly engine = new FakeEngine(this.host.effects);
+  readonly clock = new TestClock();
+  readonly events: ProgressEvent[] = [];
+  readonly disk: Disk;
+  readonly context: ApplyContext;
+  /** Answers of the probe over HTTP: status by service address, 200 when absent. */
+  httpStatus = 200;
+  #pid = 100;
+
+  constructor() {
+    const { host, engine, events, clock } = this;
+    this.disk = installCoreutils(host);
+    installFakeDocker(host, engine);
+    this.#installMore();
+    for (const program of ['nginx', 'psql', 'redis-cli']) engine.onExec([program], () => ({}));
+    const secretFile = { mode: 0o600, uid: 0, gid: 0 };
+    this.context = {
+      host,
+      engine,
+      paths: PATHS,
+      project: 'demo',
+      clock,
+      report: (event) => events.push(event),
+      secrets: {
+        all: async () => {
+          const names = await host.list(PATHS.secrets);
+          return new Map(
+            names.map((name) => [
+              name,
+              new Secret(host.files.text(`${PATHS.secrets}/${name}`) ?? ''),
+            ]),
+          );
+        },
+        store: (name, value) => host.write(`${PATHS.secrets}/${name}`, value.reveal(), secretFile),
+      },
+      images: {
+        bake: async (_targets, references) => {
+          const images = JSON.stringify(references.map((reference) => ({ reference })));
+          await host.run({
+            argv: ['docker', 'buildx', 'bake'],
+            env: { HOLDFAST_IMAGES: images },
+          });
+        },
+        pull: async (reference) => {
+          await host.run({ argv: ['docker', 'pull', reference] });
+        },
+        build: async (reference) => {
+          await host.run({ argv: ['docker', 'buildx', 'build', '--tag', reference, '.'] });
+        },
+      },
+    };
+  }
+
+  /** A new run of the program on this server. */
+  async apply(
+    render: (observed: Observed) => Desired,
+    more: Partial<ApplyRequest> = {},
+  ): Promise<ApplyOutcome> {
+    this.#pid += 1;
+    let digest = '';
+    return apply(this.context, {
+      process: processOn(SERVER, { pid: this.#pid }),
+      command: 'holdfast apply',
+      waitSeconds: 0,
+      render: async (observed) => {
+        const desired = render(observed);
+        digest = desired.configDigest;
+        return desired;
+      },
+      confirm: async () => true,
+      configDigest: async () => digest,
+      ...more,
+    });
+  }
+
+  text(path: string): string | undefined {
+    return this.host.files.text(path);
+  }
+
+  /** Service, spec, image and state of every container, without ids. */
+  containers(): string[] {
+    return this.engine
+      .all()
+      .map(
+        ({ name, labels, imageReference, status, health }) =>
+          `${name} ${labels[LABELS.spec]} ${imageReference} ${status} ${health}`,
+      )
+      .sort();
+  }
+
+  containerId(service: string): string | undefined {
+    return this.engine.all().find((container) => container.service === service)?.id;
+  }
+
+  #installMore(): void {
+    const { host, engine } = this;
+    host.on(['docker', 'run'], () => ({}));
+    host.on(['docker', 'container', 'restart'], ({ rest }) => {
+      for (const id of rest) engine.start(id);
+      return undefined;
+    });
+    host.on(['docker', 'ps', '--all', '--filter'], ({ rest }) => this.#usersOf(rest), {
+      looks: true,
+    });
+    host.on(['curl'], () => ({ stdout: `ok\n${this.httpStatus}` }), { looks: true });
+    host.on(['systemctl'], () => ({}));
+    const project = { project: 'demo', directory: PATHS.stack, secrets: true };
+    const { argv } = composeRunOnce(project, 'web', ['migrate']);
+    host.on(argv.slice(0, argv.indexOf('run') + 1), () => ({}));
+  }
+
+  #usersOf(rest: Call['rest']): { stdout: string } {
+    const volume = rest[0]?.replace('volume=', '');
+    const users = this.engine.all().filter(({ service }) => `demo_${service}` === volume);
+    return { stdout: users.map(({ name }) => `${name}\n`).join('') };
+  }
+}
+
+export function kinds({ operations }: Plan): string[] {
+  return operations.map(({ id }) => id);
+}
