@@ -1,5 +1,19 @@
 import type { Probe } from './contribution.ts';
 
+/** A cron schedule as sets of numbers. */
+export interface CronTimes {
+  readonly minutes: readonly number[];
+  readonly hours: readonly number[];
+  /** Of the month. */
+  readonly days: readonly number[];
+  /** From 1. */
+  readonly months: readonly number[];
+  /** From 0, Sunday. */
+  readonly weekdays: readonly number[];
+  /** Neither day nor weekday was `*`: then one of the two is enough, as cron(5) has it. */
+  readonly eitherDay: boolean;
+}
+
 /** A scheduled child process of the agent: the same command that a person would run. */
 export interface AgentJob {
   readonly id: string;
@@ -17,12 +31,17 @@ export interface AgentJob {
   readonly pingSecret?: string;
 }
 
+/** A job as the agent gets it: with its schedule read. */
+export interface ScheduledJob extends AgentJob {
+  readonly times: CronTimes;
+}
+
 /** The applied settings of the resident agent, rendered to `stack/agent/agent.json`. */
 export interface AgentSettings {
   readonly version: 1;
   readonly project: string;
   readonly timezone: string;
-  readonly jobs: readonly AgentJob[];
+  readonly jobs: readonly ScheduledJob[];
   readonly probes: readonly Probe[];
   readonly heartbeats: readonly { readonly urlSecret: string; readonly everySeconds: number }[];
   readonly metricsEverySeconds: number;

@@ -1,10 +1,11 @@
 import { posix } from 'node:path';
-import type { AgentJob, AgentSettings } from '../../model/agent-settings.ts';
+import type { AgentJob, AgentSettings, ScheduledJob } from '../../model/agent-settings.ts';
 import type { Contribution, FileSpec, Reaction } from '../../model/contribution.ts';
 import { backupAgentJobs, backupSettings } from '../backups/component.ts';
 import type { Collected, Component, ComponentInput } from '../component.ts';
 import { ACCESS_LOG_FILE, REOPEN_LOGS } from '../nginx/access-log.ts';
 import { edgeFolders } from '../nginx/places.ts';
+import { cronTimes } from './cron-times.ts';
 import { applianceJobs } from './jobs.ts';
 import { allProbes } from './probes.ts';
 
@@ -43,7 +44,7 @@ function settings(input: ComponentInput, collected: Collected): AgentSettings {
     version: 1,
     project: config.project,
     timezone: config.timezone,
-    jobs: uniqueJobs([
+    jobs: scheduled([
       ...backupAgentJobs(backupSettings(input, collected)),
       ...collected.jobs,
       ...applianceJobs(config),
@@ -73,8 +74,9 @@ function edgeHosts(config: ComponentInput['config'], collected: Collected): stri
   return [...new Set([config.domain, ...collected.routes.map(({ host }) => host)])].sort();
 }
 
-function uniqueJobs(jobs: readonly AgentJob[]): AgentJob[] {
-  return [...new Map(jobs.map((job) => [job.id, job])).values()];
+function scheduled(jobs: readonly AgentJob[]): ScheduledJob[] {
+  const byId = new Map(jobs.map((job) => [job.id, job]));
+  return [...byId.values()].map((job) => ({ ...job, times: cronTimes(job.cron) }));
 }
 
 /** systemd's unit, or an init script that does the same where systemd does not run. */

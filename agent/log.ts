@@ -1,0 +1,11 @@
+/** One line per event on standard output, where systemd's journal or the supervisor's file keeps it. */
+export type Log = (text: string) => void;
+
+export const log: Log = (text) => {
+  process.stdout.write(`${text.replaceAll('\n', ' | ')}\n`);
+};
+
+/** The words of a thrown value, for a log line. */
+export function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,122 @@
+import type { ScheduledJob } from '../../installer/model/agent-settings.ts';
+import type { Clock } from '../clock.ts';
+import type { Log } from '../log.ts';
+import { jitterOf } from './jitter.ts';
+import { latestSlot, nextSlot, type Schedule, type ZoneOffset } from './slots.ts';
+
+const MINUTE = 60_000;
+/** A start that comes later than this was missed: the machine slept or was off. */
+const LATE_AFTER = 10 * MINUTE;
+/** A clock that was put back by more was wrong before; by less, the runs are simply not repeated. */
+const CLOCK_WAS_WRONG = 3 * 60 * MINUTE;
+
+/** What has to outlive a restart: the last slot of each job that was dealt with. */
+export interface ScheduleMemory {
+  readonly cron: string;
+  readonly timezone: string;
+  /** Milliseconds since the epoch. */
+  readonly handled: number;
+}
+
+export interface MemoryStore {
+  get(job: string): ScheduleMemory | undefined;
+  set(job: string, memory: ScheduleMemory): void;
+}
+
+export interface SchedulerActions {
+  /** Must have noted the run on disk when it returns. */
+  start(job: ScheduledJob, slot: number, reason: 'schedule' | 'catch-up'): void;
+  missed(job: ScheduledJob, slot: number): void;
+}
+
+export interface SchedulerContext {
+  readonly clock: Clock;
+  readonly offset: ZoneOffset;
+  /** Any text that is this host's own. */
+  readonly host: string;
+  readonly memory: MemoryStore;
+  readonly actions: SchedulerActions;
+  readonly log: Log;
+}
+
+/** Decides each minute which jobs start. One slot is one start, whatever happens to the clock. */
+export class Scheduler {
+  readonly #context: SchedulerContext;
+  #jobs: readonly ScheduledJob[] = [];
+  #timezone = 'UTC';
+  #cancel: () => void = () => undefined;
+
+  constructor(context: SchedulerContext) {
+    this.#context = context;
+  }
+
+  setJobs(jobs: readonly ScheduledJob[], timezone: string): void {
+    this.#jobs = jobs;
+    this.#timezone = timezone;
+  }
+
+  /** Ticks now and at the start of each minute. */
+  run(): void {
+    const { clock } = this.#context;
+    const step = (): void => {
+      this.tick();
+      this.#cancel = clock.after(MINUTE - (clock.now() % MINUTE) + 10, step);
+    };
+    step();
+  }
+
+  stop(): void {
+    this.#cancel();
+  }
+
+  tick(): void {
+    for (const job of this.#jobs) this.#consider(job);
+  }
+
+  /** When the job starts next by its schedule; undefined when never. */
+  nextStart(job: ScheduledJob): number | undefined {
+    const jitter = this.#jitter(job);
+    const slot = nextSlot(this.#schedule(job), this.#context.clock.now() - jitter);
+    return slot === undefined ? undefined : slot + jitter;
+  }
+
+  #consider(job: ScheduledJob): void {
+    const { clock, memory, actions, log } = this.#context;
+    const now = clock.now();
+    const handled = this.#handled(job, now);
+    if (handled > now) {
+      if (handled - now < CLOCK_WAS_WRONG) return;
+      log(`the clock went back: ${job.id} goes by the new time`);
+      this.#remember(job, now);
+      return;
+    }
+    const jitter = this.#jitter(job);
+    const slot = latestSlot(this.#schedule(job), handled, now - jitter);
+    if (slot === undefined) return;
+    const isLate = now - slot - jitter > LATE_AFTER;
+    if (isLate && !job.catchUp) actions.missed(job, slot);
+    else actions.start(job, slot, isLate ? 'catch-up' : 'schedule');
+    memory.set(job.id, { cron: job.cron, timezone: this.#timezone, handled: slot });
+  }
+
+  /** A job that is new, or has a new schedule, owes nothing for the past. */
+  #handled(job: ScheduledJob, now: number): number {
+    const known = this.#context.memory.get(job.id);
+    if (known?.cron === job.cron && known.timezone === this.#timezone) return known.handled;
+    this.#remember(job, now);
+    return now;
+  }
+
+  #remember(job: ScheduledJob, handled: number): void {
+    this.#context.memory.set(job.id, { cron: job.cron, timezone: this.#timezone, handled });
+  }
+
+  #schedule({ times, firstWeekOnly }: ScheduledJob): Schedule {
+    const offset = this.#context.offset;
+    return { times, offset, ...(firstWeekOnly === undefined ? {} : { firstWeekOnly }) };
+  }
+
+  #jitter({ id, jitterSeconds }: ScheduledJob): number {
+    return jitterOf(this.#context.host, id, jitterSeconds);
+  }
+}
