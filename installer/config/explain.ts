@@ -2,10 +2,14 @@ import type { z } from 'zod';
 import type { Finding, PathStep } from '../components/rules/finding.ts';
 import { nearest } from '../components/rules/nearest.ts';
 import { secretShape } from '../components/rules/secret-shapes.ts';
+import { isRecord } from './is-record.ts';
 import { keysAt } from './json-schema.ts';
 import { quoted } from './problem.ts';
 
 type Issue = z.core.$ZodIssue;
+
+/** Unknown keys of one mapping that get a suggestion: finding one takes time. */
+const MAX_HINTS = 50;
 
 /** A finding about the shape of the file. */
 export interface Fault extends Finding {
@@ -52,7 +56,7 @@ function explain(issue: Issue, above: readonly PathStep[]): Fault[] {
   const path = [...above, ...issue.path.map(toStep)];
   switch (issue.code) {
     case 'unrecognized_keys':
-      return issue.keys.map((key) => unknownKey(path, key));
+      return issue.keys.map((key, index) => unknownKey(path, key, index < MAX_HINTS));
     case 'invalid_key': {
       const phrase = issue.issues[0]?.message ?? 'another name';
       const name = String(path.at(-1) ?? '');
@@ -60,6 +64,10 @@ function explain(issue: Issue, above: readonly PathStep[]): Fault[] {
       return [{ path, at: 'key', code: 'name', message, severity: 'error' }];
     }
     case 'invalid_union': {
+      if (typeof issue.discriminator === 'string' && path.at(-1) === issue.discriminator) {
+        const word = isRecord(issue.input) ? issue.input[issue.discriminator] : undefined;
+        return [wrongValue(path, issue.message, word, false)];
+      }
       const branch = fittingBranch(issue);
       if (branch.length > 0) return branch.flatMap((nested) => explain(nested, path));
       return [wrongValue(path, issue.message, issue.input, false)];
@@ -93,8 +101,8 @@ function expectsContainer(branch: readonly Issue[]): boolean {
   );
 }
 
-function unknownKey(path: readonly PathStep[], key: string): Fault {
-  const known = keysAt(path);
+function unknownKey(path: readonly PathStep[], key: string, withHint: boolean): Fault {
+  const known = withHint ? keysAt(path) : [];
   const meant = nearest(key, known);
   let hint = meant === undefined ? inside(path, key, known) : ` (did you mean ${meant}?)`;
   if (key === '<<') hint = MERGE_HINT;

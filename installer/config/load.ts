@@ -5,8 +5,9 @@ import { mergeProfiles, resolveConfig } from '../components/rules/resolve.ts';
 import { secretsInConfig } from '../components/rules/secrets.ts';
 import { type Config, type ConfigFile, configFile } from '../components/sections.ts';
 import { expectedPhrase, explainIssues, type Fault } from './explain.ts';
+import { isRecord } from './is-record.ts';
 import { formatPath, type Problem } from './problem.ts';
-import { isRecord, prune, touches } from './prune.ts';
+import { prune, touches } from './prune.ts';
 import { readYaml } from './read-yaml.ts';
 import type { PlainTree } from './yaml-tree.ts';
 
@@ -43,8 +44,14 @@ export function loadConfig(text: string | Uint8Array, file: string): LoadResult 
   }
 
   const { parsed, faults } = readTypes(tree.value);
-  const findings = [...faults, ...secretsInConfig(tree.value)];
+  const secrets = [...secretsInConfig(tree.value)];
+  const shown = new Set(secrets.map(({ path }) => formatPath(path)));
+  // A secret in the wrong place is one problem, not two.
+  const shapes = faults.filter(({ path }) => !shown.has(formatPath(path)));
+  const holes = tree.holes.map((path) => ({ path }));
+  const findings = [...secrets, ...shapes].filter((finding) => !touches(finding, holes));
   const config = parsed === undefined ? undefined : resolveConfig(parsed);
+  const blind = [...faults, ...holes];
   if (parsed !== undefined && config !== undefined) {
     const input = {
       file: parsed,
@@ -53,10 +60,10 @@ export function loadConfig(text: string | Uint8Array, file: string): LoadResult 
       declared: declaredNames(tree.value),
     };
     for (const rule of rules) {
-      for (const finding of rule(input)) if (!touches(finding, faults)) findings.push(finding);
+      for (const finding of rule(input)) if (!touches(finding, blind)) findings.push(finding);
     }
   }
-  const errors = place(findings, 'error', tree, file);
+  const errors = inOrder([...tree.problems, ...place(findings, 'error', tree, file)]);
   const warnings = place(findings, 'warning', tree, file);
   return errors.length > 0 || config === undefined
     ? { ok: false, problems: errors, warnings }
@@ -99,10 +106,17 @@ function place(
     const code = `config/${finding.code}` as const;
     return { file, path: formatPath(finding.path), line, column, code, message, severity };
   });
-  problems.sort((left, right) => left.line - right.line || left.column - right.column);
+  const ordered = inOrder(problems);
   if (wanted.length > MAX_PROBLEMS) {
     const message = `and ${wanted.length - MAX_PROBLEMS} more like these`;
-    problems.push({ file, path: '', line: 0, column: 0, code: 'config/more', message, severity });
+    ordered.push({ file, path: '', line: 0, column: 0, code: 'config/more', message, severity });
   }
-  return problems;
+  return ordered;
+}
+
+function inOrder(problems: readonly Problem[]): Problem[] {
+  const last = Number.POSITIVE_INFINITY;
+  return [...problems].sort(
+    (left, right) => (left.line || last) - (right.line || last) || left.column - right.column,
+  );
 }

@@ -1,5 +1,6 @@
 import type { Finding, PathStep } from '../components/rules/finding.ts';
 import type { Fault } from './explain.ts';
+import { isRecord } from './is-record.ts';
 
 /** Stand-ins for the keys that a config cannot do without, so that the rest can still be looked at. */
 const STAND_INS: Readonly<Record<string, unknown>> = {
@@ -13,8 +14,8 @@ const STAND_INS: Readonly<Record<string, unknown>> = {
  * does not hide what else is wrong. A faulty item takes its whole list along: indices must keep their meaning.
  */
 export function prune(value: unknown, faults: readonly Fault[]): unknown {
-  const copy = structuredClone(value);
-  if (!isRecord(copy)) return { ...STAND_INS };
+  if (!isRecord(value)) return { ...STAND_INS };
+  const copy: Record<string, unknown> = structuredClone(value);
   for (const fault of faults) remove(copy, fault);
   for (const [key, standIn] of Object.entries(STAND_INS)) copy[key] ??= standIn;
   return copy;
@@ -33,7 +34,7 @@ function remove(root: Record<string, unknown>, fault: Fault): void {
   delete parent[key];
 }
 
-export function valueAt(root: unknown, path: readonly PathStep[]): unknown {
+function valueAt(root: unknown, path: readonly PathStep[]): unknown {
   let value = root;
   for (const step of path) {
     if (Array.isArray(value) && typeof step === 'number') value = value[step];
@@ -43,12 +44,8 @@ export function valueAt(root: unknown, path: readonly PathStep[]): unknown {
   return value;
 }
 
-export function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
 /** Whether a finding is about something that was pruned, so that the pruning itself may have caused it. */
-export function touches(finding: Finding, faults: readonly Finding[]): boolean {
+export function touches(finding: Finding, faults: readonly Pick<Finding, 'path'>[]): boolean {
   return faults.some((fault) => {
     const shorter = Math.min(fault.path.length, finding.path.length);
     return fault.path.slice(0, shorter).every((step, index) => step === finding.path[index]);

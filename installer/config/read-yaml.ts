@@ -14,7 +14,7 @@ import { type PlainTree, toPlainTree } from './yaml-tree.ts';
 /** Bounds that no honest config comes near and that keep a hostile one from costing time or memory. */
 export const MAX_BYTES = 1024 ** 2;
 const MAX_NESTING = 60;
-const MAX_LEXEMES = 300_000;
+const MAX_LEXEMES = 500_000;
 const MAX_SYNTAX_PROBLEMS = 20;
 
 export type ReadResult =
@@ -56,7 +56,7 @@ export function readYaml(input: string | Uint8Array, file: string): ReadResult {
     };
   }
   const tree = toPlainTree(document?.contents ?? null, lines, file);
-  return tree.problems.length > 0 ? { ok: false, problems: tree.problems } : { ok: true, tree };
+  return tree.refused ? { ok: false, problems: tree.problems } : { ok: true, tree };
 }
 
 function decode(input: string | Uint8Array, file: string): string | Problem {
@@ -120,5 +120,7 @@ function countLines(text: string, lines: LineCounter): void {
 }
 
 function inOrder(mistakes: readonly YAMLError[]): YAMLError[] {
-  return [...mistakes].sort((left, right) => left.pos[0] - right.pos[0]);
+  const sorted = [...mistakes].sort((left, right) => left.pos[0] - right.pos[0]);
+  // One slip often makes the parser complain twice at the same place.
+  return sorted.filter((mistake, index) => mistake.pos[0] !== sorted[index - 1]?.pos[0]);
 }

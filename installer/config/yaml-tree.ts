@@ -4,6 +4,8 @@ import { formatPath, type Problem } from './problem.ts';
 
 /** Aliases may repeat a value, as long as the whole does not grow beyond this many values. */
 const MAX_VALUES = 200_000;
+/** More than a person reads. */
+const MAX_PROBLEMS = 200;
 
 export interface Place {
   readonly line: number;
@@ -13,7 +15,12 @@ export interface Place {
 /** Plain values, and where each stands in the text. */
 export interface PlainTree {
   readonly value: unknown;
+  /** Duplicate and odd keys, unknown aliases. The values without them can still be looked at. */
   readonly problems: readonly Problem[];
+  /** Where a value is not there because of one of the problems. */
+  readonly holes: readonly (readonly PathStep[])[];
+  /** Nothing but the problem is to be looked at. */
+  readonly refused: boolean;
   /** Place of the key or the value at a path; of the nearest thing above it when the path is not there. */
   readonly place: (path: readonly PathStep[], at: 'key' | 'value') => Place;
 }
@@ -35,6 +42,7 @@ class TooLarge extends Error {}
 /** Turns nodes into plain values; finds what the parser lets pass: duplicate and odd keys, unknown aliases, bombs. */
 export function toPlainTree(root: Node | null, lines: LineCounter, file: string): PlainTree {
   const problems: Problem[] = [];
+  const holes: (readonly PathStep[])[] = [];
   const anchors = new Map<string, Anchor | 'open'>();
   const targets = new Map<Node, Node>();
 
@@ -44,6 +52,7 @@ export function toPlainTree(root: Node | null, lines: LineCounter, file: string)
     code: Problem['code'],
     message: string,
   ) => {
+    if (problems.length >= MAX_PROBLEMS) return;
     const { line, col } = lines.linePos(node.range?.[0] ?? 0);
     problems.push({
       file,
@@ -103,6 +112,7 @@ export function toPlainTree(root: Node | null, lines: LineCounter, file: string)
           ? 'an alias cannot stand within what it names'
           : 'the alias names an anchor that is not there';
       report(node, path, 'config/alias', message);
+      holes.push(path);
       return { value: null, weight: 1 };
     }
     targets.set(node, anchor.node);
@@ -113,14 +123,17 @@ export function toPlainTree(root: Node | null, lines: LineCounter, file: string)
     if (isScalar(key) && key.value !== null && key.value !== '__proto__') return scalarText(key);
     const message = isScalar(key) ? 'the key is not allowed' : 'a key has to be plain text';
     report(key, path, 'config/key', message);
+    if (!isScalar(key)) holes.push(path);
     return undefined;
   }
 
   let value: unknown = null;
+  let refused = false;
   try {
     value = convert(root, []).value;
   } catch (error) {
     if (!(error instanceof TooLarge)) throw error;
+    refused = true;
     problems.length = 0;
     problems.push({
       file,
@@ -132,7 +145,7 @@ export function toPlainTree(root: Node | null, lines: LineCounter, file: string)
       severity: 'error',
     });
   }
-  return { value, problems, place: placeFinder(root, targets, lines) };
+  return { value, problems, holes, refused, place: placeFinder(root, targets, lines) };
 }
 
 function scalarText(key: Scalar): string {

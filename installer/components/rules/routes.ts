@@ -104,7 +104,7 @@ export const domainAnswers: Rule = function* ({ file, config }) {
   const total = Object.keys(file.services).length + Object.keys(file.sites).length;
   if (total === 0) {
     yield error('nothing-to-run', [], 'needs at least one service or site');
-  } else if (hosts.size === 0) {
+  } else if (hosts.size === 0 && Object.values(config.services).some(({ port }) => port)) {
     const message = 'nothing is routed: no service or site answers requests from outside';
     yield warning('nothing-routed', ['domain'], message);
   }

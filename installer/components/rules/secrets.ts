@@ -46,6 +46,9 @@ function* textFindings(
 }
 
 function howToStore(path: readonly PathStep[], isVariable: boolean): string {
+  if (isVariable && path.some((step) => step === 'buildEnv' || step === 'build')) {
+    return 'a build keeps what it is given where others can read it: leave it out';
+  }
   const name = isVariable ? String(path.at(-1)).toUpperCase() : 'NAME';
   const known = /^[A-Z][A-Z0-9_]*$/.test(name) ? name : 'NAME';
   return isVariable

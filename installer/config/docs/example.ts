@@ -1,3 +1,4 @@
+import { isRecord } from '../is-record.ts';
 import { languageSchema, type SchemaNode } from '../json-schema.ts';
 import { type Shape, shapeOf } from './sample.ts';
 import { inlineYaml } from './yaml-text.ts';
@@ -183,8 +184,4 @@ function summary(node: SchemaNode): string {
 
 function own(value: unknown, key: string): unknown {
   return isRecord(value) && Object.hasOwn(value, key) ? value[key] : undefined;
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

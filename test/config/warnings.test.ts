@@ -1,0 +1,156 @@
+import t from 'tap';
+import { BASE, fixture, problemsOf, WEB, warningsOf } from './support.ts';
+
+/** Configs that are valid and still deserve a word. */
+const rows: readonly {
+  readonly name: string;
+  readonly yaml: readonly string[];
+  readonly says: readonly string[];
+}[] = [
+  {
+    name: 'inline scripts in the content security policy',
+    yaml: [WEB, `http: { csp: { script-src: ["'self'", "'unsafe-inline'"] } }`],
+    says: [
+      "config.yaml:6:39 http.csp.script-src[1]: 'unsafe-inline' lets injected scripts run: use a nonce or a hash",
+    ],
+  },
+  {
+    name: 'HSTS preload',
+    yaml: [WEB, 'tls: { hsts: { preload: true, includeSubDomains: true } }'],
+    says: [
+      'config.yaml:6:25 tls.hsts.preload: takes months to undo once the browsers have listed the domain',
+    ],
+  },
+  {
+    name: 'a backup within the maintenance window',
+    yaml: [
+      'services:',
+      '  web: { image: ghcr.io/acme/web:1.4.2, port: 3000, uses: [postgres] }',
+      'updates: { window: { day: Sun, from: "23:00", to: "03:00" } }',
+      'backups: { jobs: [{ name: weekly, source: postgres, cron: "0 2 * * 1" }] }',
+    ],
+    says: [
+      'config.yaml:7:59 backups.jobs[0].cron: runs within updates.window (Sun 23:00 to 03:00), when updates may restart what it reads',
+    ],
+  },
+  {
+    name: 'an archive tier on a bucket that a service uses',
+    yaml: [
+      'services:',
+      '  web: { image: ghcr.io/acme/web:1.4.2, port: 3000, uses: ["bucket:docs"] }',
+      'storage:',
+      '  providers:',
+      '    main: { kind: s3, endpoint: https://s3.example.com, secretRef: MAIN }',
+      '  buckets:',
+      '    docs: { provider: main, name: acme-docs, lifecycle: { archiveAfter: 90d } }',
+    ],
+    says: [
+      'config.yaml:10:73 storage.buckets.docs.lifecycle.archiveAfter: a service uses this bucket, and archived objects take hours to read',
+    ],
+  },
+  {
+    name: 'backups that leave the server unencrypted',
+    yaml: [
+      WEB,
+      'storage:',
+      '  providers:',
+      '    main: { kind: s3, endpoint: https://s3.example.com, secretRef: MAIN }',
+      'backups: { provider: main, bucket: acme-backups, encryption: none }',
+    ],
+    says: ['config.yaml:9:62 backups.encryption: leaves readable data with the provider: use age'],
+  },
+  {
+    name: 'a pool of connections without a database',
+    yaml: ['services:', '  web: { image: ghcr.io/acme/web:1.4.2, port: 3000, dbPool: 5 }'],
+    says: ['config.yaml:5:61 services.web.dbPool: has no effect without `uses: [postgres]`'],
+  },
+  {
+    name: 'a limit by tokens that nobody verifies',
+    yaml: [WEB, 'http: { rateLimits: [{ name: user, key: "jwt:sub", limit: 100 }] }'],
+    says: [
+      'config.yaml:6:41 http.rateLimits[0].key: counts nobody until verifyWith names the secret that verifies the token',
+    ],
+  },
+  {
+    name: 'a page that reaches nobody',
+    yaml: [
+      WEB,
+      'monitoring: { rules: [{ name: down, metric: probe_success, op: "==", value: 0, severity: page }] }',
+    ],
+    says: [
+      'config.yaml:6:90 monitoring.rules[0].severity: page reaches nobody: no receiver in alerting.receivers takes it',
+    ],
+  },
+  {
+    name: 'services that nothing leads to',
+    yaml: [
+      'services:',
+      '  one: { image: ghcr.io/acme/one:1.4.2, port: 3000 }',
+      '  two: { image: ghcr.io/acme/two:1.4.2, port: 3000 }',
+    ],
+    says: [
+      'config.yaml:2:9 domain: nothing is routed: no service or site answers requests from outside',
+    ],
+  },
+];
+
+for (const { name, yaml, says } of rows) {
+  t.test(`${name} draws a warning and does not fail`, async (t) => {
+    const text = [BASE, ...yaml].join('\n');
+    t.strictSame(problemsOf(text), []);
+    t.strictSame(warningsOf(text), says);
+  });
+}
+
+t.test('a backup on another day than the maintenance draws none', async (t) => {
+  const yaml = [
+    BASE,
+    'services:',
+    '  web: { image: ghcr.io/acme/web:1.4.2, port: 3000, uses: [postgres] }',
+    'updates: { window: { day: Sun, from: "23:00", to: "03:00" } }',
+    'backups:',
+    '  jobs:',
+    '    - { name: sunday-night, source: postgres, cron: "0 2 * * sun" }',
+    '    - { name: monday-evening, source: postgres, cron: "30 23 * * 1" }',
+    '    - { name: at-the-end, source: postgres, cron: "0 3 * * 1" }',
+  ].join('\n');
+  t.strictSame(warningsOf(yaml), []);
+});
+
+t.test('the seed configs are valid', async (t) => {
+  t.strictSame(problemsOf(fixture('attendee.yaml')), []);
+  t.strictSame(warningsOf(fixture('attendee.yaml')), []);
+  t.strictSame(problemsOf(fixture('rt.yaml')), []);
+  t.strictSame(
+    warningsOf(fixture('rt.yaml')).map((text) => text.split(' ')[1]),
+    [
+      'http.rateLimits[1].key:',
+      'backups.jobs[1].cron:',
+      'backups.jobs[2].cron:',
+      'backups.jobs[3].cron:',
+    ],
+  );
+});
+
+t.test('names that only look like secrets are fine', async (t) => {
+  const yaml = [
+    BASE,
+    'services:',
+    '  web:',
+    '    image: ghcr.io/acme/web:1.4.2',
+    '    port: 3000',
+    '    env:',
+    '      PASSWORD_MIN_LENGTH: "8"',
+    '      TOKEN_TTL: 15m',
+    '      MONKEY_MODE: "on"',
+    '      STRIPE_PUBLIC_KEY: pk_live_abc',
+    '      NEXT_PUBLIC_MAPS_KEY: abc',
+    '      AUTH_SOURCE: admin',
+    '      R2_PUBLIC_URL: https://pub-xxxxx.r2.dev',
+    '      DATABASE_HOST: db',
+    '      EMPTY_TOKEN: ""',
+    '      ODD: "a$b%c<%d{{e}}\\n\'f\\""',
+  ].join('\n');
+  t.strictSame(problemsOf(yaml), []);
+  t.strictSame(warningsOf(yaml), []);
+});
