@@ -32,7 +32,7 @@ export async function waitForServices(run: Run, services: readonly string[]): Pr
       );
     } catch (error) {
       if (!(error instanceof AppError) || error.code !== 'health/not-healthy') throw error;
-      throw await notHealthy(run, service, error.why ?? error.what, error);
+      throw await notHealthy(run, service, undefined, error);
     }
     for (const check of run.desired.httpChecks.filter((entry) => entry.service === service)) {
       await waitForHttp(run, check, containers);
@@ -109,24 +109,41 @@ const CURL_FAILURES = Array.from({ length: 100 }, (_, code) => code);
 async function notHealthy(
   run: Run,
   service: string,
-  why: string,
+  answer: string | undefined,
   cause?: unknown,
 ): Promise<AppError> {
   const containers = await serviceContainers(run, [service]);
   const failed =
-    containers.find(({ status, health }) => status !== 'running' || health !== 'healthy') ??
+    containers.find(({ status, health }) => status !== 'running' || health === 'unhealthy') ??
+    containers.find(({ health }) => health !== 'healthy') ??
     containers[0];
+  const name = failed?.name ?? service;
   const logs = failed === undefined ? '' : await run.engine.logs(failed.id, { tail: LOG_LINES });
   const shown = quoted(run, logs);
+  const why = quoted(
+    run,
+    answer ?? (failed === undefined ? 'it has no container' : stateOf(failed)),
+  );
   return new AppError({
     code: 'health/not-healthy',
     what: `${service} did not become healthy`,
-    why:
-      shown === ''
-        ? `${quoted(run, why)}\n${failed?.name ?? service} wrote nothing to its log`
-        : `${quoted(run, why)}\nlast lines of ${failed?.name ?? service}:\n${shown}`,
+    why: `${why}\n${shown === '' ? `${name} wrote nothing to its log` : `its last lines:\n${shown}`}`,
     hint: `correct it and run \`holdfast apply\` again; \`holdfast logs ${service}\` shows more`,
     cause,
-    details: { service, container: failed?.name },
+    details: { service, container: name },
   });
+}
+
+function stateOf({
+  name,
+  status,
+  health,
+  exitCode,
+  oomKilled,
+  restartCount,
+}: ContainerState): string {
+  const restarts = restartCount > 0 ? `, restarted ${restartCount} times` : '';
+  if (oomKilled) return `${name} was killed because it reached its memory limit${restarts}`;
+  if (status === 'running') return `${name} is ${health}${restarts}`;
+  return `${name} ${status} with code ${exitCode}${restarts}`;
 }

@@ -16,6 +16,15 @@ import { processOn, SERVER, TestClock } from './process.ts';
 
 export const PATHS: Paths = pathsUnder();
 
+const MIGRATION = composeRunOnce(
+  { project: 'demo', directory: PATHS.stack, secrets: true },
+  'web',
+  ['migrate'],
+).argv;
+
+/** The first words of a migration's command line. */
+export const MIGRATE = MIGRATION.slice(0, MIGRATION.indexOf('run') + 1);
+
 /** A server in memory, and what one needs to apply to it. */
 export class World {
   readonly host = new MemoryHost();
@@ -26,6 +35,8 @@ export class World {
   readonly context: ApplyContext;
   /** Answers of the probe over HTTP: status by service address, 200 when absent. */
   httpStatus = 200;
+  /** Images whose containers do not become healthy. */
+  readonly sickImages = new Set<string>();
   #pid = 100;
 
   constructor() {
@@ -33,6 +44,7 @@ export class World {
     this.disk = installCoreutils(host);
     installFakeDocker(host, engine);
     this.#installMore();
+    this.#makeImagesSick();
     for (const program of ['nginx', 'psql', 'redis-cli']) engine.onExec([program], () => ({}));
     const secretFile = { mode: 0o600, uid: 0, gid: 0 };
     this.context = {
@@ -113,6 +125,26 @@ export class World {
     return this.engine.all().find((container) => container.service === service)?.id;
   }
 
+  /** The engine's behaviours go by service; here the image decides each time a container starts. */
+  #makeImagesSick(): void {
+    const { engine, sickImages } = this;
+    const start = engine.start.bind(engine);
+    let deciding = false;
+    engine.start = (id) => {
+      const found = engine.all().find((one) => one.id === id);
+      if (found !== undefined && !deciding && sickImages.size > 0) {
+        deciding = true;
+        const sick = sickImages.has(found.imageReference);
+        engine.behave(
+          found.service,
+          sick ? { health: 'unhealthy', logs: 'cannot reach db\n' } : {},
+        );
+        deciding = false;
+      }
+      start(id);
+    };
+  }
+
   #installMore(): void {
     const { host, engine } = this;
     host.on(['docker', 'run'], () => ({}));
@@ -125,9 +157,7 @@ export class World {
     });
     host.on(['curl'], () => ({ stdout: `ok\n${this.httpStatus}` }), { looks: true });
     host.on(['systemctl'], () => ({}));
-    const project = { project: 'demo', directory: PATHS.stack, secrets: true };
-    const { argv } = composeRunOnce(project, 'web', ['migrate']);
-    host.on(argv.slice(0, argv.indexOf('run') + 1), () => ({}));
+    host.on(MIGRATE, () => ({}));
   }
 
   #usersOf(rest: Call['rest']): { stdout: string } {

@@ -1,0 +1,320 @@
+import t from 'tap';
+import { readAudit } from '../../installer/apply/audit.ts';
+import { AppError } from '../../installer/errors.ts';
+import { platform } from './platform.ts';
+import { processOn, SERVER } from './process.ts';
+import { kinds, PATHS, World } from './world.ts';
+
+const NGINX_CONF = `${PATHS.stack}/nginx/nginx.conf`;
+const CHANGED = { nginxConf: 'worker 2;\n' };
+
+function auditOf(world: World) {
+  return readAudit(world.text(PATHS.audit) ?? '');
+}
+
+async function applied(): Promise<World> {
+  const world = new World();
+  await world.apply(platform());
+  world.host.effects.revive();
+  return world;
+}
+
+function write(world: World, path: string, text: string): void {
+  world.host.files.write(path, Buffer.from(text), { mode: 0o644, uid: 0, gid: 0 });
+}
+
+t.test('a second apply says that there is nothing to do and touches only the lock', async (t) => {
+  const world = await applied();
+  const ids = world.engine.all().map(({ id }) => id);
+  const before = world.host.effects.transcript.length;
+  const outcome = await world.apply(platform(), { confirm: async () => t.fail('must not ask') });
+  t.equal(outcome.result, 'unchanged');
+  t.strictSame(
+    world.engine.all().map(({ id }) => id),
+    ids,
+  );
+  const effects = world.host.effects.transcript.slice(before);
+  t.ok(
+    effects.every((line) => line.includes('apply.lock') || line === `mkdir ${PATHS.state} 755 0:0`),
+    effects.join('\n'),
+  );
+  t.equal(auditOf(world).entries.length, 1);
+});
+
+t.test('a changed file reloads its service and leaves every container with its id', async (t) => {
+  const world = await applied();
+  const ids = world.engine.all().map(({ id }) => id);
+  const outcome = await world.apply(platform(CHANGED));
+  t.strictSame(kinds(outcome.plan), [`write-file:${NGINX_CONF}`, 'reload:nginx']);
+  t.strictSame(
+    world.engine.all().map(({ id }) => id),
+    ids,
+  );
+  t.strictSame(
+    world.engine.execs.slice(-2).map(({ argv }) => argv),
+    [
+      ['nginx', '-t'],
+      ['nginx', '-s', 'reload'],
+    ],
+  );
+});
+
+t.test(
+  'one audit line tells who, when, what and how it ended, and the lines are chained',
+  async (t) => {
+    const world = await applied();
+    await world.apply(platform(CHANGED), { process: processOn(SERVER, { who: 'ann@desk' }) });
+    const { entries, breaks } = auditOf(world);
+    t.strictSame(breaks, []);
+    t.equal(entries.length, 2);
+    t.match(entries[1], {
+      who: 'ann@desk',
+      when: /^2026-01-02T/,
+      command: 'holdfast apply',
+      operations: [`write-file:${NGINX_CONF}`, 'reload:nginx'],
+      planned: 2,
+      result: 'done',
+      configDigest: /./,
+    });
+    t.notMatch(world.text(PATHS.audit), 'generated-password');
+  },
+);
+
+t.test('an answer of no changes nothing', async (t) => {
+  const world = await applied();
+  const before = world.host.files.snapshot();
+  const outcome = await world.apply(platform(CHANGED), { confirm: async () => false });
+  t.equal(outcome.result, 'declined');
+  t.strictSame(world.host.files.snapshot(), before);
+});
+
+t.test('a server that changes while the plan is being read makes the plan stale', async (t) => {
+  const world = await applied();
+  const confirm = async () => {
+    world.engine.stop(world.containerId('web') ?? '');
+    return true;
+  };
+  await t.rejects(world.apply(platform(CHANGED), { confirm }), { code: 'drift/plan-stale' });
+  t.equal(world.text(NGINX_CONF), 'worker 1;\n');
+});
+
+t.test('a config that is edited while the plan is being read is not half applied', async (t) => {
+  const world = await applied();
+  await t.rejects(world.apply(platform(CHANGED), { configDigest: async () => 'other' }), {
+    code: 'config/changed-meanwhile',
+  });
+  t.equal(world.text(NGINX_CONF), 'worker 1;\n');
+});
+
+t.test('a config that is edited while it is applied is finished as shown, and said', async (t) => {
+  const world = await applied();
+  let digest = '';
+  await world.apply(platform(CHANGED), {
+    confirm: async (_plan, desired) => {
+      digest = desired.configDigest;
+      return true;
+    },
+    verify: async () => {
+      digest = 'edited';
+    },
+    configDigest: async () => digest,
+  });
+  t.equal(world.text(NGINX_CONF), 'worker 2;\n');
+  t.match(world.events.at(-1), { kind: 'warning', code: 'config/changed-while-applying' });
+});
+
+t.test('a lock that is taken away while the plan is being read stops the apply', async (t) => {
+  const world = await applied();
+  const confirm = async () => {
+    world.host.files.remove(PATHS.applyLock, true);
+    return true;
+  };
+  await t.rejects(world.apply(platform(CHANGED), { confirm }), { code: 'lock/lost' });
+  t.equal(world.text(NGINX_CONF), 'worker 1;\n');
+});
+
+t.test('of two applies at once the second is refused and the first is not disturbed', async (t) => {
+  const world = await applied();
+  let second: unknown;
+  await world.apply(platform(CHANGED), {
+    process: processOn(SERVER, { pid: 7 }),
+    confirm: async () => {
+      second = await world
+        .apply(platform(), { process: processOn(SERVER, { pid: 8, living: [7] }) })
+        .catch((error: unknown) => error);
+      return true;
+    },
+  });
+  t.match(second, { code: 'lock/held' });
+  t.equal(world.text(NGINX_CONF), 'worker 2;\n');
+});
+
+t.test('a file of ours that somebody changed is not overwritten', async (t) => {
+  const world = await applied();
+  write(world, NGINX_CONF, 'by hand\n');
+  await t.rejects(world.apply(platform(CHANGED)), {
+    code: 'drift/files-changed',
+    why: /nginx\.conf was changed by someone else/,
+    hint: /--adopt/,
+  });
+  t.equal(world.text(NGINX_CONF), 'by hand\n');
+});
+
+t.test('--adopt puts our file back and keeps a copy of what stood there', async (t) => {
+  const world = await applied();
+  write(world, NGINX_CONF, 'by hand\n');
+  await world.apply(platform(CHANGED), { adopt: true });
+  t.equal(world.text(NGINX_CONF), 'worker 2;\n');
+  const copies = world.host.files
+    .paths()
+    .filter((path) => path.startsWith(`${PATHS.state}/replaced/`));
+  t.strictSame(
+    copies.map((path) => world.text(path)),
+    ['by hand\n'],
+  );
+  t.equal((await world.apply(platform(CHANGED))).result, 'unchanged');
+});
+
+t.test('a file that somebody changes while images are built is not overwritten', async (t) => {
+  const world = await applied();
+  world.host.on(['docker', 'buildx', 'build'], ({ rest }) => {
+    world.engine.addImage(rest[1] ?? '');
+    write(world, NGINX_CONF, 'by hand\n');
+    return undefined;
+  });
+  await t.rejects(world.apply(platform({ ...CHANGED, web: '2' })), {
+    code: 'drift/changed-meanwhile',
+  });
+  t.equal(world.text(NGINX_CONF), 'by hand\n');
+});
+
+t.test(
+  'a manifest that cannot be read stops apply, and --adopt takes over what is as desired',
+  async (t) => {
+    const world = await applied();
+    write(world, PATHS.manifest, '{"version": 1, "files"');
+    await t.rejects(world.apply(platform()), {
+      code: 'drift/manifest-unreadable',
+      hint: /holdfast apply --adopt/,
+    });
+    const ids = world.engine.all().map(({ id }) => id);
+    const outcome = await world.apply(platform(), { adopt: true });
+    t.strictSame(kinds(outcome.plan), ['provision:postgres-roles', 'reload:nginx']);
+    t.strictSame(
+      world.engine.all().map(({ id }) => id),
+      ids,
+    );
+    t.equal(world.text(`${PATHS.manifest}.unreadable`), '{"version": 1, "files"');
+    t.equal((await world.apply(platform())).result, 'unchanged');
+  },
+);
+
+t.test('a manifest of a newer holdfast is not touched', async (t) => {
+  const world = await applied();
+  write(world, PATHS.manifest, '{"version": 99}');
+  await t.rejects(world.apply(platform(), { adopt: true }), { code: 'drift/manifest-newer' });
+  t.equal(world.text(PATHS.manifest), '{"version": 99}');
+});
+
+t.test(
+  'a disk that is nearly full is refused with figures before anything is changed',
+  async (t) => {
+    const world = await applied();
+    world.disk.freeBytes = 100 * 1024 ** 2;
+    const before = world.text(PATHS.manifest);
+    await t.rejects(world.apply(platform(CHANGED)), {
+      code: 'preflight/disk-nearly-full',
+      what: /100m free on \/, \d+k needed/,
+    });
+    t.equal(world.text(PATHS.manifest), before);
+  },
+);
+
+t.test(
+  'a disk that fills up in the middle loses nothing, and the next apply carries on',
+  async (t) => {
+    const world = await applied();
+    world.host.diskBytes = world.host.files.totalBytes() + 600;
+    const page = 'x'.repeat(4000);
+    await t.rejects(world.apply(platform({ ...CHANGED, page })), { message: /no space left/ });
+    world.host.diskBytes = Number.POSITIVE_INFINITY;
+    await world.apply(platform({ ...CHANGED, page }));
+    t.equal(world.text(NGINX_CONF), 'worker 2;\n');
+    t.match(world.engine.execs.at(-1)?.argv, ['nginx', '-s', 'reload']);
+  },
+);
+
+t.test('an interrupt finishes the current operation, frees the lock and is audited', async (t) => {
+  const world = await applied();
+  const stop = new AbortController();
+  const outcome = world.apply(platform({ ...CHANGED, web: '2' }), {
+    interrupt: stop.signal,
+    confirm: async () => {
+      world.host.on(['docker', 'buildx', 'build'], ({ rest }) => {
+        world.engine.addImage(rest[1] ?? '');
+        stop.abort();
+        return undefined;
+      });
+      return true;
+    },
+  });
+  await t.rejects(outcome, { code: 'consent/interrupted', what: /after 1 of \d+ operations/ });
+  t.notOk(world.host.files.stat(PATHS.applyLock));
+  t.match(auditOf(world).entries.at(-1), {
+    result: 'interrupted',
+    operations: ['build-image:holdfast-build/web:2'],
+  });
+  t.equal(world.text(NGINX_CONF), 'worker 1;\n');
+  await world.apply(platform({ ...CHANGED, web: '2' }));
+  t.equal(world.text(NGINX_CONF), 'worker 2;\n');
+});
+
+t.test(
+  'an engine that stops answering in the middle is no reason to roll back: the next apply carries on',
+  async (t) => {
+    const world = await applied();
+    world.engine.onExec(['nginx', '-t'], () => {
+      world.engine.unreachable = true;
+      return {};
+    });
+    await t.rejects(world.apply(platform(CHANGED)), { code: 'engine/unreachable' });
+    t.equal(world.text(NGINX_CONF), 'worker 2;\n');
+    world.engine.unreachable = false;
+    world.engine.onExec(['nginx', '-t'], () => ({}));
+    const { plan } = await world.apply(platform(CHANGED));
+    t.strictSame(kinds(plan), ['reload:nginx']);
+  },
+);
+
+t.test('a comment in the config is no operation', async (t) => {
+  const world = await applied();
+  const commented: ReturnType<typeof platform> = (observed) => ({
+    ...platform()(observed),
+    configDigest: 'with-a-comment',
+  });
+  t.equal((await world.apply(commented)).result, 'unchanged');
+  t.match(world.text(PATHS.manifest), /with-a-comment/);
+});
+
+t.test('removing a service removes its containers and keeps its volume', async (t) => {
+  const world = await applied();
+  await world.apply(platform({ withCache: false }));
+  t.equal(world.containerId('cache'), undefined);
+  t.ok(world.engine.volumeLabels.has('demo_cache'));
+});
+
+t.test('containers that are sick although nothing changed are named', async (t) => {
+  const world = await applied();
+  world.engine.behave('web', { health: 'unhealthy' });
+  const outcome = await world.apply(platform());
+  t.strictSame(outcome, { ...outcome, result: 'unchanged', unhealthy: ['demo-web-1'] });
+});
+
+t.test('an error in a component of ours is audited as a failure and thrown as it is', async (t) => {
+  const world = await applied();
+  const verify = async () => {
+    throw new AppError({ code: 'host/odd', what: 'odd', hint: 'none' });
+  };
+  await t.rejects(world.apply(platform(CHANGED), { verify }), { code: 'host/odd' });
+  t.match(auditOf(world).entries.at(-1), { result: 'failed', error: 'host/odd: odd' });
+});

@@ -1,0 +1,170 @@
+import t from 'tap';
+import { AppError } from '../../installer/errors.ts';
+import { LABELS } from '../../installer/model/labels.ts';
+import { platform } from './platform.ts';
+import { kinds, MIGRATE, PATHS, World } from './world.ts';
+
+const NGINX_CONF = `${PATHS.stack}/nginx/nginx.conf`;
+const NEXT = { web: '2', nginxConf: 'worker 2;\n', page: 'new page' };
+
+async function applied(): Promise<World> {
+  const world = new World();
+  await world.apply(platform());
+  return world;
+}
+
+function imageOf(world: World, service: string): string | undefined {
+  return world.engine.all().find((one) => one.service === service)?.imageReference;
+}
+
+t.test(
+  'a release that does not become healthy is replaced by the previous one, and the message says so',
+  async (t) => {
+    const world = await applied();
+    world.sickImages.add('holdfast-build/web:2');
+    const before = world.text(`${PATHS.stack}/compose.yaml`);
+    await t.rejects(world.apply(platform(NEXT)), {
+      code: 'health/not-healthy',
+      what: 'web did not become healthy',
+      why: /demo-web-1 is unhealthy\nits last lines:\ncannot reach db\nrolled back: \d+ files put back; web brought back as before\. Data was not touched/,
+      hint: /holdfast apply.*holdfast logs web/,
+    });
+    t.equal(imageOf(world, 'web'), 'holdfast-build/web:1');
+    t.equal(world.text(`${PATHS.stack}/compose.yaml`), before);
+    t.equal(world.text(NGINX_CONF), 'worker 1;\n');
+    t.equal(world.text(`${PATHS.stack}/site/pages/page.html`), undefined);
+  },
+);
+
+t.test(
+  'after a rollback the old config is in force without drift, and the new one can be tried again',
+  async (t) => {
+    const world = await applied();
+    world.sickImages.add('holdfast-build/web:2');
+    await t.rejects(world.apply(platform(NEXT)));
+    const old = await world.apply(platform());
+    t.strictSame(old.plan.drift, []);
+    t.strictSame(kinds(old.plan), []);
+    world.sickImages.clear();
+    world.engine.behave('web', {});
+    await world.apply(platform(NEXT));
+    t.equal(imageOf(world, 'web'), 'holdfast-build/web:2');
+    t.equal(world.text(NGINX_CONF), 'worker 2;\n');
+  },
+);
+
+t.test('a service that is new in a failing apply is removed again, its volume stays', async (t) => {
+  const world = new World();
+  await world.apply(platform({ withCache: false }));
+  world.engine.behave('cache', { exits: 1, logs: 'no permission' });
+  await t.rejects(world.apply(platform()), {
+    code: 'health/not-healthy',
+    why: /demo-cache-1 exited with code 1\nits last lines:\nno permission\nrolled back: .*cache removed again/,
+  });
+  t.equal(world.containerId('cache'), undefined);
+  t.ok(world.engine.volumeLabels.has('demo_cache'));
+});
+
+t.test('a first apply that fails has nothing to go back to, and says so', async (t) => {
+  const world = new World();
+  world.engine.behave('postgres', { health: 'unhealthy', logs: 'disk?' });
+  await t.rejects(world.apply(platform()), {
+    code: 'health/not-healthy',
+    why: /nothing was rolled back: no apply was complete before this one/,
+  });
+  world.engine.behave('postgres', {});
+  t.equal((await world.apply(platform())).result, 'applied');
+});
+
+t.test('a file that its service refuses is put back before it is loaded', async (t) => {
+  const world = await applied();
+  world.engine.onExec(['nginx', '-t'], () => {
+    const bad = world.text(NGINX_CONF) === 'worker 2;\n';
+    return bad ? { exitCode: 1, stderr: 'nginx: [emerg] worker 2' } : {};
+  });
+  await t.rejects(world.apply(platform({ nginxConf: 'worker 2;\n' })), {
+    code: 'health/reload-refused',
+    why: /\[emerg\] worker 2\nrolled back: 1 files put back/,
+  });
+  t.equal(world.text(NGINX_CONF), 'worker 1;\n');
+  t.equal((await world.apply(platform())).plan.operations.length, 0);
+});
+
+t.test('a migration that fails leaves the old release running', async (t) => {
+  const world = await applied();
+  const id = world.containerId('web');
+  world.host.on(MIGRATE, () => ({ exitCode: 1, stderr: 'column exists' }));
+  await t.rejects(world.apply(platform(NEXT)), {
+    code: 'health/migration-failed',
+    why: /column exists/,
+  });
+  t.equal(world.containerId('web'), id);
+  t.equal(world.engine.all().find((one) => one.id === id)?.status, 'running');
+});
+
+t.test(
+  'a release that the engine cannot start is rolled back with what compose said',
+  async (t) => {
+    const world = await applied();
+    world.host.on(['docker', 'buildx', 'build'], () => ({}));
+    await t.rejects(world.apply(platform(NEXT)), {
+      code: 'health/not-started',
+      why: /No such image: holdfast-build\/web:2/,
+    });
+    t.equal(imageOf(world, 'web'), 'holdfast-build/web:1');
+  },
+);
+
+t.test('a front door that does not answer brings the previous generation back', async (t) => {
+  const world = await applied();
+  const verify = async () => {
+    throw new AppError({ code: 'health/front-door', what: 'https: 502', hint: 'holdfast status' });
+  };
+  await t.rejects(world.apply(platform(NEXT), { verify }), {
+    code: 'health/front-door',
+    why: /web brought back/,
+  });
+  t.equal(imageOf(world, 'web'), 'holdfast-build/web:1');
+});
+
+t.test('a release that a killed apply had started is not taken for good', async (t) => {
+  const world = await applied();
+  world.sickImages.add('holdfast-build/web:2');
+  world.host.effects.revive();
+  const lines = world.host.effects.transcript.length;
+  const failing = new World();
+  await failing.apply(platform());
+  await failing.apply(platform({ web: '2' }));
+  const wanted = failing.host.effects.transcript
+    .slice(lines)
+    .findIndex((line) => / up .* web$/.test(line));
+  world.host.crashAt({ effect: wanted + 1, when: 'after' });
+  await t.rejects(world.apply(platform({ web: '2' })), { name: 'SimulatedKill' });
+  world.host.effects.revive();
+  await t.rejects(world.apply(platform({ web: '2' })), {
+    code: 'health/not-healthy',
+    why: /web brought back as before/,
+  });
+  t.equal(imageOf(world, 'web'), 'holdfast-build/web:1');
+});
+
+t.test('no secret stands in the message of a failure', async (t) => {
+  const world = await applied();
+  const password = world.text(`${PATHS.secrets}/DB_PASSWORD`) ?? '';
+  const logs = `connecting with ${password}`;
+  world.engine.behave('web', { logs });
+  world.engine.onExec(['psql'], () => ({ exitCode: 1, stderr: `near '${password}'` }));
+  const failure: unknown = await world.apply(platform({ roles: 'web,api' })).catch((e) => e);
+  t.match(failure, { code: 'engine/provision-failed', why: /near '\[redacted\]'/ });
+  t.notMatch(JSON.stringify(world.events) + world.text(PATHS.audit), password);
+});
+
+t.test('containers carry the spec of the generation that was brought back', async (t) => {
+  const world = await applied();
+  const spec = () =>
+    world.engine.all().find(({ service }) => service === 'web')?.labels[LABELS.spec];
+  const before = spec();
+  world.sickImages.add('holdfast-build/web:2');
+  await t.rejects(world.apply(platform(NEXT)));
+  t.equal(spec(), before);
+});
