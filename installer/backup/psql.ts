@@ -1,5 +1,5 @@
-import { createInterface } from 'node:readline';
-import { PassThrough } from 'node:stream';
+import { PassThrough, type Readable } from 'node:stream';
+import { StringDecoder } from 'node:string_decoder';
 import type { Engine } from '../engine/engine.ts';
 import { AppError } from '../errors.ts';
 
@@ -84,18 +84,18 @@ const END_OF_ANSWER = '-- end of answer --';
 export class PsqlSession {
   readonly #server: PostgresServer;
   readonly #input: PassThrough;
-  readonly #lines: AsyncIterator<string>;
+  readonly #lines: AsyncGenerator<string>;
   readonly #done: Promise<{ readonly exitCode: number; readonly stderr: string }>;
 
   private constructor(
     server: PostgresServer,
     input: PassThrough,
-    stdout: NodeJS.ReadableStream,
+    stdout: Readable,
     done: Promise<{ readonly exitCode: number; readonly stderr: string }>,
   ) {
     this.#server = server;
     this.#input = input;
-    this.#lines = createInterface({ input: stdout })[Symbol.asyncIterator]();
+    this.#lines = linesOf(stdout as AsyncIterable<Buffer>);
     this.#done = done;
     done.catch(() => undefined);
   }
@@ -128,12 +128,24 @@ export class PsqlSession {
 
   async close(): Promise<void> {
     this.#input.end();
-    for (;;) {
-      const { done } = await this.#lines.next();
-      if (done === true) break;
+    try {
+      for await (const line of this.#lines) void line;
+      await this.#done;
+    } catch {
+      // It is broken already, which `run` has told to whom it mattered.
     }
-    await this.#done.catch(() => undefined);
   }
+}
+
+async function* linesOf(stream: AsyncIterable<Buffer>): AsyncGenerator<string> {
+  const decoder = new StringDecoder('utf8');
+  let rest = '';
+  for await (const chunk of stream) {
+    const lines = (rest + decoder.write(chunk)).split('\n');
+    rest = lines.pop() ?? '';
+    yield* lines;
+  }
+  if (rest !== '') yield rest;
 }
 
 /** psql's exit code 2 is a lost or refused connection, 3 an error in the script. */

@@ -1,7 +1,6 @@
 import { once } from 'node:events';
 import { PassThrough } from 'node:stream';
 import { AppError } from '../errors.ts';
-import { decrypt } from './age.ts';
 import type { BackupContext } from './context.ts';
 import { backupPrefix, MANIFEST_NAME, VERIFIED_NAME } from './keys.ts';
 import {
@@ -12,6 +11,7 @@ import {
   type VerifiedMark,
 } from './manifest.ts';
 import { type PostgresServer, postgresExec } from './psql.ts';
+import { readObject } from './read-object.ts';
 import { readSmall, type Store } from './store/store.ts';
 import { verifiedBytes } from './verified-bytes.ts';
 
@@ -93,10 +93,11 @@ async function checkObject(
   folder: string,
   object: BackupObject,
 ): Promise<void> {
-  const stored = verifiedBytes(store, folder, object);
   const encrypted = manifest.encryption.kind === 'age';
-  if (encrypted && identityFile === undefined) return await drain(stored);
-  const plain = encrypted && identityFile !== undefined ? decrypt(stored, identityFile) : stored;
+  if (encrypted && identityFile === undefined) {
+    return await drain(verifiedBytes(store, folder, object));
+  }
+  const plain = readObject({ store, folder, manifest, identityFile }, object);
   if (object.format === 'pg-custom' && server !== undefined) {
     await listArchive(server, object, plain);
   } else await drain(plain);
@@ -120,7 +121,7 @@ async function listArchive(
     ...rest,
     stdin: input,
   });
-  stdout.resume();
+  stdout.on('error', () => undefined).resume();
   let listing = true;
   const ended = done.finally(() => {
     listing = false;

@@ -14,6 +14,8 @@ const schema = z.object({
     daticulocale: z.string().nullish(),
     datlocale: z.string().nullish(),
     datconnlimit: z.number(),
+    sizeBytes: z.number(),
+    comment: z.string().nullish(),
     settings: z.array(z.object({ role: z.string().nullable(), setting: z.string() })),
     grants: z.array(
       z.object({ grantee: z.string().nullable(), privilege: z.string(), grantable: z.boolean() }),
@@ -35,6 +37,8 @@ export const DATABASE_QUERY = `
 SELECT to_jsonb(d) || jsonb_build_object(
   'owner', pg_get_userbyid(datdba),
   'encodingName', pg_encoding_to_char(encoding),
+  'sizeBytes', pg_database_size(d.oid),
+  'comment', shobj_description(d.oid, 'pg_database'),
   'settings', (SELECT coalesce(jsonb_agg(jsonb_build_object(
       'role', CASE WHEN s.setrole = 0 THEN NULL ELSE pg_get_userbyid(s.setrole) END,
       'setting', setting)), '[]')

@@ -1,0 +1,60 @@
+import { AppError } from '../../errors.ts';
+import { type PostgresServer, queryJson, runSql } from '../psql.ts';
+import { type Catalog, EXTENSIONS_QUERY, ROWS_QUERY } from '../sources/catalog.ts';
+
+export interface CheckedDatabase {
+  readonly tables: number;
+  readonly rows: number;
+}
+
+type TableRows = Catalog['tables'][number];
+
+const SHOWN = 10;
+
+/**
+ * Compares a restored database with what was counted in the very snapshot of its dump.
+ * @throws AppError `restore/check-failed` with the tables that differ
+ */
+export async function checkDatabase(
+  server: PostgresServer,
+  database: string,
+  catalog: Catalog,
+): Promise<CheckedDatabase> {
+  const lines = await runSql(server, database, ROWS_QUERY);
+  const found = lines.map((line) => JSON.parse(line) as TableRows);
+  const extensions = await queryJson<Catalog['extensions']>(server, database, EXTENSIONS_QUERY);
+  const problems = [
+    ...rowProblems(catalog.tables, found),
+    ...catalog.extensions
+      .filter(({ name }) => !extensions.some((one) => one.name === name))
+      .map(({ name }) => `the extension ${name} is missing`),
+  ];
+  if (problems.length > 0) throw checkFailed(database, problems);
+  return { tables: found.length, rows: found.reduce((sum, { rows }) => sum + rows, 0) };
+}
+
+/** Differences between counted and restored rows, one line each. */
+export function rowProblems(saved: readonly TableRows[], found: readonly TableRows[]): string[] {
+  const name = ({ schema, table }: TableRows): string => `${schema}.${table}`;
+  const restored = new Map(found.map((one) => [name(one), one.rows]));
+  const known = new Set(saved.map(name));
+  return [
+    ...saved.flatMap((one) => {
+      const rows = restored.get(name(one));
+      if (rows === undefined) return [`${name(one)} is missing`];
+      return rows === one.rows ? [] : [`${name(one)} has ${rows} rows instead of ${one.rows}`];
+    }),
+    ...found.filter((one) => !known.has(name(one))).map((one) => `${name(one)} was not saved`),
+  ];
+}
+
+function checkFailed(database: string, problems: readonly string[]): AppError {
+  const more = problems.length > SHOWN ? [`and ${problems.length - SHOWN} more`] : [];
+  return new AppError({
+    code: 'restore/check-failed',
+    what: `the restored database ${database} is not what was saved`,
+    why: [...problems.slice(0, SHOWN), ...more].join('\n'),
+    hint: 'choose another backup: `holdfast backup list`',
+    details: { problems },
+  });
+}

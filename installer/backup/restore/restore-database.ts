@@ -1,0 +1,138 @@
+import { Readable } from 'node:stream';
+import { AppError } from '../../errors.ts';
+import { formatBytes } from '../format-bytes.ts';
+import type { BackupObject } from '../manifest.ts';
+import { connectionTo, type PostgresServer, postgresExec, runSql } from '../psql.ts';
+import { type OpenBackup, readObject } from '../read-object.ts';
+import type { Catalog } from '../sources/catalog.ts';
+import { createDatabaseSql, databasePropertiesSql } from './create-database.ts';
+import { identifier } from './sql-text.ts';
+import { Staging } from './staging.ts';
+
+export interface DatabaseRestore {
+  readonly server: PostgresServer;
+  readonly backup: OpenBackup;
+  readonly object: BackupObject;
+  readonly catalog: Catalog;
+  /** Name of the new database. */
+  readonly target: string;
+  readonly jobs: number;
+  /** Leaves out what only the original server has. */
+  readonly foreignServer: boolean;
+}
+
+/** A session of a restore alone: larger sorts for the indexes, no waiting for the disk at each commit. */
+const RESTORE_SETTINGS = [
+  'synchronous_commit=off',
+  'maintenance_work_mem=128MB',
+  'statement_timeout=0',
+  'lock_timeout=0',
+  'idle_in_transaction_session_timeout=0',
+];
+
+/**
+ * Restores an archive into a new database, whatever a killed attempt left under that name. The database exists
+ * under its name whole or, after a failure, not at all.
+ */
+export async function restoreDatabase(restore: DatabaseRestore): Promise<void> {
+  const { server, catalog, target } = restore;
+  await dropDatabase(server, target);
+  await runSql(server, 'postgres', createDatabaseSql(target, catalog));
+  try {
+    await runSql(server, 'postgres', databasePropertiesSql(target, catalog));
+    await loadArchive(restore);
+    await analyze(restore);
+  } catch (error) {
+    await dropDatabase(server, target);
+    throw error;
+  }
+}
+
+export async function dropDatabase(server: PostgresServer, name: string): Promise<void> {
+  await runSql(server, 'postgres', `DROP DATABASE IF EXISTS ${identifier(name)} WITH (FORCE);`);
+}
+
+async function loadArchive(restore: DatabaseRestore): Promise<void> {
+  const { server, backup, object } = restore;
+  const staging = await Staging.open(server);
+  try {
+    const staged = await canStage(restore, staging);
+    if (staged) {
+      const path = await staging.write(object, readObject(backup, object));
+      await pgRestore(restore, [`--jobs=${restore.jobs}`, path], undefined);
+    } else {
+      await pgRestore(restore, [], readObject(backup, object));
+    }
+  } finally {
+    await staging.clear();
+  }
+}
+
+/** Whether there is room for the archive beside the new database. @throws AppError `preflight/disk-full` */
+async function canStage({ object, catalog }: DatabaseRestore, staging: Staging): Promise<boolean> {
+  const free = await staging.freeBytes();
+  const database = catalog.database.sizeBytes * 1.1;
+  if (free < database) {
+    throw new AppError({
+      code: 'preflight/disk-full',
+      what: 'the disk is too full to restore beside the live database',
+      why: `${formatBytes(free)} are free; the restored database needs ${formatBytes(database)}`,
+      hint: 'free some space, then run the same restore again',
+      details: { freeBytes: free, neededBytes: database },
+    });
+  }
+  return free >= database + object.plainSize;
+}
+
+async function pgRestore(
+  { server, target, foreignServer }: DatabaseRestore,
+  more: readonly string[],
+  plain: AsyncIterable<Uint8Array> | undefined,
+): Promise<void> {
+  const { argv, ...rest } = postgresExec(
+    server,
+    [
+      'pg_restore',
+      '--exit-on-error',
+      '--no-subscriptions',
+      ...(foreignServer ? ['--no-tablespaces'] : []),
+      `--dbname=${connectionTo(target)}`,
+      ...more,
+    ],
+    { pgOptions: RESTORE_SETTINGS.map((setting) => `-c ${setting}`).join(' ') },
+  );
+  const stdin = plain === undefined ? undefined : Readable.from(plain, { objectMode: false });
+  const { stdout, done } = await server.engine.execStream(server.container, {
+    argv,
+    ...rest,
+    ...(stdin === undefined ? {} : { stdin }),
+  });
+  stdout.on('error', () => undefined).resume();
+  const { exitCode, stderr } = await done;
+  if (exitCode === 0) return;
+  throw new AppError({
+    code: 'restore/failed',
+    what: `pg_restore into ${target} failed`,
+    why: stderr.trim().split('\n').slice(-8).join('\n'),
+    hint: 'the live database was not touched; holdfast logs postgres',
+  });
+}
+
+/** Without statistics the first queries after the swap would crawl. */
+async function analyze({ server, target, jobs }: DatabaseRestore): Promise<void> {
+  const request = postgresExec(server, [
+    'vacuumdb',
+    '--analyze-only',
+    '--quiet',
+    `--jobs=${jobs}`,
+    `--dbname=${connectionTo(target)}`,
+  ]);
+  const { exitCode, stderr } = await server.engine.exec(server.container, request);
+  if (exitCode === 0) return;
+  throw new AppError({
+    code: 'restore/failed',
+    what: `the restored database ${target} could not be analysed`,
+    why: stderr.trim(),
+    hint: 'holdfast logs postgres; then run the same restore again',
+  });
+}

@@ -1,0 +1,232 @@
+import { posix } from 'node:path';
+import { AppError } from '../../errors.ts';
+import { backupIdTime } from '../backup-id.ts';
+import type { BackupContext } from '../context.ts';
+import { exclusively } from '../exclusive.ts';
+import { formatSpan } from '../format-bytes.ts';
+import type { BackupManifest, BackupObject } from '../manifest.ts';
+import { type PostgresServer, runSql } from '../psql.ts';
+import { type OpenBackup, readText } from '../read-object.ts';
+import { type Catalog, parseCatalog } from '../sources/catalog.ts';
+import { livePostgres } from '../sources/open-source.ts';
+import { checkDatabase } from './check-database.ts';
+import { beforeName, restoredName } from './database-names.ts';
+import { restoreDatabase } from './restore-database.ts';
+import { restoreRoles } from './restore-roles.ts';
+import { identifier, literal } from './sql-text.ts';
+import { type SwapPair, swapDatabases } from './swap.ts';
+
+export interface RestoreWish {
+  /** Restores under this name and leaves the live database alone. */
+  readonly into?: string;
+  /** One of the backup's databases; all when absent. */
+  readonly database?: string;
+  /** Asks whether to go on; a no throws `consent/refused`. */
+  readonly consent: (question: string) => Promise<void>;
+}
+
+export interface RestoredDatabase {
+  readonly database: string;
+  /** Where it stands now. */
+  readonly name: string;
+  /** What the live one is called since; absent when there was none, or with `into`. */
+  readonly kept?: string;
+  readonly tables: number;
+  readonly rows: number;
+}
+
+interface DatabasePair {
+  readonly object: BackupObject;
+  readonly catalog: BackupObject;
+  readonly database: string;
+}
+
+/** Restores into new databases, checks them, and puts them in the place of the live ones. */
+export async function restorePostgres(
+  context: BackupContext,
+  backup: OpenBackup,
+  wish: RestoreWish,
+): Promise<RestoredDatabase[]> {
+  const { host, paths } = context;
+  return await exclusively(host, posix.join(paths.agent, 'locks'), 'restore', async () => {
+    const server = await livePostgres(context, 'holdfast-restore');
+    await refuseOlderServer(server, backup.manifest);
+    const databases = databasesOf(backup.manifest, wish);
+    await restoreRoles(server, backup);
+    if (wish.into !== undefined) await refuseTaken(server, wish.into);
+    const prepared: Prepared[] = [];
+    for (const pair of databases) {
+      prepared.push(await prepare(context, server, backup, pair));
+    }
+    return await swapAll(context, server, backup.manifest, prepared, wish);
+  });
+}
+
+interface Prepared {
+  readonly pair: DatabasePair;
+  readonly restored: string;
+  readonly catalog: Catalog;
+  readonly tables: number;
+  readonly rows: number;
+}
+
+/** Says in a database's comment that it was restored and checked, so that a rerun need not do it again. */
+function checkedMark(id: string): string {
+  return `holdfast: restored and checked, ${id}`;
+}
+
+async function prepare(
+  { report }: BackupContext,
+  server: PostgresServer,
+  backup: OpenBackup,
+  pair: DatabasePair,
+): Promise<Prepared> {
+  const { id } = backup.manifest;
+  const restored = restoredName(pair.database, id);
+  const catalog = parseCatalog(await readText(backup, pair.catalog));
+  const found = await commentOf(server, restored);
+  const progress = (text: string): void => report({ kind: 'progress', id: 'restore', text });
+  if (found !== checkedMark(id)) {
+    progress(`restoring ${pair.database} into ${restored}`);
+    await restoreDatabase({
+      server,
+      backup,
+      object: pair.object,
+      catalog,
+      target: restored,
+      jobs: await parallelJobs(server),
+      foreignServer: false,
+    });
+  }
+  progress(`checking ${restored}`);
+  const checked = await checkDatabase(server, restored, catalog);
+  const mark = literal(checkedMark(id));
+  await runSql(server, 'postgres', `COMMENT ON DATABASE ${identifier(restored)} IS ${mark};`);
+  return { pair, restored, catalog, ...checked };
+}
+
+async function swapAll(
+  { report, now }: BackupContext,
+  server: PostgresServer,
+  manifest: BackupManifest,
+  prepared: readonly Prepared[],
+  wish: RestoreWish,
+): Promise<RestoredDatabase[]> {
+  const existing = new Set(await runSql(server, 'postgres', 'SELECT datname FROM pg_database;'));
+  const swaps = prepared.map((one) => {
+    const live = wish.into ?? one.pair.database;
+    const { comment } = one.catalog.database;
+    const pair: SwapPair = {
+      live,
+      restored: one.restored,
+      before: existing.has(live) ? beforeName(live, manifest.id, existing) : undefined,
+      comment: comment ?? undefined,
+    };
+    return { one, pair };
+  });
+  const replaced = swaps.filter(({ pair }) => pair.before !== undefined);
+  if (replaced.length > 0)
+    await wish.consent(
+      lossText(
+        manifest,
+        now(),
+        replaced.map(({ pair }) => pair),
+      ),
+    );
+  report({ kind: 'progress', id: 'restore', text: 'swapping the names' });
+  await swapDatabases(
+    server,
+    swaps.map(({ pair }) => pair),
+  );
+  return swaps.map(({ one, pair }) => ({
+    database: one.pair.database,
+    name: pair.live,
+    ...(pair.before === undefined ? {} : { kept: pair.before }),
+    tables: one.tables,
+    rows: one.rows,
+  }));
+}
+
+/** What the swap takes out of sight: everything written since the backup began. */
+function lossText(manifest: BackupManifest, now: Date, pairs: readonly SwapPair[]): string {
+  const begun = backupIdTime(manifest.id) ?? new Date(manifest.startedAt);
+  const age = formatSpan((now.getTime() - begun.getTime()) / 1000);
+  const names = pairs.map(({ live, before }) => `${live} (kept as ${before})`).join(', ');
+  return (
+    `Everything written since ${begun.toISOString()}, ${age} ago, will be missing from: ${names}.\n` +
+    'Connections to them are cut for a moment. Put the restored databases in their place?'
+  );
+}
+
+function databasesOf(manifest: BackupManifest, wish: RestoreWish): DatabasePair[] {
+  const found = manifest.objects.flatMap((object) => {
+    if (object.role !== 'database' || object.database === undefined) return [];
+    const catalog = manifest.objects.find(
+      ({ role, database }) => role === 'catalog' && database === object.database,
+    );
+    return catalog === undefined ? [] : [{ object, catalog, database: object.database }];
+  });
+  const chosen = found.filter(
+    ({ database }) => wish.database === undefined || wish.database === database,
+  );
+  const names = found.map(({ database }) => database).join(', ');
+  if (chosen.length === 0) {
+    throw new AppError({
+      code: 'usage/no-such-database',
+      what: `the backup ${manifest.id} has no database ${wish.database ?? ''}`.trimEnd(),
+      why: `it has: ${names || 'none'}`,
+      hint: 'holdfast backup list',
+    });
+  }
+  if (wish.into !== undefined && chosen.length > 1) {
+    throw new AppError({
+      code: 'usage/several-databases',
+      what: `--into names one database, but the backup has several`,
+      why: `they are: ${names}`,
+      hint: `holdfast restore ${manifest.id} --database NAME --into ${wish.into}`,
+    });
+  }
+  return chosen;
+}
+
+/** As many as the server has processors, as `pg_restore --jobs` wants them; at least two, since one waits for the disk. */
+export async function parallelJobs(server: PostgresServer): Promise<number> {
+  const { stdout } = await server.engine.exec(server.container, { argv: ['nproc'] });
+  return Math.min(8, Math.max(2, Number.parseInt(stdout, 10) || 2));
+}
+
+async function refuseOlderServer(server: PostgresServer, manifest: BackupManifest): Promise<void> {
+  const [version = '0'] = await runSql(server, 'postgres', 'SHOW server_version_num;');
+  const major = Math.floor(Number(version) / 10_000);
+  const needed = manifest.server?.major ?? 0;
+  if (major >= needed) return;
+  throw new AppError({
+    code: 'restore/older-server',
+    what: `the backup was made by Postgres ${needed}, and Postgres ${major} runs here`,
+    why: 'an older server cannot read the archive of a newer one',
+    hint: `set postgres.version to "${needed}" in config.yaml and apply`,
+  });
+}
+
+/** The comment of a database, empty when it has none; undefined when there is no such database. */
+async function commentOf(server: PostgresServer, database: string): Promise<string | undefined> {
+  const lines = await runSql(
+    server,
+    'postgres',
+    `SELECT 'c' || coalesce(shobj_description(oid, 'pg_database'), '')
+     FROM pg_database WHERE datname = ${literal(database)};`,
+  );
+  return lines.length === 0 ? undefined : lines.join('\n').slice(1);
+}
+
+async function refuseTaken(server: PostgresServer, name: string): Promise<void> {
+  if ((await commentOf(server, name)) !== undefined) throw nameTaken(name);
+}
+
+function nameTaken(name: string): AppError {
+  return new AppError({
+    code: 'restore/name-taken',
+    what: `there is a database ${name} already`,
+    hint: 'choose another name: `holdfast restore ID --into NAME`',
+  });
+}

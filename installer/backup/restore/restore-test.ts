@@ -1,0 +1,136 @@
+import { posix } from 'node:path';
+import { AppError } from '../../errors.ts';
+import type { RestoreTestResult } from '../../model/backup-result.ts';
+import type { BackupContext } from '../context.ts';
+import { exclusively } from '../exclusive.ts';
+import { requireFreeSpace } from '../free-space.ts';
+import { connectionTo, type PostgresServer, postgresExec } from '../psql.ts';
+import { type OpenBackup, readText } from '../read-object.ts';
+import { restoreTestIdentityFile } from '../recovery-keys.ts';
+import { lastRun, recordRestoreTest } from '../results.ts';
+import { type Catalog, parseCatalog } from '../sources/catalog.ts';
+import { checkAssertions } from './assertions.ts';
+import { checkDatabase } from './check-database.ts';
+import { withBackup } from './choose-backup.ts';
+import { restoreDatabase } from './restore-database.ts';
+import { restoreRoles } from './restore-roles.ts';
+import { withThrowawayPostgres } from './throwaway-postgres.ts';
+
+export type RestoreTestOutcome = NonNullable<RestoreTestResult['lastSuccess']>;
+
+const TASK = 'restore-test';
+const MIB = 1024 ** 2;
+const LIMITS = { cpus: 1, memory: 768 * MIB };
+
+/**
+ * Restores the newest verified backup of Postgres into a throw-away server with the key that lives here, counts
+ * the rows of every table, checks every page and index, and asks the user's own assertions.
+ * @throws AppError classes `restore`, `backup`, `store`
+ */
+export async function runRestoreTest(context: BackupContext): Promise<RestoreTestOutcome> {
+  const { host, paths, now } = context;
+  const locks = posix.join(paths.agent, 'locks');
+  return await exclusively(host, locks, TASK, async () => {
+    const startedAt = now();
+    try {
+      const outcome = await attempt(context);
+      await recordRestoreTest(host, paths, lastRun(startedAt, now()), outcome);
+      return outcome;
+    } catch (error) {
+      await recordRestoreTest(host, paths, lastRun(startedAt, now(), error));
+      throw error;
+    }
+  });
+}
+
+async function attempt(context: BackupContext): Promise<RestoreTestOutcome> {
+  const identityFile = restoreTestIdentityFile(context.paths);
+  return await withBackup(context, { kind: 'postgres', identityFile }, async (backup) => {
+    const clock = performance.now();
+    const databases = await catalogs(backup);
+    await checkSpace(context, backup, databases);
+    return await withThrowawayPostgres(context, TASK, LIMITS, async (server) => {
+      await restoreRoles(server, backup);
+      let tables = 0;
+      let rows = 0;
+      for (const catalog of databases) {
+        const checked = await restoreOne(context, server, backup, catalog);
+        tables += checked.tables;
+        rows += checked.rows;
+      }
+      const names = databases.map(({ database }) => database.datname);
+      await checkAssertions(server, names, context.settings.assertions);
+      return {
+        backupId: backup.manifest.id,
+        job: backup.manifest.job,
+        finishedAt: context.now().toISOString(),
+        seconds: (performance.now() - clock) / 1000,
+        databases: databases.length,
+        tables,
+        rows,
+      };
+    });
+  });
+}
+
+async function restoreOne(
+  { report }: BackupContext,
+  server: PostgresServer,
+  backup: OpenBackup,
+  catalog: Catalog,
+): Promise<{ readonly tables: number; readonly rows: number }> {
+  const target = catalog.database.datname;
+  const object = backup.manifest.objects.find(
+    ({ role, database }) => role === 'database' && database === target,
+  );
+  if (object === undefined) throw new Error(`the manifest has no dump of ${target}`);
+  report({ kind: 'progress', id: TASK, text: `restoring ${target}` });
+  await restoreDatabase({ server, backup, object, catalog, target, jobs: 2, foreignServer: true });
+  report({ kind: 'progress', id: TASK, text: `checking ${target}` });
+  const checked = await checkDatabase(server, target, catalog);
+  await checkPages(server, target);
+  return checked;
+}
+
+/** Every page of every table and index, and that each index has all rows of its table. */
+async function checkPages(server: PostgresServer, database: string): Promise<void> {
+  const request = postgresExec(server, [
+    'pg_amcheck',
+    '--install-missing',
+    '--heapallindexed',
+    '--jobs=2',
+    connectionTo(database),
+  ]);
+  const { exitCode, stdout, stderr } = await server.engine.exec(server.container, request);
+  if (exitCode === 0) return;
+  throw new AppError({
+    code: 'restore/check-failed',
+    what: `pg_amcheck finds damage in the restored ${database}`,
+    why: (stdout + stderr).trim().split('\n').slice(-10).join('\n'),
+    hint: 'choose another backup: `holdfast backup list`; check the live one with pg_amcheck too',
+  });
+}
+
+async function catalogs(backup: OpenBackup): Promise<Catalog[]> {
+  const found: Catalog[] = [];
+  for (const object of backup.manifest.objects) {
+    if (object.role === 'catalog') found.push(parseCatalog(await readText(backup, object)));
+  }
+  return found;
+}
+
+async function checkSpace(
+  { engine }: BackupContext,
+  { manifest }: OpenBackup,
+  databases: readonly Catalog[],
+): Promise<void> {
+  const { dataRoot } = await engine.info();
+  const restored = databases.reduce((sum, { database }) => sum + database.sizeBytes, 0);
+  const archives = manifest.objects.map(({ plainSize }) => plainSize);
+  await requireFreeSpace(
+    dataRoot,
+    // Beside the data: the WAL that the restore writes, at most 2 GiB.
+    restored * 1.2 + Math.max(...archives) + Math.min(restored, 2048 * MIB),
+    'a restore test',
+  );
+}
