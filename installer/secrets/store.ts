@@ -7,7 +7,13 @@ const NAME = /^[A-Z][A-Z0-9_]{0,127}$/;
 const FILE = { mode: 0o600, uid: 0, gid: 0 } as const;
 const FOLDER = { mode: 0o700, uid: 0, gid: 0 } as const;
 
-/** The secrets of one server: a file each, 0600, in a folder of root, 0700. */
+/** Ending of the file with the value that a rotation is bringing in. */
+const NEXT = '.next';
+
+/**
+ * The secrets of one server: a file each, 0600, in a folder of root, 0700. While a secret is rotated, its next
+ * value stands beside it and is the one that counts for every reader, so that whoever applies next goes on with it.
+ */
 export class SecretStore {
   readonly #host: Host;
   readonly #folder: string;
@@ -23,14 +29,28 @@ export class SecretStore {
     return entries.filter((name) => NAME.test(name));
   }
 
+  /** The value that counts. */
   async get(name: string): Promise<Secret | undefined> {
-    const bytes = await this.#host.read(this.#path(name));
-    return bytes === undefined ? undefined : new Secret(new TextDecoder().decode(bytes));
+    return (await this.#read(name, NEXT)) ?? (await this.#read(name, ''));
   }
 
+  /** The value before a rotation that is under way; else the only one. */
+  async settled(name: string): Promise<Secret | undefined> {
+    return this.#read(name, '');
+  }
+
+  /** The value that a rotation is bringing in, its own or that of one that was cut short. */
+  async next(name: string): Promise<Secret | undefined> {
+    return this.#read(name, NEXT);
+  }
+
+  /** Every value that counts, by name. */
   async all(): Promise<ReadonlyMap<string, Secret>> {
-    const names = await this.names();
-    const values = await Promise.all(names.map((name) => this.get(name)));
+    const entries = await this.#host.list(this.#folder);
+    const names = entries.filter((name) => NAME.test(name));
+    const values = await Promise.all(
+      names.map((name) => this.#read(name, entries.includes(`${name}${NEXT}`) ? NEXT : '')),
+    );
     return new Map(
       names.flatMap((name, index) => {
         const value = values[index];
@@ -39,15 +59,36 @@ export class SecretStore {
     );
   }
 
-  /** Keeps a value under a name, durably, in place of the one before. */
+  /** Keeps a value under a name, durably, in place of the one before. Ends a rotation of it. */
   async store(name: string, value: Secret): Promise<void> {
-    const path = this.#path(name);
-    await this.#host.makeDirectory(this.#folder, FOLDER);
-    await this.#host.write(path, value.reveal(), FILE);
+    await this.#write(name, '', value);
+    await this.#host.remove(`${this.#path(name)}${NEXT}`);
+  }
+
+  /** Begins a rotation: from here on every reader gets this value. */
+  async propose(name: string, value: Secret): Promise<void> {
+    await this.#write(name, NEXT, value);
+  }
+
+  /** Gives a rotation up: the value before it counts again. */
+  async withdraw(name: string): Promise<void> {
+    await this.#host.remove(`${this.#path(name)}${NEXT}`);
   }
 
   async remove(name: string): Promise<void> {
+    await this.#host.remove(`${this.#path(name)}${NEXT}`);
     await this.#host.remove(this.#path(name));
+  }
+
+  async #read(name: string, ending: string): Promise<Secret | undefined> {
+    const bytes = await this.#host.read(`${this.#path(name)}${ending}`);
+    return bytes === undefined ? undefined : new Secret(new TextDecoder().decode(bytes));
+  }
+
+  async #write(name: string, ending: string, value: Secret): Promise<void> {
+    const path = `${this.#path(name)}${ending}`;
+    await this.#host.makeDirectory(this.#folder, FOLDER);
+    await this.#host.write(path, value.reveal(), FILE);
   }
 
   /** @throws AppError `secret/name` */
