@@ -53,10 +53,16 @@ export interface ExecRequest {
   /** Never holds a secret. */
   readonly env?: Readonly<Record<string, string>>;
   readonly stdin?: string | Uint8Array | Readable;
+  /** Seconds; no limit when absent. The program itself cannot be stopped from here and may run on. */
+  readonly timeoutSeconds?: number;
 }
 
 export interface ExecStream {
-  /** Must be read to its end before {@link ExecStream.done} settles. */
+  /**
+   * Must be read to its end, or destroyed, before {@link ExecStream.done} settles. Fails when the engine, the
+   * connection or the standard input's source does; the program may then take the broken input for its end,
+   * so nothing that it did counts.
+   */
   readonly stdout: Readable;
   /** Exit code and the last 16 KiB of standard error. */
   readonly done: Promise<{ readonly exitCode: number; readonly stderr: string }>;

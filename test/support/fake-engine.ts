@@ -39,12 +39,18 @@ export interface ExecCall {
   readonly container: ContainerState;
   readonly argv: readonly string[];
   readonly user: string | undefined;
+  readonly env: Readonly<Record<string, string>>;
   readonly stdin: Buffer;
 }
 
-export type ExecHandler = (
-  call: ExecCall,
-) => Partial<ExecResult> | undefined | Promise<Partial<ExecResult> | undefined>;
+/** What a program in a container leaves behind; exit code 0 and no output where absent. */
+export interface Executed {
+  readonly exitCode?: number;
+  readonly stdout?: string | Uint8Array;
+  readonly stderr?: string;
+}
+
+export type ExecHandler = (call: ExecCall) => Executed | undefined | Promise<Executed | undefined>;
 
 type Labels = Readonly<Record<string, string>>;
 
@@ -191,26 +197,13 @@ export class FakeEngine implements Engine {
   }
 
   async exec(container: string, request: ExecRequest): Promise<ExecResult> {
-    const stdin = await bytesOf(request.stdin);
-    return this.#look(() => {
-      const state = this.#get(container);
-      if (state.status !== 'running') {
-        throw new AppError({
-          code: 'engine/not-running',
-          what: `container ${state.name} is not running`,
-          hint: 'holdfast status',
-        });
-      }
-      const line = `exec ${state.service || state.name} ${request.argv.join(' ')}`;
-      return this.#effects.perform(line, () =>
-        this.#execute({ container: state, argv: request.argv, user: request.user, stdin }),
-      );
-    });
+    const { exitCode, stdout, stderr } = await this.#execIn(container, request);
+    return { exitCode, stdout: stdout.toString('utf8'), stderr };
   }
 
   async execStream(container: string, request: ExecRequest): Promise<ExecStream> {
-    const { stdout, stderr, exitCode } = await this.exec(container, request);
-    const stream = Readable.from(stdout === '' ? [] : [Buffer.from(stdout)]);
+    const { stdout, stderr, exitCode } = await this.#execIn(container, request);
+    const stream = Readable.from(stdout.length === 0 ? [] : [stdout]);
     const done = new Promise<{ exitCode: number; stderr: string }>((resolve) => {
       stream.once('close', () => resolve({ exitCode, stderr: stderr.slice(-16 * 1024) }));
     });
@@ -249,17 +242,33 @@ export class FakeEngine implements Engine {
     // Nothing is open.
   }
 
-  async #execute(call: ExecCall): Promise<ExecResult> {
+  async #execIn(container: string, request: ExecRequest) {
+    const stdin = await bytesOf(request.stdin);
+    const state = await this.#look(() => this.#get(container));
+    if (state.status !== 'running') {
+      throw new AppError({
+        code: 'engine/not-running',
+        what: `container ${state.name} is not running`,
+        hint: 'holdfast status',
+      });
+    }
+    const { argv, user, env = {} } = request;
+    const call = { container: state, argv, user, env, stdin };
+    const line = `exec ${state.service || state.name} ${argv.join(' ')}`;
+    const executed = await this.#effects.perform(line, () => this.#execute(call));
+    const { exitCode = 0, stdout = '', stderr = '' } = executed ?? {};
+    return { exitCode, stdout: Buffer.from(stdout as string), stderr };
+  }
+
+  #execute(call: ExecCall): ReturnType<ExecHandler> {
     this.execs.push(call);
     const handler = this.#handlers.findLast(
       ({ service, words }) =>
         (service === undefined || service === call.container.service) &&
         words.every((word, index) => call.argv[index] === word),
     );
-    if (handler === undefined) {
-      return { exitCode: 127, stdout: '', stderr: `${call.argv[0]}: not found in the fake` };
-    }
-    return { exitCode: 0, stdout: '', stderr: '', ...(await handler.run(call)) };
+    if (handler !== undefined) return handler.run(call);
+    return { exitCode: 127, stderr: `${call.argv[0]}: not found in the fake` };
   }
 
   #lastLines({ service }: ContainerState, count: number): string {
@@ -281,7 +290,7 @@ export class FakeEngine implements Engine {
       this.#containers.get(idOrName) ?? this.all().find(({ name }) => name === idOrName);
     if (found !== undefined) return found;
     throw new AppError({
-      code: 'engine/no-such-container',
+      code: 'engine/not-found',
       what: `there is no container ${idOrName}`,
       hint: 'holdfast plan',
     });

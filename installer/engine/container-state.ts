@@ -1,0 +1,34 @@
+import type { ContainerInspectInfo } from 'dockerode';
+import type { ContainerState } from './engine.ts';
+
+const SERVICE_LABEL = 'com.docker.compose.service';
+
+/** What the engine says of a container, in our words. */
+export function containerState(info: ContainerInspectInfo): ContainerState {
+  const labels = info.Config.Labels ?? {};
+  return {
+    id: info.Id,
+    name: info.Name.replace(/^\//, ''),
+    service: labels[SERVICE_LABEL] ?? '',
+    imageId: info.Image,
+    imageReference: info.Config.Image,
+    labels,
+    status: info.State.Status as ContainerState['status'],
+    health: (info.State.Health?.Status ?? 'none') as ContainerState['health'],
+    exitCode: info.State.ExitCode,
+    oomKilled: info.State.OOMKilled,
+    restartCount: info.RestartCount,
+    startedAt: info.State.StartedAt,
+    addresses: Object.fromEntries(
+      Object.entries(info.NetworkSettings.Networks ?? {}).flatMap(([name, { IPAddress }]) =>
+        IPAddress === '' ? [] : [[name, IPAddress]],
+      ),
+    ),
+    memoryLimit: info.HostConfig.Memory ?? 0,
+  };
+}
+
+/** What the last run of the health check printed; empty when there was none. */
+export function lastHealthOutput(info: ContainerInspectInfo): string {
+  return info.State.Health?.Log?.at(-1)?.Output?.trim() ?? '';
+}

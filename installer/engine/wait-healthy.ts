@@ -1,0 +1,116 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { ContainerInspectInfo } from 'dockerode';
+import { AppError } from '../errors.ts';
+import { containerState, lastHealthOutput } from './container-state.ts';
+import type { ContainerState } from './engine.ts';
+
+const POLL_MILLISECONDS = 250;
+
+/** So many restarts since we look are a loop: it will not get better by itself. */
+const RESTART_LOOP = 3;
+
+const LOG_LINES = 20;
+
+/** What waiting needs of the engine. */
+export interface HealthView {
+  /** Undefined when the container is gone. */
+  readonly inspect: (container: string) => Promise<ContainerInspectInfo | undefined>;
+  readonly logs: (container: string, tail: number) => Promise<string>;
+}
+
+type Verdict =
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'waiting'; readonly reason: string }
+  | { readonly kind: 'failed'; readonly reason: string };
+
+interface Watched {
+  readonly container: string;
+  readonly info: ContainerInspectInfo | undefined;
+  readonly verdict: Verdict;
+}
+
+/** See {@link import('./engine.ts').Engine.waitHealthy}. */
+export async function waitHealthy(
+  view: HealthView,
+  containers: readonly string[],
+  timeoutSeconds: number,
+): Promise<void> {
+  const deadline = performance.now() + timeoutSeconds * 1000;
+  const firstRestarts = new Map<string, number>();
+  for (;;) {
+    const watched = await Promise.all(
+      containers.map(async (container): Promise<Watched> => {
+        const info = await view.inspect(container);
+        if (info !== undefined && !firstRestarts.has(container)) {
+          firstRestarts.set(container, info.RestartCount);
+        }
+        return { container, info, verdict: judge(info, firstRestarts.get(container) ?? 0) };
+      }),
+    );
+    const sick = watched.filter(({ verdict }) => verdict.kind !== 'ready');
+    if (sick.length === 0) return;
+    const failed = sick.filter(({ verdict }) => verdict.kind === 'failed');
+    if (failed.length > 0) throw await notHealthy(view, failed);
+    if (performance.now() >= deadline) throw await notHealthy(view, sick, timeoutSeconds);
+    await delay(POLL_MILLISECONDS);
+  }
+}
+
+function judge(info: ContainerInspectInfo | undefined, firstRestarts: number): Verdict {
+  if (info === undefined) return { kind: 'failed', reason: 'was removed' };
+  const state = containerState(info);
+  if (state.restartCount - firstRestarts >= RESTART_LOOP) {
+    return { kind: 'failed', reason: `keeps restarting, ${exitOf(state)}` };
+  }
+  switch (state.status) {
+    case 'running':
+      return state.health === 'healthy' || state.health === 'none'
+        ? { kind: 'ready' }
+        : { kind: 'waiting', reason: `is running but ${state.health}` };
+    case 'exited':
+    case 'dead':
+      return { kind: 'failed', reason: `ended, ${exitOf(state)}` };
+    case 'removing':
+      return { kind: 'failed', reason: 'is being removed' };
+    case 'restarting':
+      return { kind: 'waiting', reason: `is restarting, ${exitOf(state)}` };
+    default:
+      return { kind: 'waiting', reason: `is ${state.status}` };
+  }
+}
+
+function exitOf({ exitCode, oomKilled }: ContainerState): string {
+  return `exit code ${exitCode}${oomKilled ? ', out of memory' : ''}`;
+}
+
+async function notHealthy(
+  view: HealthView,
+  sick: readonly Watched[],
+  timeoutSeconds?: number,
+): Promise<AppError> {
+  const reports = await Promise.all(sick.map((one) => report(view, one)));
+  const names = sick.map(({ container, info }) => info?.Name.replace(/^\//, '') ?? container);
+  const first = sick[0]?.info;
+  const service = first === undefined ? '' : containerState(first).service;
+  const limit = timeoutSeconds === undefined ? '' : ` within ${timeoutSeconds} s`;
+  return new AppError({
+    code: 'health/not-healthy',
+    what: `${names.join(', ')} did not become healthy${limit}`,
+    why: reports.join('\n'),
+    hint: service === '' ? '`holdfast status`' : `\`holdfast logs ${service}\` shows more lines`,
+    details: { containers: names },
+  });
+}
+
+async function report(view: HealthView, { container, info, verdict }: Watched): Promise<string> {
+  const name = info?.Name.replace(/^\//, '') ?? container;
+  const reason = verdict.kind === 'ready' ? '' : verdict.reason;
+  if (info === undefined) return `${name} ${reason}`;
+  const check = lastHealthOutput(info);
+  const logs = (await view.logs(container, LOG_LINES)).trimEnd();
+  return [
+    `${name} ${reason}`,
+    ...(check === '' ? [] : [`last health check: ${check}`]),
+    ...(logs === '' ? ['it logged nothing'] : [`last log lines:\n${logs}`]),
+  ].join('\n');
+}
