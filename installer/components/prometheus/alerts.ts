@@ -1,0 +1,222 @@
+import type { BackupSettings } from '../../model/backup-settings.ts';
+import type { AlertRule } from '../../model/contribution.ts';
+import { formatDuration } from '../../model/units.ts';
+import type { Config } from '../sections.ts';
+import { longestGap } from './cron-gap.ts';
+import { metricExpression } from './metric-words.ts';
+
+const GIB = 1024 ** 3;
+const DAY = 86_400;
+/** Below this a file system is too small for the rule on free bytes, such as /boot. */
+const SMALL_DISK = 8 * GIB;
+
+type Draft = Omit<AlertRule, 'component' | 'for'> & { readonly for?: string };
+
+/** Everything that the parts of this platform can show, for the parts that this server has. */
+export function ownAlerts(config: Config, backups: BackupSettings): AlertRule[] {
+  const of = (component: string, drafts: readonly Draft[]): AlertRule[] =>
+    drafts.map((draft) => ({ component, for: '5m', ...draft }));
+  return [
+    ...of('host', HOST),
+    ...of('edge', EDGE),
+    ...of('agent', AGENT),
+    ...of('backups', backupAlerts(backups)),
+    ...(config.postgres === undefined ? [] : of('postgres', POSTGRES)),
+    ...(config.redis === undefined ? [] : of('redis', REDIS)),
+    ...of('own', userAlerts(config)),
+  ];
+}
+
+const DISK = metricExpression('node_disk_percent');
+const FREE = metricExpression('node_disk_free_bytes');
+
+const HOST: readonly Draft[] = [
+  {
+    name: 'TargetDown',
+    expression: 'up == 0',
+    for: '2m',
+    severity: 'warn',
+    summary: 'No metrics from {{ $labels.job }} ({{ $labels.instance }}).',
+    runbook: 'target-down',
+  },
+  {
+    name: 'HostDiskFilling',
+    expression: `(${DISK}) > 85`,
+    severity: 'warn',
+    summary: '{{ $labels.mountpoint }} is {{ $value | printf "%.0f" }} % full.',
+    runbook: 'host-disk',
+  },
+  {
+    name: 'HostDiskNearlyFull',
+    expression: `(${DISK}) > 90`,
+    severity: 'page',
+    summary: '{{ $labels.mountpoint }} is {{ $value | printf "%.0f" }} % full.',
+    runbook: 'host-disk',
+  },
+  {
+    name: 'HostDiskFreeLow',
+    expression: `(${FREE}) < ${2 * GIB} and on (device, mountpoint) node_filesystem_size_bytes > ${SMALL_DISK}`,
+    severity: 'page',
+    summary: '{{ $labels.mountpoint }} has {{ $value | humanize1024 }}B left.',
+    runbook: 'host-disk',
+  },
+  {
+    name: 'HostDiskFullTomorrow',
+    expression: `predict_linear(node_filesystem_avail_bytes[6h], ${DAY}) < 0 and on (device, mountpoint) (${DISK}) > 50`,
+    for: '1h',
+    severity: 'warn',
+    summary:
+      '{{ $labels.mountpoint }} will be full within a day at the rate of the last six hours.',
+    runbook: 'host-disk',
+  },
+  {
+    name: 'HostMemoryHigh',
+    expression: `${metricExpression('node_memory_percent')} > 85`,
+    severity: 'warn',
+    summary: '{{ $value | printf "%.0f" }} % of the memory is in use.',
+    runbook: 'host-memory',
+  },
+  {
+    name: 'HostCpuHigh',
+    expression: `${metricExpression('node_cpu_percent')} > 80`,
+    severity: 'warn',
+    summary: 'The processor is {{ $value | printf "%.0f" }} % busy.',
+    runbook: 'host-cpu',
+  },
+];
+
+const EDGE: readonly Draft[] = [
+  {
+    name: 'HttpErrorRatio',
+    // A handful of requests proves nothing: six in five minutes at least.
+    expression: `(${metricExpression('http_error_ratio')}) > 0.05 and sum by (service) (rate(holdfast_http_requests_total[5m])) > 0.02`,
+    severity: 'page',
+    summary:
+      '{{ $value | humanizePercentage }} of the answers of {{ $labels.service }} are errors.',
+    runbook: 'http-errors',
+  },
+  {
+    name: 'ProbeFailed',
+    expression: 'holdfast_probe_success == 0',
+    for: '3m',
+    severity: 'page',
+    summary: 'The probe {{ $labels.name }} fails.',
+    runbook: 'probe-failed',
+  },
+  {
+    name: 'CertificateEndsSoon',
+    expression: `${metricExpression('certificate_days_left')} < 14`,
+    for: '1h',
+    severity: 'warn',
+    summary: 'The certificate of {{ $labels.name }} ends in {{ $value | printf "%.0f" }} days.',
+    runbook: 'certificate-end',
+  },
+  {
+    name: 'CertificateEndsVerySoon',
+    expression: `${metricExpression('certificate_days_left')} < 7`,
+    severity: 'page',
+    summary: 'The certificate of {{ $labels.name }} ends in {{ $value | printf "%.0f" }} days.',
+    runbook: 'certificate-end',
+  },
+];
+
+const AGENT: readonly Draft[] = [
+  {
+    name: 'AgentDown',
+    expression:
+      'time() - max(node_textfile_mtime_seconds) > 300 or absent(node_textfile_mtime_seconds)',
+    severity: 'page',
+    summary: 'The agent has written no metrics for minutes: nothing is backed up or watched.',
+    runbook: 'agent-down',
+  },
+];
+
+const POSTGRES: readonly Draft[] = [
+  {
+    name: 'PostgresDown',
+    expression: 'pg_up == 0',
+    for: '1m',
+    severity: 'page',
+    summary: 'Postgres does not answer.',
+    runbook: 'postgres-down',
+  },
+  {
+    name: 'PostgresConnectionsHigh',
+    expression: `${metricExpression('pg_connections_ratio')} > 0.8`,
+    severity: 'warn',
+    summary: '{{ $value | humanizePercentage }} of the connections of Postgres are taken.',
+    runbook: 'postgres-connections',
+  },
+];
+
+const REDIS: readonly Draft[] = [
+  {
+    name: 'RedisDown',
+    expression: 'redis_up == 0',
+    for: '1m',
+    severity: 'page',
+    summary: 'Redis does not answer.',
+    runbook: 'redis-down',
+  },
+];
+
+function backupAlerts({ jobs, restoreTestCron }: BackupSettings): Draft[] {
+  const failures = 'holdfast_backup_failures_total';
+  const ages = jobs.map((job): Draft => {
+    const limit = allowedAge(job.cron);
+    const success = `holdfast_backup_last_success_timestamp_seconds{job="${job.name}"}`;
+    return {
+      name: 'BackupTooOld',
+      expression: olderThan(success, limit),
+      for: '10m',
+      severity: 'page',
+      summary: `The backup ${job.name} has not succeeded for more than ${formatDuration(limit)}.`,
+      runbook: 'backup-too-old',
+    };
+  });
+  if (jobs.length === 0) return [];
+  const failed: Draft = {
+    name: 'BackupFailed',
+    // A counter that appears with its first failure has no increase yet.
+    expression: `increase(${failures}[1h]) > 0 or (${failures} > 0 unless ${failures} offset 1h)`,
+    for: '0s',
+    severity: 'warn',
+    summary: 'The backup {{ $labels.job }} has failed.',
+    runbook: 'backup-failed',
+  };
+  return [...ages, failed, ...(restoreTestCron === undefined ? [] : [untested(restoreTestCron)])];
+}
+
+function untested(cron: string): Draft {
+  const limit = allowedAge(cron);
+  return {
+    name: 'RestoreTestFailed',
+    expression: olderThan('holdfast_restore_test_last_success_timestamp_seconds', limit),
+    for: '10m',
+    severity: 'page',
+    summary: `No restore has been proved for more than ${formatDuration(limit)}.`,
+    runbook: 'restore-test-failed',
+  };
+}
+
+/** Also fires when there never was a success, once the agent has run long enough for one. */
+function olderThan(timestamp: string, seconds: number): string {
+  return `time() - ${timestamp} > ${seconds} or (absent(${timestamp}) and on () time() - holdfast_agent_start_timestamp_seconds > ${seconds})`;
+}
+
+/** The pause of the schedule, and room for the run itself, jitter and a change of the clock. */
+function allowedAge(cron: string): number {
+  const gap = longestGap(cron);
+  return gap + Math.max(2 * 3_600, Math.ceil(gap / 10 / 3_600) * 3_600);
+}
+
+function userAlerts(config: Config): Draft[] {
+  return config.monitoring.rules.map(({ name, metric, op, value, for: holds, severity }) => ({
+    name,
+    expression: `(${metricExpression(metric)}) ${op} ${value}`,
+    for: formatDuration(holds),
+    severity,
+    summary: `${metric} is {{ $value }}, against the rule ${op} ${value}.`,
+    runbook: 'own-rule',
+  }));
+}
