@@ -103,10 +103,10 @@ check_domain() {
 
 missing_packages() {
   local package
-  for package in age ca-certificates mmdebstrap nodejs npm; do
+  for package in age ca-certificates curl mmdebstrap nodejs npm; do
     case $package in
       nodejs) command -v node >/dev/null && continue ;;
-      npm | age | mmdebstrap) command -v "$package" >/dev/null && continue ;;
+      npm | age | curl | mmdebstrap) command -v "$package" >/dev/null && continue ;;
       *) dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' && continue ;;
     esac
     echo "$package"
