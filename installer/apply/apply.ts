@@ -19,6 +19,8 @@ export interface ApplyRequest {
   readonly render: (observed: Observed) => Promise<Desired>;
   /** Shows the plan and asks. */
   readonly confirm: (plan: Plan, desired: Desired) => Promise<boolean>;
+  /** Keeps what rendering made in memory, such as certificates; called before the first operation, may be repeated. */
+  readonly keepRendered?: () => Promise<void>;
   /** sha256 of the config file's bytes as they are now. */
   readonly configDigest: () => Promise<string>;
   /** Asks through the front door. @throws AppError `health/…` */

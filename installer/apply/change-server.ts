@@ -61,6 +61,7 @@ export async function changeServer(
 
 async function perform(run: Run, request: ApplyRequest): Promise<void> {
   const { operations } = run.plan;
+  await request.keepRendered?.();
   await execute(run, operations.filter(isImageOperation));
   const recorded: Run = { ...run, desired: await recordImages(run) };
   stopIfInterrupted(recorded);

@@ -39,10 +39,9 @@ export async function apply(args: ParsedArguments, context: CliContext): Promise
     configDigest: () => configDigest(configPath),
     confirm: async (plan) => {
       show(colouredPlan(planText(plan), styleFor(context.io.color)));
-      const agreed = args.flag('yes') || (await ask(plan, server.host.name, context));
-      if (agreed) await prepared.beforeFirstOperation();
-      return agreed;
+      return args.flag('yes') || (await ask(plan, server.host.name, context));
     },
+    keepRendered: prepared.keepRendered,
     verify: (desired) => verifyFrontDoor(server.host, context.paths, desired),
   });
   if (json) {

@@ -28,7 +28,7 @@ export interface Prepared {
   /** Everything that the config asks for, given what stands on the server. */
   readonly render: (observed: Observed) => Promise<Desired>;
   /** Keeps the certificates that the last rendering made; for after the yes, before the first operation. */
-  readonly beforeFirstOperation: () => Promise<void>;
+  readonly keepRendered: () => Promise<void>;
 }
 
 export interface PrepareOptions {
@@ -79,7 +79,7 @@ export async function prepare(
       certificates = rendered.certificates;
       return rendered.desired;
     },
-    beforeFirstOperation: async () => certificates?.store(),
+    keepRendered: async () => certificates?.store(),
   };
 }
 

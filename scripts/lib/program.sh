@@ -34,7 +34,7 @@ program_install() {
     (
       cd "$building" || exit 1
       npm ci --omit=dev --ignore-scripts --no-audit --no-fund --loglevel=error
-      ./node_modules/.bin/node scripts/dev/build.ts
+      ./node_modules/.bin/node --disable-warning=ExperimentalWarning scripts/dev/build.ts
     )
     sync -f "$building"
     mv -T "$building" "$release"
