@@ -35,21 +35,12 @@ const GAPS: readonly Gap[] = [
       eachService(config, ({ health }) => when(health.deepPath !== undefined, 'health.deepPath')),
   },
   {
-    issue: 'the seed is not run',
-    asked: (config) => eachService(config, ({ seed }) => when(seed !== undefined, 'seed')),
-  },
-  {
     issue: 'images are not scanned',
     asked: (config) => eachService(config, ({ scan }) => when(scan !== undefined, 'scan')),
   },
   {
-    issue: 'nobody is asked for a password',
-    asked: (config) =>
-      eachRoute(config, ({ basicAuth }) => when(basicAuth !== undefined, 'basicAuth')),
-  },
-  {
     issue: 'clients do not stay on one replica',
-    asked: (config) => eachRoute(config, ({ sticky }) => when(sticky === 'cookie', 'sticky')),
+    asked: (config) => eachRoute(config, ({ sticky }) => when(sticky !== undefined, 'sticky')),
   },
   {
     issue: 'requests are not limited',

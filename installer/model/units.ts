@@ -83,21 +83,40 @@ interface CronField {
   readonly names?: readonly string[];
 }
 
+const MONTH_FIELD: CronField = { from: 1, to: 12, names: MONTHS };
+
 const CRON_FIELDS: readonly CronField[] = [
   { from: 0, to: 59 },
   { from: 0, to: 23 },
   { from: 1, to: 31 },
-  { from: 1, to: 12, names: MONTHS },
+  MONTH_FIELD,
   { from: 0, to: 7, names: WEEKDAYS },
 ];
 
-/** Whether the text is a cron schedule of five fields (minute hour day month weekday), as cron(5) has them. */
+/** Whether the text is a cron schedule of five fields (minute hour day month weekday), as cron(5) has them, that ever comes. */
 export function isCron(text: string): boolean {
   const words = text.trim().split(/\s+/);
   if (words.length !== CRON_FIELDS.length) return false;
-  return CRON_FIELDS.every((field, index) =>
+  const isWellFormed = CRON_FIELDS.every((field, index) =>
     (words[index] ?? '').split(',').every((part) => isCronPart(part, field)),
   );
+  return isWellFormed && hasPossibleDay(words[2] ?? '', words[3] ?? '');
+}
+
+const DAYS_OF_MONTH = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+
+/** The 31st of February never comes, whatever the weekday says. */
+function hasPossibleDay(days: string, months: string): boolean {
+  const first = Math.min(...days.split(',').map((part) => Number(/^\d+/.exec(part)?.[0] ?? 1)));
+  const longest = DAYS_OF_MONTH.filter((_, index) =>
+    months.split(',').some((part) => {
+      if (part.startsWith('*')) return true;
+      const ends = (part.split('/')[0] ?? '').split('-');
+      const [low = 1, high = low] = ends.map((end) => cronNumber(end, MONTH_FIELD));
+      return low <= index + 1 && index + 1 <= high;
+    }),
+  );
+  return first <= Math.max(...longest);
 }
 
 function isCronPart(part: string, field: CronField): boolean {

@@ -1,3 +1,4 @@
+import { parse } from 'node-cron';
 import t from 'tap';
 import { cronHits } from '../../installer/components/rules/cron-times.ts';
 import { nearest } from '../../installer/components/rules/nearest.ts';
@@ -91,6 +92,38 @@ t.test('schedules have five fields within their ranges', async (t) => {
     t.equal(isCron(cron), false, cron);
   }
 });
+
+t.test('a schedule that is accepted is one that the scheduler reads', async (t) => {
+  const minutes = ['*', '*/15', '0', '1-5,7', '0-59/59'];
+  const days = ['*', '1', '29', '30', '31', '28,31', '*/7'];
+  const months = ['*', '2', '4,6', 'feb', 'jan-mar', '*/2'];
+  const weekdays = ['*', '7', '0-7', 'mon-fri', 'sun'];
+  let accepted = 0;
+  for (const minute of minutes) {
+    for (const day of days) {
+      for (const month of months) {
+        for (const weekday of weekdays) {
+          const cron = `${minute} 2 ${day} ${month} ${weekday}`;
+          if (isCron(cron)) accepted += 1;
+          if (isCron(cron) !== isReadable(cron)) t.fail(cron);
+        }
+      }
+    }
+  }
+  t.ok(accepted > 900);
+  for (const never of ['0 0 31 2 *', '0 0 30 feb *', '0 0 31 4,6 *', '0 0 31 4,6 mon']) {
+    t.equal(isCron(never), false, never);
+  }
+});
+
+function isReadable(cron: string): boolean {
+  try {
+    parse(cron);
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 t.test('a schedule is known to fall into a window', async (t) => {
   const night = { from: '23:00', to: '03:00', days: [0] };

@@ -307,7 +307,21 @@ export const service = mapping(
 export const profilesSection = named(profile, {
   description:
     'Settings that services share by name: mappings merge, `secrets`, `uses` and `peers` add up, all else is replaced.',
-  examples: [{ backend: { resources: { memory: '512m' }, env: { LOG_LEVEL: 'info' } } }],
+  examples: [
+    {
+      backend: {
+        replicas: {
+          min: 2,
+          max: 10,
+          scaleUp: { cpu: 70, for: '2m', step: 1 },
+          scaleDown: { cpu: 20, for: '10m', step: 1 },
+          cooldown: '3m',
+        },
+        resources: { cpus: 0.5, memory: '192m' },
+        secrets: ['JWT_SECRET'],
+      },
+    },
+  ],
 }).default({});
 
 export const servicesSection = named(service, {

@@ -73,12 +73,28 @@ function entry(
   const shape = shapeOf(node);
   if (shape.kind === 'scalar' || isOneLine(active)) {
     const value = active ?? (shape.kind === 'scalar' ? shape.value : []);
-    return withProse(line(`${key}: ${inlineYaml(value)}`), node, depth, off);
+    const [first = '', ...rest] = valueLines(key, value, depth).map(({ text, at }) =>
+      place(text, at, off),
+    );
+    return [...withProse(first, node, depth, off), ...rest];
   }
   return [
     ...withProse(line(`${key}:`), node, depth, off),
     ...children(shape, active, depth + 2, off),
   ];
+}
+
+interface Line {
+  readonly text: string;
+  readonly at: number;
+}
+
+/** A key and its value on one line, or on several when one would be too long. */
+function valueLines(key: string, value: unknown, depth: number): Line[] {
+  const inline = `${key}: ${inlineYaml(value)}`;
+  if (!isRecord(value) || depth + inline.length <= WIDTH) return [{ text: inline, at: depth }];
+  const parts = Object.entries(value).flatMap(([part, item]) => valueLines(part, item, depth + 2));
+  return [{ text: `${key}:`, at: depth }, ...parts];
 }
 
 function isOneLine(active: unknown): boolean {

@@ -1,0 +1,101 @@
+import t from 'tap';
+import { check } from '../../installer/cli/check.ts';
+import { loadConfig } from '../../installer/config/load.ts';
+import { notYetApplied } from '../../installer/config/not-yet-applied.ts';
+import { BASE, configOf, fixture, WEB } from './support.ts';
+
+async function run(text: string | undefined, json = false) {
+  let output = '';
+  const bytes = text === undefined ? undefined : new TextEncoder().encode(text);
+  const code = await check(
+    { file: 'config.yaml', json },
+    {
+      read: async (path) => (path === 'config.yaml' ? bytes : undefined),
+      write: (part) => {
+        output += part;
+      },
+    },
+  );
+  return { code, output };
+}
+
+t.test('a valid config: exit code 0 and one line', async (t) => {
+  t.strictSame(await run(`${BASE}\n${WEB}`), { code: 0, output: 'config.yaml is valid\n' });
+});
+
+t.test('warnings are shown and do not fail', async (t) => {
+  const yaml = `${BASE}\n${WEB}\ntls: { hsts: { preload: true, includeSubDomains: true } }`;
+  t.strictSame(await run(yaml), {
+    code: 0,
+    output: [
+      'warning: config.yaml:6:25 tls.hsts.preload: takes months to undo once the browsers have listed the domain',
+      'config.yaml is valid, with 1 warning',
+      '',
+    ].join('\n'),
+  });
+});
+
+t.test('a faulty config: exit code 2, every problem, and how many', async (t) => {
+  t.strictSame(await run(`${BASE}\n${WEB}\nredsi: {}\ntimezone: Mars`), {
+    code: 2,
+    output: [
+      'config.yaml:6:1 redsi: unknown key (did you mean redis?)',
+      'config.yaml:7:11 timezone: expected a time zone such as UTC or Europe/Paris, got "Mars"',
+      'config.yaml: 2 to fix',
+      '',
+    ].join('\n'),
+  });
+});
+
+t.test('a file that is not there says how to get one', async (t) => {
+  t.strictSame(await run(undefined), {
+    code: 2,
+    output:
+      'config.yaml there is no such file: `holdfast init` writes one\nconfig.yaml: 1 to fix\n',
+  });
+});
+
+t.test('--json answers in a versioned shape', async (t) => {
+  const { code, output } = await run(`${BASE}\n${WEB}\nredsi: {}`, true);
+  t.equal(code, 2);
+  t.strictSame(JSON.parse(output), {
+    version: 1,
+    ok: false,
+    problems: [
+      {
+        file: 'config.yaml',
+        path: 'redsi',
+        line: 6,
+        column: 1,
+        code: 'config/unknown-key',
+        message: 'unknown key (did you mean redis?)',
+        severity: 'error',
+      },
+    ],
+    warnings: [],
+  });
+  const fine = await run(`${BASE}\n${WEB}`, true);
+  t.equal(fine.code, 0);
+  t.strictSame(JSON.parse(fine.output), { version: 1, ok: true, problems: [], warnings: [] });
+});
+
+t.test('what is accepted and not yet applied is named, and nothing else', async (t) => {
+  t.strictSame(notYetApplied(configOf(WEB, 'tls: { issuer: selfsigned }')), []);
+  const loaded = loadConfig(fixture('attendee.yaml'), 'attendee.yaml');
+  t.ok(loaded.ok);
+  if (!loaded.ok) return;
+  t.strictSame(
+    notYetApplied(loaded.config).map(({ path }) => path),
+    [
+      'services.backend.health.deepPath',
+      'services.backend.routes[1].sticky',
+      'http.rateLimits',
+      'sites.frontend',
+      'tls.issuer',
+      'firewall',
+      'backups.jobs[2]',
+      'alerting.receivers.ops-mail',
+      'logs.streams',
+    ],
+  );
+});
