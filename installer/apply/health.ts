@@ -3,7 +3,8 @@ import { AppError } from '../errors.ts';
 import type { HttpCheck } from '../model/contribution.ts';
 import type { StackService } from '../model/stack.ts';
 import { parseDuration } from '../model/units.ts';
-import { quoted, type Run, serviceContainers } from './run.ts';
+import { redact } from './redact.ts';
+import { knownSecrets, quoted, type Run, serviceContainers } from './run.ts';
 
 const SHORTEST_WAIT_SECONDS = 60;
 const LONGEST_WAIT_SECONDS = 600;
@@ -32,7 +33,7 @@ export async function waitForServices(run: Run, services: readonly string[]): Pr
       );
     } catch (error) {
       if (!(error instanceof AppError) || error.code !== 'health/not-healthy') throw error;
-      throw await notHealthy(run, service, undefined, error);
+      throw withoutSecrets(run, service, error);
     }
     for (const check of run.desired.httpChecks.filter((entry) => entry.service === service)) {
       await waitForHttp(run, check, containers);
@@ -61,7 +62,7 @@ async function waitForHttp(
       const failure = await probe(run, check, container);
       successes = failure === undefined ? successes + 1 : 0;
       if (failure !== undefined && run.clock.now().getTime() >= deadline) {
-        throw await notHealthy(run, check.service, failure);
+        throw await notAnswering(run, check, container, failure);
       }
       if (successes < check.healthy) await run.clock.pause(Math.min(1, check.intervalSeconds));
     }
@@ -106,44 +107,33 @@ async function probe(
 /** All of curl(1)'s exit codes: each is an answer about the replica. */
 const CURL_FAILURES = Array.from({ length: 100 }, (_, code) => code);
 
-async function notHealthy(
-  run: Run,
-  service: string,
-  answer: string | undefined,
-  cause?: unknown,
-): Promise<AppError> {
-  const containers = await serviceContainers(run, [service]);
-  const failed =
-    containers.find(({ status, health }) => status !== 'running' || health === 'unhealthy') ??
-    containers.find(({ health }) => health !== 'healthy') ??
-    containers[0];
-  const name = failed?.name ?? service;
-  const logs = failed === undefined ? '' : await run.engine.logs(failed.id, { tail: LOG_LINES });
-  const shown = quoted(run, logs);
-  const why = quoted(
-    run,
-    answer ?? (failed === undefined ? 'it has no container' : stateOf(failed)),
-  );
+/** The engine's message has the last lines of every container that failed; a program may log its password. */
+function withoutSecrets(run: Run, service: string, error: AppError): AppError {
   return new AppError({
     code: 'health/not-healthy',
     what: `${service} did not become healthy`,
-    why: `${why}\n${shown === '' ? `${name} wrote nothing to its log` : `its last lines:\n${shown}`}`,
-    hint: `correct it and run \`holdfast apply\` again; \`holdfast logs ${service}\` shows more`,
-    cause,
-    details: { service, container: name },
+    why: redact(error.why ?? error.what, knownSecrets(run)),
+    hint: hintFor(service),
+    details: { service },
   });
 }
 
-function stateOf({
-  name,
-  status,
-  health,
-  exitCode,
-  oomKilled,
-  restartCount,
-}: ContainerState): string {
-  const restarts = restartCount > 0 ? `, restarted ${restartCount} times` : '';
-  if (oomKilled) return `${name} was killed because it reached its memory limit${restarts}`;
-  if (status === 'running') return `${name} is ${health}${restarts}`;
-  return `${name} ${status} with code ${exitCode}${restarts}`;
+async function notAnswering(
+  run: Run,
+  { service }: HttpCheck,
+  container: ContainerState,
+  answer: string,
+): Promise<AppError> {
+  const logs = quoted(run, await run.engine.logs(container.id, { tail: LOG_LINES }));
+  return new AppError({
+    code: 'health/not-healthy',
+    what: `${service} did not become healthy`,
+    why: `${quoted(run, answer)}\n${logs === '' ? 'it logged nothing' : `last log lines:\n${logs}`}`,
+    hint: hintFor(service),
+    details: { service, container: container.name },
+  });
+}
+
+function hintFor(service: string): string {
+  return `correct it and run \`holdfast apply\` again; \`holdfast logs ${service}\` shows more`;
 }

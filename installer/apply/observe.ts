@@ -63,7 +63,12 @@ export async function observeDesired(
     ...new Set([...desired.files.keys(), ...Object.keys(observed.manifest.files)]),
   ];
   const directoryPaths = desired.directories.map(({ path }) => path);
-  const references = [...new Set(Object.values(desired.stack.services).map(({ image }) => image))];
+  const references = [
+    ...new Set([
+      ...Object.values(desired.stack.services).map(({ image }) => image),
+      ...desired.images.keys(),
+    ]),
+  ];
   const [inspected, images] = await Promise.all([
     inspectPaths(host, [...filePaths.sort(), ...directoryPaths]),
     Promise.all(references.map((reference) => engine.image(reference))),

@@ -6,8 +6,8 @@ import type { ProgressEvent } from '../../installer/model/events.ts';
 import { LABELS } from '../../installer/model/labels.ts';
 import type { Plan } from '../../installer/model/operation.ts';
 import { type Paths, pathsUnder } from '../../installer/model/paths.ts';
-import { Secret } from '../../installer/model/secret.ts';
 import type { Observed } from '../../installer/plan/observed.ts';
+import { SecretStore } from '../../installer/secrets/store.ts';
 import { installFakeDocker } from '../support/fake-docker.ts';
 import { FakeEngine } from '../support/fake-engine.ts';
 import { type Call, MemoryHost } from '../support/memory-host.ts';
@@ -46,7 +46,6 @@ export class World {
     this.#installMore();
     this.#makeImagesSick();
     for (const program of ['nginx', 'psql', 'redis-cli']) engine.onExec([program], () => ({}));
-    const secretFile = { mode: 0o600, uid: 0, gid: 0 };
     this.context = {
       host,
       engine,
@@ -54,18 +53,7 @@ export class World {
       project: 'demo',
       clock,
       report: (event) => events.push(event),
-      secrets: {
-        all: async () => {
-          const names = await host.list(PATHS.secrets);
-          return new Map(
-            names.map((name) => [
-              name,
-              new Secret(host.files.text(`${PATHS.secrets}/${name}`) ?? ''),
-            ]),
-          );
-        },
-        store: (name, value) => host.write(`${PATHS.secrets}/${name}`, value.reveal(), secretFile),
-      },
+      secrets: new SecretStore(host, PATHS),
       images: {
         bake: async (_targets, references) => {
           const images = JSON.stringify(references.map((reference) => ({ reference })));
