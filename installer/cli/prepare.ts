@@ -1,6 +1,8 @@
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { type ApplyContext, SYSTEM_CLOCK } from '../apply/context.ts';
+import { imageNeed } from '../components/platform-image.ts';
 import { components } from '../components/registry.ts';
 import type { Config } from '../components/sections.ts';
 import { notYetApplied } from '../config/not-yet-applied.ts';
@@ -11,6 +13,7 @@ import { resolveImages } from '../images/resolve.ts';
 import type { ServiceImage } from '../images/services.ts';
 import type { Notice } from '../model/contribution.ts';
 import type { Desired } from '../model/desired.ts';
+import type { ImageNeed } from '../model/images.ts';
 import type { Secret } from '../model/secret.ts';
 import type { Observed } from '../plan/observed.ts';
 import { render } from '../render/render.ts';
@@ -105,7 +108,7 @@ async function renderFor(
       host,
       engine,
       project: config.project,
-      needs: needs.images,
+      needs: [...needs.images, ...(await builtOnNode(loaded))],
       services: serviceImages(loaded),
       lock: observed.lock,
       programPath,
@@ -157,6 +160,18 @@ function serviceImages({ config, folder }: LoadedConfig): Record<string, Service
       return [name, { image: image ?? '' }];
     }),
   );
+}
+
+/** A Dockerfile that takes our Node image as its base makes us build that image; others do not. */
+async function builtOnNode({ config, folder }: LoadedConfig): Promise<ImageNeed[]> {
+  for (const { build } of Object.values(config.services)) {
+    if (build === undefined) continue;
+    const dockerfile = resolve(folder, build.context, build.dockerfile ?? 'Dockerfile');
+    // One that is missing is reported when the image is resolved.
+    const text = existsSync(dockerfile) ? await readFile(dockerfile, 'utf8') : '';
+    if (text.includes('HOLDFAST_NODE_IMAGE')) return [imageNeed(config, 'node')];
+  }
+  return [];
 }
 
 async function readSeeds({ config, folder }: LoadedConfig): Promise<Map<string, string>> {

@@ -122,6 +122,10 @@ function imageActions(
   services: Desired['stack']['services'],
 ): ReadonlyMap<string, ImageAction> {
   const used = new Set(Object.values(services).map(({ image }) => image));
+  // A build that stands on one of our images needs that one first.
+  for (const { action } of Object.values(images.services)) {
+    if (action.kind === 'build') for (const value of Object.values(action.args)) used.add(value);
+  }
   const actions = new Map<string, ImageAction>();
   for (const resolved of [...Object.values(images.platform), ...Object.values(images.services)]) {
     if ('unavailable' in resolved || !used.has(resolved.reference)) continue;
