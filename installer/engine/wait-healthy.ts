@@ -9,6 +9,9 @@ const POLL_MILLISECONDS = 250;
 /** So many restarts since we look are a loop: it will not get better by itself. */
 const RESTART_LOOP = 3;
 
+/** A program that cannot work often ends soon after its start; without a health check only time tells. */
+const STEADY_SECONDS = 2;
+
 const LOG_LINES = 20;
 
 /** What waiting needs of the engine. */
@@ -29,6 +32,14 @@ interface Watched {
   readonly verdict: Verdict;
 }
 
+/** What was seen of a container since we look. */
+interface History {
+  readonly firstRestarts: number;
+  /** Start of the present run, as the engine names it, and when we saw it first, by our clock. */
+  startedAt: string;
+  seenMilliseconds: number;
+}
+
 /** See {@link import('./engine.ts').Engine.waitHealthy}. */
 export async function waitHealthy(
   view: HealthView,
@@ -36,15 +47,16 @@ export async function waitHealthy(
   timeoutSeconds: number,
 ): Promise<void> {
   const deadline = performance.now() + timeoutSeconds * 1000;
-  const firstRestarts = new Map<string, number>();
+  const histories = new Map<string, History>();
   for (;;) {
     const watched = await Promise.all(
       containers.map(async (container): Promise<Watched> => {
         const info = await view.inspect(container);
-        if (info !== undefined && !firstRestarts.has(container)) {
-          firstRestarts.set(container, info.RestartCount);
-        }
-        return { container, info, verdict: judge(info, firstRestarts.get(container) ?? 0) };
+        const verdict =
+          info === undefined
+            ? ({ kind: 'failed', reason: 'was removed' } as const)
+            : judge(containerState(info), recall(histories, container, info));
+        return { container, info, verdict };
       }),
     );
     const sick = watched.filter(({ verdict }) => verdict.kind !== 'ready');
@@ -56,17 +68,39 @@ export async function waitHealthy(
   }
 }
 
-function judge(info: ContainerInspectInfo | undefined, firstRestarts: number): Verdict {
-  if (info === undefined) return { kind: 'failed', reason: 'was removed' };
-  const state = containerState(info);
-  if (state.restartCount - firstRestarts >= RESTART_LOOP) {
+function recall(
+  histories: Map<string, History>,
+  container: string,
+  { RestartCount, State: { StartedAt } }: ContainerInspectInfo,
+): History {
+  const now = performance.now();
+  const known = histories.get(container);
+  const history = known ?? {
+    firstRestarts: RestartCount,
+    startedAt: StartedAt,
+    seenMilliseconds: now,
+  };
+  if (history.startedAt !== StartedAt) {
+    history.startedAt = StartedAt;
+    history.seenMilliseconds = now;
+  }
+  histories.set(container, history);
+  return history;
+}
+
+function judge(state: ContainerState, history: History): Verdict {
+  if (state.restartCount - history.firstRestarts >= RESTART_LOOP) {
     return { kind: 'failed', reason: `keeps restarting, ${exitOf(state)}` };
   }
   switch (state.status) {
     case 'running':
-      return state.health === 'healthy' || state.health === 'none'
+      if (state.health === 'healthy') return { kind: 'ready' };
+      if (state.health !== 'none') {
+        return { kind: 'waiting', reason: `is running but ${state.health}` };
+      }
+      return performance.now() - history.seenMilliseconds >= STEADY_SECONDS * 1000
         ? { kind: 'ready' }
-        : { kind: 'waiting', reason: `is running but ${state.health}` };
+        : { kind: 'waiting', reason: 'has only just started' };
     case 'exited':
     case 'dead':
       return { kind: 'failed', reason: `ended, ${exitOf(state)}` };

@@ -173,7 +173,9 @@ export function engineSuite(t: Test, begin: (t: Test) => Promise<EngineUnderTest
   t.test('logs are the last lines', async (t) => {
     const { engine, start } = await begin(t);
     const id = await start('logs-and-exits-with-3', { name: unique() });
-    await t.rejects(engine.waitHealthy([id], { timeoutSeconds: 30 }));
+    await t.rejects(engine.waitHealthy([id], { timeoutSeconds: 30 }), {
+      code: 'health/not-healthy',
+    });
     t.equal((await engine.logs(id, { tail: 2 })).trim(), 'line 29\nline 30');
   });
 
@@ -185,7 +187,7 @@ export function engineSuite(t: Test, begin: (t: Test) => Promise<EngineUnderTest
     t.ok(cpuSeconds >= 0 && cpuSeconds < 60, `${cpuSeconds} s`);
   });
 
-  t.test('waiting ends when all are healthy, or running where there is no check', async (t) => {
+  t.test('waiting ends when all are healthy, or run on where there is no check', async (t) => {
     const { engine, start } = await begin(t);
     const ids = [
       await start('gets-healthy', { name: unique() }),
