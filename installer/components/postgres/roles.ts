@@ -25,6 +25,9 @@ export interface RolesInput {
   readonly superuserPassword: Secret;
 }
 
+/** Id of the provision that makes roles and databases. */
+export const ROLES_PROVISION = 'postgres:roles';
+
 /** Stands on every role that holdfast made, so that it touches no other. */
 const MARK = 'made by holdfast';
 
@@ -32,7 +35,7 @@ const MARK = 'made by holdfast';
 export function rolesProvision(input: RolesInput): Provision {
   const names = input.databases.map(({ name }) => name);
   return {
-    id: 'postgres:roles',
+    id: ROLES_PROVISION,
     service: POSTGRES_SERVICE,
     argv: psql('postgres'),
     user: SUPERUSER,

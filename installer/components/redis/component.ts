@@ -18,7 +18,9 @@ import {
 import type { Redis } from './section.ts';
 
 const FOLDER = 'redis';
-const LOAD_USERS = 'redis:users';
+
+/** Id of the provision that makes a running server read its users. */
+export const LOAD_USERS_PROVISION = 'redis:users';
 
 export const redis: Component = {
   id: 'redis',
@@ -128,10 +130,10 @@ function usersFile(
       uid: REDIS_UID,
       gid: REDIS_UID,
       secret: true,
-      onChange: [{ kind: 'provision', id: LOAD_USERS }],
+      onChange: [{ kind: 'provision', id: LOAD_USERS_PROVISION }],
     },
     load: {
-      id: LOAD_USERS,
+      id: LOAD_USERS_PROVISION,
       service: REDIS_SERVICE,
       argv: adminCommand(['ACL', 'LOAD']),
       stdin: `${admin.reveal()}\n`,

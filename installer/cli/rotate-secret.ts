@@ -1,0 +1,88 @@
+import { apply as applyServer, planServer } from '../apply/apply.ts';
+import { thisProcess } from '../apply/process-identity.ts';
+import { components } from '../components/registry.ts';
+import { env } from '../env.ts';
+import { AppError } from '../errors.ts';
+import { planText } from '../plan/text.ts';
+import { generateSecret } from '../secrets/generate.ts';
+import { rotate } from '../secrets/rotate.ts';
+import { SecretStore } from '../secrets/store.ts';
+import { askSecret } from './ask-secret.ts';
+import type { ParsedArguments } from './command.ts';
+import { consent } from './consent.ts';
+import type { CliContext } from './context.ts';
+import { colouredPlan } from './display/plan.ts';
+import { styleFor } from './display/style.ts';
+import { verifyFrontDoor } from './front-door.ts';
+import { allNeeds } from './needs.ts';
+import { loginOf, passwordServer } from './password-server.ts';
+import { prepare } from './prepare.ts';
+import { configDigest } from './read-config.ts';
+import { refusePlaceholder } from './secrets.ts';
+
+/** `holdfast secrets rotate NAME`: a new value in the server, in the files, and in what reads them. */
+export async function rotateSecret(args: ParsedArguments, context: CliContext): Promise<number> {
+  const [name = ''] = args.positionals;
+  const { io, paths, signal } = context;
+  const configPath = args.value('config') ?? paths.config;
+  const server = await context.open(args.value('host'));
+  const prepared = await prepare(context, server, { configPath });
+  const { config } = prepared.loaded;
+  const store = new SecretStore(server.host, paths);
+  const need = allNeeds(components, config).secrets.find((one) => one.name === name);
+  if (need?.generate?.kind === 'age-identity') throw keepsBackups(name);
+  const process = await thisProcess(env.sudoUser ?? env.user ?? 'unknown');
+  const command = `holdfast secrets rotate ${name}`;
+  const login = loginOf(config, name);
+  const generate = need?.generate;
+  const result = await rotate({
+    name,
+    store,
+    newValue: async () => {
+      if (generate !== undefined) return generateSecret(server.host, generate);
+      const value = await askSecret(io, `New value of ${name} (not shown)`);
+      refusePlaceholder(name, value);
+      return value;
+    },
+    ...(login !== undefined && {
+      server: passwordServer(
+        { server, paths, project: config.project, store, process, command },
+        login,
+      ),
+    }),
+    agree: async () => {
+      const { plan } = await planServer(prepared.apply, { render: prepared.render });
+      io.out(colouredPlan(planText(plan), styleFor(io.color)));
+      const text = `Rotate ${name} and carry this out on ${server.host.name}? [y/N] `;
+      return args.flag('yes') || consent(context, { text, withConsent: `${command} --yes` });
+    },
+    apply: async () => {
+      const isForward = (await store.next(name)) !== undefined;
+      await applyServer(prepared.apply, {
+        process,
+        command,
+        waitSeconds: 60,
+        render: prepared.render,
+        // Going back is not interrupted: it would leave two values in use.
+        ...(isForward && { interrupt: signal }),
+        configDigest: () => configDigest(configPath),
+        confirm: async () => true,
+        keepRendered: prepared.keepRendered,
+        verify: (desired) => verifyFrontDoor(server.host, paths, desired),
+      });
+    },
+  });
+  io.out(
+    result === 'rotated' ? `${name} has a new value everywhere.\n` : 'No changes were made.\n',
+  );
+  return 0;
+}
+
+function keepsBackups(name: string): AppError {
+  return new AppError({
+    code: 'secret/keeps-backups',
+    what: `${name} is not rotated`,
+    why: 'the backups that exist could no longer be tested: they are encrypted to it',
+    hint: 'holdfast backup list',
+  });
+}
