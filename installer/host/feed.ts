@@ -41,6 +41,8 @@ function isBrokenPipe(error: unknown): boolean {
   return (
     code === 'EPIPE' ||
     code === 'ECONNRESET' ||
+    // A write that was on its way when the program ended.
+    code === 'ECANCELED' ||
     code === 'ERR_STREAM_PREMATURE_CLOSE' ||
     code === 'ERR_STREAM_DESTROYED'
   );
