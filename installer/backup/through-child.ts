@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { startChild } from '../host/child.ts';
+import { type Child, startChild } from '../host/child.ts';
 import { CommandError } from '../host/command-error.ts';
 
 /**
@@ -30,7 +30,7 @@ export async function* throughChild(
   }
   let ended = false;
   try {
-    yield* child.stdout as Readable & AsyncIterable<Buffer>;
+    yield* outputOf(child);
     const { exitCode, stderr } = await child.done;
     ended = true;
     if (exitCode !== 0 && sourceError === undefined) {
@@ -43,6 +43,16 @@ export async function* throughChild(
     if (!ended) child.kill('SIGKILL');
   }
   if (sourceError !== undefined) throw sourceError.error;
+}
+
+/** A program that could not start destroys its output; `done` tells why. */
+async function* outputOf({ stdout, done }: Child): AsyncGenerator<Buffer> {
+  try {
+    yield* stdout as Readable & AsyncIterable<Buffer>;
+  } catch (error) {
+    await done;
+    throw error;
+  }
 }
 
 function isBrokenPipe(error: unknown): boolean {

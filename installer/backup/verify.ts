@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { PassThrough } from 'node:stream';
 import { AppError } from '../errors.ts';
 import type { BackupContext } from './context.ts';
@@ -114,6 +113,7 @@ async function listArchive(
   plain: AsyncIterable<Uint8Array>,
 ): Promise<void> {
   const input = new PassThrough();
+  // pg_restore stops reading after the head.
   input.on('error', () => undefined);
   const { argv, ...rest } = postgresExec(server, ['pg_restore', '--list']);
   const { stdout, done } = await server.engine.execStream(server.container, {
@@ -122,17 +122,12 @@ async function listArchive(
     stdin: input,
   });
   stdout.on('error', () => undefined).resume();
-  let listing = true;
-  const ended = done.finally(() => {
-    listing = false;
-  });
+  const ended = done.finally(() => input.destroy());
   ended.catch(() => undefined);
   try {
     for await (const chunk of plain) {
-      if (!listing || input.destroyed) continue;
-      if (!input.write(chunk)) {
-        await Promise.race([once(input, 'drain'), once(input, 'close'), ended]);
-      }
+      if (!input.writable || input.write(chunk)) continue;
+      await drainedOrClosed(input);
     }
   } finally {
     input.end();
@@ -144,5 +139,12 @@ async function listArchive(
     what: `${object.name} is not an archive that pg_restore can read`,
     why: stderr.trim(),
     hint: 'holdfast backup run',
+  });
+}
+
+async function drainedOrClosed(stream: PassThrough): Promise<void> {
+  await new Promise<void>((resolve) => {
+    stream.once('drain', resolve);
+    stream.once('close', resolve);
   });
 }

@@ -1,0 +1,174 @@
+import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import type { BackupContext } from '../../installer/backup/context.ts';
+import { findStore, readSecret } from '../../installer/backup/settings.ts';
+import { openStore } from '../../installer/backup/store/open-store.ts';
+import type { Store } from '../../installer/backup/store/store.ts';
+import { DockerEngine } from '../../installer/engine/docker.ts';
+import { LocalHost } from '../../installer/host/local.ts';
+import type {
+  BackupJob,
+  BackupSettings,
+  BackupStore,
+} from '../../installer/model/backup-settings.ts';
+import type { ProgressEvent } from '../../installer/model/events.ts';
+import { LABELS } from '../../installer/model/labels.ts';
+import { pathsUnder } from '../../installer/model/paths.ts';
+
+const run = promisify(execFile);
+
+/** The newest image of a repository that the machine has, or undefined. */
+export async function newestImage(repository: string): Promise<string | undefined> {
+  const { stdout } = await run('docker', [
+    'images',
+    '--format',
+    '{{.Repository}}:{{.Tag}}',
+    repository,
+  ]);
+  return stdout.split('\n').find((line) => line !== '' && !line.endsWith(':<none>'));
+}
+
+/** A real Postgres in a container, and everything that a backup needs around it, in a folder of its own. */
+export class BackupStack {
+  readonly project = `bktest-${randomBytes(4).toString('hex')}`;
+  readonly container = `${this.project}-postgres-1`;
+  readonly engine = new DockerEngine();
+  readonly host = new LocalHost();
+  readonly events: ProgressEvent[] = [];
+  readonly root: string;
+  readonly image: string;
+
+  private constructor(root: string, image: string) {
+    this.root = root;
+    this.image = image;
+  }
+
+  static async start(image: string, options: readonly string[] = []): Promise<BackupStack> {
+    const stack = new BackupStack(await mkdtemp(join(tmpdir(), 'holdfast-backup-')), image);
+    await stack.docker([
+      'run',
+      '--detach',
+      ...['--name', stack.container],
+      ...stack.labels(),
+      ...['--network', 'none'],
+      ...['--env', 'POSTGRES_HOST_AUTH_METHOD=trust'],
+      ...options,
+      image,
+    ]);
+    await stack.ready();
+    return stack;
+  }
+
+  labels(): string[] {
+    return [
+      ...['--label', 'io.holdfast.test=1'],
+      ...['--label', `${LABELS.project}=${this.project}`],
+    ];
+  }
+
+  async ready(): Promise<void> {
+    for (let tries = 0; ; tries += 1) {
+      const { exitCode } = await this.engine.exec(this.container, {
+        argv: ['pg_isready', '-q', '-h', '127.0.0.1'],
+      });
+      if (exitCode === 0) return;
+      if (tries > 300) throw new Error('Postgres did not start');
+      await wait(100);
+    }
+  }
+
+  async docker(argv: readonly string[]): Promise<string> {
+    return (await run('docker', argv, { maxBuffer: 64 * 1024 ** 2 })).stdout.trim();
+  }
+
+  /** Runs SQL and gives the unaligned output. */
+  async sql(database: string, script: string): Promise<string> {
+    const result = await this.engine.exec(this.container, {
+      argv: ['psql', '-XqAt', '-v', 'ON_ERROR_STOP=1', '-d', database],
+      user: 'postgres',
+      stdin: script,
+    });
+    if (result.exitCode !== 0) throw new Error(result.stderr);
+    return result.stdout.trim();
+  }
+
+  get paths(): ReturnType<typeof pathsUnder> {
+    return pathsUnder(this.root);
+  }
+
+  settings(over: Partial<BackupSettings> = {}): BackupSettings {
+    return {
+      version: 1,
+      project: this.project,
+      prefix: 'backups',
+      timezone: 'UTC',
+      stores: [{ kind: 'directory', name: 'local', path: join(this.root, 'store') }],
+      jobs: [this.job()],
+      recipients: [],
+      encryption: 'age',
+      readBack: true,
+      assertions: [],
+      objectives: {},
+      postgres: { container: this.container, image: this.image, superuser: 'postgres' },
+      ...over,
+    };
+  }
+
+  job(over: Partial<BackupJob> = {}): BackupJob {
+    return {
+      name: 'daily',
+      source: { kind: 'postgres', databases: ['shop'] },
+      cron: '0 2 * * *',
+      store: 'local',
+      keepRemote: { keepSeconds: 30 * 86_400 },
+      ...over,
+    };
+  }
+
+  context(over: Partial<BackupSettings> = {}, more: Partial<BackupContext> = {}): BackupContext {
+    const settings = this.settings(over);
+    return {
+      host: this.host,
+      engine: this.engine,
+      paths: this.paths,
+      settings,
+      report: (event) => this.events.push(event),
+      now: () => new Date(),
+      openStore: (name) => this.store(findStore(settings, name)),
+      ...more,
+    };
+  }
+
+  async store(settings: BackupStore): Promise<Store> {
+    return await openStore(settings, (name) => readSecret(this.host, this.paths, name));
+  }
+
+  async stop(): Promise<void> {
+    const ids = await this.docker([
+      'ps',
+      '-aq',
+      '--filter',
+      `label=${LABELS.project}=${this.project}`,
+    ]);
+    for (const id of ids.split('\n').filter((line) => line !== '')) {
+      await this.docker(['rm', '--force', '--volumes', id]);
+    }
+    const volumes = await this.docker([
+      'volume',
+      'ls',
+      '-q',
+      '--filter',
+      `label=${LABELS.project}=${this.project}`,
+    ]);
+    for (const volume of volumes.split('\n').filter((line) => line !== '')) {
+      await this.docker(['volume', 'rm', '--force', volume]);
+    }
+    await this.engine.close();
+    await rm(this.root, { recursive: true, force: true });
+  }
+}
