@@ -1,6 +1,6 @@
 import type { ScheduledJob } from '../../installer/model/agent-settings.ts';
 import type { Clock } from '../clock.ts';
-import type { Log } from '../log.ts';
+import { type Log, reasonOf } from '../log.ts';
 import { jitterOf } from './jitter.ts';
 import { latestSlot, nextSlot, type Schedule, type ZoneOffset } from './slots.ts';
 
@@ -70,7 +70,14 @@ export class Scheduler {
   }
 
   tick(): void {
-    for (const job of this.#jobs) this.#consider(job);
+    for (const job of this.#jobs) {
+      try {
+        this.#consider(job);
+      } catch (error) {
+        // Such as a full disk: the other jobs, and the next minute, still have their turn.
+        this.#context.log(`job ${job.id} cannot be scheduled: ${reasonOf(error)}`);
+      }
+    }
   }
 
   /** When the job starts next by its schedule; undefined when never. */
