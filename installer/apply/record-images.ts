@@ -1,5 +1,6 @@
 import { recordDigests } from '../images/record-digests.ts';
 import type { Desired } from '../model/desired.ts';
+import { lockFileText } from '../model/lock-file.ts';
 import type { Run } from './run.ts';
 
 /** Once all images are present, the lock file says by id what was built. */
@@ -11,7 +12,7 @@ export async function recordImages({
   const file = desired.files.get(paths.lock);
   if (file === undefined) return desired;
   const lock = await recordDigests(engine, desired.lock);
-  const content = `${JSON.stringify(lock, undefined, 2)}\n`;
+  const content = lockFileText(lock);
   return {
     ...desired,
     lock,

@@ -25,3 +25,16 @@ export interface LockedImage {
 }
 
 export const EMPTY_LOCK: LockFile = { version: 1, images: {}, services: {}, subnets: {} };
+
+/** The file's text: keys sorted, so that the same decisions are the same bytes. */
+export function lockFileText(lock: LockFile): string {
+  const sorted = JSON.stringify(
+    lock,
+    (_key, value: unknown) =>
+      value !== null && typeof value === 'object' && !Array.isArray(value)
+        ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
+        : value,
+    2,
+  );
+  return `${sorted}\n`;
+}

@@ -2,7 +2,7 @@ import type { Component, ComponentInput } from '../components/component.ts';
 import type { DirectorySpec, FileSpec, Notice } from '../model/contribution.ts';
 import type { Desired, DesiredFile } from '../model/desired.ts';
 import type { ImageAction, ResolvedImages } from '../model/images.ts';
-import type { LockFile } from '../model/lock-file.ts';
+import { type LockFile, lockFileText } from '../model/lock-file.ts';
 import type { Paths } from '../model/paths.ts';
 import type { Secret } from '../model/secret.ts';
 import { composeSecretsText, composeText } from './compose-file.ts';
@@ -60,7 +60,7 @@ export function render(input: RenderInput): Desired {
   const files = [
     own(`${paths.stack}/compose.yaml`, composeText(stack, specs), false),
     own(`${paths.stack}/compose.secrets.yaml`, composeSecretsText(all.secretEnvironment), true),
-    own(paths.lock, `${JSON.stringify(lock, undefined, 2)}\n`, false),
+    own(paths.lock, lockFileText(lock), false),
     ...all.files.map((file) => desiredFile(file, paths, assets)),
   ];
   return {

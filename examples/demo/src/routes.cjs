@@ -6,7 +6,8 @@ const MAX_NOTE_BYTES = 4096;
 
 async function handleRequest(request, response, stores) {
   const { pathname } = new URL(request.url, 'http://demo');
-  const route = `${request.method} ${pathname}`;
+  const method = request.method === 'HEAD' ? 'GET' : request.method;
+  const route = `${method} ${pathname}`;
   switch (route) {
     case 'GET /': {
       const [notes, visits] = await Promise.all([stores.notes(), stores.visits()]);
