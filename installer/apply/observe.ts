@@ -58,7 +58,7 @@ export async function observeDesired(
   observed: Observed,
   desired: Desired,
 ): Promise<Observed> {
-  const { host, engine } = context;
+  const { host, engine, paths } = context;
   const filePaths = [
     ...new Set([...desired.files.keys(), ...Object.keys(observed.manifest.files)]),
   ];
@@ -73,10 +73,15 @@ export async function observeDesired(
     inspectPaths(host, [...filePaths.sort(), ...directoryPaths]),
     Promise.all(references.map((reference) => engine.image(reference))),
   ]);
+  const files = await observedFiles(context, filePaths, inspected, desired);
   return {
     ...observed,
-    manifest: pendingWhenUnknown(observed.manifest, desired),
-    files: await observedFiles(context, filePaths, inspected, desired),
+    manifest: withLockFile(
+      pendingWhenUnknown(observed.manifest, desired),
+      paths.lock,
+      files.get(paths.lock),
+    ),
+    files,
     directories: new Map(
       directoryPaths.flatMap((path) => {
         const found = inspected.get(path);
@@ -114,6 +119,12 @@ function pendingWhenUnknown(manifest: Manifest, desired: Desired): Manifest {
     .flatMap(({ onChange }) => onChange)
     .filter(({ kind }) => kind === 'reload');
   return { ...manifest, pending: [...new Set(reloads.map(reactionKey))] };
+}
+
+/** The lock file was read, and what it says went into `desired`: it is ours even if `uninstall` removed the manifest. */
+function withLockFile(manifest: Manifest, path: string, found: ObservedFile | undefined): Manifest {
+  if (found === undefined) return manifest;
+  return { ...manifest, files: { ...manifest.files, [path]: found.sha256 } };
 }
 
 function observedContainer(state: ContainerState): ObservedContainer {
