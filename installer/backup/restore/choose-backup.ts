@@ -9,8 +9,10 @@ import { readManifest } from '../verify.ts';
 export interface Wish {
   /** The newest verified one when absent. */
   readonly id?: string;
-  readonly kind: BackupSource['kind'];
+  /** Of this job alone. */
   readonly job?: string;
+  /** Without an id and a job: what was saved. */
+  readonly kind: BackupSource['kind'];
   readonly identityFile: string;
 }
 
@@ -67,8 +69,8 @@ async function useOne<T>(
 async function find(context: BackupContext, wish: Wish): Promise<Candidate[]> {
   const jobs = context.settings.jobs.filter(
     ({ name, source }) =>
-      (wish.job === undefined || wish.job === name) &&
-      (wish.id !== undefined || source.kind === wish.kind),
+      wish.job === name ||
+      (wish.job === undefined && (wish.id !== undefined || source.kind === wish.kind)),
   );
   const found: Candidate[] = [];
   for (const job of jobs) {
@@ -96,10 +98,13 @@ function isDamage(error: unknown): boolean {
   );
 }
 
-function missing({ id, kind }: Wish): AppError {
+function missing({ id, job, kind }: Wish): AppError {
   return new AppError({
     code: 'backup/missing',
-    what: id === undefined ? `there is no verified backup of ${kind}` : `there is no backup ${id}`,
+    what:
+      id === undefined
+        ? `there is no verified backup of ${job ?? kind}`
+        : `there is no backup ${id}`,
     hint: id === undefined ? 'holdfast backup run' : 'holdfast backup list',
   });
 }

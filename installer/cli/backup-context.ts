@@ -1,0 +1,21 @@
+import type { BackupContext } from '../backup/context.ts';
+import { findStore, readBackupSettings, readSecret } from '../backup/settings.ts';
+import { openStore } from '../backup/store/open-store.ts';
+import type { CliContext } from './context.ts';
+
+/** What the backup verbs need, from what was applied to this server. @throws AppError `backup/not-applied` */
+export async function backupContext(context: CliContext): Promise<BackupContext> {
+  const { host, engine } = await context.open();
+  const { paths, report, now } = context;
+  const settings = await readBackupSettings(host, paths);
+  return {
+    host,
+    engine,
+    paths,
+    settings,
+    report,
+    now,
+    openStore: (name) =>
+      openStore(findStore(settings, name), (secret) => readSecret(host, paths, secret)),
+  };
+}

@@ -1,0 +1,73 @@
+import type { CommandSpec, OptionSpec } from './command.ts';
+
+const json: Readonly<Record<string, OptionSpec>> = {
+  json: { type: 'boolean', description: 'Answer as JSON, with a version number.' },
+};
+
+/** The verbs of backup and restore; part of the command table. They run on the server itself. */
+export const backupCommands: readonly CommandSpec[] = [
+  {
+    name: 'backup run',
+    summary: 'Make a backup of every job, or of some, and read it back.',
+    positionals: '[JOB…]',
+    maxPositionals: Number.POSITIVE_INFINITY,
+    options: json,
+    example: 'holdfast backup run daily',
+    run: async (args, context) => (await import('./backup.ts')).backupRun(args, context),
+  },
+  {
+    name: 'backup list',
+    summary: 'List the backups in the stores, newest first.',
+    options: json,
+    example: 'holdfast backup list',
+    run: async (args, context) => (await import('./backup.ts')).backupList(args, context),
+  },
+  {
+    name: 'backup verify',
+    summary: 'Read a backup back byte for byte; without an id the newest of each job.',
+    positionals: '[ID]',
+    maxPositionals: 1,
+    options: json,
+    example: 'holdfast backup verify',
+    run: async (args, context) => (await import('./backup.ts')).backupVerify(args, context),
+  },
+  {
+    name: 'backup restore-test',
+    summary: 'Restore the newest backup into a throw-away Postgres and check it.',
+    options: json,
+    example: 'holdfast backup restore-test',
+    run: async (args, context) => (await import('./backup.ts')).backupRestoreTest(args, context),
+  },
+  {
+    name: 'restore',
+    summary: 'Restore a backup beside the live data, check it, and swap; the old stays.',
+    positionals: '[ID]',
+    maxPositionals: 1,
+    options: {
+      ...json,
+      yes: { type: 'boolean', short: 'y', description: 'Do not ask.' },
+      into: {
+        type: 'string',
+        value: 'NAME',
+        description: 'Restore as a database of this name and leave the live one alone.',
+      },
+      database: {
+        type: 'string',
+        value: 'NAME',
+        description: 'One database of the backup; all when absent.',
+      },
+      job: {
+        type: 'string',
+        value: 'JOB',
+        description: 'The newest verified backup of this job, when no id is given.',
+      },
+      identity: {
+        type: 'string',
+        value: 'FILE',
+        description: 'Your recovery key; the key on this server when absent.',
+      },
+    },
+    example: 'holdfast restore 20261121T020000Z-3f9a1c --into shop_check',
+    run: async (args, context) => (await import('./restore.ts')).restore(args, context),
+  },
+];

@@ -1,0 +1,120 @@
+import { resolve } from 'node:path';
+import { restoreTestIdentityFile } from '../backup/recovery-keys.ts';
+import { withBackup } from '../backup/restore/choose-backup.ts';
+import {
+  type RestoredFiles,
+  restoreRedis,
+  restoreVolume,
+} from '../backup/restore/restore-files.ts';
+import { type RestoredDatabase, restorePostgres } from '../backup/restore/restore-postgres.ts';
+import { AppError } from '../errors.ts';
+import { backupContext } from './backup-context.ts';
+import type { ParsedArguments } from './command.ts';
+import { consent } from './consent.ts';
+import type { CliContext } from './context.ts';
+
+/** The answer of `restore --json`. Fields are added within a version, never changed. */
+interface RestoreReport {
+  readonly version: 1;
+  readonly id: string;
+  readonly databases: readonly RestoredDatabase[];
+  readonly files: readonly RestoredFiles[];
+}
+
+/** `holdfast restore [ID]`: the newest verified backup of Postgres when no id is given. */
+export async function restore(args: ParsedArguments, context: CliContext): Promise<number> {
+  const backup = await backupContext(context);
+  const [id] = args.positionals;
+  const job = args.value('job');
+  const into = args.value('into');
+  const database = args.value('database');
+  const identity = args.value('identity');
+  const report = await withBackup(
+    backup,
+    {
+      ...(id === undefined ? {} : { id }),
+      ...(job === undefined ? {} : { job }),
+      kind: 'postgres',
+      identityFile:
+        identity === undefined ? restoreTestIdentityFile(backup.paths) : resolve(identity),
+    },
+    async (chosen): Promise<RestoreReport> => {
+      const { manifest } = chosen;
+      const ask = asker(args, context, manifest.id);
+      const base = { version: 1, id: manifest.id, databases: [], files: [] } as const;
+      switch (manifest.source.kind) {
+        case 'postgres':
+          return {
+            ...base,
+            databases: await restorePostgres(backup, chosen, {
+              ...(into === undefined ? {} : { into }),
+              ...(database === undefined ? {} : { database }),
+              consent: ask,
+            }),
+          };
+        case 'volume':
+          refuseInto(into);
+          return { ...base, files: [await restoreVolume(backup, chosen, { consent: ask })] };
+        case 'redis':
+          refuseInto(into);
+          return { ...base, files: [await restoreRedis(backup, chosen, { consent: ask })] };
+      }
+    },
+  );
+  context.io.out(
+    args.flag('json')
+      ? `${JSON.stringify(report)}\n`
+      : reportText(report, backup.settings.postgres?.container ?? 'postgres'),
+  );
+  return 0;
+}
+
+function asker(
+  args: ParsedArguments,
+  context: CliContext,
+  id: string,
+): (question: string) => Promise<void> {
+  return async (question) => {
+    if (args.flag('yes')) return;
+    const agreed = await consent(context, {
+      text: `${question} [y/N] `,
+      withConsent: `holdfast restore ${id} --yes`,
+    });
+    if (agreed) return;
+    throw new AppError({
+      code: 'consent/refused',
+      what: 'nothing was replaced',
+      why: 'what was restored stays beside the live data until the next restore',
+      hint: `holdfast restore ${id}`,
+    });
+  };
+}
+
+function refuseInto(into: string | undefined): void {
+  if (into === undefined) return;
+  throw new AppError({
+    code: 'usage/into-database-only',
+    what: '--into names a database, and this backup holds files',
+    hint: 'leave --into out: the files that are there are kept beside',
+  });
+}
+
+function reportText({ id, databases, files }: RestoreReport, container: string): string {
+  const lines = [
+    ...databases.flatMap(({ name, kept, tables, rows }) => [
+      `${name}: ${tables} tables and ${rows} rows restored from ${id} and checked`,
+      ...(kept === undefined
+        ? []
+        : [
+            `  what was there is kept as ${kept}; when you are sure:`,
+            `  docker exec --user postgres ${container} dropdb '${kept.replaceAll("'", "'\\''")}'`,
+          ]),
+    ]),
+    ...files.flatMap(({ volume, kept }) => [
+      `${volume}: restored from ${id}`,
+      `  what was there is kept; when you are sure:`,
+      `  rm -rf '${kept}'`,
+    ]),
+  ];
+  return `${lines.join('\n')}\n`;
+}
