@@ -1,5 +1,7 @@
 import { z } from 'zod';
-import { choice, hostName, mail, mapping, name, timeZone } from '../config/fields.ts';
+import { choice, mapping, timeZone } from '../config/fields.ts';
+import { name } from '../config/fields-names.ts';
+import { hostName, mail } from '../config/fields-network.ts';
 import { accessoriesSection } from './accessories/section.ts';
 import { agentSection } from './agent/section.ts';
 import { alertingSection } from './alerting/section.ts';

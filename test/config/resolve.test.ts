@@ -1,7 +1,7 @@
 import t from 'tap';
 import { memoryProblems } from '../../installer/components/rules/budgets.ts';
 import { loadConfig } from '../../installer/config/load.ts';
-import { configOf, fixture, WEB } from './support.ts';
+import { configOf, fixture, problemsOf, WEB } from './support.ts';
 
 const GIB = 1024 ** 3;
 
@@ -40,7 +40,7 @@ t.test('a service has every default filled in', async (t) => {
       min: 1,
       max: 1,
       scaleUp: { ...step, cpu: 70 },
-      scaleDown: { cpu: 20, for: 600, step: 1 },
+      scaleDown: { cpu: 20, for: 300, step: 1 },
       cooldown: 180,
     },
     resources: { cpus: undefined, memory: 256 * 1024 ** 2 },
@@ -158,7 +158,8 @@ t.test('what a service uses is there with defaults', async (t) => {
       method: 'logical',
       cron: '0 2 * * *',
       provider: 'local',
-      keepRemote: 30 * 86_400,
+      keepRemote: undefined,
+      keep: { daily: 35, weekly: 8, monthly: 12 },
     },
   ]);
 });
@@ -189,6 +190,13 @@ t.test('a name that the internet does not know gets a private CA and no HSTS', a
       domain,
     );
   }
+});
+
+t.test('nobody signs for such a name', async (t) => {
+  const text = `version: 1\ndomain: localhost\ncontact: ops@example.com\n${WEB}\ntls: { issuer: letsencrypt }`;
+  t.strictSame(problemsOf(text), [
+    'config.yaml:6:16 tls.issuer: letsencrypt does not sign for localhost: use selfsigned',
+  ]);
 });
 
 t.test('a selfsigned issuer asks nothing of the other TLS keys', async (t) => {

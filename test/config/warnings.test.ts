@@ -82,6 +82,45 @@ const rows: readonly {
     ],
   },
   {
+    name: 'a backup that its window holds back',
+    yaml: [
+      WEB,
+      'redis: {}',
+      'backups:',
+      '  window: { from: "01:00", to: "03:00" }',
+      '  jobs: [{ name: daily, source: redis, cron: "0 4 * * *" }]',
+    ],
+    says: [
+      'config.yaml:9:46 backups.jobs[0].cron: never runs within backups.window (01:00 to 03:00): it waits until the window opens',
+    ],
+  },
+  {
+    name: 'a storage class that takes hours to read',
+    yaml: [
+      WEB,
+      'storage:',
+      '  providers:',
+      '    main: { kind: s3, endpoint: https://s3.example.com, secretRef: MAIN }',
+      'backups: { provider: main, bucket: acme-backups, storageClass: GLACIER }',
+    ],
+    says: [
+      'config.yaml:9:64 backups.storageClass: GLACIER takes hours to read: a restore waits for it, and so does its test',
+    ],
+  },
+  {
+    name: 'SSH for some and for everybody',
+    yaml: [WEB, 'firewall: { public: [80, 443, 80], ssh: { allowFrom: [any, 10.0.0.0/8] } }'],
+    says: [
+      'config.yaml:6:31 firewall.public[2]: port 80 is there twice',
+      'config.yaml:6:54 firewall.ssh.allowFrom: any lets everyone in: the other networks have no effect',
+    ],
+  },
+  {
+    name: 'a report-only policy that says nothing',
+    yaml: [WEB, 'http: { cspReportOnly: true }'],
+    says: ['config.yaml:6:24 http.cspReportOnly: has no effect without http.csp'],
+  },
+  {
     name: 'services that nothing leads to',
     yaml: [
       'services:',

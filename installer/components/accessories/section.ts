@@ -1,15 +1,8 @@
 import type { z } from 'zod';
-import {
-  command,
-  environment,
-  image,
-  list,
-  mapping,
-  named,
-  port,
-  secretWish,
-} from '../../config/fields.ts';
-import { health, metrics, resources, volumes } from '../services/section.ts';
+import { list, mapping, port } from '../../config/fields.ts';
+import { command, environment, named, secretWish } from '../../config/fields-names.ts';
+import { image } from '../../config/fields-network.ts';
+import { health, metrics, resources, volumes } from '../services/container-section.ts';
 
 const accessory = mapping(
   {

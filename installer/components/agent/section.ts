@@ -1,5 +1,6 @@
 import type { z } from 'zod';
-import { duration, flag, list, mapping, secretName } from '../../config/fields.ts';
+import { duration, flag, list, mapping } from '../../config/fields.ts';
+import { secretName } from '../../config/fields-names.ts';
 
 const heartbeat = mapping(
   {

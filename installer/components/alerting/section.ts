@@ -1,5 +1,7 @@
 import type { z } from 'zod';
-import { choice, list, mail, mapping, named, secretName } from '../../config/fields.ts';
+import { choice, list, mapping } from '../../config/fields.ts';
+import { named, secretName } from '../../config/fields-names.ts';
+import { mail } from '../../config/fields-network.ts';
 
 const urlSecret = (what: string, example: string) =>
   secretName({ description: `Secret with the ${what}.`, examples: [example] }).optional();

@@ -6,12 +6,11 @@ import {
   flag,
   list,
   mapping,
-  name,
-  secretName,
   text,
   timeOfDay,
   wholeNumber,
 } from '../../config/fields.ts';
+import { name, secretName } from '../../config/fields-names.ts';
 import { bucketName } from '../storage/section.ts';
 
 const STORAGE_CLASSES = [
@@ -52,7 +51,6 @@ const job = mapping(
     }).optional(),
     keepRemote: duration({
       description: 'How long it is kept. The last verified backup always stays.',
-      defaultText: '30d when neither this nor `keep` is set',
     }).optional(),
     keep: mapping(
       {
@@ -60,7 +58,10 @@ const job = mapping(
         weekly: wholeNumber(0, 520, { description: 'Weeks of which one is kept.' }).default(0),
         monthly: wholeNumber(0, 120, { description: 'Months of which one is kept.' }).default(0),
       },
-      { description: 'Keep by calendar.' },
+      {
+        description: 'Keep by calendar.',
+        defaultText: '35 days, 8 weeks, 12 months when `keepRemote` is not set either',
+      },
     ).optional(),
     provider: name({
       description: 'Provider, instead of `backups.provider`.',
@@ -137,7 +138,7 @@ export const backupsSection = mapping(
     ).optional(),
     jobs: list(job, {
       description: 'What is saved when.',
-      defaultText: 'a logical backup of postgres at 02:00, kept 30 days',
+      defaultText: 'a logical backup of postgres at 02:00',
     }).optional(),
   },
   { description: 'Backups. Without this section: one a day to a directory on this server.' },

@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { flag, hostName, list, mapping, seconds, url } from '../../config/fields.ts';
+import { flag, list, mapping, seconds } from '../../config/fields.ts';
+import { hostName, url } from '../../config/fields-network.ts';
 
 const phrase = 'bucket:<name> or a URL such as https://files.example.com';
 

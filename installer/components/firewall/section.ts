@@ -1,15 +1,6 @@
 import { z } from 'zod';
-import {
-  choice,
-  cidr,
-  cidrOrAny,
-  flag,
-  list,
-  mapping,
-  port,
-  seconds,
-  wholeNumber,
-} from '../../config/fields.ts';
+import { choice, flag, list, mapping, port, seconds, wholeNumber } from '../../config/fields.ts';
+import { cidr, cidrOrAny } from '../../config/fields-network.ts';
 
 const jail = mapping(
   {

@@ -1,18 +1,16 @@
 import { z } from 'zod';
 import {
   choice,
-  cidr,
   duration,
   flag,
   line,
   list,
   mapping,
-  name,
-  secretName,
   size,
-  urlPath,
   wholeNumber,
 } from '../../config/fields.ts';
+import { name, secretName } from '../../config/fields-names.ts';
+import { cidr, urlPath } from '../../config/fields-network.ts';
 
 const rateLimitKey = z
   .string({ error: 'ip, jwt:<claim>, header:<name> or cookie:<name>' })

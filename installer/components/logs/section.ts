@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { choice, duration, flag, list, mapping, name } from '../../config/fields.ts';
+import { choice, duration, flag, list, mapping } from '../../config/fields.ts';
+import { name } from '../../config/fields-names.ts';
 
 const stream = mapping(
   {

@@ -4,14 +4,13 @@ import {
   decimal,
   duration,
   flag,
-  hostName,
   list,
   mapping,
-  name,
   text,
-  url,
   wholeNumber,
 } from '../../config/fields.ts';
+import { name } from '../../config/fields-names.ts';
+import { hostName, url } from '../../config/fields-network.ts';
 
 const METRIC_PHRASE = 'the name of a metric: letters, digits, underscores and colons';
 const metricName = z

@@ -1,13 +1,7 @@
 import { z } from 'zod';
-import {
-  choice,
-  filePath,
-  hostNameOrAddress,
-  list,
-  mapping,
-  name,
-  port,
-} from '../../config/fields.ts';
+import { choice, list, mapping, port } from '../../config/fields.ts';
+import { filePath, name } from '../../config/fields-names.ts';
+import { hostNameOrAddress } from '../../config/fields-network.ts';
 
 const node = mapping(
   {

@@ -6,11 +6,10 @@ import {
   flag,
   list,
   mapping,
-  name,
   size,
-  sqlName,
   wholeNumber,
 } from '../../config/fields.ts';
+import { name, sqlName } from '../../config/fields-names.ts';
 
 const settingValue = z
   .union([z.string(), z.number(), z.boolean()], { error: 'text or a number' })

@@ -1,5 +1,6 @@
 import type { z } from 'zod';
-import { choice, list, mapping, name, size, versionNumber } from '../../config/fields.ts';
+import { choice, list, mapping, size, versionNumber } from '../../config/fields.ts';
+import { name } from '../../config/fields-names.ts';
 
 export const redisSection = mapping(
   {

@@ -7,7 +7,8 @@ import type { BackupJob, BackupSource, Backups, Service } from './resolved.ts';
 export const LOCAL_PROVIDER = { kind: 'directory', path: '/var/lib/holdfast/backups' } as const;
 const DEFAULT_CRON = '0 2 * * *';
 const DEFAULT_VOLUME_CRON = '30 2 * * *';
-const DEFAULT_KEEP = 30 * 86_400;
+/** The longest of what the five systems keep: five weeks of days, eight of weeks, a year of months. */
+const DEFAULT_KEEP = { daily: 35, weekly: 8, monthly: 12 } as const;
 
 interface Surroundings {
   readonly project: string;
@@ -43,25 +44,25 @@ export function resolveBackups(
 
 function defaultJobs(hasPostgres: boolean): BackupJobInput[] {
   if (!hasPostgres) return [];
-  return [{ name: 'daily', source: 'postgres', cron: DEFAULT_CRON, keepRemote: DEFAULT_KEEP }];
+  return [{ name: 'daily', source: 'postgres', cron: DEFAULT_CRON }];
 }
 
 function volumeJob(volume: string, jobs: readonly BackupJob[]): BackupJobInput {
   const taken = new Set(jobs.map((job) => job.name));
   let name = `volume-${volume}`;
   while (taken.has(name)) name = `${name}-files`;
-  return { name, source: `volume:${volume}`, cron: DEFAULT_VOLUME_CRON, keepRemote: DEFAULT_KEEP };
+  return { name, source: `volume:${volume}`, cron: DEFAULT_VOLUME_CRON };
 }
 
 function resolveJob(job: BackupJobInput, backups: BackupsInput): BackupJob {
   const source = parseBackupSource(job.source);
-  const keepRemote = job.keepRemote ?? (job.keep === undefined ? DEFAULT_KEEP : undefined);
+  const saysKeep = job.keep !== undefined || job.keepRemote !== undefined;
   return {
     ...job,
     source,
     method: job.method ?? defaultMethod(source),
     provider: job.provider ?? backups.provider,
-    ...(keepRemote !== undefined && { keepRemote }),
+    ...(!saysKeep && { keep: DEFAULT_KEEP }),
   };
 }
 

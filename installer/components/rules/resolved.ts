@@ -1,11 +1,12 @@
 import type { TlsInput } from '../../components/tls/section.ts';
-import type { SecretWish } from '../../config/fields.ts';
+import type { SecretWish } from '../../config/fields-names.ts';
 import type { AccessoryInput } from '../accessories/section.ts';
 import type { BackupJobInput, BackupsInput } from '../backups/section.ts';
 import type { MonitoringInput } from '../monitoring/section.ts';
 import type { PostgresInput } from '../postgres/section.ts';
 import type { Redis } from '../redis/section.ts';
-import type { BuildSpec, RouteInput, ServiceInput, VolumeSpec } from '../services/section.ts';
+import type { VolumeSpec } from '../services/container-section.ts';
+import type { BuildSpec, RouteInput, ServiceInput } from '../services/section.ts';
 import type { Provider, Storage } from '../storage/section.ts';
 
 /** The parts of a config after resolution. Durations are whole seconds, sizes are bytes. */

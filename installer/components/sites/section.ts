@@ -1,19 +1,7 @@
 import { z } from 'zod';
-import {
-  duration,
-  environment,
-  filePath,
-  flag,
-  hostName,
-  hostPattern,
-  image,
-  list,
-  mapping,
-  name,
-  named,
-  text,
-  urlPath,
-} from '../../config/fields.ts';
+import { duration, flag, list, mapping, text } from '../../config/fields.ts';
+import { environment, filePath, name, named } from '../../config/fields-names.ts';
+import { hostName, hostPattern, image, urlPath } from '../../config/fields-network.ts';
 
 function cacheTime(description: string) {
   return z

@@ -1,16 +1,7 @@
 import { z } from 'zod';
-import {
-  absolutePath,
-  choice,
-  duration,
-  flag,
-  mapping,
-  name,
-  named,
-  secretName,
-  size,
-  url,
-} from '../../config/fields.ts';
+import { choice, duration, flag, mapping, size } from '../../config/fields.ts';
+import { absolutePath, name, named, secretName } from '../../config/fields-names.ts';
+import { url } from '../../config/fields-network.ts';
 
 const secretRef = secretName({
   description: 'Stands for the secrets `<NAME>_ACCESS_KEY_ID` and `<NAME>_SECRET_ACCESS_KEY`.',

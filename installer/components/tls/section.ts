@@ -1,14 +1,7 @@
 import type { z } from 'zod';
-import {
-  choice,
-  cron,
-  filePath,
-  flag,
-  mapping,
-  seconds,
-  secretName,
-  url,
-} from '../../config/fields.ts';
+import { choice, cron, flag, mapping, seconds } from '../../config/fields.ts';
+import { filePath, secretName } from '../../config/fields-names.ts';
+import { url } from '../../config/fields-network.ts';
 
 export const tlsSection = mapping(
   {

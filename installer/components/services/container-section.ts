@@ -1,0 +1,144 @@
+import { z } from 'zod';
+import {
+  decimal,
+  duration,
+  flag,
+  list,
+  mapping,
+  port,
+  size,
+  text,
+  wholeNumber,
+} from '../../config/fields.ts';
+import { absolutePath, command, name } from '../../config/fields-names.ts';
+import { urlPath } from '../../config/fields-network.ts';
+
+/** What services say about their containers, and accessories too. The defaults are filled in after the profiles are merged. */
+
+const MAX_REPLICAS = 50;
+
+function scalingStep(percent: number, steady: string, direction: string) {
+  return mapping(
+    {
+      cpu: wholeNumber(1, 100, {
+        description: `CPU use in percent of the container's limit (of one core without a limit) at which to scale ${direction}.`,
+        default: percent,
+      }).optional(),
+      for: duration({
+        description: 'How long the CPU use has to stay there.',
+        default: steady,
+      }).optional(),
+      step: wholeNumber(1, 10, {
+        description: 'How many replicas to change at once.',
+        default: 1,
+      }).optional(),
+    },
+    { description: `When to scale ${direction}.` },
+  );
+}
+
+export const replicas = z
+  .union([
+    wholeNumber(1, MAX_REPLICAS, { description: 'A fixed number of replicas.' }),
+    mapping(
+      {
+        min: wholeNumber(1, MAX_REPLICAS, {
+          description: 'Replicas that always run.',
+          default: 1,
+        }).optional(),
+        max: wholeNumber(1, MAX_REPLICAS, {
+          description: 'Replicas at most.',
+          defaultText: 'the same as `min`',
+        }).optional(),
+        scaleUp: scalingStep(70, '2m', 'up').optional(),
+        scaleDown: scalingStep(20, '5m', 'down').optional(),
+        cooldown: duration({
+          description: 'Pause after a change before the next one.',
+          default: '3m',
+        }).optional(),
+      },
+      { description: 'A range that the agent keeps to by CPU use.' },
+    ),
+  ])
+  .meta({ description: 'How many containers run: a number, or a range.', default: 1 });
+
+export const resources = mapping(
+  {
+    cpus: decimal(0.01, 128, {
+      description: 'CPU cores at most. Without it: all of the machine.',
+      examples: [0.5],
+    }).optional(),
+    memory: size({
+      description: 'Memory limit of one replica.',
+      default: '256m',
+      examples: ['512m'],
+    }).optional(),
+  },
+  { description: 'Limits of each replica.' },
+);
+
+export const health = mapping(
+  {
+    path: urlPath({
+      description:
+        'Asked over HTTP on the port, from outside the container; any status from 200 to 399 is healthy.',
+      examples: ['/health'],
+    }).optional(),
+    command: command({
+      description: 'Run inside the container instead; exit code 0 is healthy.',
+      examples: [['node', 'healthcheck.js']],
+    }).optional(),
+    deepPath: urlPath({
+      description:
+        'A slower path that also checks dependencies; it raises alerts, it never stops traffic.',
+      examples: ['/health/db'],
+    }).optional(),
+    expect: text({
+      description: 'Text that the body of `path` has to contain.',
+      examples: ['"status":"ok"'],
+    }).optional(),
+    interval: duration({ description: 'Time between two checks.', default: '10s' }).optional(),
+    timeout: duration({ description: 'When a check counts as failed.', default: '5s' }).optional(),
+    healthy: wholeNumber(1, 20, {
+      description: 'Good checks in a row before traffic comes.',
+      default: 1,
+    }).optional(),
+    unhealthy: wholeNumber(1, 20, {
+      description: 'Failed checks in a row before traffic goes.',
+      default: 3,
+    }).optional(),
+  },
+  {
+    description:
+      'How to know that a replica works. Without `path` and `command`, an open port is enough.',
+  },
+);
+
+const volume = mapping(
+  {
+    name: name({ description: 'Name of the volume.', examples: ['uploads'] }),
+    mount: absolutePath({
+      description: 'Where it stands in the container.',
+      examples: ['/app/uploads'],
+    }),
+    backup: flag({
+      description: 'Back it up as an archive; daily unless a job in `backups.jobs` names it.',
+    }).default(false),
+  },
+  { description: 'Files that outlive the container.' },
+);
+
+export const volumes = list(volume, { description: 'Files that outlive the containers.' });
+
+export const metrics = mapping(
+  {
+    path: urlPath({ description: 'Path with the metrics.' }).default('/metrics'),
+    port: port({
+      description: 'Port of the metrics, if not the port of the service.',
+      examples: [9100],
+    }).optional(),
+  },
+  { description: 'Where Prometheus finds metrics of the service.' },
+);
+
+export type VolumeSpec = z.output<typeof volume>;

@@ -1,0 +1,118 @@
+import { z } from 'zod';
+import { type About, textMatching, word } from './fields.ts';
+
+const LABEL = '[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?';
+const HOST_FORM = new RegExp(`^${LABEL}(\\.${LABEL})*$`);
+
+/** A DNS name in lower case. */
+export function hostName(about: About) {
+  return textMatching('host name', 'a host name such as app.example.com', HOST_FORM, about, 253);
+}
+
+export function hostNameOrAddress(about: About) {
+  return word(
+    {
+      kind: 'host name or address',
+      expected: 'a host name or an IP address',
+      parse: (value) =>
+        typeof value === 'string' && (HOST_FORM.test(value) || isAddress(value))
+          ? value
+          : undefined,
+      json: { type: 'string' },
+    },
+    about,
+  );
+}
+
+/** Host pattern with `*` inside the first label, such as `pr-*.preview.example.com`. */
+export function hostPattern(about: About) {
+  return textMatching(
+    'host pattern',
+    'a host name with one * in its first part such as pr-*.preview.example.com',
+    new RegExp(`^[a-z0-9-]*\\*[a-z0-9-]*(\\.${LABEL})+$`),
+    about,
+  );
+}
+
+/** An address or a network in CIDR notation. */
+export function cidr(about: About) {
+  return word(
+    {
+      kind: 'network',
+      expected: 'an address or a network such as 203.0.113.7 or 10.0.0.0/8',
+      parse: (value) => (typeof value === 'string' && isCidr(value) ? value : undefined),
+      json: { type: 'string' },
+    },
+    about,
+  );
+}
+
+/** A network, or the word `any`. */
+export function cidrOrAny(about: About) {
+  return word(
+    {
+      kind: 'network or any',
+      expected: 'any, or an address or a network such as 203.0.113.7 or 10.0.0.0/8',
+      parse: (value) =>
+        typeof value === 'string' && (value === 'any' || isCidr(value)) ? value : undefined,
+      json: { type: 'string' },
+    },
+    about,
+  );
+}
+
+function isAddress(text: string): boolean {
+  return z.ipv4().safeParse(text).success || z.ipv6().safeParse(text).success;
+}
+
+function isCidr(text: string): boolean {
+  return (
+    isAddress(text) || z.cidrv4().safeParse(text).success || z.cidrv6().safeParse(text).success
+  );
+}
+
+const IMAGE_FORM =
+  /^(?:[a-z0-9.-]+(?::\d{1,5})?\/)?[a-z0-9]+(?:[._/-]+[a-z0-9]+)*(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@sha256:[0-9a-f]{64})?$/;
+
+/** An image reference. That it names a tag or a digest is a rule of its own, with its own message. */
+export function image(about: About) {
+  return textMatching('image', 'an image such as ghcr.io/acme/web:1.4.2', IMAGE_FORM, about, 512);
+}
+
+/** The path of a URL as a route or a probe names it. */
+export function urlPath(about: About) {
+  return textMatching(
+    'URL path',
+    'a URL path such as /api/',
+    /^\/(?!.*\/\.\.?(?:\/|$))[A-Za-z0-9\-._~!&'()*+,=:@%/]*$/,
+    about,
+    1024,
+  );
+}
+
+/** An http or https URL without a user or a password in it. */
+export function url(about: About) {
+  return word(
+    {
+      kind: 'URL',
+      expected: 'a URL such as https://example.com/health, without a user or password in it',
+      parse: (value) => {
+        if (typeof value !== 'string' || /\s/.test(value) || !URL.canParse(value)) return undefined;
+        const parsed = new URL(value);
+        const plain = parsed.username === '' && parsed.password === '';
+        return plain && /^https?:$/.test(parsed.protocol) ? value : undefined;
+      },
+      json: { type: 'string', format: 'uri' },
+    },
+    about,
+  );
+}
+
+export function mail(about: About) {
+  return textMatching(
+    'mail address',
+    'a mail address such as ops@example.com',
+    /^[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$/,
+    about,
+  );
+}

@@ -1,0 +1,277 @@
+import t from 'tap';
+import type { BadConfig } from './support.ts';
+import { BASE, problemsOf, WEB } from './support.ts';
+
+/** The rarer rules that span keys. */
+const rows: readonly BadConfig[] = [
+  {
+    name: 'an exclusion of no route',
+    yaml: [WEB, 'http: { waf: { mode: detect, exclude: [/uploads/] } }'],
+    says: ['config.yaml:6:40 http.waf.exclude[0]: no route /uploads/'],
+  },
+  {
+    name: 'countries both allowed and denied',
+    yaml: [WEB, 'http: { geo: { allow: [FR], deny: [XX] } }'],
+    says: ['config.yaml:6:14 http.geo: has allow and deny: with one of them the other follows'],
+  },
+  {
+    name: 'a limit of no length',
+    yaml: [WEB, 'http: { rateLimits: [{ name: api, limit: 5, window: 0s }] }'],
+    says: ['config.yaml:6:53 http.rateLimits[0].window: expected a window longer than nothing'],
+  },
+  {
+    name: 'a token verified where none is counted',
+    yaml: [WEB, 'http: { rateLimits: [{ name: api, limit: 5, verifyWith: JWT_SECRET }] }'],
+    says: ['config.yaml:6:57 http.rateLimits[0].verifyWith: fits a key jwt:<claim> only'],
+  },
+  {
+    name: 'a volume that shrinks',
+    yaml: [WEB, 'postgres: { storage: { size: 20g, max: 10g } }'],
+    says: ['config.yaml:6:40 postgres.storage.max: is less than size'],
+  },
+  {
+    name: 'a reboot without a window',
+    yaml: [WEB, 'updates: { os: { reboot: true } }'],
+    says: ['config.yaml:6:26 updates.os.reboot: needs updates.window'],
+  },
+  {
+    name: 'a backup window that never opens',
+    yaml: [WEB, 'backups: { window: { from: "01:00", to: "01:00" } }'],
+    says: ['config.yaml:6:41 backups.window.to: is the same as from: the window never opens'],
+  },
+  {
+    name: 'a bucket in a directory',
+    yaml: [
+      WEB,
+      'storage:',
+      '  providers:',
+      '    disk: { kind: directory, path: /mnt/disk }',
+      '  buckets:',
+      '    docs: { provider: disk, name: acme-docs }',
+    ],
+    says: [
+      'config.yaml:10:23 storage.buckets.docs.provider: is a directory: a bucket needs a provider of kind s3 or r2',
+    ],
+  },
+  {
+    name: 'a bucket that replicates to itself',
+    yaml: [
+      WEB,
+      'storage:',
+      '  providers:',
+      '    main: { kind: s3, endpoint: https://s3.example.com, secretRef: MAIN }',
+      '  buckets:',
+      '    docs: { provider: main, name: acme-docs, replicateTo: main }',
+    ],
+    says: [
+      'config.yaml:10:59 storage.buckets.docs.replicateTo: is the provider of the bucket itself',
+    ],
+  },
+  {
+    name: 'a bucket of an unknown provider',
+    yaml: [
+      WEB,
+      'storage:',
+      '  providers:',
+      '    main: { kind: s3, endpoint: https://s3.example.com, secretRef: MAIN }',
+      '  buckets:',
+      '    docs: { provider: mian, name: acme-docs, replicateTo: other }',
+    ],
+    says: [
+      'config.yaml:10:23 storage.buckets.docs.provider: no provider mian in storage.providers (did you mean main?)',
+      'config.yaml:10:59 storage.buckets.docs.replicateTo: no provider other in storage.providers',
+    ],
+  },
+  {
+    name: 'a storage class for a directory',
+    yaml: [WEB, 'backups: { storageClass: STANDARD }'],
+    says: ['config.yaml:6:26 backups.storageClass: a directory has no storage classes'],
+  },
+  {
+    name: 'a job with an unknown provider',
+    yaml: [
+      WEB,
+      'redis: {}',
+      'backups: { jobs: [{ name: daily, source: redis, cron: "0 2 * * *", provider: cold }] }',
+    ],
+    says: ['config.yaml:7:78 backups.jobs[0].provider: no provider cold in storage.providers'],
+  },
+  {
+    name: 'a job whose provider has no bucket',
+    yaml: [
+      WEB,
+      'redis: {}',
+      'storage:',
+      '  providers:',
+      '    main: { kind: s3, endpoint: https://s3.example.com, secretRef: MAIN }',
+      'backups: { jobs: [{ name: daily, source: redis, cron: "0 2 * * *", provider: main }] }',
+    ],
+    says: ['config.yaml:10:78 backups.jobs[0].provider: is of kind s3: needs backups.bucket'],
+  },
+  {
+    name: 'a copy of itself',
+    yaml: [WEB, 'backups: { jobs: [{ name: copy, source: "backup:copy", cron: "0 2 * * *" }] }'],
+    says: ['config.yaml:6:41 backups.jobs[0].source: is the job itself'],
+  },
+  {
+    name: 'a job that keeps nothing',
+    yaml: [
+      WEB,
+      'redis: {}',
+      'backups: { jobs: [{ name: daily, source: redis, cron: "0 2 * * *", keep: { daily: 0 } }] }',
+    ],
+    says: ['config.yaml:7:74 backups.jobs[0].keep: keeps nothing: set daily, weekly or monthly'],
+  },
+  {
+    name: 'a job of an unknown accessory',
+    yaml: [
+      WEB,
+      'redis: {}',
+      'backups: { jobs: [{ name: daily, source: reids, cron: "0 2 * * *" }] }',
+    ],
+    says: ['config.yaml:7:42 backups.jobs[0].source: no accessory reids (did you mean redis?)'],
+  },
+  {
+    name: 'a second primary',
+    yaml: [
+      WEB,
+      'nodes:',
+      '  - { name: one, host: 203.0.113.1 }',
+      '  - { name: two, host: 203.0.113.2, roles: [db-primary] }',
+    ],
+    says: ['config.yaml:8:44 nodes[1].roles: one is db-primary already'],
+  },
+  {
+    name: 'the same node twice',
+    yaml: [
+      WEB,
+      'nodes:',
+      '  - { name: one, host: 203.0.113.1 }',
+      '  - { name: one, host: 203.0.113.2, roles: [app] }',
+    ],
+    says: ['config.yaml:8:13 nodes[1].name: there is a node one already'],
+  },
+  {
+    name: 'standbys on unknown nodes',
+    yaml: [
+      WEB,
+      'nodes:',
+      '  - { name: vps1, host: 203.0.113.1 }',
+      'postgres: { replicas: [{ node: vps2 }] }',
+      'redis: { replicas: [vps3] }',
+    ],
+    says: [
+      'config.yaml:8:32 postgres.replicas[0].node: no node vps2 (did you mean vps1?)',
+      'config.yaml:9:21 redis.replicas[0]: no node vps3 (did you mean vps1?)',
+    ],
+  },
+  {
+    name: 'SSH of a node on 80',
+    yaml: [WEB, 'nodes:', '  - { name: vps1, host: 203.0.113.1, ssh: { port: 80 } }'],
+    says: [
+      'config.yaml:7:51 nodes[0].ssh.port: port 80 belongs to nginx: choose another one for SSH',
+    ],
+  },
+  {
+    name: 'http-01 behind a closed port',
+    yaml: [WEB, 'firewall: { public: [443] }'],
+    says: ['config.yaml:6:21 firewall.public: http-01 needs port 80: add it, or use dns-01'],
+  },
+  {
+    name: 'preload for less than a year',
+    yaml: [WEB, 'tls: { hsts: { preload: true, includeSubDomains: true, maxAge: 30d } }'],
+    says: [
+      'config.yaml:6:25 tls.hsts.preload: needs a maxAge of at least 31536000 seconds, a year',
+    ],
+  },
+  {
+    name: 'metrics without a port',
+    yaml: ['services:', '  web: { image: ghcr.io/acme/web:1.4.2, metrics: {} }'],
+    says: ['config.yaml:5:50 services.web.metrics: needs a port, here or at the service'],
+  },
+  {
+    name: 'a health path without a port',
+    yaml: ['services:', '  web: { image: ghcr.io/acme/web:1.4.2, health: { path: /health } }'],
+    says: ['config.yaml:5:49 services.web.health: asks for a path, but the service has no port'],
+  },
+  {
+    name: 'a limit that a profile names and nobody sets',
+    yaml: [
+      'profiles:',
+      '  api: { port: 3000, routes: [{ path: /api, rateLimit: login }] }',
+      'services:',
+      '  web: { profile: api, image: ghcr.io/acme/web:1.4.2 }',
+    ],
+    says: ['config.yaml:5:56 profiles.api.routes[0].rateLimit: no limit login in http.rateLimits'],
+  },
+  {
+    name: 'a route of a profile that two services share',
+    yaml: [
+      'profiles:',
+      '  api: { port: 3000, routes: [{ path: /api }] }',
+      'services:',
+      '  one: { profile: api, image: ghcr.io/acme/one:1.4.2 }',
+      '  two: { profile: api, image: ghcr.io/acme/two:1.4.2 }',
+    ],
+    says: ['config.yaml:8:8 services.two: app.example.com/api/ already leads to service one'],
+  },
+  {
+    name: 'downloads where a service is',
+    yaml: [
+      'services:',
+      '  web: { image: ghcr.io/acme/web:1.4.2, port: 3000, routes: [{ path: /files/ }] }',
+      'sites:',
+      '  front: { artifact: ./dist, hosts: [app.example.com], downloads: { path: /files, volume: files } }',
+    ],
+    says: [
+      'config.yaml:7:75 sites.front.downloads.path: app.example.com/files/ already leads to service web',
+    ],
+  },
+  {
+    name: 'a site from two sources',
+    yaml: [
+      'sites:',
+      '  front:',
+      '    artifact: ./dist',
+      '    build: { context: ./web, command: make, output: dist }',
+      '    hosts: [www.example.com]',
+    ],
+    says: ['config.yaml:7:5 sites.front.build: has an artifact as well: keep one of them'],
+  },
+  {
+    name: 'the same rule and the same probe twice',
+    yaml: [
+      WEB,
+      'monitoring:',
+      '  probes: [{ name: a, url: "https://a.example.com" }, { name: a, url: "https://b.example.com" }]',
+      '  rules: [{ name: b, metric: up, op: "<", value: 1 }, { name: b, metric: up, op: "<", value: 1 }]',
+    ],
+    says: [
+      'config.yaml:7:63 monitoring.probes[1].name: there is a probe a already',
+      'config.yaml:8:63 monitoring.rules[1].name: there is a rule b already',
+    ],
+  },
+  {
+    name: 'the same stream twice',
+    yaml: [WEB, 'logs: { streams: [{ name: all }, { name: all }] }'],
+    says: ['config.yaml:6:42 logs.streams[1].name: there is a stream all already'],
+  },
+  {
+    name: 'a site built from latest',
+    yaml: [
+      'sites:',
+      '  front:',
+      '    build: { context: ./web, command: make, output: dist, image: "node:latest" }',
+      '    hosts: [www.example.com]',
+    ],
+    says: [
+      'config.yaml:6:66 sites.front.build.image: latest is a different image every day: name a version such as node:1.4.2, or a digest',
+    ],
+  },
+];
+
+for (const { name, yaml, says } of rows) {
+  t.test(name, async (t) => {
+    t.strictSame(problemsOf([BASE, ...yaml].join('\n')), says);
+  });
+}
