@@ -3,8 +3,17 @@ import { backups } from './backups/component.ts';
 import type { Component } from './component.ts';
 import { nginx } from './nginx/component.ts';
 import { postgres } from './postgres/component.ts';
+import { prometheus } from './prometheus/component.ts';
 import { redis } from './redis/component.ts';
 import { services } from './services/component.ts';
 
 /** All components, in the order in which they contribute. */
-export const components: readonly Component[] = [services, postgres, redis, nginx, backups, agent];
+export const components: readonly Component[] = [
+  services,
+  postgres,
+  redis,
+  nginx,
+  prometheus,
+  backups,
+  agent,
+];

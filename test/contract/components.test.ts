@@ -9,7 +9,7 @@ import { inputOf, PACKAGE_ROOT, packageAssets } from '../support/component-input
 import { GOLDEN_FOLDER, renderScenario, scenarios } from '../support/golden.ts';
 
 /** All that the components contribute to a scenario. */
-function contributionsOf(name: string) {
+function contributionsOf(name: string, systemd = true) {
   const loaded = loadConfig(
     readFileSync(join(GOLDEN_FOLDER, name, 'config.yaml'), 'utf8'),
     'config.yaml',
@@ -18,15 +18,17 @@ function contributionsOf(name: string) {
   const { config } = loaded;
   const enabled = components.filter((component) => component.enabled(config));
   const needs = enabled.map((component) => component.needs?.(config) ?? {});
+  const plain = inputOf(config, components, {
+    stored: Object.fromEntries(
+      needs
+        .flatMap(({ secrets = [] }) => secrets)
+        .filter(({ generate, optional }) => generate === undefined && !optional)
+        .map(({ name: secret }) => [secret, `value of ${secret}`]),
+    ),
+  });
   const input = {
-    ...inputOf(config, components, {
-      stored: Object.fromEntries(
-        needs
-          .flatMap(({ secrets = [] }) => secrets)
-          .filter(({ generate, optional }) => generate === undefined && !optional)
-          .map(({ name: secret }) => [secret, `value of ${secret}`]),
-      ),
-    }),
+    ...plain,
+    facts: { ...plain.facts, systemd },
     certificates: new Map(
       needs
         .flatMap(({ hosts = [] }) => hosts)
@@ -106,8 +108,11 @@ for (const name of scenarios()) {
 
 t.test('each asset is claimed once, and none is left over', async (t) => {
   const claimed = new Set<string>();
-  for (const name of scenarios()) {
-    const all = contributionsOf(name);
+  const variants = scenarios().flatMap((name) => [
+    { name, all: contributionsOf(name, true) },
+    { name, all: contributionsOf(name, false) },
+  ]);
+  for (const { name, all } of variants) {
     const own = [
       ...all.fragments.map(({ template }) => `compose/${template}`),
       ...all.files.flatMap(({ content }) => ('template' in content ? [content.template] : [])),
