@@ -1,4 +1,5 @@
 import type { Desired, DesiredFile } from '../../installer/model/desired.ts';
+import { lockFileText } from '../../installer/model/lock-file.ts';
 import { Secret } from '../../installer/model/secret.ts';
 import type { Stack, StackService } from '../../installer/model/stack.ts';
 import type { Observed } from '../../installer/plan/observed.ts';
@@ -53,7 +54,7 @@ export function platform(options: PlatformOptions = {}): (observed: Observed) =>
         mode: 0o600,
         secret: true,
       }),
-      desiredFile(PATHS.lock, `${JSON.stringify(lock, undefined, 2)}\n`),
+      desiredFile(PATHS.lock, lockFileText(lock)),
       desiredFile(`${STACK}/nginx/nginx.conf`, options.nginxConf ?? 'worker 1;\n', {
         onChange: [{ kind: 'reload', service: 'nginx' }],
       }),
