@@ -101,6 +101,12 @@ t.test('a byte-order mark and Windows line ends change nothing', async (t) => {
   t.strictSame(problemsOf(Buffer.from(windows)), says);
 });
 
+t.test('a byte-order mark does not move the first column', async (t) => {
+  t.strictSame(problemsOf(`\uFEFFversion: 2\n${BASE.split('\n').slice(1).join('\n')}\n${WEB}`), [
+    'config.yaml:1:10 version: expected 1, got 2',
+  ]);
+});
+
 t.test('other encodings are refused', async (t) => {
   const says = ['config.yaml is not UTF-8 text: save it as UTF-8'];
   t.strictSame(problemsOf(Buffer.from('project: café', 'latin1')), says);

@@ -116,6 +116,22 @@ const rows: readonly {
     ],
   },
   {
+    name: 'a proof that a private CA does not ask for',
+    yaml: [
+      WEB,
+      'tls:',
+      '  issuer: selfsigned',
+      '  challenge: dns-01',
+      '  dnsProvider: { kind: route53, secretRef: DNS }',
+      '  wildcard: true',
+    ],
+    says: [
+      'config.yaml:8:14 tls.challenge: has no effect with issuer selfsigned',
+      'config.yaml:9:16 tls.dnsProvider: has no effect with issuer selfsigned',
+      'config.yaml:10:13 tls.wildcard: has no effect with issuer selfsigned',
+    ],
+  },
+  {
     name: 'a report-only policy that says nothing',
     yaml: [WEB, 'http: { cspReportOnly: true }'],
     says: ['config.yaml:6:24 http.cspReportOnly: has no effect without http.csp'],
@@ -169,6 +185,12 @@ t.test('the seed configs are valid', async (t) => {
       'backups.jobs[3].cron:',
     ],
   );
+});
+
+t.test('an image by digest needs no tag', async (t) => {
+  const digest = `sha256:${'0123456789abcdef'.repeat(4)}`;
+  const yaml = `${BASE}\nservices:\n  web: { image: "ghcr.io/acme/web@${digest}", port: 3000 }`;
+  t.strictSame(problemsOf(yaml), []);
 });
 
 t.test('names that only look like secrets are fine', async (t) => {

@@ -15,7 +15,7 @@ import {
 } from './services.ts';
 import { sitesAreComplete } from './sites.ts';
 import { bucketsFit, providersAreComplete } from './storage.ts';
-import { hstsIsMeant, issuerIsComplete } from './tls.ts';
+import { hstsIsMeant, issuerIsComplete, selfsignedIsPlain } from './tls.ts';
 import {
   probesAndRulesAreNamed,
   receiversHaveChannels,
@@ -37,6 +37,7 @@ export const rules: readonly Rule[] = [
   routesLeadSomewhere,
   sitesAreComplete,
   issuerIsComplete,
+  selfsignedIsPlain,
   hstsIsMeant,
   limitsAreClear,
   policyIsStrict,

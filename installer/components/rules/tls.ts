@@ -42,6 +42,20 @@ export const issuerIsComplete: Rule = function* ({ file, config }) {
   }
 };
 
+/** A private CA signs whatever it likes: what is said about proofs has no effect. */
+export const selfsignedIsPlain: Rule = function* ({ file, config }) {
+  if (config.tls.issuer !== 'selfsigned') return;
+  const { challenge, dnsProvider, wildcard } = file.tls;
+  const ignored = [
+    ['challenge', challenge === 'dns-01'],
+    ['dnsProvider', dnsProvider !== undefined],
+    ['wildcard', wildcard],
+  ] as const;
+  for (const [key, isSet] of ignored) {
+    if (isSet) yield warning('ignored', ['tls', key], 'has no effect with issuer selfsigned');
+  }
+};
+
 /** HSTS preload is hard to undo, and the browsers' list asks for all subdomains and a year. */
 export const hstsIsMeant: Rule = function* ({ file }) {
   const hsts = file.tls.hsts;
