@@ -43,6 +43,9 @@ export function exporterFragments(input: ComponentInput): Fragment[] {
   const particulars: Readonly<Partial<Record<PlatformImage, Record<string, unknown>>>> = {
     'node-exporter': {
       metricsFolder: paths.metrics,
+      // Disks that are mounted later are seen too. systemd makes the root a shared mount, which this
+      // needs; without it the engine would refuse to start the container.
+      hostMount: input.facts.systemd ? { propagation: 'rslave' } : {},
       enhanced: config.monitoring.prometheus.enhanced,
     },
     'nginx-exporter': {
