@@ -109,6 +109,7 @@ fi
 
 say "Applying /etc/holdfast/config.yaml"
 holdfast apply --yes
+if [ -n "$PROGRAM_REPLACED" ]; then sh /opt/holdfast/current/agent/service.sh restart; fi
 echo
 # Health is told by the exit code of status; here it is only shown.
 holdfast status || true

@@ -3,6 +3,7 @@
 #
 #   program_version ROOT            version of a source tree
 #   program_install ROOT            /opt/holdfast/releases/<id>, then the link `current` in one step
+#                                   sets PROGRAM_REPLACED when another release was in use
 #   config_install ROOT [CONFIG]    /etc/holdfast/config.yaml, never over one that is there
 
 PROGRAM_HOME=/opt/holdfast
@@ -39,6 +40,8 @@ program_install() {
     sync -f "$building"
     mv -T "$building" "$release"
   fi
+  PROGRAM_REPLACED=
+  [ -z "$previous" ] || [ "$previous" = "$release" ] || PROGRAM_REPLACED=yes
   ln -sfn "$release" "$PROGRAM_HOME/.current-$$"
   mv -fT "$PROGRAM_HOME/.current-$$" "$PROGRAM_HOME/current"
   write_launcher
