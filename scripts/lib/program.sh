@@ -42,6 +42,7 @@ program_install() {
   fi
   PROGRAM_REPLACED=
   [ -z "$previous" ] || [ "$previous" = "$release" ] || PROGRAM_REPLACED=yes
+  export PROGRAM_REPLACED
   ln -sfn "$release" "$PROGRAM_HOME/.current-$$"
   mv -fT "$PROGRAM_HOME/.current-$$" "$PROGRAM_HOME/current"
   write_launcher
