@@ -37,6 +37,7 @@ export interface DataStack {
 
 export interface ExecOptions {
   readonly user?: string;
+  readonly env?: readonly string[];
   readonly stdin?: string;
 }
 
@@ -78,9 +79,20 @@ export async function dataStack(
     rmSync(root, { recursive: true });
   });
   const container = (service: string) => `${project}-${service}-1`;
-  const exec = (service: string, argv: readonly string[], { user, stdin }: ExecOptions = {}) =>
+  const exec = (
+    service: string,
+    argv: readonly string[],
+    { user, stdin, env = [] }: ExecOptions = {},
+  ) =>
     withInput(
-      ['exec', '-i', ...(user === undefined ? [] : ['-u', user]), container(service), ...argv],
+      [
+        'exec',
+        '-i',
+        ...(user === undefined ? [] : ['-u', user]),
+        ...env.flatMap((entry) => ['-e', entry]),
+        container(service),
+        ...argv,
+      ],
       stdin ?? '',
     );
   return {
