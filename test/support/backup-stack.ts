@@ -33,23 +33,45 @@ export async function newestImage(repository: string): Promise<string | undefine
   return stdout.split('\n').find((line) => line !== '' && !line.endsWith(':<none>'));
 }
 
+/** Enough to find a stack from another process. */
+export interface StackIdentity {
+  readonly project: string;
+  readonly root: string;
+  readonly image: string;
+}
+
 /** A real Postgres in a container, and everything that a backup needs around it, in a folder of its own. */
 export class BackupStack {
-  readonly project = `bktest-${randomBytes(4).toString('hex')}`;
-  readonly container = `${this.project}-postgres-1`;
+  readonly project: string;
+  readonly container: string;
   readonly engine = new DockerEngine();
   readonly host = new LocalHost();
   readonly events: ProgressEvent[] = [];
   readonly root: string;
   readonly image: string;
 
-  private constructor(root: string, image: string) {
+  private constructor({ project, root, image }: StackIdentity) {
+    this.project = project;
+    this.container = `${project}-postgres-1`;
     this.root = root;
     this.image = image;
   }
 
+  static attach(identity: StackIdentity): BackupStack {
+    return new BackupStack(identity);
+  }
+
+  identity(): StackIdentity {
+    const { project, root, image } = this;
+    return { project, root, image };
+  }
+
   static async start(image: string, options: readonly string[] = []): Promise<BackupStack> {
-    const stack = new BackupStack(await mkdtemp(join(tmpdir(), 'holdfast-backup-')), image);
+    const stack = new BackupStack({
+      project: `bktest-${randomBytes(4).toString('hex')}`,
+      root: await mkdtemp(join(tmpdir(), 'holdfast-backup-')),
+      image,
+    });
     await stack.docker([
       'run',
       '--detach',

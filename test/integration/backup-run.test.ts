@@ -1,0 +1,282 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import t from 'tap';
+import { listStored } from '../../installer/backup/inventory.ts';
+import { backupPrefix } from '../../installer/backup/keys.ts';
+import { runBackup } from '../../installer/backup/run-backup.ts';
+import { DirectoryStore } from '../../installer/backup/store/directory-store.ts';
+import type { Store } from '../../installer/backup/store/store.ts';
+import { readManifest } from '../../installer/backup/verify.ts';
+import { BackupStack } from '../support/backup-stack.ts';
+import { platformImages } from './support/platform-images.ts';
+
+const { postgres = '' } = await platformImages('postgres');
+const stack = await BackupStack.start(postgres);
+t.teardown(() => stack.stop());
+await stack.sql('postgres', 'CREATE ROLE shop LOGIN; CREATE DATABASE shop OWNER shop;');
+await stack.sql(
+  'shop',
+  'CREATE TABLE orders AS SELECT i AS id, md5(i::text) AS note FROM generate_series(1, 5000) i;',
+);
+const folder = join(stack.root, 'store');
+
+/** Stops dead at the n-th change: that one and all after it fail, as if the process were gone. */
+class DyingStore implements Store {
+  readonly description = 'dying store';
+  readonly #inner: DirectoryStore;
+  #left: number;
+  died = false;
+
+  constructor(root: string, changes: number) {
+    this.#inner = new DirectoryStore(root);
+    this.#left = changes;
+  }
+  #step(): void {
+    if (this.#left === 0) this.died = true;
+    if (this.died) throw new Error('killed');
+    this.#left -= 1;
+  }
+  async put(key: string, body: AsyncIterable<Uint8Array>): Promise<void> {
+    this.#step();
+    await this.#inner.put(key, body);
+  }
+  async putSmall(key: string, content: Uint8Array): Promise<void> {
+    this.#step();
+    await this.#inner.putSmall(key, content);
+  }
+  async delete(keys: readonly string[]): Promise<void> {
+    for (const key of keys) {
+      this.#step();
+      await this.#inner.delete([key]);
+    }
+  }
+  get(...args: Parameters<Store['get']>): ReturnType<Store['get']> {
+    return this.#inner.get(...args);
+  }
+  head(key: string): ReturnType<Store['head']> {
+    return this.#inner.head(key);
+  }
+  list(prefix: string): ReturnType<Store['list']> {
+    if (this.died) throw new Error('killed');
+    return this.#inner.list(prefix);
+  }
+  abortUploads(...args: Parameters<Store['abortUploads']>): Promise<number> {
+    return this.#inner.abortUploads(...args);
+  }
+  close(): void {
+    this.#inner.close();
+  }
+}
+
+t.test(
+  'a run killed before any of its changes leaves nothing that passes for a backup',
+  async (t) => {
+    const clean = stack.context();
+    let changes = 0;
+    for (;;) {
+      const store = new DyingStore(folder, changes);
+      const context = { ...clean, openStore: async () => store };
+      // A second, so that ids differ and age can be compared.
+      const failed = await runBackup(context, 'daily').then(
+        () => false,
+        () => true,
+      );
+      for (const { id, complete } of await listStored(
+        new DirectoryStore(folder),
+        clean.settings,
+        'daily',
+      )) {
+        if (!complete) continue;
+        const prefix = backupPrefix(clean.settings, 'daily', id);
+        const { manifest } = await readManifest(new DirectoryStore(folder), prefix, id);
+        for (const { name, size } of manifest.objects) {
+          const found = await new DirectoryStore(folder).head(`${prefix}${name}`);
+          if (found?.size !== size) t.fail(`${id} is called complete without ${name}`);
+        }
+      }
+      if (!failed && !store.died) break;
+      changes += 1;
+      if (changes > 40) throw new Error('it never ends');
+    }
+    t.ok(changes > 5, `${changes} places to be killed at`);
+    await runBackup(clean, 'daily');
+    const left = await listStored(new DirectoryStore(folder), clean.settings, 'daily');
+    t.ok(
+      left.every(({ complete }) => complete),
+      'the next run sweeps what was left',
+    );
+    t.ok(left[0]?.verified, 'and is verified');
+  },
+);
+
+t.test(
+  'everything stored is encrypted to the key of the server and those of the user',
+  async (t) => {
+    const { stdout } = await stack.host.run({ argv: ['age-keygen'] });
+    const [, key = ''] = /public key: (\S+)/.exec(stdout) ?? [];
+    const context = stack.context({ recipients: [key] });
+    const { id } = await runBackup(context, 'daily');
+    const path = join(folder, backupPrefix(context.settings, 'daily', id));
+    const names = await readdir(path);
+    t.strictSame(
+      names.filter((name) => name.endsWith('.age')),
+      ['db-shop.catalog.json.age', 'db-shop.dump.age', 'globals.sql.age'],
+    );
+    for (const name of names.filter((one) => one.endsWith('.age'))) {
+      const content = await readFile(join(path, name), 'latin1');
+      t.match(
+        content,
+        /^age-encryption\.org\/v1\n(-> X25519 .*\n.*\n){2}/,
+        `${name} has two recipients`,
+      );
+    }
+    const manifest = await readFile(join(path, 'manifest.json'), 'utf8');
+    t.notMatch(manifest, /orders/, 'the manifest names no table');
+    t.match(JSON.parse(manifest), { encryption: { kind: 'age', recipients: [key, /^age1/] } });
+  },
+);
+
+t.test('what is there can be read without us: age, pg_restore', async (t) => {
+  const { id } = await runBackup(stack.context(), 'daily');
+  const path = join(folder, 'backups', stack.project, 'daily', id, 'db-shop.dump.age');
+  await stack.docker(['cp', path, `${stack.container}:/tmp/dump.age`]);
+  const plain = await stack.host.run({
+    argv: [
+      'sh',
+      '-c',
+      'age -d -i "$1" "$2" | docker exec -i "$3" pg_restore --list',
+      'sh',
+      join(stack.paths.secrets, 'RESTORE_TEST_IDENTITY'),
+      path,
+      stack.container,
+    ],
+  });
+  t.match(plain.stdout, /TABLE DATA public orders/);
+});
+
+t.test('no table is locked and no session left after a run that was killed for real', async (t) => {
+  await stack.sql(
+    'shop',
+    'CREATE TABLE big AS SELECT i, repeat(md5(i::text), 20) AS pad FROM generate_series(1, 200000) i;',
+  );
+  const { spawn } = await import('node:child_process');
+  const child = spawn(
+    process.execPath,
+    [
+      new URL('../support/run-backup-child.ts', import.meta.url).pathname,
+      JSON.stringify(stack.identity()),
+    ],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  );
+  const gone = new Promise((resolve) => child.once('exit', (_code, signal) => resolve(signal)));
+  await new Promise<void>((resolve) => child.stdout.once('data', () => resolve()));
+  child.kill('SIGKILL');
+  t.equal(await gone, 'SIGKILL');
+  const stored = await listStored(new DirectoryStore(folder), stack.settings(), 'daily');
+  t.equal(stored.filter(({ complete }) => !complete).length, 1, 'its debris is there');
+  const { id } = await runBackup(stack.context(), 'daily');
+  const after = await listStored(new DirectoryStore(folder), stack.settings(), 'daily');
+  t.equal(after[0]?.id, id);
+  t.ok(
+    after.every(({ complete }) => complete),
+    'the next run removed it',
+  );
+  const sessions = await stack.sql(
+    'postgres',
+    "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'holdfast%'",
+  );
+  t.equal(sessions, '0');
+  const partials = await readdir(folder, { recursive: true });
+  t.notOk(
+    partials.some((name) => name.includes('.partial-')),
+    'no half-written file is left',
+  );
+});
+
+t.test('a job does not overlap itself', async (t) => {
+  const context = stack.context();
+  const [first, second] = await Promise.allSettled([
+    runBackup(context, 'daily'),
+    runBackup(context, 'daily'),
+  ]);
+  const states = [first, second].map(({ status }) => status).sort();
+  t.strictSame(states, ['fulfilled', 'rejected']);
+  const rejected = [first, second].find((one) => one.status === 'rejected');
+  t.match(rejected?.reason, { code: 'lock/held' });
+});
+
+t.test('a database that is not there fails before anything is stored', async (t) => {
+  const context = stack.context({
+    jobs: [stack.job({ name: 'lost', source: { kind: 'postgres', databases: ['nowhere'] } })],
+  });
+  await t.rejects(runBackup(context, 'lost'), { code: 'backup/no-database' });
+  t.strictSame(await listStored(new DirectoryStore(folder), context.settings, 'lost'), []);
+});
+
+t.test('a disk that is too full is refused early, with figures', async (t) => {
+  const store = '/proc/sys';
+  const context = stack.context({ stores: [{ kind: 'directory', name: 'local', path: store }] });
+  const settings = { ...context.settings, jobs: [stack.job({ name: 'full' })] };
+  await t.rejects(
+    runBackup({ ...context, settings, openStore: async () => new DirectoryStore(folder) }, 'full'),
+    { code: 'preflight/disk-full', message: /are free; .* are needed/ },
+  );
+});
+
+t.test('local copies are kept beside the store and can be given up again', async (t) => {
+  const job = stack.job({ name: 'copied', keepLocalSeconds: 86_400 });
+  const context = stack.context({ jobs: [job] });
+  const { id } = await runBackup(context, 'copied');
+  const copies = new DirectoryStore(join(stack.paths.backups, '.local-copies'));
+  t.match(await listStored(copies, context.settings, 'copied'), [{ id, verified: true }]);
+  await runBackup(stack.context({ jobs: [stack.job({ name: 'copied' })] }), 'copied');
+  t.strictSame(await listStored(copies, context.settings, 'copied'), []);
+});
+
+t.test('Postgres down: the error names it, and no object is left', async (t) => {
+  await stack.docker(['stop', '--time', '10', stack.container]);
+  const before = await listStored(new DirectoryStore(folder), stack.settings(), 'daily');
+  await t.rejects(runBackup(stack.context(), 'daily'), {
+    code: 'backup/postgres-down',
+    message: new RegExp(stack.container),
+  });
+  const after = await listStored(new DirectoryStore(folder), stack.settings(), 'daily');
+  t.strictSame(
+    after.map(({ id }) => id),
+    before.map(({ id }) => id),
+  );
+  const result = JSON.parse(
+    await readFile(join(stack.paths.agent, 'results', 'daily.json'), 'utf8'),
+  );
+  t.match(result, {
+    lastRun: { ok: false, code: 'backup/postgres-down' },
+    failuresInARow: 1,
+    lastSuccess: { id: String },
+  });
+  await stack.docker(['start', stack.container]);
+  await stack.ready();
+});
+
+t.test('Postgres dies in mid-dump: the error names it, and no object is left', async (t) => {
+  const context = stack.context({ jobs: [stack.job({ name: 'dying' })] });
+  let killed: Promise<string> | undefined;
+  const inner = new DirectoryStore(folder);
+  const store: Store = Object.assign(Object.create(inner) as DirectoryStore, {
+    putSmall: async (key: string, content: Uint8Array) => {
+      await inner.putSmall(key, content);
+      killed ??= stack.docker(['kill', '--signal', 'KILL', stack.container]);
+      await killed;
+    },
+    put: (key: string, body: AsyncIterable<Uint8Array>) => inner.put(key, body),
+    get: (key: string) => inner.get(key),
+    head: (key: string) => inner.head(key),
+    list: (prefix: string) => inner.list(prefix),
+    delete: (keys: readonly string[]) => inner.delete(keys),
+    abortUploads: (...args: Parameters<Store['abortUploads']>) => inner.abortUploads(...args),
+    close: () => inner.close(),
+  });
+  await t.rejects(runBackup({ ...context, openStore: async () => store }, 'dying'));
+  t.strictSame(await listStored(inner, context.settings, 'dying'), []);
+  await stack.docker(['start', stack.container]);
+  await stack.ready();
+});
