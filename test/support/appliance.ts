@@ -1,0 +1,119 @@
+import { spawn } from 'node:child_process';
+import { mkdirSync, readFileSync, symlinkSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import type { IncomingHttpHeaders } from 'node:http';
+import { request } from 'node:https';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathsUnder } from '../../installer/model/paths.ts';
+import { PACKAGE_ROOT } from './component-input.ts';
+
+export interface Ran {
+  readonly exitCode: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: string;
+}
+
+export interface Ask {
+  readonly method?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string | Uint8Array;
+}
+
+/** An appliance of its own on this machine: another root folder, the real engine, the real ports. */
+export class Appliance {
+  readonly root: string;
+  readonly configPath: string;
+
+  private constructor(root: string, configPath: string) {
+    this.root = root;
+    this.configPath = configPath;
+  }
+
+  static async create(configPath: string): Promise<Appliance> {
+    const root = await mkdtemp(join(tmpdir(), 'holdfast-'));
+    const program = pathsUnder(root).program;
+    mkdirSync(join(program, '..'), { recursive: true });
+    symlinkSync(PACKAGE_ROOT, program);
+    return new Appliance(root, configPath);
+  }
+
+  get paths() {
+    return pathsUnder(this.root);
+  }
+
+  /** Runs the program as a person would; output is kept. */
+  run(argv: readonly string[], stdin = ''): Promise<Ran> {
+    const child = spawn(process.execPath, [join(PACKAGE_ROOT, 'installer/cli/main.ts'), ...argv], {
+      env: { ...process.env, HOLDFAST_ROOT: this.root, NO_COLOR: '1' },
+      stdio: ['pipe', 'pipe', 'pipe'],
+    });
+    const out: Buffer[] = [];
+    const err: Buffer[] = [];
+    child.stdout.on('data', (chunk: Buffer) => out.push(chunk));
+    child.stderr.on('data', (chunk: Buffer) => err.push(chunk));
+    child.stdin.end(stdin);
+    return new Promise((resolve, reject) => {
+      child.once('error', reject);
+      child.once('close', (code) =>
+        resolve({
+          exitCode: code ?? -1,
+          stdout: Buffer.concat(out).toString('utf8'),
+          stderr: Buffer.concat(err).toString('utf8'),
+        }),
+      );
+    });
+  }
+
+  /** A request through the front door, trusting only the private authority. */
+  ask(url: string, { method = 'GET', headers = {}, body }: Ask = {}): Promise<Answer> {
+    const ca = readFileSync(join(this.paths.tls, 'private-ca/ca.crt'));
+    const { hostname } = new URL(url);
+    return new Promise((resolve, reject) => {
+      const outgoing = request(
+        url,
+        {
+          method,
+          ca,
+          servername: hostname,
+          agent: false,
+          headers: {
+            ...headers,
+            ...(body === undefined ? {} : { 'content-length': Buffer.byteLength(body) }),
+          },
+          lookup: (_name, options, done) =>
+            options.all === true
+              ? done(null, [{ address: '127.0.0.1', family: 4 }])
+              : done(null, '127.0.0.1', 4),
+        },
+        (response) => {
+          const chunks: Buffer[] = [];
+          response.on('data', (chunk: Buffer) => chunks.push(chunk));
+          response.once('end', () =>
+            resolve({
+              status: response.statusCode ?? 0,
+              headers: response.headers,
+              body: Buffer.concat(chunks).toString('utf8'),
+            }),
+          );
+          response.once('error', reject);
+        },
+      );
+      // A server that refuses a body may close while we still write.
+      outgoing.once('error', reject);
+      outgoing.end(body);
+    });
+  }
+
+  /** Takes everything of it off the machine. */
+  async remove(): Promise<void> {
+    await this.run(['uninstall', '--purge', '--yes']);
+    await rm(this.root, { recursive: true, force: true });
+  }
+}
