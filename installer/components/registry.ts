@@ -1,6 +1,7 @@
 import { agent } from './agent/component.ts';
 import { backups } from './backups/component.ts';
 import type { Component } from './component.ts';
+import { grafana } from './grafana/component.ts';
 import { nginx } from './nginx/component.ts';
 import { postgres } from './postgres/component.ts';
 import { prometheus } from './prometheus/component.ts';
@@ -12,6 +13,7 @@ export const components: readonly Component[] = [
   services,
   postgres,
   redis,
+  grafana,
   nginx,
   prometheus,
   backups,
