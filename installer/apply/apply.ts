@@ -8,6 +8,7 @@ import type { ApplyContext } from './context.ts';
 import { isFinished } from './finish.ts';
 import { type HeldLock, withLock } from './lock.ts';
 import { observeDesired, observeServer } from './observe.ts';
+import { waitForOrphans } from './orphans.ts';
 import type { ThisProcess } from './process-identity.ts';
 
 export interface ApplyRequest {
@@ -73,6 +74,7 @@ async function applyLocked(
   lock: HeldLock,
 ): Promise<ApplyOutcome> {
   const start = context.clock.now().getTime();
+  await waitForOrphans(context.host, context.paths, context.clock);
   const planned = await planServer(context, request);
   const { plan, observed, desired } = planned;
   const outcome = (result: ApplyOutcome['result']): ApplyOutcome => ({

@@ -13,6 +13,7 @@ export function installCoreutils(host: MemoryHost): Disk {
   const disk: Disk = { freeBytes: 50 * 1024 ** 3 };
   const looks = { looks: true };
   host.on(['uname', '-m'], () => ({ stdout: 'x86_64\n' }), looks);
+  host.on(['pgrep'], () => ({ exitCode: 1 }), looks);
   host.on(['nproc'], () => ({ stdout: '2\n' }), looks);
   host.on(['sha256sum'], (call) => sha256sum(host, call), looks);
   host.on(['stat'], (call) => stat(host, call), looks);
