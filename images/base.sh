@@ -14,7 +14,7 @@ if docker image inspect "$reference" >/dev/null 2>&1; then exit 0; fi
 
 if ! command -v mmdebstrap >/dev/null; then
   apt-get update -qq
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends mmdebstrap
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq -o Dpkg::Use-Pty=0 --no-install-recommends mmdebstrap >&2
 fi
 
 work=$(mktemp -d)
@@ -23,6 +23,9 @@ debian_sources "$suite" >"$work/debian.sources"
 debian_apt_settings >"$work/apt.conf"
 ca=$(debian_apt_ca)
 [ -z "$ca" ] || printf 'Acquire::https::CaInfo "%s";\n' "$ca" >>"$work/apt.conf"
+
+# Whoever owns the folder here, root owns the files there.
+tar --owner=0 --group=0 --mode='u=rwX,go=rX' -C "$here/rootfs/base" -cf "$work/files.tar" usr
 
 # Settings of this machine (proxies, certificates) are used, not kept. The drop
 # list stays in the image, so that packages installed later leave it out too.
@@ -35,7 +38,7 @@ excludes+=(--dpkgopt='path-include=/usr/share/doc/*/copyright' --dpkgopt='path-i
 
 mmdebstrap --quiet --variant=minbase --include=ca-certificates \
   --aptopt="$work/apt.conf" --aptopt='Acquire::Languages "none"' "${excludes[@]}" \
-  --customize-hook="copy-in $here/rootfs/base/usr /" \
+  --customize-hook="tar-in $work/files.tar /" \
   --customize-hook="rm -rf \"\$1\"/etc/apt/apt.conf.d/99mmdebstrap \"\$1\"/etc/apt/sources.list \"\$1\"/var/cache/ldconfig/* \"\$1\"/var/log/apt \"\$1\"/var/log/*.log" \
   --customize-hook="upload $work/debian.sources /etc/apt/sources.list.d/0000debian.sources" \
   "$suite" "$work/base.tar" "$work/debian.sources"
