@@ -318,3 +318,28 @@ t.test('an error in a component of ours is audited as a failure and thrown as it
   await t.rejects(world.apply(platform(CHANGED), { verify }), { code: 'host/odd' });
   t.match(auditOf(world).entries.at(-1), { result: 'failed', error: 'host/odd: odd' });
 });
+
+t.test('a compose command that a killed run left at work is waited for', async (t) => {
+  const world = await applied();
+  let looks = 0;
+  world.host.on(
+    ['pgrep'],
+    () => {
+      looks += 1;
+      return looks < 4 ? { stdout: '4711\n' } : { exitCode: 1 };
+    },
+    { looks: true },
+  );
+  t.equal((await world.apply(platform(CHANGED))).result, 'applied');
+  t.equal(looks, 4);
+});
+
+t.test('a compose command that never ends is named', async (t) => {
+  const world = await applied();
+  world.host.on(['pgrep'], () => ({ stdout: '4711\n4712\n' }), { looks: true });
+  await t.rejects(world.apply(platform(CHANGED)), {
+    code: 'lock/orphan',
+    why: 'process 4711, 4712',
+  });
+  t.notOk(world.host.files.stat(PATHS.applyLock), 'the lock is free again');
+});
