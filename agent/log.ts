@@ -1,8 +1,12 @@
+import { fs } from './builtins.ts';
+
+const STANDARD_OUTPUT = 1;
+
 /** One line per event on standard output, where systemd's journal or the supervisor's file keeps it. */
 export type Log = (text: string) => void;
 
 export const log: Log = (text) => {
-  process.stdout.write(`${text.replaceAll('\n', ' | ')}\n`);
+  fs.writeSync(STANDARD_OUTPUT, `${text.replaceAll('\n', ' | ')}\n`);
 };
 
 /** The words of a thrown value, for a log line. */

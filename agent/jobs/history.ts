@@ -1,5 +1,5 @@
 import { fs } from '../builtins.ts';
-import { readText } from '../files.ts';
+import { readTail, readText } from '../files.ts';
 
 /** How a run ended. `lost`: it ended while no agent watched, and left no result of its own. */
 export type RunResult = 'done' | 'failed' | 'timeout' | 'lost' | 'missed' | 'skipped';
@@ -28,6 +28,9 @@ export class History {
 
   constructor(path: string) {
     this.#path = path;
+    // A line that a power failure cut must not spoil the next one.
+    const last = readTail(path, 1);
+    if (last !== '' && last !== '\n') fs.appendFileSync(path, '\n');
   }
 
   add(record: RunRecord): void {
@@ -40,7 +43,7 @@ export class History {
   /** The newest records, oldest first. */
   last(count: number): RunRecord[] {
     const lines = [`${this.#path}.1`, this.#path].flatMap((path) =>
-      (readText(path) ?? '').split('\n').slice(-count - 1),
+      (readText(path) ?? '').split('\n').slice(-2 * count - 2),
     );
     return lines.flatMap(parseLine).slice(-count);
   }

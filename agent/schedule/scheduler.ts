@@ -44,6 +44,8 @@ export class Scheduler {
   readonly #context: SchedulerContext;
   #jobs: readonly ScheduledJob[] = [];
   #timezone = 'UTC';
+  /** Up to where each job was found to have no slot since the last one: not searched again. */
+  readonly #seen = new Map<string, number>();
   #cancel: () => void = () => undefined;
 
   constructor(context: SchedulerContext) {
@@ -53,6 +55,7 @@ export class Scheduler {
   setJobs(jobs: readonly ScheduledJob[], timezone: string): void {
     this.#jobs = jobs;
     this.#timezone = timezone;
+    this.#seen.clear();
   }
 
   /** Ticks now and at the start of each minute. */
@@ -98,8 +101,17 @@ export class Scheduler {
       return;
     }
     const jitter = this.#jitter(job);
-    const slot = latestSlot(this.#schedule(job), handled, now - jitter);
-    if (slot === undefined) return;
+    const upTo = now - jitter;
+    const seen = this.#seen.get(job.id) ?? 0;
+    const slot = latestSlot(
+      this.#schedule(job),
+      seen <= upTo ? Math.max(handled, seen) : handled,
+      upTo,
+    );
+    if (slot === undefined) {
+      this.#seen.set(job.id, upTo);
+      return;
+    }
     const isLate = now - slot - jitter > LATE_AFTER;
     if (isLate && !job.catchUp) actions.missed(job, slot);
     else actions.start(job, slot, isLate ? 'catch-up' : 'schedule');

@@ -1,0 +1,262 @@
+import type { AgentSettings, ScheduledJob } from '../installer/model/agent-settings.ts';
+import type { Paths } from '../installer/model/paths.ts';
+import { fs } from './builtins.ts';
+import type { Clock } from './clock.ts';
+import type { AgentAnswer, AgentRequest, AgentStatus } from './control/protocol.ts';
+import { listen } from './control/server.ts';
+import { readText, replaceFile } from './files.ts';
+import { History, type RunResult } from './jobs/history.ts';
+import { JobRunner } from './jobs/job-runner.ts';
+import { RunCounts } from './jobs/run-counts.ts';
+import { RunningFiles, type RunningRecord } from './jobs/running.ts';
+import { type Log, reasonOf } from './log.ts';
+import { AccessLog } from './metrics/access-log.ts';
+import { Certificates } from './metrics/certificates.ts';
+import { collectMetrics, residentBytes } from './metrics/collect.ts';
+import { metricsText } from './metrics/text-format.ts';
+import { Heartbeats } from './net/heartbeats.ts';
+import { Pings } from './net/pings.ts';
+import { Probes } from './net/probes.ts';
+import { runInService } from './reopen.ts';
+import { MemoryFile } from './schedule/memory-file.ts';
+import { Scheduler } from './schedule/scheduler.ts';
+import { processOffset, type ZoneOffset } from './schedule/slots.ts';
+import { readSettings } from './settings.ts';
+
+const METRICS_FILE = 'holdfast.prom';
+const ACCESS_LOG_BYTES = 32 * 1024 * 1024;
+const SHOWN_RUNS = 20;
+
+export interface AgentContext {
+  readonly paths: Paths;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** What starts the holdfast program. */
+  readonly program: readonly [string, ...string[]];
+  readonly environment: Readonly<Record<string, string>>;
+  /** Offset of the settings' time zone; tells the zone when it changes. */
+  readonly useTimezone: (name: string) => ZoneOffset;
+}
+
+/** The zone of this process, set through `TZ`. */
+export function useProcessTimezone(name: string): ZoneOffset {
+  process.env['TZ'] = name;
+  return processOffset;
+}
+
+/** All parts of the resident agent and how they hang together. */
+export class Agent {
+  readonly #context: AgentContext;
+  readonly #pings: Pings;
+  readonly #heartbeats: Heartbeats;
+  readonly #probes: Probes;
+  readonly #runner: JobRunner;
+  readonly #scheduler: Scheduler;
+  readonly #history: History;
+  readonly #counts: RunCounts;
+  readonly #certificates = new Certificates();
+  readonly #accessLog: AccessLog;
+  readonly #startedAt: number;
+  #settings: AgentSettings;
+  #offset: ZoneOffset;
+  #stop: (() => void)[] = [];
+
+  constructor(context: AgentContext) {
+    const { paths, clock, log } = context;
+    this.#context = context;
+    this.#startedAt = clock.now();
+    fs.mkdirSync(paths.agent, { recursive: true, mode: 0o700 });
+    this.#settings = readSettings(this.#settingsPath);
+    this.#offset = context.useTimezone(this.#settings.timezone);
+    this.#history = new History(`${paths.agent}/history.jsonl`);
+    this.#counts = new RunCounts(`${paths.agent}/run-counts.json`);
+    this.#pings = new Pings({ clock, log, secrets: paths.secrets });
+    this.#heartbeats = new Heartbeats(clock, this.#pings);
+    this.#probes = new Probes(clock);
+    this.#runner = new JobRunner({
+      clock,
+      log,
+      program: context.program,
+      environment: context.environment,
+      folder: paths.agent,
+      running: new RunningFiles(`${paths.agent}/running`),
+      history: this.#history,
+      events: {
+        started: ({ pingSecret }) => {
+          if (pingSecret !== undefined) this.#pings.send(pingSecret, 'start');
+        },
+        ended: (record, result, tail) => this.#ended(record, result, tail),
+      },
+    });
+    this.#scheduler = new Scheduler({
+      clock,
+      log,
+      offset: (instant) => this.#offset(instant),
+      host: (readText('/etc/machine-id') ?? '').trim(),
+      memory: new MemoryFile(`${paths.agent}/schedule.json`),
+      actions: {
+        start: (job, slot, reason) => {
+          this.#runner.start(job, reason, slot);
+        },
+        missed: (job, slot) => this.#missed(job, slot),
+      },
+    });
+    this.#accessLog = new AccessLog({
+      path: this.#settings.accessLog.path,
+      stateFile: `${paths.agent}/requests.json`,
+      rotateAt: ACCESS_LOG_BYTES,
+      reopen: () => {
+        const { project, accessLog } = this.#settings;
+        return runInService(project, accessLog.service, accessLog.reopen);
+      },
+      log,
+    });
+  }
+
+  async start(): Promise<void> {
+    const { paths, log } = this.#context;
+    const server = await listen(paths.agentSocket, (request) => this.#answer(request), log);
+    this.#stop.push(() => server.close());
+    const lost = this.#runner.adopt();
+    this.#use(this.#settings);
+    this.#retry(lost);
+    this.#scheduler.run();
+    this.#stop.push(() => this.#scheduler.stop());
+    this.#writeMetrics();
+    log(`agent ${process.pid} runs: ${this.#settings.jobs.length} jobs`);
+  }
+
+  /** Takes up new settings; with settings that cannot be read it goes on with the old ones. */
+  reload(): void {
+    try {
+      this.#settings = readSettings(this.#settingsPath);
+    } catch (error) {
+      this.#context.log(`settings not taken up: ${reasonOf(error)}`);
+      return;
+    }
+    this.#offset = this.#context.useTimezone(this.#settings.timezone);
+    this.#use(this.#settings);
+    this.#scheduler.tick();
+    this.#context.log(`settings taken up: ${this.#settings.jobs.length} jobs`);
+  }
+
+  /** Ends everything but the jobs that run: the next agent finds them. */
+  stop(): void {
+    this.#heartbeats.stop();
+    this.#probes.stop();
+    this.#runner.abandon();
+    for (const stop of this.#stop) stop();
+  }
+
+  isIdle(): boolean {
+    return this.#runner.current().length === 0;
+  }
+
+  get #settingsPath(): string {
+    return `${this.#context.paths.stack}/agent/agent.json`;
+  }
+
+  #use(settings: AgentSettings): void {
+    this.#scheduler.setJobs(settings.jobs, settings.timezone);
+    this.#heartbeats.set(settings.heartbeats);
+    this.#probes.set(settings.probes, settings);
+  }
+
+  /** What died with the machine is begun again at once, one time. */
+  #retry(lost: readonly RunningRecord[]): void {
+    for (const { job: id, reason, slot } of lost) {
+      const job = this.#job(id);
+      if (job?.catchUp === true && reason !== 'retry') this.#runner.start(job, 'retry', slot);
+    }
+  }
+
+  #ended(record: RunningRecord, result: RunResult, tail: string): void {
+    const { clock, log } = this.#context;
+    try {
+      this.#counts.ended(record.job, result, record.startedAt, clock.now());
+    } catch (error) {
+      log(`the run counters cannot be kept: ${reasonOf(error)}`);
+    }
+    if (record.pingSecret === undefined) return;
+    if (result === 'done') this.#pings.send(record.pingSecret, 'success');
+    else this.#pings.send(record.pingSecret, 'fail', `${record.job}: ${result}\n${tail}`);
+  }
+
+  #missed(job: ScheduledJob, slot: number): void {
+    const now = new Date(this.#context.clock.now()).toISOString();
+    this.#context.log(`job ${job.id}: its time passed while no agent ran`);
+    this.#history.add({
+      job: job.id,
+      reason: 'schedule',
+      slot: new Date(slot).toISOString(),
+      startedAt: now,
+      finishedAt: now,
+      result: 'missed',
+    });
+  }
+
+  #writeMetrics(): void {
+    const { clock, log } = this.#context;
+    const round = async (): Promise<void> => {
+      try {
+        await this.#accessLog.poll();
+        const certificates = await this.#certificates.notAfter(
+          this.#settings.certificates,
+          clock.now(),
+        );
+        const metrics = collectMetrics({
+          settings: this.#settings,
+          folder: this.#context.paths.agent,
+          counts: this.#counts,
+          isRunning: (job) => this.#runner.isRunning(job),
+          probes: this.#probes.results(),
+          certificates,
+          startedAt: this.#startedAt / 1_000,
+          requests: this.#accessLog.metrics(),
+        });
+        const path = `${this.#context.paths.metrics}/${METRICS_FILE}`;
+        // node-exporter reads it as another user.
+        replaceFile(path, metricsText(metrics), { mode: 0o644, durable: false });
+      } catch (error) {
+        log(`the metrics cannot be written: ${reasonOf(error)}`);
+      }
+      cancel = clock.after(this.#settings.metricsEverySeconds * 1_000, () => void round());
+    };
+    let cancel: () => void = () => undefined;
+    this.#stop.push(() => cancel());
+    void round();
+  }
+
+  #answer(request: AgentRequest): AgentAnswer {
+    if (request.verb === 'status') return { ok: true, status: this.#status() };
+    const job = this.#job(request.job);
+    if (job === undefined) return { ok: false, what: `there is no job ${request.job}` };
+    return { ok: true, started: this.#runner.start(job, 'by hand') };
+  }
+
+  #status(): AgentStatus {
+    const running = new Map(this.#runner.current().map((run) => [run.job, run.startedAt]));
+    return {
+      pid: process.pid,
+      startedAt: new Date(this.#startedAt).toISOString(),
+      residentMemory: residentBytes(),
+      timezone: this.#settings.timezone,
+      jobs: this.#settings.jobs.map((job) => {
+        const next = this.#scheduler.nextStart(job);
+        const since = running.get(job.id);
+        return {
+          id: job.id,
+          cron: job.cron,
+          ...(next === undefined ? {} : { nextStart: new Date(next).toISOString() }),
+          ...(since === undefined ? {} : { runningSince: new Date(since).toISOString() }),
+        };
+      }),
+      probes: this.#probes.results(),
+      history: this.#history.last(SHOWN_RUNS),
+    };
+  }
+
+  #job(id: string): ScheduledJob | undefined {
+    return this.#settings.jobs.find((job) => job.id === id);
+  }
+}

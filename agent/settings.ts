@@ -1,0 +1,13 @@
+import type { AgentSettings } from '../installer/model/agent-settings.ts';
+import { readText } from './files.ts';
+
+/** The applied settings. @throws Error when there are none, or not of this version */
+export function readSettings(path: string): AgentSettings {
+  const text = readText(path);
+  if (text === undefined) throw new Error(`there is no ${path}: run holdfast apply`);
+  const settings = JSON.parse(text) as AgentSettings;
+  if (settings.version !== 1 || !Array.isArray(settings.jobs)) {
+    throw new Error(`${path} is of another version: run holdfast apply`);
+  }
+  return settings;
+}

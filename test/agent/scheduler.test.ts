@@ -1,0 +1,144 @@
+import t from 'tap';
+import {
+  type MemoryStore,
+  type ScheduleMemory,
+  Scheduler,
+  type SchedulerActions,
+} from '../../agent/schedule/scheduler.ts';
+import type { ScheduledJob } from '../../installer/model/agent-settings.ts';
+import { HandClock, job } from './support.ts';
+
+/** A scheduler with a memory that outlives it, as the file does. */
+function machine(start: string, jobs: readonly ScheduledJob[]) {
+  const clock = new HandClock(start);
+  const happened: string[] = [];
+  const known = new Map<string, ScheduleMemory>();
+  const memory: MemoryStore = {
+    get: (id) => known.get(id),
+    set: (id, value) => {
+      known.set(id, value);
+    },
+  };
+  const at = () => new Date(clock.now()).toISOString().slice(5, 16);
+  const actions: SchedulerActions = {
+    start: ({ id }, _slot, reason) => {
+      happened.push(`${at()} ${id} ${reason}`);
+    },
+    missed: ({ id }) => {
+      happened.push(`${at()} ${id} missed`);
+    },
+  };
+  const boot = (host = 'a', timezone = 'UTC') => {
+    const scheduler = new Scheduler({
+      clock,
+      host,
+      memory,
+      actions,
+      offset: () => 0,
+      log: () => undefined,
+    });
+    scheduler.setJobs(jobs, timezone);
+    scheduler.run();
+    return scheduler;
+  };
+  return { clock, happened, boot, known, actions };
+}
+
+t.test('each slot starts its job once, however often the agent is restarted', async (t) => {
+  const { clock, happened, boot } = machine('2026-05-01T00:00Z', [job({ id: 'daily' })]);
+  let scheduler = boot();
+  for (const time of ['2026-05-01T02:00:30Z', '2026-05-01T02:01Z', '2026-05-02T01:59:59Z']) {
+    clock.moveTo(time);
+    scheduler.stop();
+    scheduler = boot();
+  }
+  clock.moveTo('2026-05-02T03:00Z');
+  t.strictSame(happened, ['05-01T02:00 daily schedule', '05-02T02:00 daily schedule']);
+});
+
+t.test('a machine that was off catches up once, or notes what was missed', async (t) => {
+  const jobs = [job({ id: 'eager' }), job({ id: 'lazy', catchUp: false })];
+  const { clock, happened, boot } = machine('2026-05-01T00:00Z', jobs);
+  boot().stop();
+  clock.jumpTo('2026-05-05T11:00Z');
+  boot();
+  clock.moveTo('2026-05-06T01:00Z');
+  t.strictSame(happened, ['05-05T11:00 eager catch-up', '05-05T11:00 lazy missed']);
+});
+
+t.test('a short absence is no miss', async (t) => {
+  const { clock, happened, boot } = machine('2026-05-01T01:59Z', [
+    job({ id: 'lazy', catchUp: false }),
+  ]);
+  boot().stop();
+  clock.jumpTo('2026-05-01T02:05Z');
+  boot();
+  t.strictSame(happened, ['05-01T02:05 lazy schedule']);
+});
+
+t.test('a new job, or one with a new schedule, owes nothing for the past', async (t) => {
+  const { clock, happened, boot, known } = machine('2026-05-01T12:00Z', [job({ id: 'daily' })]);
+  boot().stop();
+  clock.jumpTo('2026-05-01T13:00Z');
+  known.set('daily', { cron: '30 12 * * *', timezone: 'UTC', handled: Date.parse('2026-04-01Z') });
+  boot().stop();
+  boot('a', 'Europe/Paris').stop();
+  t.strictSame(happened, []);
+});
+
+t.test(
+  'a clock that is put back repeats nothing; one that was wrong is believed again',
+  async (t) => {
+    const { clock, happened, boot } = machine('2026-05-01T01:00Z', [job({ id: 'daily' })]);
+    boot();
+    clock.moveTo('2026-05-01T02:30Z');
+    clock.jumpTo('2026-05-01T01:30Z');
+    clock.moveTo('2026-05-01T02:30Z');
+    t.strictSame(happened.splice(0), ['05-01T02:00 daily schedule']);
+
+    clock.jumpTo('2030-01-01T02:00Z');
+    clock.moveTo('2030-01-01T02:02Z');
+    t.strictSame(happened.splice(0), ['01-01T02:00 daily schedule']);
+    clock.jumpTo('2026-05-01T03:00Z');
+    clock.moveTo('2026-05-03T03:00Z');
+    t.strictSame(happened, ['05-02T02:00 daily schedule', '05-03T02:00 daily schedule']);
+  },
+);
+
+t.test('jitter is the same on each day and differs between hosts', async (t) => {
+  const late = job({ id: 'daily', jitterSeconds: 3_600 });
+  const starts = (host: string): string[] => {
+    const { clock, happened, boot } = machine('2026-05-01T00:00Z', [late]);
+    boot(host);
+    clock.moveTo('2026-05-03T00:00Z');
+    return happened.map((line) => line.slice(6, 11));
+  };
+  const [first, second] = starts('host a');
+  t.equal(first, second);
+  const hosts = new Set(['b', 'c', 'd', 'e', 'f'].map((host) => starts(`host ${host}`)[0]));
+  t.ok(hosts.size > 1);
+  for (const time of hosts) t.match(time, /^0[23]:/);
+});
+
+t.test('jitter that is longer than the interval starves no job', async (t) => {
+  const often = job({ id: 'often', cron: '*/5 * * * *', jitterSeconds: 3_600 });
+  const { clock, happened, boot } = machine('2026-05-01T00:00Z', [often]);
+  boot();
+  clock.moveTo('2026-05-01T03:00Z');
+  t.ok(happened.length >= 24, `${happened.length} runs`);
+});
+
+t.test('a start that fails takes nothing from the other jobs', async (t) => {
+  const { clock, happened, boot, actions } = machine('2026-05-01T00:00Z', [
+    job({ id: 'broken' }),
+    job({ id: 'whole' }),
+  ]);
+  const start = actions.start;
+  actions.start = (one, slot, reason) => {
+    if (one.id === 'broken') throw new Error('no space left on device');
+    start(one, slot, reason);
+  };
+  boot();
+  clock.moveTo('2026-05-01T02:00:30Z');
+  t.strictSame(happened, ['05-01T02:00 whole schedule']);
+});
