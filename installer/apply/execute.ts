@@ -6,7 +6,7 @@ import { hostCommand, provision, reload, restart } from './reactions.ts';
 import { type Run, stopIfInterrupted } from './run.ts';
 import { storeSecret } from './store-secret.ts';
 import {
-  declareWrites,
+  declareFileChanges,
   makeDirectory,
   recordWrites,
   removeFile,
@@ -15,12 +15,15 @@ import {
 
 /** Carries out operations in the order given; decides nothing. */
 export async function execute(run: Run, operations: readonly Operation[]): Promise<void> {
+  const firstFileChange = operations.findIndex(
+    ({ kind }) => kind === 'write-file' || kind === 'remove-file',
+  );
+  const lastWrite = operations.findLastIndex(({ kind }) => kind === 'write-file');
   for (const [index, operation] of operations.entries()) {
     stopIfInterrupted(run);
-    const isWrite = operation.kind === 'write-file';
-    if (isWrite && operations[index - 1]?.kind !== 'write-file') await declareWrites(run);
+    if (index === firstFileChange) await declareFileChanges(run);
     await reported(run, operation);
-    if (isWrite && operations[index + 1]?.kind !== 'write-file') await recordWrites(run);
+    if (index === lastWrite) await recordWrites(run);
     run.done.push(operation.id);
   }
 }

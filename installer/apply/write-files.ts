@@ -10,10 +10,10 @@ import type { Run } from './run.ts';
 type OperationOf<Kind extends Operation['kind']> = Extract<Operation, { kind: Kind }>;
 
 /**
- * Before the first file is written, the manifest learns all that are about to be, and the reactions that
- * they cause: a kill at any later moment leaves files that are known as ours and reactions that are still due.
+ * Before the first file changes, the manifest learns all that are about to be written, and every reaction
+ * that is due: a kill at any later moment leaves files that are known as ours and reactions that are still due.
  */
-export async function declareWrites(run: Run): Promise<void> {
+export async function declareFileChanges(run: Run): Promise<void> {
   const files = plannedWrites(run);
   await refuseForeignChanges(run, files);
   await keepForeignContent(run, files);
@@ -22,12 +22,20 @@ export async function declareWrites(run: Run): Promise<void> {
   for (const [path, intent] of Object.entries(manifest.current.intents)) {
     if (observed.files.get(path)?.sha256 === intent) known[path] = intent;
   }
-  const reactions = files.flatMap(({ onChange }) => onChange.map(reactionKey));
+  const reactions = [
+    ...files.flatMap(({ onChange }) => onChange.map(reactionKey)),
+    ...run.plan.operations.filter(isReaction).map(({ id }) => id),
+  ];
   await manifest.update({
     files: known,
     intents: Object.fromEntries(files.map(({ path, content }) => [path, sha256(content)])),
     pending: [...new Set([...manifest.current.pending, ...reactions])],
   });
+}
+
+/** Their ids are the keys of the reactions. */
+function isReaction({ kind }: Operation): boolean {
+  return ['reload', 'restart', 'provision', 'host-command'].includes(kind);
 }
 
 export async function writeFile(run: Run, operation: OperationOf<'write-file'>): Promise<void> {
