@@ -23,9 +23,13 @@ export async function feed(
     stop();
   };
   if (failure === null) {
+    let gone = false;
+    target.once('close', () => {
+      gone = true;
+    });
     source.once('error', (error) => {
       // Whatever the source says after the target has gone is an echo of that.
-      if (!target.destroyed) fail(error);
+      if (!gone && !target.destroyed) fail(error);
     });
     try {
       await pipeline(source, target);

@@ -3,6 +3,10 @@ import type { Readable } from 'node:stream';
 /** A program to run, always as an argument vector: no shell reads it. */
 export interface Command {
   readonly argv: readonly [string, ...string[]];
+  /**
+   * When a stream fails its error is thrown, but another machine's program may have taken that for the end,
+   * as it does when the connection breaks: nothing that it did counts then.
+   */
   readonly stdin?: string | Uint8Array | Readable;
   /** Added to the host's own environment. Never holds a secret: others can list it. */
   readonly env?: Readonly<Record<string, string>>;

@@ -24,6 +24,14 @@ export class Output {
     this.#lines?.[1].push(chunk);
   }
 
+  stdoutText(): string {
+    return this.stdout.text();
+  }
+
+  stderrText(): string {
+    return this.stderr.text();
+  }
+
   /** Hands on what stands after the last line feed. */
   end(): void {
     this.#lines?.[0].end();

@@ -23,6 +23,11 @@ export function isTemporarySiblingOf(path: string, name: string): boolean {
   return name.startsWith(prefix) && /^[0-9a-f]{12}\.holdfast-tmp$/.test(name.slice(prefix.length));
 }
 
+/** The same as a pattern of `find -name`, where some characters of a name would be wildcards. */
+export function leftoverPattern(path: string): string {
+  return `${leftoverPrefix(path).replace(/[\\*?[\]]/g, '\\$&')}????????????${ENDING}`;
+}
+
 export function isTemporary(name: string): boolean {
   return name.endsWith(ENDING);
 }

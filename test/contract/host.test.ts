@@ -1,3 +1,5 @@
+import { posix } from 'node:path';
+import { Readable } from 'node:stream';
 import t, { type Test } from 'tap';
 import { LocalHost } from '../../installer/host/local.ts';
 import { MemoryHost } from '../support/memory-host.ts';
@@ -26,4 +28,18 @@ t.test('LocalHost', async (t) => {
   });
   hostSuite(t, start);
   hostProgramsSuite(t, start);
+});
+
+t.test('on this machine a source that fails does not look like its end', async (t) => {
+  const host = new LocalHost();
+  const mark = posix.join(t.testdir({}), 'finished');
+  const source = Readable.from(
+    (async function* () {
+      yield 'half';
+      throw new Error('the source broke');
+    })(),
+  );
+  const argv = ['sh', '-c', 'cat >/dev/null && echo >"$1"', 'sh', mark] as const;
+  await t.rejects(host.run({ argv: [...argv], stdin: source }), { message: 'the source broke' });
+  t.equal(await host.stat(mark), undefined);
 });
