@@ -1,8 +1,11 @@
 import { once } from 'node:events';
+import { readFile, rename } from 'node:fs/promises';
 import { connect as connectHttp2 } from 'node:http2';
 import { connect as connectPlain } from 'node:net';
+import { setTimeout } from 'node:timers/promises';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import t from 'tap';
+import { REOPEN_LOGS } from '../../installer/components/nginx/access-log.ts';
 import { docker, logsOf, waitFor } from '../support/containers.ts';
 import { type Answer, routeTo, TestEdge } from '../support/edge.ts';
 
@@ -180,6 +183,8 @@ t.test('a WebSocket upgrades where the route says so, and only there', async (t)
   };
   const [accepted, socket] = await shakeHands('/live/x');
   t.equal(accepted, 'HTTP/1.1 101 Switching Protocols');
+  // Long enough to be told from the time of the handshake.
+  await setTimeout(200);
   socket.write('hello');
   const [echo] = await once(socket, 'data');
   t.equal(String(echo), 'hello');
@@ -258,6 +263,24 @@ t.test('the agent finds a line per request, without who asked for what', async (
   const console_ = await logsOf(edge.container);
   t.match(console_, '"path":"/api/secret-path"');
   t.notMatch(console_, 'token=abc');
+});
+
+t.test('a log that was moved away is let go of, and a new one begun', async (t) => {
+  const path = edge.accessLogPath;
+  await rename(path, `${path}.old`);
+  await docker('exec', edge.container, ...REOPEN_LOGS);
+  const fresh = await waitFor('a line in the new log', async () => {
+    await edge.ask('/');
+    const log = await edge.accessLog().catch(() => '');
+    return log === '' ? undefined : log;
+  });
+  t.match(fresh, '"service":"web"');
+});
+
+t.test('the life of a WebSocket does not count as answering time', async (t) => {
+  const log = await readFile(`${edge.accessLogPath}.old`, 'utf8');
+  const line = log.split('\n').find((text) => text.includes('"status":101'));
+  t.ok(JSON.parse(line ?? '').seconds < 0.1);
 });
 
 t.test('counters and health answer inside the stack, the config is what nginx tests', async (t) => {

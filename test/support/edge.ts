@@ -139,8 +139,12 @@ export class TestEdge {
     });
   }
 
+  get accessLogPath(): string {
+    return join(edgeFolders(pathsUnder(this.folder)).logs, 'access.json');
+  }
+
   accessLog(): Promise<string> {
-    return readFile(join(edgeFolders(pathsUnder(this.folder)).logs, 'access.json'), 'utf8');
+    return readFile(this.accessLogPath, 'utf8');
   }
 }
 

@@ -19,7 +19,7 @@ export interface AccessLine {
   /** The stack service that answered; `edge` when nginx did it itself. */
   readonly service: string;
   readonly status: number;
-  /** Seconds from the first byte of the request to the last byte of the answer. */
+  /** Seconds from the first byte of the request to the last byte of the answer; of a WebSocket, to its begin. */
   readonly seconds: number;
   /** Bytes sent to the client, headers included. */
   readonly bytes: number;
@@ -50,7 +50,7 @@ const METRIC_FIELDS: readonly LogField[] = [
   text('host', 'server_name'),
   text('service', 'answered_by'),
   number('status', 'status'),
-  number('seconds', 'request_time'),
+  number('seconds', 'answer_seconds'),
   number('bytes', 'bytes_sent'),
 ];
 
