@@ -1,8 +1,5 @@
-import type { CommandSpec, OptionSpec } from './command.ts';
-
-const json: Readonly<Record<string, OptionSpec>> = {
-  json: { type: 'boolean', description: 'Answer as JSON, with a version number.' },
-};
+import type { CommandSpec } from './command.ts';
+import { json, yes } from './common-options.ts';
 
 /** The verbs of backup and restore; part of the command table. They run on the server itself. */
 export const backupCommands: readonly CommandSpec[] = [
@@ -45,7 +42,7 @@ export const backupCommands: readonly CommandSpec[] = [
     maxPositionals: 1,
     options: {
       ...json,
-      yes: { type: 'boolean', short: 'y', description: 'Do not ask.' },
+      ...yes,
       into: {
         type: 'string',
         value: 'NAME',

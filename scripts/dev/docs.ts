@@ -1,8 +1,10 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { cliReference } from '../../installer/cli/reference.ts';
 import { editorSchema } from '../../installer/config/docs/editor-schema.ts';
 import { exampleConfig } from '../../installer/config/docs/example.ts';
 import { referencePage } from '../../installer/config/docs/reference.ts';
+import { errorsReference } from './errors-reference.ts';
 
 interface GeneratedFile {
   /** From the root of the repository. */
@@ -15,6 +17,8 @@ export const GENERATED: readonly GeneratedFile[] = [
   { path: 'config.example.yaml', text: exampleConfig },
   { path: 'config.schema.json', text: editorSchema },
   { path: 'docs/reference/config.md', text: referencePage },
+  { path: 'docs/reference/cli.md', text: cliReference },
+  { path: 'docs/reference/errors.md', text: errorsReference },
 ];
 
 const ROOT = join(import.meta.dirname, '../..');
