@@ -6,7 +6,11 @@ const STANDARD_OUTPUT = 1;
 export type Log = (text: string) => void;
 
 export const log: Log = (text) => {
-  fs.writeSync(STANDARD_OUTPUT, `${text.replaceAll('\n', ' | ')}\n`);
+  try {
+    fs.writeSync(STANDARD_OUTPUT, `${text.replaceAll('\n', ' | ')}\n`);
+  } catch {
+    // Nobody reads, or the disk is full: there is no other place to say it, and the work goes on.
+  }
 };
 
 /** The words of a thrown value, for a log line. */
