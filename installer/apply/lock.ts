@@ -5,6 +5,7 @@ import { AppError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import type { Paths } from '../model/paths.ts';
 import type { Clock } from './context.ts';
+import { lockHeld, lockLost, lockUnusable } from './lock-errors.ts';
 import { runOfHost, type ThisProcess } from './process-identity.ts';
 import { readText } from './read-text.ts';
 
@@ -72,21 +73,21 @@ export async function acquireLock(
     const holder = await lockOwner(host, paths);
     if (holder === undefined) {
       races += 1;
-      if (races > RACES) throw unusable(paths);
+      if (races > RACES) throw lockUnusable(paths);
       continue;
     }
     if (await isGone(holder, owner, process)) {
       await breakLock(host, paths, holder);
       continue;
     }
-    if (clock.now().getTime() >= deadline) throw held(holder, host);
+    if (clock.now().getTime() >= deadline) throw lockHeld(holder, host);
     await clock.pause(POLL_SECONDS);
   }
   await sweepCandidates(host, paths, owner, process);
   return {
     assertHeld: async () => {
       const holder = await lockOwner(host, paths);
-      if (holder?.token !== owner.token) throw lost(holder, host);
+      if (holder?.token !== owner.token) throw lockLost(holder, host);
     },
     release: async () => {
       const holder = await lockOwner(host, paths);
@@ -198,36 +199,4 @@ async function sweepCandidates(
       await host.remove(folder, { recursive: true });
     }
   }
-}
-
-function describe({ who, pid, since, command }: LockOwner): string {
-  return `${who} (process ${pid}) runs \`${command}\` since ${since}`;
-}
-
-function held(holder: LockOwner, host: Host): AppError {
-  return new AppError({
-    code: 'lock/held',
-    what: `somebody else is changing ${host.name}`,
-    why: describe(holder),
-    hint: 'wait for it with --wait; if you are certain that it is gone: holdfast unlock --force',
-    details: holder,
-  });
-}
-
-function lost(holder: LockOwner | undefined, host: Host): AppError {
-  return new AppError({
-    code: 'lock/lost',
-    what: `the lock of ${host.name} was taken away from this run`,
-    why: holder === undefined ? 'somebody removed it' : describe(holder),
-    hint: 'nothing was changed since; run `holdfast plan` when the other one has finished',
-  });
-}
-
-function unusable(paths: Paths): AppError {
-  return new AppError({
-    code: 'lock/unusable',
-    what: `the lock ${paths.applyLock} can neither be taken nor names it a holder`,
-    why: 'something else than a folder of holdfast may stand there',
-    hint: `look at it (\`ls -la ${paths.applyLock}\`), then: holdfast unlock --force`,
-  });
 }
