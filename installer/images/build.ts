@@ -51,6 +51,8 @@ export async function bakeImages(
     ],
     cwd: folder,
     env: {
+      // Newer buildx asks on a terminal before a bake may read outside of its folder.
+      BUILDX_BAKE_ENTITLEMENTS_FS: '0',
       HOLDFAST_BASE: catalogue.base.reference,
       HOLDFAST_APT_SETUP: catalogue.aptSetup,
       HOLDFAST_IMAGES: JSON.stringify(

@@ -32,6 +32,8 @@ program_install() {
     mkdir "$building"
     cp -R "$root/package.json" "$root/package-lock.json" "$root/.npmrc" "$root/config.example.yaml" "$root/installer" "$root/agent" \
       "$root/compose" "$root/templates" "$root/nginx" "$root/images" "$root/scripts" "$building/"
+    # Modes go into the images and their names: the same sources shall give the same ones everywhere.
+    chmod -R u=rwX,go=rX "$building"
     (
       cd "$building" || exit 1
       npm ci --omit=dev --ignore-scripts --no-audit --no-fund --loglevel=error

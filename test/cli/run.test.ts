@@ -93,6 +93,11 @@ t.test('what we did not foresee is called a bug', async (t) => {
   t.match(stderr, /This is a bug in holdfast: undefined is not a function/);
 });
 
+t.test('each command stands once in the table', async (t) => {
+  const names = commandTable.map(({ name }) => name);
+  t.strictSame(names, [...new Set(names)]);
+});
+
 t.test('every command of the table has help with an example of itself', async (t) => {
   for (const { name, example, summary } of commandTable) {
     const { exitCode, stdout } = await runCommand([...name.split(' '), '--help'], commandTable);
