@@ -1,0 +1,252 @@
+import t from 'tap';
+import { outcome, until } from './support/docker.ts';
+import { startMachine } from './support/machine.ts';
+
+/**
+ * A newcomer on a bare Debian server: one command, then an edit, a backup, a loss, a restore, a power cut,
+ * and leaving without a trace. Everything is real; nothing is shared with the machine outside.
+ */
+t.test('from a bare Debian 13 to a running platform and back', async (t) => {
+  const machine = await startMachine(t, 'trixie');
+  await machine.copyRepository('/root/holdfast');
+  const ok = async (...command: string[]) => {
+    const { code, stdout, stderr } = await machine.exec(...command);
+    if (code !== 0)
+      throw new Error(
+        `${command.join(' ')} exited ${code}\n${stdout.slice(-4000)}\n${stderr.slice(-4000)}`,
+      );
+    return stdout;
+  };
+  const ids = async () =>
+    (await ok('docker', 'ps', '--no-trunc', '--format', '{{.Names}} {{.ID}}'))
+      .trim()
+      .split('\n')
+      .sort();
+  const ca = '/var/lib/holdfast/tls/private-ca/ca.crt';
+  const curl = (...args: string[]) =>
+    ok('curl', '--silent', '--show-error', '--noproxy', '*', '--cacert', ca, ...args);
+
+  await t.test('install.sh --dry-run changes nothing', async (t) => {
+    const said = await ok('/root/holdfast/scripts/install.sh', '--dry-run');
+    t.match(said, /would:[\s\S]*engine[\s\S]*holdfast apply --yes/);
+    t.not((await machine.exec('test', '-e', '/opt/holdfast')).code, 0);
+  });
+
+  await t.test('a taken port is reported before anything is touched', async (t) => {
+    await ok(
+      'systemd-run',
+      '--unit=squatter',
+      'perl',
+      '-MIO::Socket::INET',
+      '-e',
+      'IO::Socket::INET->new(LocalPort => 443, Listen => 1) or die; sleep',
+    );
+    await until(
+      'port 443 is taken',
+      20,
+      async () => (await machine.exec('/root/holdfast/scripts/install.sh', '--dry-run')).code === 4,
+    );
+    const { code, stderr } = await machine.exec('/root/holdfast/scripts/install.sh');
+    t.equal(code, 4);
+    t.match(stderr, /port 443 is taken by perl/);
+    await ok('systemctl', 'stop', 'squatter');
+  });
+
+  const started = Date.now();
+  await t.test('install.sh brings up the example', async (t) => {
+    const said = await ok('/root/holdfast/scripts/install.sh');
+    t.match(said, /All is well/);
+    t.match(said, /holdfast plan/);
+    t.comment(
+      `fresh machine to a healthy platform: ${Math.round((Date.now() - started) / 1000)} s`,
+    );
+    t.match(JSON.parse(await curl('https://localhost/health')), {
+      status: 'ok',
+      database: 'ok',
+      redis: 'ok',
+    });
+    t.match(await ok('systemctl', 'is-active', 'holdfast-agent'), /^active/);
+  });
+
+  await t.test('applying again does nothing', async (t) => {
+    const before = await ids();
+    t.match(await ok('holdfast', 'apply', '--yes'), /Nothing to do/);
+    t.strictSame(await ids(), before);
+    t.equal((await machine.exec('holdfast', 'plan')).code, 0);
+  });
+
+  await t.test('data goes in through the app; an edit touches only what it names', async (t) => {
+    await curl(
+      '--data',
+      'a note worth keeping',
+      '--header',
+      'content-type: text/plain',
+      'https://localhost/notes',
+    );
+    t.match(await curl('https://localhost/notes'), /a note worth keeping/);
+    const before = await ids();
+    await ok(
+      'sh',
+      '-c',
+      'printf "\\nhttp: { clientMaxBodySize: 33m }\\n" >> /etc/holdfast/config.yaml',
+    );
+    t.equal((await machine.exec('holdfast', 'plan')).code, 10);
+    await ok('holdfast', 'apply', '--yes');
+    t.strictSame(await ids(), before, 'a setting of nginx is a reload');
+  });
+
+  await t.test('drift is shown and never overwritten silently', async (t) => {
+    const file = '/var/lib/holdfast/stack/nginx/nginx.conf';
+    await ok('sh', '-c', `echo "# edited at night" >> ${file}`);
+    const { code, stderr } = await machine.exec('holdfast', 'apply', '--yes');
+    t.equal(code, 15);
+    t.match(stderr, /nginx\.conf was changed by someone else/);
+    t.match(await ok('tail', '-n', '1', file), /edited at night/);
+    await ok('holdfast', 'apply', '--yes', '--adopt');
+    t.notMatch(await ok('cat', file), /edited at night/);
+  });
+
+  await t.test(
+    'a backup is made, read back, restored for a test; lost data comes back',
+    async (t) => {
+      await ok('holdfast', 'backup', 'run');
+      const list = JSON.parse(await ok('holdfast', 'backup', 'list', '--json'));
+      t.ok(list.backups.length >= 1);
+      await ok('holdfast', 'backup', 'restore-test');
+      const database = (
+        await ok(
+          'docker',
+          'exec',
+          '--user',
+          'postgres',
+          'demo-postgres-1',
+          'psql',
+          '-XAt',
+          '-c',
+          "SELECT datname FROM pg_database WHERE datname IN ('web', 'demo')",
+        )
+      ).trim();
+      await ok(
+        'docker',
+        'exec',
+        '--user',
+        'postgres',
+        'demo-postgres-1',
+        'psql',
+        '-X',
+        '-d',
+        database,
+        '-c',
+        'DELETE FROM note',
+      );
+      t.notMatch(await curl('https://localhost/notes'), /worth keeping/);
+      await ok('holdfast', 'restore', '--yes');
+      await until('the note is back', 60, async () =>
+        (await curl('https://localhost/notes')).includes('a note worth keeping'),
+      );
+      const status = JSON.parse(await ok('holdfast', 'status', '--json'));
+      t.strictSame(status.problems, []);
+      t.ok(status.restoreTest.seconds > 0, 'the restore time is measured');
+      t.ok(
+        status.backups.every(
+          (job: { lastVerifiedAt?: string }) => job.lastVerifiedAt !== undefined,
+        ),
+        'every job is verified',
+      );
+    },
+  );
+
+  await t.test('from outside only 22, 80 and 443 answer', async (t) => {
+    const open: number[] = [];
+    for (const port of [
+      22, 80, 443, 2375, 3000, 3001, 5432, 6379, 8080, 8081, 8443, 9090, 9100, 9113, 9121, 9187,
+    ]) {
+      const { code } = await outcome(
+        ['bash', '-c', 'exec 3<>"/dev/tcp/$1/$2"', 'bash', machine.address, String(port)],
+        5,
+      );
+      if (code === 0) open.push(port);
+    }
+    t.strictSame(open, [22, 80, 443]);
+  });
+
+  await t.test('secrets are readable by root only and stand nowhere else', async (t) => {
+    const open = await ok(
+      'find',
+      '/var/lib/holdfast/secrets',
+      '(',
+      '-perm',
+      '/077',
+      '-o',
+      '!',
+      '-uid',
+      '0',
+      ')',
+    );
+    t.equal(open.trim(), '');
+    const leaks = await ok(
+      'sh',
+      '-c',
+      [
+        'for file in /var/lib/holdfast/secrets/*; do',
+        '  grep -rlF -f "$file" /var/lib/holdfast/stack /var/lib/holdfast/audit.log /var/lib/holdfast/lock.json /var/lib/holdfast/manifest.json /var/log 2>/dev/null | grep -v -e compose.secrets.yaml',
+        'done; true',
+      ].join('\n'),
+    );
+    t.equal(leaks.trim(), '', 'no secret in a rendered file, log or audit line');
+    t.equal(
+      (await ok('stat', '-c', '%a', '/var/lib/holdfast/stack/compose.secrets.yaml')).trim(),
+      '600',
+    );
+  });
+
+  await t.test('a power cut: everything comes back by itself', async (t) => {
+    await machine.powerCut();
+    await until('the front door answers', 120, async () => {
+      const { code, stdout } = await machine.exec(
+        'curl',
+        '--silent',
+        '--noproxy',
+        '*',
+        '--cacert',
+        ca,
+        'https://localhost/health',
+      );
+      return code === 0 && stdout.includes('"status":"ok"');
+    });
+    t.match(await curl('https://localhost/notes'), /a note worth keeping/);
+    await until(
+      'status is well',
+      120,
+      async () => (await machine.exec('holdfast', 'status')).code === 0,
+    );
+    t.match(await ok('holdfast', 'apply', '--yes'), /Nothing to do/);
+  });
+
+  await t.test('uninstall keeps data; --purge leaves nothing of ours', async (t) => {
+    await ok('holdfast', 'uninstall', '--yes');
+    t.equal((await ok('docker', 'ps', '--all', '--quiet')).trim(), '');
+    t.match(await ok('docker', 'volume', 'ls', '--quiet'), /postgres-data/);
+    await ok('holdfast', 'apply', '--yes');
+    t.match(
+      await curl('https://localhost/notes'),
+      /a note worth keeping/,
+      'applying again finds its data',
+    );
+    await ok('holdfast', 'uninstall', '--purge', '--yes');
+    t.equal((await ok('docker', 'ps', '--all', '--quiet')).trim(), '');
+    t.equal((await ok('docker', 'volume', 'ls', '--quiet')).trim(), '');
+    const left = await ok(
+      'sh',
+      '-c',
+      'ls -d /opt/holdfast /etc/holdfast/config.yaml /var/lib/holdfast /usr/local/bin/holdfast /etc/systemd/system/*holdfast* /run/holdfast 2>/dev/null; true',
+    );
+    t.equal(left.trim(), '');
+    t.equal(
+      (
+        await ok('docker', 'network', 'ls', '--quiet', '--filter', 'label=io.holdfast.project')
+      ).trim(),
+      '',
+    );
+  });
+});
