@@ -66,21 +66,20 @@ async function rolledBack(
   old: Secret,
   failure: unknown,
 ): Promise<AppError> {
+  let serverFailure: unknown;
   try {
-    // The server first: while the next value counts, any apply would go forward again.
     await server?.change(old);
   } catch (error) {
-    return failed(name, failure, {
-      state: `the old value could not be brought back (${textOf(error)}): the new one counts`,
-      hint: `holdfast secrets rotate ${name}   (goes on where this stopped)`,
-    });
+    // The next apply sees to it: what was recorded of the server is forgotten, or the server was not touched.
+    serverFailure = error;
   }
   await store.withdraw(name);
   try {
     await apply();
   } catch (error) {
+    const reasons = [...new Set([serverFailure, error].filter(Boolean).map(textOf))];
     return failed(name, failure, {
-      state: `the old value counts again, but not everything reads it yet: ${textOf(error)}`,
+      state: `the old value counts again, but not everything has it yet: ${reasons.join('; ')}`,
       hint: 'holdfast apply',
     });
   }

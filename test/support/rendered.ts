@@ -7,7 +7,7 @@ import { EMPTY_LOCK, type LockFile } from '../../installer/model/lock-file.ts';
 import { render } from '../../installer/render/render.ts';
 import { configOf, type InputOptions, inputOf, packageAssets } from './component-input.ts';
 
-const DATA_COMPONENTS: readonly Component[] = [services, postgres, redis];
+export const DATA_COMPONENTS: readonly Component[] = [services, postgres, redis];
 
 /** What the services and their data servers become for a config. */
 export function renderedData(
