@@ -1,13 +1,18 @@
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { readFile, rename } from 'node:fs/promises';
+import { readFile, rename, writeFile } from 'node:fs/promises';
 import { connect as connectHttp2 } from 'node:http2';
 import { connect as connectPlain } from 'node:net';
+import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import t from 'tap';
+import { validatorCommand } from '../../installer/apply/validate.ts';
 import { REOPEN_LOGS } from '../../installer/components/nginx/access-log.ts';
-import { docker, logsOf, waitFor } from '../support/containers.ts';
-import { type Answer, routeTo, TestEdge } from '../support/edge.ts';
+import { LocalHost } from '../../installer/host/local.ts';
+import { pathsUnder } from '../../installer/model/paths.ts';
+import { builtImage, docker, logsOf, waitFor, writeDesired } from '../support/containers.ts';
+import { type Answer, edgeDesired, routeTo, TestEdge } from '../support/edge.ts';
 
 const CONFIG = `
 domain: app.example.com
@@ -298,3 +303,32 @@ t.test('counters and health answer inside the stack, the config is what nginx te
   const said = await logsOf(edge.container);
   t.notMatch(said, /\[(warn|emerg)\]/);
 });
+
+t.test(
+  'the validator takes what we write, and says what is wrong with what we would not',
+  async (t) => {
+    const folder = t.testdir({});
+    const { desired } = await edgeDesired(folder, CONFIG, ROUTES, { USERS: 'ann:s3cret' });
+    await writeDesired(desired);
+    const [validator] = desired.validators;
+    if (validator === undefined) throw new Error('no validator');
+    const { stack } = pathsUnder(folder);
+    const config = { source: join(stack, validator.folder), target: validator.target };
+    const command = validatorCommand({
+      name: `holdfast-test-${randomUUID()}`,
+      project: 'holdfast-test',
+      validator,
+      image: await builtImage('nginx'),
+      mounts: [config, ...(validator.mounts ?? [])],
+      services: [],
+    });
+    const host = new LocalHost();
+    t.equal((await host.run(command)).exitCode, 0);
+    await writeFile(
+      join(config.source, 'hosts/zz.conf'),
+      'server { listen 8443 ssl; }\nbogus on;\n',
+    );
+    const refused = await host.run(command).catch((error: unknown) => error);
+    t.match(refused, { stderr: /unknown directive "bogus" .*zz\.conf:2/ });
+  },
+);
