@@ -1,3 +1,4 @@
+import { agentCommands } from './agent-table.ts';
 import { backupCommands } from './backup-table.ts';
 import type { CommandSpec } from './command.ts';
 import { config, host, json, yes } from './common-options.ts';
@@ -112,6 +113,7 @@ export const commandTable: readonly CommandSpec[] = [
   },
   ...backupCommands,
   ...secretsCommands,
+  ...agentCommands,
   {
     name: 'volumes list',
     summary: 'List the volumes of the project and who uses them.',

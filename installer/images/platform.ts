@@ -50,7 +50,7 @@ export class PlatformResolver {
     const unavailable: Partial<Record<PlatformImage, { reason: string; wish: string }>> = {};
     for (const { need, found } of decided) {
       if ('image' in found) {
-        locked[need.image] = found.image;
+        locked[need.image] = withKnownDigest(found.image, this.#context.lock.images[need.image]);
         images[need.image] = await this.#withAction(need.image, found.image);
       } else {
         if (need.optional !== true) throw versionUnavailable(need, found.reason);
@@ -147,6 +147,12 @@ export class PlatformResolver {
         : ({ kind: 'pull' } as const);
     return { reference, version, source, action };
   }
+}
+
+/** The same build has the same id, also when it was decided anew. */
+function withKnownDigest(image: LockedImage, known: LockedImage | undefined): LockedImage {
+  const digest = known?.reference === image.reference ? known.digest : undefined;
+  return digest === undefined ? image : { ...image, digest };
 }
 
 function roadsOf(need: ImageNeed): readonly ('debian' | 'registry')[] {

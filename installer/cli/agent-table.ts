@@ -1,0 +1,41 @@
+import type { CommandSpec } from './command.ts';
+import { config, host, json, yes } from './common-options.ts';
+
+export const agentCommands: readonly CommandSpec[] = [
+  {
+    name: 'update',
+    summary: 'Take newer images, and go back where one does not become healthy.',
+    options: {
+      ...config,
+      ...host,
+      ...json,
+      ...yes,
+      check: { type: 'boolean', description: 'Only say what is newer.' },
+      now: { type: 'boolean', description: 'Also outside the window of the config.' },
+    },
+    example: 'holdfast update --check',
+    run: async (args, context) => (await import('./update.ts')).update(args, context),
+  },
+  {
+    name: 'agent status',
+    summary: 'Show what the agent does, did and will do.',
+    options: json,
+    example: 'holdfast agent status',
+    run: async (args, context) => (await import('./agent.ts')).agentStatus(args, context),
+  },
+  {
+    name: 'agent trigger',
+    summary: 'Start a job of the agent now.',
+    positionals: 'JOB',
+    minPositionals: 1,
+    maxPositionals: 1,
+    example: 'holdfast agent trigger backup-daily',
+    run: async (args, context) => (await import('./agent.ts')).agentTrigger(args, context),
+  },
+  {
+    name: 'agent run',
+    summary: 'Run the agent in the foreground, as the service does.',
+    example: 'holdfast agent run',
+    run: async (args, context) => (await import('./agent.ts')).agentRun(args, context),
+  },
+];

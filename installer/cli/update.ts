@@ -1,0 +1,138 @@
+import { apply as applyServer, planServer } from '../apply/apply.ts';
+import { thisProcess } from '../apply/process-identity.ts';
+import { env } from '../env.ts';
+import { AppError, EXIT_CODES } from '../errors.ts';
+import { pendingUpdates } from '../images/pending-updates.ts';
+import { RESULTS_FOLDER } from '../model/backup-result.ts';
+import type { Desired } from '../model/desired.ts';
+import { isInWindow } from '../model/maintenance-window.ts';
+import { type PendingUpdate, UPDATES_RESULT, type UpdatesResult } from '../model/updates-result.ts';
+import type { Observed } from '../plan/observed.ts';
+import { planText } from '../plan/text.ts';
+import type { ParsedArguments } from './command.ts';
+import { consent } from './consent.ts';
+import type { CliContext, Server } from './context.ts';
+import { colouredPlan } from './display/plan.ts';
+import { durationText } from './display/quantity.ts';
+import { styleFor } from './display/style.ts';
+import { verifyFrontDoor } from './front-door.ts';
+import { type Prepared, prepare } from './prepare.ts';
+import { configDigest } from './read-config.ts';
+
+/**
+ * `holdfast update`: takes newer images, if there are any. What does not become healthy is taken back to
+ * the image before. With `--check` it only says what is newer.
+ */
+export async function update(args: ParsedArguments, context: CliContext): Promise<number> {
+  const configPath = args.value('config') ?? context.paths.config;
+  const server = await context.open(args.value('host'));
+  const prepared = await prepare(context, server, { configPath, refreshImages: true });
+  const { observed, desired } = await planServer(prepared.apply, { render: prepared.render });
+  refuseEditedConfig(observed, desired);
+  const pending = await findPending(context, server, observed, desired);
+  await keepResult(context, server, pending);
+
+  const json = args.flag('json');
+  const show = (text: string): void => {
+    if (!json) context.io.out(text);
+  };
+  show(pendingText(pending));
+  if (args.flag('check') || pending.length === 0) {
+    if (json) context.io.out(`${JSON.stringify({ version: 1, pending, result: 'checked' })}\n`);
+    return 0;
+  }
+  refuseOutsideWindow(args, context, prepared);
+  const outcome = await applyServer(prepared.apply, {
+    process: await thisProcess(env.sudoUser ?? env.user ?? 'unknown'),
+    command: 'holdfast update',
+    waitSeconds: 600,
+    render: prepared.render,
+    interrupt: context.signal,
+    configDigest: () => configDigest(configPath),
+    confirm: async (plan) => {
+      show(colouredPlan(planText(plan), styleFor(context.io.color)));
+      if (args.flag('yes')) return true;
+      return consent(context, {
+        text: `Update ${server.host.name}? [y/N] `,
+        withConsent: 'holdfast update --yes',
+      });
+    },
+    keepRendered: prepared.keepRendered,
+    verify: (updated) => verifyFrontDoor(server.host, context.paths, updated),
+  });
+  const { result, seconds, unhealthy } = outcome;
+  if (result === 'applied') await keepResult(context, server, []);
+  if (json) {
+    context.io.out(`${JSON.stringify({ version: 1, pending, result, seconds, unhealthy })}\n`);
+  } else if (result === 'applied') {
+    show(`Updated in ${durationText(seconds)}. Everything is healthy.\n`);
+  } else show('No changes were made.\n');
+  return unhealthy.length === 0 ? 0 : EXIT_CODES.health;
+}
+
+/** An update brings newer images and nothing else: least of all half of an edit. */
+function refuseEditedConfig({ manifest }: Observed, desired: Desired): void {
+  if (manifest.configDigest === desired.configDigest) return;
+  const isFirst = manifest.configDigest === undefined;
+  throw new AppError({
+    code: isFirst ? 'usage/nothing-applied' : 'config/not-applied',
+    what: isFirst
+      ? 'nothing has been applied to this server yet'
+      : 'config.yaml was edited after the last apply',
+    why: 'an update brings newer images and no other change',
+    hint: 'holdfast apply',
+  });
+}
+
+function refuseOutsideWindow(
+  args: ParsedArguments,
+  context: CliContext,
+  { loaded: { config } }: Prepared,
+): void {
+  const { window } = config.updates;
+  if (args.flag('now') || window === undefined) return;
+  if (isInWindow(window, config.timezone, context.now())) return;
+  const day = window.day === undefined ? '' : `${window.day} `;
+  throw new AppError({
+    code: 'consent/outside-window',
+    what: 'updates may happen in their window only',
+    why: `updates.window is ${day}${window.from} to ${window.to} (${window.every}, ${config.timezone})`,
+    hint: 'holdfast update --now',
+  });
+}
+
+function findPending(
+  context: CliContext,
+  { host }: Server,
+  observed: Observed,
+  desired: Desired,
+): Promise<PendingUpdate[]> {
+  const programPath = host.name === 'localhost' ? context.packageRoot : context.paths.program;
+  return pendingUpdates(host, programPath, observed.lock, desired.lock);
+}
+
+async function keepResult(
+  { paths, now }: CliContext,
+  { host }: Server,
+  pending: readonly PendingUpdate[],
+): Promise<void> {
+  const result: UpdatesResult = { version: 1, checkedAt: now().toISOString(), pending };
+  await host.write(
+    `${paths.agent}/${RESULTS_FOLDER}/${UPDATES_RESULT}`,
+    `${JSON.stringify(result)}\n`,
+    { mode: 0o600, uid: 0, gid: 0 },
+  );
+}
+
+function pendingText(pending: readonly PendingUpdate[]): string {
+  if (pending.length === 0) return 'Every image is the newest that there is.\n';
+  const lines = pending.flatMap(({ name, current, available, changes }) => [
+    `${name}: ${short(current)} → ${short(available)}`,
+    ...changes.map((change) => `  ${change}`),
+  ]);
+  return `${lines.join('\n')}\n`;
+}
+
+function short(reference: string): string {
+  return reference.replace(/@sha256:([0-9a-f]{12})[0-9a-f]+$/, '@$1');
+}
