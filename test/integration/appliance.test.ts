@@ -39,7 +39,7 @@ t.test('from a bare Debian 13 to a running platform and back', async (t) => {
       'perl',
       '-MIO::Socket::INET',
       '-e',
-      'IO::Socket::INET->new(LocalPort => 443, Listen => 1) or die; sleep',
+      'my $socket = IO::Socket::INET->new(LocalPort => 443, Listen => 1) or die; sleep',
     );
     await until(
       'port 443 is taken',
