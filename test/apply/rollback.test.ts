@@ -1,6 +1,7 @@
 import t from 'tap';
 import { AppError } from '../../installer/errors.ts';
 import { LABELS } from '../../installer/model/labels.ts';
+import { desiredFile } from '../support/desired.ts';
 import { platform } from './platform.ts';
 import { kinds, MIGRATE, PATHS, World } from './world.ts';
 
@@ -125,6 +126,44 @@ t.test('a front door that does not answer brings the previous generation back', 
     why: /web brought back/,
   });
   t.equal(imageOf(world, 'web'), 'holdfast-build/web:1');
+});
+
+t.test(
+  'what a service had loaded already is loaded anew after its file was put back',
+  async (t) => {
+    const world = await applied();
+    let loaded: string | undefined;
+    world.engine.onExec(['nginx', '-s', 'reload'], () => {
+      loaded = world.text(NGINX_CONF);
+      return {};
+    });
+    const verify = async () => {
+      t.equal(loaded, 'worker 2;\n');
+      throw new AppError({
+        code: 'health/front-door',
+        what: 'https: 502',
+        hint: 'holdfast status',
+      });
+    };
+    await t.rejects(world.apply(platform({ nginxConf: 'worker 2;\n' }), { verify }));
+    t.equal(loaded, 'worker 1;\n');
+  },
+);
+
+t.test('copies of secrets follow the store and are not put back', async (t) => {
+  const world = await applied();
+  const path = `${PATHS.secretMounts}/web/TOKEN`;
+  const withToken =
+    (text: string, web: string): ReturnType<typeof platform> =>
+    (observed) => {
+      const desired = platform({ web })(observed);
+      const file = desiredFile(path, text, { secret: true, mode: 0o600 });
+      return { ...desired, files: new Map([...desired.files, [path, file]]) };
+    };
+  await world.apply(withToken('old token', '1'));
+  world.sickImages.add('holdfast-build/web:2');
+  await t.rejects(world.apply(withToken('new token', '2')), { code: 'health/not-healthy' });
+  t.equal(world.text(path), 'new token');
 });
 
 t.test('a release that a killed apply had started is not taken for good', async (t) => {
