@@ -131,6 +131,8 @@ const BY_NAME: Readonly<Record<string, Kind>> = {
 };
 
 function kindOf(error: unknown): Kind {
+  // Whatever name the store gives it.
+  if (statusOf(error) === 429) return LIMITED;
   const known = namesOf(error)
     .map((name) => BY_NAME[name])
     .find((kind) => kind !== undefined);
@@ -139,7 +141,6 @@ function kindOf(error: unknown): Kind {
   if (status === 401) return WRONG_SECRET;
   if (status === 403) return FORBIDDEN;
   if (status === 404) return MISSING;
-  if (status === 429) return LIMITED;
   if (status !== undefined && status >= 500) return SERVER;
   return OTHER;
 }

@@ -19,7 +19,7 @@ export async function withRetries<T>(
 ): Promise<T> {
   for (let attempt = 0; ; attempt += 1) {
     try {
-      return await request(AbortSignal.timeout(timeoutSeconds * 1000));
+      return await request(AbortSignal.timeout(Math.ceil(timeoutSeconds * 1000)));
     } catch (error) {
       const pause = retryWaits[attempt];
       if (pause === undefined || !mayPass(error)) {
