@@ -1,0 +1,190 @@
+import t from 'tap';
+import { agent } from '../../installer/components/agent/component.ts';
+import { windowSeconds } from '../../installer/components/agent/jobs.ts';
+import { backups } from '../../installer/components/backups/component.ts';
+import type { Collected } from '../../installer/components/component.ts';
+import { components } from '../../installer/components/registry.ts';
+import type { AgentSettings } from '../../installer/model/agent-settings.ts';
+import type { BackupSettings } from '../../installer/model/backup-settings.ts';
+import { isInWindow } from '../../installer/model/maintenance-window.ts';
+import { mergeContributions } from '../../installer/render/merge.ts';
+import { configOf, inputOf } from '../support/component-input.ts';
+
+const WEB = 'services: { web: { image: acme/web:1, port: 3000, health: { path: /health }';
+
+function rendered(body: string, stored: Record<string, string> = {}) {
+  const config = configOf(body);
+  const input = inputOf(config, components, { stored });
+  const enabled = components.filter((component) => component.enabled(config));
+  const collected: Collected = mergeContributions(
+    enabled.map((component) => component.contribute?.(input) ?? {}),
+  );
+  const settings = agent.collect?.(input, collected);
+  const own = backups.collect?.(input, collected);
+  const textOf = (files: typeof settings, path: string) => {
+    const content = files?.files?.find((file) => file.path === path)?.content;
+    return content !== undefined && 'text' in content ? content.text : '';
+  };
+  return {
+    agent: JSON.parse(textOf(settings, 'agent/agent.json')) as AgentSettings,
+    backup: JSON.parse(textOf(own, 'agent/backup.json')) as BackupSettings,
+    files: [...(settings?.files ?? []), ...(own?.files ?? [])],
+    notices: own?.notices ?? [],
+  };
+}
+
+t.test(
+  'without a backups section: a daily backup here, a weekly restore test, and a warning',
+  async (t) => {
+    const { agent, backup, notices } = rendered(`${WEB}, uses: [postgres] } }`);
+    t.strictSame(
+      backup.jobs.map(({ name, cron, source, store }) => ({ name, cron, source, store })),
+      [
+        {
+          name: 'daily',
+          cron: '0 2 * * *',
+          source: { kind: 'postgres', databases: ['web'] },
+          store: 'local',
+        },
+      ],
+    );
+    t.strictSame(backup.stores, [
+      { kind: 'directory', name: 'local', path: '/var/lib/holdfast/backups/store' },
+    ]);
+    t.match(
+      agent.jobs.map(({ id, argv, cron }) => ({ id, argv, cron })),
+      [
+        { id: 'backup-daily', argv: ['backup', 'run', 'daily'], cron: '0 2 * * *' },
+        { id: 'restore-test', argv: ['backup', 'restore-test'], cron: '0 6 * * 0' },
+        { id: 'certificates', argv: ['certificates', 'renew'], cron: '0 3 * * *' },
+        { id: 'update-check', argv: ['update', '--check'] },
+      ],
+    );
+    t.strictSame(agent.jobs[0]?.times.hours, [2]);
+    t.match(notices, [{ code: 'backups/local-only', text: /losing the disk/ }]);
+  },
+);
+
+t.test('a bucket, a class of its own and a ping make stores, secrets and jobs', async (t) => {
+  const { backup, agent, notices, files } = rendered(
+    `${WEB}, uses: [postgres], volumes: [{ name: files, mount: /data, backup: true }] } }
+storage: { providers: { r2: { kind: r2, accountSecret: R2_ACCOUNT, secretRef: R2_KEYS } } }
+backups:
+  provider: r2
+  bucket: acme-backups
+  recipients: [age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p]
+  jobs:
+    - { name: daily, source: postgres, cron: "0 2 * * *", keep: { daily: 7, weekly: 4 }, ping: PING_URL }
+    - { name: monthly, source: postgres, cron: "0 5 1 * *", storageClass: STANDARD_IA }
+`,
+    {
+      R2_ACCOUNT: 'abc123',
+      R2_KEYS_ACCESS_KEY_ID: 'id',
+      R2_KEYS_SECRET_ACCESS_KEY: 'key',
+      PING_URL: 'https://hc.example/1',
+    },
+  );
+  t.match(backup.stores, [
+    { name: 'r2', endpoint: 'https://abc123.r2.cloudflarestorage.com', bucket: 'acme-backups' },
+    { name: 'r2-standard_ia', storageClass: 'STANDARD_IA' },
+  ]);
+  t.match(backup.jobs, [
+    { name: 'daily', store: 'r2', keepRemote: { daily: 7, weekly: 4, monthly: 0 } },
+    { name: 'monthly', store: 'r2-standard_ia' },
+    { name: 'volume-files', source: { kind: 'volume' }, store: 'r2' },
+  ]);
+  t.equal(agent.jobs[0]?.pingSecret, 'PING_URL');
+  t.notMatch(JSON.stringify([agent, backup]), /hc\.example/);
+  t.strictSame(notices, []);
+  t.equal(
+    files.find(({ path }) => path === 'agent/backup.json')?.secret,
+    true,
+    'the account is a secret: its file is never shown',
+  );
+});
+
+t.test('what nothing carries out yet becomes no job', async (t) => {
+  const { backup, agent } = rendered(`${WEB} } }
+backups: { jobs: [{ name: weekly, source: appliance, cron: "0 4 * * 0" }] }
+`);
+  t.strictSame(backup.jobs, []);
+  t.strictSame(
+    agent.jobs.map(({ id }) => id),
+    ['certificates', 'update-check'],
+  );
+});
+
+t.test(
+  'each service with a public health path is probed; the own words of the user win',
+  async (t) => {
+    const probes = (routes: string, more = '') =>
+      rendered(`${WEB}, routes: [${routes}] } }\n${more}`).agent.probes;
+    t.match(probes('{ path: / }'), [{ name: 'web', url: 'https://app.example.com/health' }]);
+    t.match(probes('{ path: /api/, strip: true }'), [
+      { url: 'https://app.example.com/api/health' },
+    ]);
+    t.strictSame(probes('{ path: /api/ }'), [], 'the path is not reached from outside');
+    t.strictSame(probes('{ path: /, allowFrom: [10.0.0.0/8] }'), []);
+    t.match(
+      probes(
+        '{ path: / }',
+        'monitoring: { probes: [{ name: web, url: https://app.example.com/deep, every: 5m, expectBody: ok }] }',
+      ),
+      [{ url: 'https://app.example.com/deep', everySeconds: 300, expectBody: 'ok' }],
+    );
+  },
+);
+
+t.test(
+  'updates happen by themselves only when the config says so and names a window',
+  async (t) => {
+    const job = (updates: string) =>
+      rendered(`${WEB} } }\nupdates: ${updates}`).agent.jobs.find(({ id }) => id === 'update');
+    t.equal(job('{ window: { from: "02:00", to: "06:00" } }'), undefined);
+    t.match(job('{ images: { policy: auto }, window: { day: Sun, from: "02:30", to: "06:00" } }'), {
+      argv: ['update', '--yes'],
+      cron: '30 2 * * 0',
+      catchUp: false,
+      timeoutSeconds: 3.5 * 3_600,
+    });
+    t.match(
+      job(
+        '{ images: { policy: auto }, window: { day: Sun, from: "22:00", to: "02:00", every: monthly } }',
+      ),
+      { cron: '0 22 * * 0', firstWeekOnly: true, timeoutSeconds: 4 * 3_600 },
+    );
+    t.equal(windowSeconds('00:00', '00:00'), 86_400);
+  },
+);
+
+t.test('a window is open from its start to its end, in its zone, over midnight too', async (t) => {
+  const open = (at: string, more = {}) =>
+    isInWindow(
+      { day: 'Sun', from: '22:00', to: '02:00', every: 'weekly', ...more },
+      'Europe/Paris',
+      new Date(at),
+    );
+  // 2026-05-03 is a Sunday; Paris is two hours ahead.
+  t.equal(open('2026-05-03T19:59Z'), false);
+  t.equal(open('2026-05-03T20:00Z'), true);
+  t.equal(open('2026-05-03T23:59Z'), true, 'Monday, 01:59 in Paris');
+  t.equal(open('2026-05-04T00:00Z'), false);
+  t.equal(open('2026-05-02T23:00Z'), false, 'Saturday’s night');
+  t.equal(open('2026-05-10T20:30Z', { every: 'monthly' }), false, 'the second Sunday');
+  t.equal(open('2026-05-03T20:30Z', { every: 'monthly' }), true);
+  t.equal(open('2026-05-05T20:30Z', { every: 'daily' }), true);
+  t.equal(open('2026-05-03T05:00Z', { from: '06:00', to: '08:00' }), true);
+});
+
+t.test('the service is systemd’s unit, or an init script where systemd does not run', async (t) => {
+  const { files } = rendered(`${WEB} } }`);
+  const unit = files.find(({ path }) => path.endsWith('.service'));
+  t.match(unit, {
+    path: '/etc/systemd/system/holdfast-agent.service',
+    onChange: [{ id: 'agent-restart' }],
+  });
+  t.match(
+    files.find(({ path }) => path === 'agent/agent.json'),
+    { onChange: [{ id: 'agent-reload', impact: 'none' }] },
+  );
+});
