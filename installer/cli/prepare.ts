@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import { type ApplyContext, SYSTEM_CLOCK } from '../apply/context.ts';
 import { imageNeed } from '../components/platform-image.ts';
 import { components } from '../components/registry.ts';
-import type { Config } from '../components/sections.ts';
+import { memoryProblems } from '../components/rules/budgets.ts';
 import { notYetApplied } from '../config/not-yet-applied.ts';
 import { formatProblem } from '../config/problem.ts';
 import { AppError } from '../errors.ts';
@@ -138,7 +138,7 @@ async function renderFor(
     configDigest: loaded.digest,
     newSecrets,
     seedTexts,
-    notices: [...notices(loaded), ...certificates.notices],
+    notices: [...notices(loaded, observed.facts.memoryBytes), ...certificates.notices],
   });
   return { desired, certificates };
 }
@@ -193,12 +193,28 @@ async function readSeeds({ config, folder }: LoadedConfig): Promise<Map<string, 
   return texts;
 }
 
-function notices(loaded: LoadedConfig): Notice[] {
+/** @throws AppError `preflight/memory` when even the fewest replicas do not fit */
+function memoryNotices({ config }: LoadedConfig, memoryBytes: number): Notice[] {
+  const findings = memoryProblems(config, memoryBytes);
+  const errors = findings.filter(({ severity }) => severity === 'error');
+  if (errors.length > 0) {
+    throw new AppError({
+      code: 'preflight/memory',
+      what: 'this config does not fit on the machine; nothing was changed',
+      why: errors.map(({ message }) => message).join('\n'),
+      hint: 'lower resources.memory or replicas, or take a larger machine',
+    });
+  }
+  return findings.map(({ message }) => ({ code: 'preflight/memory', text: message }));
+}
+
+function notices(loaded: LoadedConfig, memoryBytes: number): Notice[] {
   return [
     ...loaded.warnings.map((warning) => ({ code: warning.code, text: formatProblem(warning) })),
-    ...notYetApplied(loaded.config as Config).map(({ path }) => ({
+    ...notYetApplied(loaded.config).map(({ path, issue }) => ({
       code: 'config/not-yet-applied',
-      text: `${path}: accepted, not yet applied`,
+      text: `${path}: accepted, not yet applied (${issue})`,
     })),
+    ...memoryNotices(loaded, memoryBytes),
   ];
 }

@@ -12,7 +12,7 @@ t.test('five lines make a complete config', async (t) => {
     environment: 'production',
     timezone: 'UTC',
     tls: { issuer: 'letsencrypt', minVersion: '1.2', hsts: { maxAge: 31_536_000, preload: false } },
-    http: { clientMaxBodySize: 10 * 1024 ** 2, headers: { frameOptions: 'SAMEORIGIN' } },
+    http: { clientMaxBodySize: 10 * 1024 ** 2, headers: { frameOptions: 'DENY' } },
     firewall: { public: [80, 443], ssh: { port: 22, allowFrom: ['any'] } },
     monitoring: {
       prometheus: { enabled: true, retention: 15 * 86_400, scrapeInterval: 15 },

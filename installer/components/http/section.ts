@@ -85,7 +85,7 @@ export const httpSection = mapping(
       {
         frameOptions: choice(['DENY', 'SAMEORIGIN', 'none'], {
           description: 'Who may show the pages in a frame; `none` sends no header.',
-        }).prefault('SAMEORIGIN'),
+        }).prefault('DENY'),
         noSniff: flag({ description: 'X-Content-Type-Options: nosniff.' }).default(true),
         referrerPolicy: choice(
           [
