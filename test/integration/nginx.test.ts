@@ -12,7 +12,7 @@ import { REOPEN_LOGS } from '../../installer/components/nginx/access-log.ts';
 import { LocalHost } from '../../installer/host/local.ts';
 import { pathsUnder } from '../../installer/model/paths.ts';
 import { builtImage, docker, logsOf, waitFor, writeDesired } from '../support/containers.ts';
-import { type Answer, edgeDesired, routeTo, TestEdge } from '../support/edge.ts';
+import { type Answer, edgeDesired, type Question, routeTo, TestEdge } from '../support/edge.ts';
 
 const CONFIG = `
 domain: app.example.com
@@ -22,6 +22,7 @@ http:
   headers: { frameOptions: DENY, permissionsPolicy: 'camera=(), microphone=(self "https://a.example")' }
   csp: { default-src: ["'self'"], img-src: ["*", "data:"] }
 services:
+  chat: { image: "a:1", port: 3000, replicas: 3 }
   web: { image: "a:1", port: 3000, routes: [{ path: / }] }
   api:
     image: "a:1"
@@ -39,6 +40,8 @@ const ROUTES = [
   routeTo('api', 3001, { path: '/office/', allowFrom: ['192.0.2.0/24'] }),
   routeTo('api', 3001, { path: '/hooks/', rawBody: true }),
   routeTo('web', 3000, { path: '/live/', websocket: true }),
+  routeTo('chat', 3000, { path: '/socket.io/', sticky: 'ip', websocket: true }),
+  routeTo('chat', 3000, { path: '/room/', sticky: 'cookie', strip: true }),
   routeTo('missing', 3000, { path: '/gone/' }),
   routeTo('web', 3000, { host: 'other.example.com' }),
 ];
@@ -197,6 +200,54 @@ t.test('a WebSocket upgrades where the route says so, and only there', async (t)
   const [refused, other] = await shakeHands('/');
   t.equal(refused, 'HTTP/1.1 200 OK');
   other.destroy();
+});
+
+async function replicaOf(path: string, question: Question = {}): Promise<string> {
+  const { status, body } = await edge.ask(path, question);
+  if (status !== 200) throw new Error(`${path} answered ${status}`);
+  return JSON.parse(body).replica;
+}
+
+t.test('a client sticks to one replica by address, or by a cookie of its own', async (t) => {
+  const asked = await Promise.all(Array.from({ length: 12 }, () => replicaOf('/socket.io/')));
+  t.equal(new Set(asked).size, 1);
+  const strangers = await Promise.all(Array.from({ length: 40 }, () => replicaOf('/room/')));
+  t.equal(new Set(strangers).size, 3, 'strangers are spread over all');
+  const first = await edge.ask('/room/a');
+  const [set = ''] = first.headers['set-cookie'] ?? [];
+  t.match(set, /^holdfast_replica=[0-9a-f]{32}; Path=\/; HttpOnly; Secure; SameSite=Lax$/);
+  const cookie = { headers: { cookie: set.split(';')[0] ?? '' } };
+  const again = await Promise.all(Array.from({ length: 12 }, () => replicaOf('/room/b', cookie)));
+  t.same([...new Set(again)], [JSON.parse(first.body).replica]);
+  t.notOk((await edge.ask('/room/', cookie)).headers['set-cookie'], 'once');
+});
+
+t.test('when its replica is gone, another takes the request, body and all', async (t) => {
+  const gone = await replicaOf('/socket.io/');
+  await docker('kill', edge.replicaIds.get(gone) ?? '');
+  const body = Buffer.alloc(100_000);
+  for (const path of ['/socket.io/x?y=1', '/socket.io/']) {
+    const answer = await edge.ask(path, { method: 'POST', body });
+    t.equal(answer.status, 200);
+    const { replica, ...seen } = JSON.parse(answer.body);
+    t.not(replica, gone);
+    t.match(seen, { method: 'POST', url: path, body: body.length });
+    t.match(answer.headers, HEADERS);
+  }
+  for (const cookie of Array.from({ length: 9 }, (_, index) => `holdfast_replica=${index}`)) {
+    const answer = await edge.ask('/room/a%20b?c', { headers: { cookie } });
+    t.match(JSON.parse(answer.body), { service: 'chat', url: '/a%20b?c' });
+  }
+});
+
+t.test('a request that a replica may have acted on is not sent to another', async (t) => {
+  const dropped = await edge.ask('/socket.io/', { method: 'POST', headers: { 'x-drop': '1' } });
+  t.equal(dropped.status, 502);
+  t.match(dropped.body, /<h1>Not reachable<\/h1>/);
+  t.match(dropped.headers, HEADERS);
+  const chats = [...edge.replicaIds].filter(([name]) => name.startsWith('app-chat-'));
+  const logs = await Promise.all(chats.map(([, id]) => logsOf(id)));
+  t.equal(logs.join('').match(/dropped/g)?.length, 1);
 });
 
 t.test('bodies: the limit of the route or of the edge, and raw ones pass unbuffered', async (t) => {

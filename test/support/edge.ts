@@ -25,7 +25,8 @@ const server = require('node:http').createServer((request, response) => {
   const chunks = [];
   request.on('data', (chunk) => chunks.push(chunk)).on('end', () => {
     const { method, url, headers } = request;
-    const answer = { service: process.argv[2], method, url, headers, body: Buffer.concat(chunks).length };
+    if (headers['x-drop']) return console.log('dropped'), request.socket.destroy();
+    const answer = { service: process.argv[2], replica: process.argv[4], method, url, headers, body: Buffer.concat(chunks).length };
     for (const [name, value] of Object.entries(JSON.parse(headers['x-answer'] || '{}'))) response.setHeader(name, value);
     response.setHeader('content-type', 'application/json');
     response.statusCode = Number(headers['x-status'] || 200);
@@ -76,6 +77,7 @@ export class TestEdge {
   readonly address: string;
   readonly container: string;
   readonly authority: string;
+  readonly replicaIds: ReadonlyMap<string, string>;
 
   private constructor(fields: { folder: string; stack: TestStack } & Started) {
     this.folder = fields.folder;
@@ -83,6 +85,7 @@ export class TestEdge {
     this.address = fields.address;
     this.container = fields.container;
     this.authority = fields.authority;
+    this.replicaIds = fields.replicaIds;
   }
 
   static async start(
@@ -152,6 +155,8 @@ interface Started {
   readonly address: string;
   readonly container: string;
   readonly authority: string;
+  /** Container ids of the echo services, by the name that compose would give them. */
+  readonly replicaIds: ReadonlyMap<string, string>;
 }
 
 async function start(
@@ -164,24 +169,27 @@ async function start(
   const { desired, authority } = await edgeDesired(folder, configText, routes, secrets);
   await writeDesired(desired);
   const network = await stack.network();
+  const replicaIds = new Map<string, string>();
   await writeFile(join(folder, 'echo.cjs'), ECHO, { mode: 0o644 });
+  const config = configFrom(configText);
   const services = new Map(routes.map(({ service, port }) => [service, port]));
+  const mount = ['--mount', `type=bind,source=${folder}/echo.cjs,target=/echo.cjs,readonly`];
   for (const [service, port] of services) {
     if (service === 'missing') continue;
-    const mount = ['--mount', `type=bind,source=${folder}/echo.cjs,target=/echo.cjs,readonly`];
-    const options = ['--network', network, '--network-alias', service, ...mount];
-    await stack.run(await builtImage('node'), options, [
-      'node',
-      '/echo.cjs',
-      service,
-      String(port),
-    ]);
+    const replicas = config.services[service]?.replicas.min ?? 1;
+    for (let index = 1; index <= replicas; index += 1) {
+      const name = `${config.project}-${service}-${index}`;
+      const aliases = ['--network-alias', service, '--network-alias', name];
+      const options = ['--network', network, ...aliases, ...mount];
+      const command = ['node', '/echo.cjs', service, String(port), name];
+      replicaIds.set(name, await stack.run(await builtImage('node'), options, command));
+    }
   }
   const service = desired.stack.services['nginx'];
   if (service === undefined) throw new Error('no nginx in the stack');
   const container = await stack.service(service, network, ['nginx']);
   await waitHealthy(container);
-  return { address: await addressOf(container), container, authority };
+  return { address: await addressOf(container), container, authority, replicaIds };
 }
 
 /** What an apply would write for nginx, with real certificates. */

@@ -119,7 +119,6 @@ function laterNotices(config: Config): Notice[] {
     ['http.rateLimits', rateLimits.length > 0],
     ['http.cors', cors !== undefined],
     ['http.geo', geo !== undefined],
-    ['services.*.routes[].sticky', routes.some(({ sticky }) => sticky !== undefined)],
     ['services.*.routes[].rateLimit', routes.some(({ rateLimit }) => rateLimit !== undefined)],
   ];
   return later

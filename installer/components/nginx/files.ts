@@ -7,6 +7,7 @@ import { ERROR_PAGES } from './error-pages.ts';
 import type { HostBlock } from './hosts.ts';
 import { edgeFolders, IN_CONTAINER, NGINX_UID } from './places.ts';
 import { realIp } from './real-ip.ts';
+import { isSplit, splitsOf, splitVariable } from './replicas.ts';
 import { securityHeaders } from './security-headers.ts';
 
 const RELOAD: readonly Reaction[] = [{ kind: 'reload', service: 'nginx' }];
@@ -39,11 +40,13 @@ export function configFiles(
       consoleFormat: LOG_FORMATS.console,
       metricsFormat: LOG_FORMATS.metrics,
       headers,
+      splits: splitsOf(config, blocks),
       tlsProtocols: config.tls.minVersion === '1.3' ? 'TLSv1.3' : 'TLSv1.2 TLSv1.3',
     }),
     file('snippets/headers.conf', 'snippets/headers.conf', { headers }),
     file('snippets/proxy.conf', 'snippets/proxy.conf', { headers }),
     file('snippets/errors.conf', 'snippets/errors.conf', { pages: ERROR_PAGES }),
+    file('snippets/error-files.conf', 'snippets/error-files.conf', {}),
     ...ERROR_PAGES.map(
       (page): FileSpec => ({
         path: `nginx/errors/${page.status}.html`,
@@ -57,8 +60,10 @@ export function configFiles(
         http2: config.http.http2 ? 'on' : 'off',
         certificate: `${IN_CONTAINER.certificates}/${block.host}.crt`,
         key: `${IN_CONTAINER.certificates}/${block.host}.key`,
-        locations: block.locations.map((location) => ({
+        locations: block.locations.map((location, index) => ({
           ...location,
+          split: isSplit(config, location) ? splitVariable(location) : undefined,
+          fallback: `@any_${index}`,
           upstream: `${location.service}:${location.port}`,
           passwordFile:
             location.basicAuth && `${IN_CONTAINER.certificates}/${location.basicAuth}.passwords`,

@@ -15,6 +15,7 @@ export interface Location {
   /** Regular expression whose first group is what the service shall see after the slash; absent keeps the path. */
   readonly strip: string | undefined;
   readonly websocket: boolean;
+  readonly sticky: 'ip' | 'cookie' | undefined;
   readonly rawBody: boolean;
   /** Bytes; the edge's default when absent. */
   readonly maxBody: number | undefined;
@@ -58,6 +59,7 @@ function locationsOf(route: Route, config: Config): Location[] {
     port: route.port,
     strip: route.strip && folder !== '/' ? `(?s)^${quoted(withoutSlash(folder))}/?(.*)` : undefined,
     websocket: route.websocket,
+    sticky: route.sticky,
     rawBody: route.rawBody,
     maxBody: route.maxBody,
     allowFrom: route.allowFrom,
