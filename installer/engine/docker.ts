@@ -28,7 +28,9 @@ const LOOK_SECONDS = 60;
 export interface DockerEngineOptions {
   /** For messages: the {@link import('../host/host.ts').Host.name}. */
   readonly host?: string;
-  /** Makes the connections; those of this machine's engine socket when absent. */
+  /** Socket of the engine on this machine; the docker program's own default when absent. */
+  readonly socketPath?: string;
+  /** Makes the connections instead, to the engine of another machine. */
   readonly agent?: Agent;
 }
 
@@ -39,10 +41,10 @@ export class DockerEngine implements Engine {
   readonly #agent: Agent | undefined;
   #negotiated: Promise<void> | undefined;
 
-  constructor({ host = 'localhost', agent }: DockerEngineOptions = {}) {
+  constructor({ host = 'localhost', socketPath, agent }: DockerEngineOptions = {}) {
     this.#host = host;
     this.#agent = agent;
-    this.#docker = new Docker(agent === undefined ? {} : through(agent));
+    this.#docker = new Docker(connection({ socketPath, agent }));
   }
 
   async info(): Promise<EngineInfo> {
@@ -193,9 +195,16 @@ export class DockerEngine implements Engine {
   }
 }
 
-/** The host name is never looked up: the agent alone decides where a connection goes. */
-function through(agent: Agent): DockerOptions & { readonly agent: Agent } {
-  return { agent, protocol: 'http', host: 'engine', port: 80 };
+function connection({
+  socketPath,
+  agent,
+}: {
+  readonly socketPath: string | undefined;
+  readonly agent: Agent | undefined;
+}): DockerOptions & { readonly agent?: Agent } {
+  // The host name is never looked up: the agent alone decides where a connection goes.
+  if (agent !== undefined) return { agent, protocol: 'http', host: 'engine', port: 80 };
+  return socketPath === undefined ? {} : { socketPath };
 }
 
 function labelFilter(labels: Readonly<Record<string, string>>): { label: string[] } {

@@ -1,9 +1,9 @@
-import type { ClientChannel } from 'ssh2';
 import { CommandError, type CommandErrorFields } from './command-error.ts';
 import { DEFAULT_TIMEOUT_SECONDS, KILL_GRACE_SECONDS } from './deadlines.ts';
 import { feed } from './feed.ts';
 import type { Command } from './host.ts';
 import { remoteLine, remoteOutcome } from './remote-line.ts';
+import type { RemoteEnd, RemoteProgram } from './remote-program.ts';
 import type { SshSession } from './ssh-session.ts';
 
 /** Where the pieces of both outputs go. */
@@ -43,11 +43,13 @@ export async function runRemote(
   const seconds = command.timeoutSeconds ?? DEFAULT_TIMEOUT_SECONDS;
   const began = performance.now();
   const isLate = (): boolean => performance.now() - began >= seconds * 1000;
-  const channel = await session.start(remoteLine(command, sudo), shownAs);
+  const program = await session.start(remoteLine(command, sudo), shownAs);
+  const { channel } = program;
   channel.on('data', (chunk: Buffer) => output.pushStdout(chunk));
   channel.stderr.on('data', (chunk: Buffer) => output.pushStderr(chunk));
   const fed = feed(channel, command.stdin, () => channel.close());
-  const [ended] = await Promise.all([endOf(channel, seconds, mayLeaveServices), fed]);
+  if (mayLeaveServices) leaveServices(program);
+  const [ended] = await Promise.all([endWithin(program, seconds), fed]);
 
   const failure = (fields: Pick<CommandErrorFields, 'reason' | 'signal' | 'timeoutSeconds'>) =>
     new CommandError({
@@ -70,42 +72,31 @@ export async function runRemote(
   return exitCode;
 }
 
-type End =
-  | { readonly kind: 'exit'; readonly exitCode: number }
-  | { readonly kind: 'signal'; readonly signal: string }
-  /** The channel closed without a word on how the program ended. */
-  | { readonly kind: 'cut' }
-  /** The server's own time limit did not come through. */
-  | { readonly kind: 'unanswered' };
+type End = RemoteEnd | { readonly kind: 'unanswered' };
 
-function endOf(
-  channel: ClientChannel,
-  timeoutSeconds: number,
-  mayLeaveServices: boolean,
-): Promise<End> {
-  return new Promise((resolve) => {
-    let end: End = { kind: 'cut' };
-    const giveUp = setTimeout(
-      () => {
-        end = { kind: 'unanswered' };
-        channel.close();
-        resolve(end);
-      },
-      (timeoutSeconds + 4 * KILL_GRACE_SECONDS) * 1000,
-    );
-    let silence: NodeJS.Timeout | undefined;
-    channel.once('exit', (exitCode: number | null, signal?: string) => {
-      end =
-        exitCode === null ? { kind: 'signal', signal: signal ?? '?' } : { kind: 'exit', exitCode };
-      if (!mayLeaveServices) return;
-      silence = setTimeout(() => channel.close(), SILENCE_SECONDS * 1000);
-      channel.on('data', () => silence?.refresh());
-      channel.stderr.on('data', () => silence?.refresh());
-    });
-    channel.once('close', () => {
-      clearTimeout(giveUp);
-      clearTimeout(silence);
-      resolve(end);
-    });
+/** The server keeps the time limit itself; this is for one that does not come through. */
+async function endWithin(program: RemoteProgram, timeoutSeconds: number): Promise<End> {
+  const giveUp = Promise.withResolvers<End>();
+  const timer = setTimeout(
+    () => {
+      giveUp.resolve({ kind: 'unanswered' });
+      program.channel.close();
+    },
+    (timeoutSeconds + 4 * KILL_GRACE_SECONDS) * 1000,
+  );
+  try {
+    return await Promise.race([program.closed, giveUp.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function leaveServices(program: RemoteProgram): void {
+  const { channel, closed } = program;
+  program.onExit(() => {
+    const silence = setTimeout(() => channel.close(), SILENCE_SECONDS * 1000);
+    channel.on('data', () => silence.refresh());
+    channel.stderr.on('data', () => silence.refresh());
+    void closed.then(() => clearTimeout(silence));
   });
 }

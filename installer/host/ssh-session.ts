@@ -1,7 +1,8 @@
 import type { Duplex } from 'node:stream';
 import type { NodeSSH } from 'node-ssh';
-import type { Client, ClientChannel } from 'ssh2';
+import type { Client } from 'ssh2';
 import { CommandError } from './command-error.ts';
+import { RemoteProgram } from './remote-program.ts';
 
 /** sshd allows ten programs at a time on one connection; two are left to others. */
 const PROGRAMS_AT_A_TIME = 8;
@@ -28,15 +29,17 @@ export class SshSession {
    * Starts a program; `line` is read by the login shell of the server.
    * @throws CommandError `connection`
    */
-  async start(line: string, argv: readonly string[]): Promise<ClientChannel> {
+  async start(line: string, argv: readonly string[]): Promise<RemoteProgram> {
     if (this.#free > 0) this.#free -= 1;
     else await new Promise<void>((resolve) => this.#waiting.push(resolve));
     try {
-      const channel = await this.#open<ClientChannel>(argv, (client, done) =>
-        client.exec(line, done),
+      const program = await this.#open<RemoteProgram>(argv, (client, opened) =>
+        client.exec(line, (error, channel) =>
+          opened(error, error === undefined ? new RemoteProgram(channel) : undefined),
+        ),
       );
-      channel.once('close', () => this.#release());
-      return channel;
+      void program.closed.then(() => this.#release());
+      return program;
     } catch (error) {
       this.#release();
       throw error;
@@ -48,8 +51,8 @@ export class SshSession {
    * @throws CommandError `connection`, also when the server refuses or nobody listens
    */
   async connectUnixSocket(path: string): Promise<Duplex> {
-    return this.#open<ClientChannel>(['connect', path], (client, done) =>
-      client.openssh_forwardOutStreamLocal(path, done),
+    return this.#open<Duplex>(['connect', path], (client, opened) =>
+      client.openssh_forwardOutStreamLocal(path, opened),
     );
   }
 
@@ -70,7 +73,7 @@ export class SshSession {
 
   #open<T>(
     argv: readonly string[],
-    ask: (client: Client, done: (error: Error | undefined, channel: T) => void) => void,
+    ask: (client: Client, opened: (error: Error | undefined, result?: T) => void) => void,
   ): Promise<T> {
     return new Promise((resolve, reject) => {
       const client = this.#ssh.connection;
@@ -79,9 +82,9 @@ export class SshSession {
         return;
       }
       try {
-        ask(client, (error, channel) => {
-          if (error === undefined) resolve(channel);
-          else reject(this.lost(argv, error));
+        ask(client, (error, result) => {
+          if (result === undefined) reject(this.lost(argv, error));
+          else resolve(result);
         });
       } catch (error) {
         // ssh2 throws when the connection is already gone.

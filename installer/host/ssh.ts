@@ -11,13 +11,14 @@ import { SshSession } from './ssh-session.ts';
 
 /** Another machine over SSH. A user other than root needs sudo without a password. */
 export class SshHost extends SshFiles implements Host {
+  /** Whether we act as root through sudo. */
+  readonly sudo: boolean;
   readonly #session: SshSession;
-  readonly #sudo: boolean;
 
   private constructor(session: SshSession, name: string, sudo: boolean) {
     super(session, name, sudo);
     this.#session = session;
-    this.#sudo = sudo;
+    this.sudo = sudo;
   }
 
   /**
@@ -42,7 +43,7 @@ export class SshHost extends SshFiles implements Host {
 
   async run(command: Command): Promise<CommandResult> {
     const output = new Output(command.onLine);
-    const request = { command, host: this.name, sudo: this.#sudo, mayLeaveServices: true };
+    const request = { command, host: this.name, sudo: this.sudo, mayLeaveServices: true };
     const exitCode = await runRemote(this.#session, request, output);
     output.end();
     const result = { exitCode, stdout: output.stdout.text(), stderr: output.stderr.text() };
@@ -58,10 +59,16 @@ export class SshHost extends SshFiles implements Host {
     return this.#session.connectUnixSocket(path);
   }
 
-  /** Starts a program whose standard input and output are one stream, without a time limit. */
+  /**
+   * Starts a program whose standard input and output are one stream, without a time limit.
+   * @throws CommandError `connection`, also when the program ends at once
+   */
   async connectProgram(argv: readonly [string, ...string[]]): Promise<Duplex> {
-    const line = quote(['exec', ...(this.#sudo ? ['sudo', '-n', '--'] : []), ...argv]);
-    return this.#session.start(line, argv);
+    const line = quote(['exec', ...(this.sudo ? ['sudo', '-n', '--'] : []), ...argv]);
+    const { channel, isClosed } = await this.#session.start(line, argv);
+    if (isClosed) throw this.#session.lost(argv);
+    channel.stderr.resume();
+    return channel;
   }
 
   async close(): Promise<void> {
