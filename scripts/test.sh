@@ -6,6 +6,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source-path=SCRIPTDIR source=lib/engine.sh
 . scripts/lib/engine.sh
+# shellcheck source-path=SCRIPTDIR source=lib/node.sh
+. scripts/lib/node.sh
 
 if [ "$(id -u)" -ne 0 ]; then
   echo "this needs root, for the Docker engine and the machines in containers: sudo ./scripts/test.sh" >&2
@@ -40,8 +42,9 @@ fi
 engine_install
 engine_start
 
-if [ ! -x node_modules/.bin/node ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
+if [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
   echo "==> Installing the packages of package-lock.json"
   npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 fi
+node_link .
 exec node_modules/.bin/node scripts/dev/run-tests.ts "$@"

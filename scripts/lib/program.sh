@@ -8,6 +8,9 @@
 
 PROGRAM_HOME=/opt/holdfast
 
+# shellcheck source-path=SCRIPTDIR source=node.sh
+. "$(dirname "${BASH_SOURCE[0]}")/node.sh"
+
 program_version() {
   sed -n 's/^ *"version": *"\([^"]*\)".*/\1/p' "$1/package.json" | head -n 1
 }
@@ -37,6 +40,7 @@ program_install() {
     (
       cd "$building" || exit 1
       npm ci --omit=dev --ignore-scripts --no-audit --no-fund --loglevel=error
+      node_link .
       ./node_modules/.bin/node --disable-warning=ExperimentalWarning scripts/dev/build.ts
     )
     sync -f "$building"
