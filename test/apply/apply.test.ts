@@ -269,6 +269,34 @@ t.test('an interrupt finishes the current operation, frees the lock and is audit
   t.equal(world.text(NGINX_CONF), 'worker 2;\n');
 });
 
+t.test('an interrupt between two operations leaves the rest for the next apply', async (t) => {
+  const world = await applied();
+  const stop = new AbortController();
+  const write = world.host.write.bind(world.host);
+  world.host.write = async (path, content, attributes) => {
+    await write(path, content, attributes);
+    if (path === NGINX_CONF) stop.abort();
+  };
+  await t.rejects(world.apply(platform(CHANGED), { interrupt: stop.signal }), {
+    code: 'consent/interrupted',
+    what: /after 1 of 2 operations/,
+  });
+  const { plan } = await world.apply(platform(CHANGED));
+  t.strictSame(kinds(plan), ['reload:nginx']);
+});
+
+t.test('what was carried out is not due any more, even before the apply is complete', async (t) => {
+  const world = await applied();
+  const all = { ...CHANGED, roles: 'web,api', unit: 'off' };
+  let pending: unknown;
+  await world.apply(platform(all), {
+    verify: async () => {
+      pending = JSON.parse(world.text(PATHS.manifest) ?? '').pending;
+    },
+  });
+  t.strictSame(pending, []);
+});
+
 t.test(
   'an engine that stops answering in the middle is no reason to roll back: the next apply carries on',
   async (t) => {

@@ -92,28 +92,23 @@ crashesEverywhere('a change of everything killed anywhere converges when it is r
 t.test(
   'configs that were killed one after the other leave nothing that looks like drift',
   async (t) => {
-    const [first, second, third] = ['1', '2', '3'].map((n) => ({
-      nginxConf: `worker ${n};\n`,
-      roles: n,
-      page: n,
-    }));
-    const world = await undisturbed([{}]);
+    const [first, second, third] = [11, 12, 13].map((n) => ({ nginxConf: `worker ${n};\n` }));
     const reference = await undisturbed([{}]);
     reference.host.effects.revive();
+    const before = reference.host.effects.transcript.length;
     await reference.apply(platform(first));
-    const effects = reference.host.effects.count;
-    for (let effect = 1; effect <= effects; effect += 1) {
-      // Whatever the one wrote, the other was about to replace when it was killed in its turn.
-      for (const [config, at] of [
-        [first, effect],
-        [second, effects - effect + 1],
-      ] as const) {
-        world.host.crashAt({ effect: at, when: 'after' });
-        await t.rejects(world.apply(platform(config)), { name: 'SimulatedKill' });
-        world.host.effects.revive();
-      }
-      await t.resolves(world.apply(platform(third)), `killed at ${effect}`);
-      await world.apply(platform({}));
+    const written = reference.host.effects.transcript
+      .slice(before)
+      .findIndex((line) => line.startsWith(`write ${PATHS.stack}/nginx/nginx.conf`));
+    for (let effect = 1; effect <= reference.host.effects.count; effect += 1) {
+      const world = await undisturbed([{}]);
+      world.host.crashAt({ effect: written + 1, when: 'after' });
+      await t.rejects(world.apply(platform(first)), { name: 'SimulatedKill' });
+      world.host.effects.revive();
+      world.host.crashAt({ effect, when: 'before' });
+      await t.rejects(world.apply(platform(second)), { name: 'SimulatedKill' });
+      world.host.effects.revive();
+      await t.resolves(world.apply(platform(third)), `killed before effect ${effect}`);
     }
   },
 );
