@@ -75,7 +75,8 @@ function container(input: ComponentInput): Contribution {
         template: 'grafana.yaml.ejs',
         data: {
           image: image.reference,
-          user: `${UID}:${UID}`,
+          // The group of the official image.
+          user: `${UID}:0`,
           host: config.monitoring.grafana.host,
           address: `https://${config.monitoring.grafana.host}/`,
           passwordFile,
