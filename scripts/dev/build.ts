@@ -2,6 +2,7 @@ import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync
 import { stripTypeScriptTypes } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { bundle } from './bundle.ts';
 
 /**
  * Turns the sources into `dist/` with Node's own type stripping: no compiler is needed on a server, and
@@ -20,6 +21,7 @@ for (const folder of ['installer', 'agent']) {
     writeFileSync(target, javaScript(readFileSync(source, 'utf8')));
   }
 }
+writeFileSync(join(fresh, 'agent.cjs'), bundle(fresh, 'agent/main.js'));
 rmSync(dist, { recursive: true, force: true });
 renameSync(fresh, dist);
 
