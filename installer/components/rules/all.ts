@@ -1,3 +1,5 @@
+import { databaseNamesAreFree, postgresSettingsAreSafe } from '../postgres/rules.ts';
+import { volumesAreTheirOwn } from '../services/rules.ts';
 import { backupTargetsFit, jobsSaveSomething } from './backups.ts';
 import { connectionsSuffice } from './budgets.ts';
 import { portsAreSane } from './firewall.ts';
@@ -44,6 +46,9 @@ export const rules: readonly Rule[] = [
   edgeFiltersFit,
   portsAreSane,
   connectionsSuffice,
+  databaseNamesAreFree,
+  postgresSettingsAreSafe,
+  volumesAreTheirOwn,
   storageGrowthFits,
   providersAreComplete,
   bucketsFit,

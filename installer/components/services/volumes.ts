@@ -4,8 +4,8 @@ import { engineName } from '../../model/stack.ts';
 import type { Service } from '../rules/resolved.ts';
 import type { Config } from '../sections.ts';
 
-/** Volumes of the platform's own servers. */
-const TAKEN = /^(?:postgres|redis|prometheus|grafana|nginx|alertmanager)-data$/;
+/** Names of the volumes of the platform's own servers. */
+export const PLATFORM_VOLUME = /^(?:postgres|redis|prometheus|grafana|nginx|alertmanager)-data$/;
 
 /**
  * Names of all volumes, each once: one that two services name is one volume.
@@ -13,7 +13,7 @@ const TAKEN = /^(?:postgres|redis|prometheus|grafana|nginx|alertmanager)-data$/;
  */
 export function volumeNames(services: readonly Pick<Service, 'volumes'>[]): string[] {
   const names = services.flatMap(({ volumes }) => volumes.map(({ name }) => name));
-  const taken = names.find((name) => TAKEN.test(name));
+  const taken = names.find((name) => PLATFORM_VOLUME.test(name));
   if (taken === undefined) return [...new Set(names)];
   throw new AppError({
     code: 'config/reserved-volume',
