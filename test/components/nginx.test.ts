@@ -61,7 +61,6 @@ services: { web: { image: "a:1", port: 3000, routes: [{ path: / }, { host: b.exa
     fileOf(after, 'hosts/app.example.com.conf'),
     fileOf(before, 'hosts/app.example.com.conf'),
   );
-  t.equal(fileOf(after, 'nginx.conf'), fileOf(before, 'nginx.conf'));
 });
 
 t.test('settings of the config arrive', async (t) => {
@@ -120,4 +119,14 @@ services:
     hosts: ['app.example.com', 'b.example.com'],
     secrets: [{ name: 'USERS', optional: false, usedBy: 'services.web.routes' }],
   });
+});
+
+t.test('a host that goes is a reason to reload', async (t) => {
+  const two =
+    'services: { web: { image: "a:1", port: 3000, routes: [{}, { host: b.example.com }] } }';
+  const both = rendered(two, [
+    routeTo('web', 3000, {}),
+    routeTo('web', 3000, { host: 'b.example.com' }),
+  ]);
+  t.not(fileOf(both, 'nginx.conf'), fileOf(rendered(two), 'nginx.conf'));
 });

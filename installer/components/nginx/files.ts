@@ -40,6 +40,7 @@ export function configFiles(
       consoleFormat: LOG_FORMATS.console,
       metricsFormat: LOG_FORMATS.metrics,
       headers,
+      hosts: blocks.map(({ host }) => host),
       splits: splitsOf(config, blocks),
       tlsProtocols: config.tls.minVersion === '1.3' ? 'TLSv1.3' : 'TLSv1.2 TLSv1.3',
     }),

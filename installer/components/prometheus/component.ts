@@ -112,13 +112,15 @@ function configFiles(input: ComponentInput, collected: Collected): FileSpec[] {
     onChange: RELOAD,
   });
   const alerts = [...collected.alerts, ...ownAlerts(config, backupSettings(input, collected))];
+  const groups = groupsOf(alerts);
   return [
     file('prometheus.yml', 'prometheus.yml.ejs', {
+      rules: groups.map(([component]) => component),
       interval: formatDuration(scrapeInterval),
       timeout: formatDuration(Math.min(scrapeInterval, LONGEST_SCRAPE)),
       jobs: scrapeJobs(exportersOf(config), collected.scrapes),
     }),
-    ...groupsOf(alerts).map(([component, rules]) =>
+    ...groups.map(([component, rules]) =>
       file(`rules/${component}.yml`, 'rules.yml.ejs', { component, rules }),
     ),
   ];
