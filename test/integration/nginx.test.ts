@@ -321,6 +321,24 @@ t.test('the agent finds a line per request, without who asked for what', async (
   t.notMatch(console_, 'token=abc');
 });
 
+t.test('reloads lose no request', async (t) => {
+  const argv = ['nginx', '-c', '/etc/nginx/holdfast/nginx.conf', '-s', 'reload'];
+  let isReloading = true;
+  const reloads = (async () => {
+    for (let count = 0; count < 5; count += 1) await docker('exec', edge.container, ...argv);
+    isReloading = false;
+  })();
+  const statuses: number[] = [];
+  const client = async () => {
+    while (isReloading) {
+      statuses.push((await edge.ask('/', { method: 'POST', body: 'x'.repeat(2000) })).status);
+    }
+  };
+  await Promise.all([reloads, ...Array.from({ length: 4 }, client)]);
+  t.ok(statuses.length > 50, `${statuses.length} requests`);
+  t.same([...new Set(statuses)], [200]);
+});
+
 t.test('a log that was moved away is let go of, and a new one begun', async (t) => {
   const path = edge.accessLogPath;
   await rename(path, `${path}.old`);
