@@ -1,26 +1,14 @@
-import { AppError } from '../../errors.ts';
 import type { Contribution } from '../../model/contribution.ts';
 import { engineName } from '../../model/stack.ts';
 import type { Service } from '../rules/resolved.ts';
 import type { Config } from '../sections.ts';
 
-/** Names of the volumes of the platform's own servers. */
+/** Names of the volumes of the platform's own servers; a rule keeps services off them. */
 export const PLATFORM_VOLUME = /^(?:postgres|redis|prometheus|grafana|nginx|alertmanager)-data$/;
 
-/**
- * Names of all volumes, each once: one that two services name is one volume.
- * @throws AppError `config/reserved-volume`
- */
+/** Names of all volumes, each once: one that two services name is one volume. */
 export function volumeNames(services: readonly Pick<Service, 'volumes'>[]): string[] {
-  const names = services.flatMap(({ volumes }) => volumes.map(({ name }) => name));
-  const taken = names.find((name) => PLATFORM_VOLUME.test(name));
-  if (taken === undefined) return [...new Set(names)];
-  throw new AppError({
-    code: 'config/reserved-volume',
-    what: `The volume name ${taken} is taken by the platform`,
-    why: 'a service that mounted it would see, and could destroy, the data of that server',
-    hint: 'Choose another name for the volume in config.yaml.',
-  });
+  return [...new Set(services.flatMap(({ volumes }) => volumes.map(({ name }) => name)))];
 }
 
 /** Which volumes a backup job covers, and why the others are not backed up. */
