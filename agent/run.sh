@@ -4,6 +4,7 @@
 here=$(cd "$(dirname "$0")/.." && pwd -P)
 entry=$here/dist/agent.cjs
 [ -f "$entry" ] || entry=$here/agent/main.ts
+export MALLOC_ARENA_MAX=1
 exec "$here/node_modules/.bin/node" \
   --jitless --v8-pool-size=0 --min-semi-space-size=1 --max-semi-space-size=1 --max-old-space-size=64 \
   "$entry" "$@"
