@@ -29,6 +29,7 @@ export async function restore(args: ParsedArguments, context: CliContext): Promi
   const into = args.value('into');
   const database = args.value('database');
   const identity = args.value('identity');
+  if (into === undefined && !args.flag('yes')) refuseWithoutTerminal(context, id);
   const report = await withBackup(
     backup,
     {
@@ -84,10 +85,20 @@ function asker(
     throw new AppError({
       code: 'consent/refused',
       what: 'nothing was replaced',
-      why: 'what was restored stays beside the live data until the next restore',
       hint: `holdfast restore ${id}`,
     });
   };
+}
+
+/** Before the work rather than after it. */
+function refuseWithoutTerminal({ io }: CliContext, id: string | undefined): void {
+  if (io.stdin.isTTY === true) return;
+  throw new AppError({
+    code: 'consent/no-terminal',
+    what: 'a restore replaces live data, which needs a yes, and there is no terminal to ask on',
+    why: 'nothing was changed',
+    hint: `holdfast restore ${id === undefined ? '' : `${id} `}--yes`,
+  });
 }
 
 function refuseInto(into: string | undefined): void {

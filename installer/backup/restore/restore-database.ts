@@ -6,7 +6,7 @@ import { connectionTo, type PostgresServer, postgresExec, runSql } from '../psql
 import { type OpenBackup, readObject } from '../read-object.ts';
 import type { Catalog } from '../sources/catalog.ts';
 import { createDatabaseSql, databasePropertiesSql } from './create-database.ts';
-import { identifier } from './sql-text.ts';
+import { identifier, literal } from './sql-text.ts';
 import { Staging } from './staging.ts';
 
 export interface DatabaseRestore {
@@ -39,6 +39,7 @@ export async function restoreDatabase(restore: DatabaseRestore): Promise<void> {
   await dropDatabase(server, target);
   await runSql(server, 'postgres', createDatabaseSql(target, catalog));
   try {
+    await setComment(server, target, RESTORING);
     await runSql(server, 'postgres', databasePropertiesSql(target, catalog));
     await loadArchive(restore);
     await analyze(restore);
@@ -46,6 +47,22 @@ export async function restoreDatabase(restore: DatabaseRestore): Promise<void> {
     await dropDatabase(server, target);
     throw error;
   }
+}
+
+/** Begins the comment of a database that a restore is not through with. */
+export const OURS = 'holdfast: ';
+const RESTORING = `${OURS}restoring`;
+
+export async function setComment(
+  server: PostgresServer,
+  database: string,
+  comment: string,
+): Promise<void> {
+  await runSql(
+    server,
+    'postgres',
+    `COMMENT ON DATABASE ${identifier(database)} IS ${literal(comment)};`,
+  );
 }
 
 export async function dropDatabase(server: PostgresServer, name: string): Promise<void> {

@@ -11,9 +11,9 @@ import { type Catalog, parseCatalog } from '../sources/catalog.ts';
 import { livePostgres } from '../sources/open-source.ts';
 import { checkDatabase } from './check-database.ts';
 import { beforeName, restoredName } from './database-names.ts';
-import { restoreDatabase } from './restore-database.ts';
+import { dropDatabase, OURS, restoreDatabase, setComment } from './restore-database.ts';
 import { restoreRoles } from './restore-roles.ts';
-import { identifier, literal } from './sql-text.ts';
+import { literal } from './sql-text.ts';
 import { type SwapPair, swapDatabases } from './swap.ts';
 
 export interface RestoreWish {
@@ -52,6 +52,7 @@ export async function restorePostgres(
     const server = await livePostgres(context, 'holdfast-restore');
     await refuseOlderServer(server, backup.manifest);
     const databases = databasesOf(backup.manifest, wish);
+    await dropUnfinished(server, backup.manifest.id);
     await restoreRoles(server, backup);
     if (wish.into !== undefined) await refuseTaken(server, wish.into);
     const prepared: Prepared[] = [];
@@ -72,7 +73,7 @@ interface Prepared {
 
 /** Says in a database's comment that it was restored and checked, so that a rerun need not do it again. */
 function checkedMark(id: string): string {
-  return `holdfast: restored and checked, ${id}`;
+  return `${OURS}restored and checked, ${id}`;
 }
 
 async function prepare(
@@ -100,8 +101,7 @@ async function prepare(
   }
   progress(`checking ${restored}`);
   const checked = await checkDatabase(server, restored, catalog);
-  const mark = literal(checkedMark(id));
-  await runSql(server, 'postgres', `COMMENT ON DATABASE ${identifier(restored)} IS ${mark};`);
+  await setComment(server, restored, checkedMark(id));
   return { pair, restored, catalog, ...checked };
 }
 
@@ -125,14 +125,19 @@ async function swapAll(
     return { one, pair };
   });
   const replaced = swaps.filter(({ pair }) => pair.before !== undefined);
-  if (replaced.length > 0)
-    await wish.consent(
-      lossText(
-        manifest,
-        now(),
-        replaced.map(({ pair }) => pair),
-      ),
+  if (replaced.length > 0) {
+    const question = lossText(
+      manifest,
+      now(),
+      replaced.map(({ pair }) => pair),
     );
+    try {
+      await wish.consent(question);
+    } catch (error) {
+      for (const { pair } of swaps) await dropDatabase(server, pair.restored);
+      throw error;
+    }
+  }
   report({ kind: 'progress', id: 'restore', text: 'swapping the names' });
   await swapDatabases(
     server,
@@ -145,6 +150,20 @@ async function swapAll(
     tables: one.tables,
     rows: one.rows,
   }));
+}
+
+/** What restores of other backups left that were killed; this one's is used. */
+async function dropUnfinished(server: PostgresServer, id: string): Promise<void> {
+  const unfinished = await runSql(
+    server,
+    'postgres',
+    `SELECT datname FROM pg_database
+     WHERE shobj_description(oid, 'pg_database') LIKE ${literal(`${OURS}%`)}
+       AND datname ~ '_restored_[0-9]{8}t[0-9]{6}z_[0-9a-f]{6}$';`,
+  );
+  for (const name of unfinished) {
+    if (!name.endsWith(restoredName('', id))) await dropDatabase(server, name);
+  }
 }
 
 /** What the swap takes out of sight: everything written since the backup began. */

@@ -1,0 +1,412 @@
+import { spawn } from 'node:child_process';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import t from 'tap';
+import { restoreTestIdentityFile } from '../../installer/backup/recovery-keys.ts';
+import { withBackup } from '../../installer/backup/restore/choose-backup.ts';
+import { restoreRedis, restoreVolume } from '../../installer/backup/restore/restore-files.ts';
+import {
+  type RestoreWish,
+  restorePostgres,
+} from '../../installer/backup/restore/restore-postgres.ts';
+import { runRestoreTest } from '../../installer/backup/restore/restore-test.ts';
+import { runBackup } from '../../installer/backup/run-backup.ts';
+import { AppError } from '../../installer/errors.ts';
+import { BackupStack } from '../support/backup-stack.ts';
+import { platformImages } from './support/platform-images.ts';
+
+const { postgres = '', redis = '' } = await platformImages('postgres', 'redis');
+// As first process Postgres would take the clients below, once orphaned, for crashed servers of its own.
+const stack = await BackupStack.start(postgres, ['--init']);
+t.teardown(() => stack.stop());
+await stack.sql(
+  'postgres',
+  'CREATE ROLE shop LOGIN; CREATE ROLE auditor; CREATE DATABASE shop OWNER shop;',
+);
+await stack.sql(
+  'postgres',
+  `ALTER DATABASE shop SET search_path TO "$user", public; ALTER DATABASE shop SET work_mem TO '5MB';
+   ALTER ROLE shop IN DATABASE shop SET statement_timeout TO '30s';
+   REVOKE CONNECT ON DATABASE shop FROM PUBLIC; GRANT CONNECT ON DATABASE shop TO auditor;
+   COMMENT ON DATABASE shop IS 'the shop''s own';`,
+);
+await stack.sql(
+  'shop',
+  `CREATE SCHEMA "Odd Name"; CREATE TABLE "Odd Name"."T'x" (id int); INSERT INTO "Odd Name"."T'x" VALUES (1), (2);
+   CREATE EXTENSION pg_trgm;
+   CREATE TABLE orders (id bigserial PRIMARY KEY, note text NOT NULL);
+   INSERT INTO orders (note) SELECT md5(i::text) FROM generate_series(1, 20000) i;
+   CREATE INDEX ON orders USING gin (note gin_trgm_ops);
+   CREATE TABLE parts (id int, at date) PARTITION BY RANGE (at);
+   CREATE TABLE parts_a PARTITION OF parts FOR VALUES FROM ('2026-01-01') TO ('2026-07-01');
+   CREATE TABLE parts_b PARTITION OF parts FOR VALUES FROM ('2026-07-01') TO ('2027-01-01');
+   INSERT INTO parts SELECT i, date '2026-01-01' + i FROM generate_series(0, 299) i;
+   CREATE UNLOGGED TABLE scratch AS SELECT 1 AS one;
+   CREATE VIEW v AS SELECT count(*) FROM orders; ALTER TABLE orders OWNER TO shop;
+   SELECT lo_from_bytea(0, 'large object');`,
+);
+const context = stack.context();
+const identityFile = restoreTestIdentityFile(stack.paths);
+const yes: RestoreWish = { consent: async () => undefined };
+const properties = `SELECT (SELECT array_agg(acl::text ORDER BY acl::text) FROM unnest(datacl) acl), to_jsonb(d) - 'datacl' - 'oid' - 'datfrozenxid' - 'datminmxid' - 'datname' - 'dattablespace', shobj_description(oid, 'pg_database'),
+  (SELECT jsonb_agg(jsonb_build_array(setrole, setconfig) ORDER BY setrole) FROM pg_db_role_setting WHERE setdatabase = d.oid)
+  FROM pg_database d WHERE datname = 'shop';`;
+
+const restore = (wish: RestoreWish, id?: string) =>
+  withBackup(
+    context,
+    { kind: 'postgres', identityFile, ...(id === undefined ? {} : { id }) },
+    (backup) => restorePostgres(context, backup, wish),
+  );
+
+t.test('restored and swapped, a database is what it was, and the old one is kept', async (t) => {
+  const { id } = await runBackup(context, 'daily');
+  const before = await stack.sql('postgres', properties);
+  await stack.sql(
+    'shop',
+    "TRUNCATE orders; INSERT INTO orders (note) VALUES ('after the backup');",
+  );
+  let asked = '';
+  const [restored] = await restore({
+    consent: async (question) => {
+      asked = question;
+    },
+  });
+  t.match(
+    asked,
+    /Everything written since .* ago, will be missing from: shop \(kept as shop_before_/,
+  );
+  t.match(restored, {
+    database: 'shop',
+    name: 'shop',
+    kept: /^shop_before_\w+$/,
+    tables: 5,
+    rows: 20303,
+  });
+  t.equal(await stack.sql('shop', 'SELECT count(*) FROM orders'), '20000');
+  t.equal(
+    await stack.sql(
+      'shop',
+      "SELECT convert_from(lo_get(oid), 'UTF8') FROM pg_largeobject_metadata",
+    ),
+    'large object',
+  );
+  t.equal(await stack.sql('shop', "SELECT nextval('orders_id_seq') > 20000"), 't');
+  t.equal(await stack.sql('postgres', properties), before, 'owner, rights, settings, comment');
+  t.equal(await stack.sql(restored?.kept ?? '', 'SELECT note FROM orders'), 'after the backup');
+  t.match(await restore({ ...yes, into: 'elsewhere' }, id), [{ name: 'elsewhere', rows: 20303 }]);
+  await t.rejects(restore({ ...yes, into: 'elsewhere' }, id), { code: 'restore/name-taken' });
+});
+
+t.test('a no leaves the live database as it is', async (t) => {
+  await stack.sql('shop', "INSERT INTO orders (note) VALUES ('still here')");
+  const refused = new AppError({ code: 'consent/refused', what: 'no', hint: 'none' });
+  await t.rejects(
+    restore({
+      consent: async () => {
+        throw refused;
+      },
+    }),
+    { code: 'consent/refused' },
+  );
+  t.equal(await stack.sql('shop', "SELECT count(*) FROM orders WHERE note = 'still here'"), '1');
+  const left = await stack.sql(
+    'postgres',
+    "SELECT count(*) FROM pg_database WHERE datname LIKE '%restored%'",
+  );
+  t.equal(left, '0', 'what was restored is gone again');
+  await stack.sql('shop', "DELETE FROM orders WHERE note = 'still here'");
+});
+
+t.test('roles that are missing come back, those that are there stay as they are', async (t) => {
+  await stack.sql(
+    'postgres',
+    "CREATE ROLE reports LOGIN PASSWORD 'then'; GRANT shop TO reports; ALTER ROLE reports SET work_mem TO '9MB';",
+  );
+  await stack.sql('shop', 'GRANT SELECT ON orders TO reports');
+  const { id } = await runBackup(context, 'daily');
+  await stack.sql('shop', 'REVOKE ALL ON orders FROM reports; DROP OWNED BY reports;');
+  await stack.sql('postgres', "DROP ROLE reports; ALTER ROLE shop PASSWORD 'newer';");
+  const password = await stack.sql(
+    'postgres',
+    "SELECT rolpassword FROM pg_authid WHERE rolname = 'shop'",
+  );
+  await restore({ ...yes, into: 'with_roles' }, id);
+  t.equal(
+    await stack.sql('with_roles', "SELECT has_table_privilege('reports', 'orders', 'SELECT')"),
+    't',
+  );
+  t.equal(
+    await stack.sql('postgres', "SELECT rolconfig FROM pg_roles WHERE rolname = 'reports'"),
+    '{work_mem=9MB}',
+  );
+  t.equal(await stack.sql('postgres', "SELECT pg_has_role('reports', 'shop', 'MEMBER')"), 't');
+  t.equal(
+    await stack.sql('postgres', "SELECT rolpassword FROM pg_authid WHERE rolname = 'shop'"),
+    password,
+  );
+});
+
+t.test('the swap gets through while clients hammer the database', async (t) => {
+  const clients = Array.from({ length: 4 }, () =>
+    spawn('docker', [
+      'exec',
+      '-i',
+      '-u',
+      'postgres',
+      stack.container,
+      'sh',
+      '-c',
+      'while :; do psql -XqAt -d shop -c "BEGIN; SELECT count(*) FROM orders; SELECT pg_sleep(30)" >/dev/null 2>&1; done',
+    ]),
+  );
+  try {
+    let connected = '0';
+    while (Number(connected) < 4) {
+      connected = await stack.sql(
+        'postgres',
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = 'shop' AND state <> 'idle'",
+      );
+    }
+    const [restored] = await restore(yes);
+    t.match(restored, { name: 'shop', kept: /^shop_before_/ });
+  } finally {
+    for (const client of clients) client.kill('SIGKILL');
+    await stack.docker([
+      'exec',
+      stack.container,
+      'sh',
+      '-c',
+      'for p in /proc/[0-9]*; do if tr "\\0" " " <$p/cmdline 2>/dev/null | grep -q "^sh -c while"; then kill ${p#/proc/}; fi; done',
+    ]);
+    await stack.sql(
+      'postgres',
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname LIKE 'shop%'",
+    );
+  }
+});
+
+for (const [phase, at] of [
+  ['restoring', /restoring/],
+  ['checking', /checking/],
+  ['swapping', /swapping/],
+] as const) {
+  t.test(
+    `a restore killed while ${phase}: the live database is whole, and the next one gets through`,
+    async (t) => {
+      await stack.sql('shop', "INSERT INTO orders (note) VALUES ('newest')");
+      const child = spawn(
+        process.execPath,
+        [
+          new URL('../support/restore-child.ts', import.meta.url).pathname,
+          JSON.stringify(stack.identity()),
+        ],
+        { stdio: ['ignore', 'pipe', 'inherit'] },
+      );
+      const gone = new Promise<unknown>((resolve) =>
+        child.once('exit', (_code, signal) => resolve(signal)),
+      );
+      await new Promise<void>((resolve) => {
+        child.stdout.on('data', (line: Buffer) => {
+          if (at.test(line.toString())) resolve();
+        });
+      });
+      child.kill('SIGKILL');
+      t.equal(await gone, 'SIGKILL');
+      t.match(
+        await stack.sql('shop', 'SELECT count(*) FROM orders'),
+        /^2000\d$/,
+        'one of the two, never neither',
+      );
+      await restore(yes);
+      t.equal(await stack.sql('shop', 'SELECT count(*) FROM orders'), '20000');
+      const left = await stack.sql(
+        'postgres',
+        "SELECT count(*) FROM pg_database WHERE datname LIKE '%restored%'",
+      );
+      t.equal(left, '0');
+      t.equal(
+        await stack.docker([
+          'exec',
+          stack.container,
+          'sh',
+          '-c',
+          'ls $PGDATA | grep -c holdfast || true',
+        ]),
+        '0',
+        'no archive stays in the clear',
+      );
+    },
+  );
+}
+
+t.test('a key that does not fit is told, and nothing is made', async (t) => {
+  const { stdout } = await stack.host.run({ argv: ['age-keygen'] });
+  const other = join(stack.root, 'other-key');
+  await writeFile(other, stdout, { mode: 0o600 });
+  await t.rejects(
+    withBackup(context, { kind: 'postgres', identityFile: other }, (backup) =>
+      restorePostgres(context, backup, yes),
+    ),
+    { code: 'restore/wrong-identity' },
+  );
+});
+
+t.test(
+  'the restore test counts rows, checks pages, asks the assertions, and leaves nothing',
+  async (t) => {
+    const settings = { ...context.settings, assertions: ['SELECT count(*) = 20000 FROM orders'] };
+    t.match(await runRestoreTest({ ...context, settings }), {
+      databases: 1,
+      tables: 5,
+      rows: 20303,
+      seconds: Number,
+    });
+    t.match(
+      JSON.parse(await readFile(join(stack.paths.agent, 'results', 'restore-test.json'), 'utf8')),
+      { version: 1, lastRun: { ok: true }, lastSuccess: { rows: 20303 } },
+    );
+    await t.rejects(
+      runRestoreTest({
+        ...context,
+        settings: { ...settings, assertions: ['SELECT count(*) = 0 FROM orders'] },
+      }),
+      {
+        code: 'restore/assertion-failed',
+      },
+    );
+    const helpers = await stack.docker([
+      'ps',
+      '-aq',
+      '--filter',
+      `label=io.holdfast.project=${stack.project}`,
+      '--filter',
+      'label=io.holdfast.component=backup',
+    ]);
+    t.equal(helpers, '');
+  },
+);
+
+t.test(
+  'a volume comes back with owners, modes, links and odd names; what was there is kept',
+  async (t) => {
+    const volume = `${stack.project}-uploads`;
+    await stack.docker([
+      'volume',
+      'create',
+      '--label',
+      `io.holdfast.project=${stack.project}`,
+      volume,
+    ]);
+    const user = await stack.docker([
+      'run',
+      '--detach',
+      ...stack.labels(),
+      '--network',
+      'none',
+      '--volume',
+      `${volume}:/data`,
+      '--entrypoint',
+      'sleep',
+      postgres,
+      'infinity',
+    ]);
+    const inside = (script: string) => stack.docker(['exec', user, 'sh', '-c', script]);
+    await inside(
+      'cd /data && chmod 2750 . && mkdir -p a/b && echo one >a/b/one && ln -s one a/b/link && ln a/b/one a/hard && printf x >"new\nline" && chown -R 33:44 a && chmod 600 a/b/one && touch -d 2020-02-29 a/b/one && truncate -s 100M sparse',
+    );
+    const listing =
+      'cd /data && find . -not -path "./.holdfast*" -printf "%p %y %m %U:%G %s %l %TY\\n" | grep -v "^. d" | sort';
+    const before = await inside(listing);
+    const volumes = stack.context({
+      jobs: [
+        stack.job({
+          name: 'files',
+          source: { kind: 'volume', name: 'uploads', volume, service: 'web' },
+        }),
+      ],
+    });
+    const made = await runBackup(volumes, 'files');
+    t.ok(made.bytes < 1024 * 1024, 'a sparse file costs nothing');
+    await inside('cd /data && rm -rf a sparse && echo lost >later');
+    const asked: string[] = [];
+    const { kept } = await withBackup(volumes, { kind: 'volume', identityFile }, (backup) =>
+      restoreVolume(volumes, backup, { consent: async (question) => void asked.push(question) }),
+    );
+    t.match(asked, [/will be stopped for a moment/]);
+    t.equal(await inside(listing), before);
+    t.equal(await inside('stat -c %a /data'), '2750');
+    t.equal(await readFile(join(kept, 'later'), 'utf8'), 'lost\n');
+    t.equal(await stack.docker(['inspect', '--format', '{{.State.Running}}', user]), 'true');
+  },
+);
+
+t.test('Redis comes back with its keys, with and without an AOF', async (t) => {
+  for (const aof of ['yes', 'no']) {
+    const volume = `${stack.project}-redis-${aof}`;
+    await stack.docker([
+      'volume',
+      'create',
+      '--label',
+      `io.holdfast.project=${stack.project}`,
+      volume,
+    ]);
+    const name = `${stack.project}-redis-${aof}`;
+    await writeFile(
+      join(stack.root, 'users.acl'),
+      'user default off\nuser holdfast_admin on >secret ~* &* +@all\n',
+    );
+    await stack.docker([
+      'run',
+      '--detach',
+      '--name',
+      name,
+      ...stack.labels(),
+      '--network',
+      'none',
+      '--user',
+      '999:999',
+      '--volume',
+      `${volume}:/data`,
+      '--volume',
+      `${join(stack.root, 'users.acl')}:/users.acl:ro`,
+      redis,
+      'redis-server',
+      '--dir',
+      '/data',
+      '--aclfile',
+      '/users.acl',
+      '--appendonly',
+      aof,
+      '--save',
+      '',
+    ]);
+    await stack.host.write(join(stack.paths.secrets, 'REDIS_ADMIN_PASSWORD'), 'secret', {
+      mode: 0o600,
+      uid: 0,
+      gid: 0,
+    });
+    const cli = async (...commands: string[]): Promise<string> => {
+      for (;;) {
+        const { stdout } = await stack.engine.exec(name, {
+          argv: ['redis-cli', '--raw', '--no-auth-warning'],
+          stdin: `AUTH holdfast_admin secret\n${commands.join('\n')}\n`,
+        });
+        if (stdout.startsWith('OK') && !stdout.includes('LOADING'))
+          return stdout.replace(/^OK\n/, '').trim();
+      }
+    };
+    await cli('SET cart 42', 'RPUSH queue a b c', 'SET temporary x EX 9999');
+    const caches = stack.context({
+      redis: { container: name },
+      jobs: [stack.job({ name: `cache-${aof}`, source: { kind: 'redis' } })],
+    });
+    await runBackup(caches, `cache-${aof}`);
+    await cli('FLUSHALL', 'SET cart 0');
+    await withBackup(caches, { kind: 'redis', identityFile }, (backup) =>
+      restoreRedis(caches, backup, { consent: async () => undefined }),
+    );
+    t.equal(await cli('GET cart', 'LRANGE queue 0 -1'), '42\na\nb\nc', `appendonly ${aof}`);
+    t.ok(Number(await cli('TTL temporary')) > 9000);
+  }
+});
