@@ -8,6 +8,7 @@ import {
   type RestoreTestResult,
 } from '../model/backup-result.ts';
 import type { Paths } from '../model/paths.ts';
+import { type PendingUpdate, UPDATES_RESULT, type UpdatesResult } from '../model/updates-result.ts';
 import { appliedAgentSettings, appliedBackupSettings } from './applied.ts';
 import { stackContainers } from './containers.ts';
 import type { Server } from './context.ts';
@@ -28,6 +29,8 @@ export interface StatusReport {
   };
   readonly certificates: readonly { readonly name: string; readonly daysLeft: number }[];
   readonly disk: { readonly usedPercent: number; readonly freeBytes: number };
+  /** What is newer than what runs; empty also before the first check. */
+  readonly pendingUpdates: readonly PendingUpdate[];
   readonly agent: 'running' | 'not running';
   /** Everything that is wrong, one sentence each; empty means healthy. */
   readonly problems: readonly string[];
@@ -57,14 +60,16 @@ export async function statusReport(server: Server, paths: Paths, now: Date): Pro
   const { host } = server;
   const settings = await appliedAgentSettings(host, paths);
   const { jobs } = await appliedBackupSettings(host, paths);
-  const [containers, backups, restoreTest, certificates, disk, agentAnswers] = await Promise.all([
-    stackContainers(server, paths),
-    Promise.all(jobs.map(({ name }) => backupStatus(host, paths, name))),
-    readResult<RestoreTestResult>(host, paths, RESTORE_TEST_RESULT),
-    certificateStatus(host, settings.certificates, now),
-    diskStatus(host, paths.state),
-    host.stat(paths.agentSocket),
-  ]);
+  const [containers, backups, restoreTest, updates, certificates, disk, agentAnswers] =
+    await Promise.all([
+      stackContainers(server, paths),
+      Promise.all(jobs.map(({ name }) => backupStatus(host, paths, name))),
+      readResult<RestoreTestResult>(host, paths, RESTORE_TEST_RESULT),
+      readResult<UpdatesResult>(host, paths, UPDATES_RESULT),
+      certificateStatus(host, settings.certificates, now),
+      diskStatus(host, paths.state),
+      host.stat(paths.agentSocket),
+    ]);
   const services = serviceStatus(containers);
   const agent = agentAnswers === undefined ? 'not running' : 'running';
   return {
@@ -85,6 +90,7 @@ export async function statusReport(server: Server, paths: Paths, now: Date): Pro
         }),
     certificates,
     disk,
+    pendingUpdates: updates?.pending ?? [],
     agent,
     problems: [
       ...services

@@ -42,6 +42,9 @@ export function statusText(report: StatusReport, now: Date, style: Style): strin
     lines.push(`  certificate ${name}: ${daysLeft} days left`);
   }
   lines.push(`  disk: ${report.disk.usedPercent} % used, ${bytesText(report.disk.freeBytes)} free`);
+  if (report.pendingUpdates.length > 0) {
+    lines.push(`  updates: ${report.pendingUpdates.length} pending; run: holdfast update`);
+  }
   lines.push(`  agent: ${report.agent}`, '');
   for (const problem of report.problems) lines.push(`${style.bad('✗')} ${problem}`);
   if (report.problems.length === 0) lines.push(`${style.good('✓')} All is well.`);
