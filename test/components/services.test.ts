@@ -215,24 +215,20 @@ t.test('command, args, limits, replicas and migration go where they belong', asy
   ]);
 });
 
-t.test(
-  'volumes: shared by name, backed up or with a reason',
-  async (t) => {
-    const config = configOf(`project: shop
+t.test('volumes: shared by name, backed up or with a reason', async (t) => {
+  const config = configOf(`project: shop
 services:
   web: { ${APP}, volumes: [{ name: uploads, mount: /up, backup: true }, { name: cache, mount: /c }] }
   worker: { ${APP}, volumes: [{ name: uploads, mount: /in }] }
 `);
-    const contribution = services.contribute?.(inputOf(config, [services])) ?? {};
-    t.strictSame(contribution.backups, [
-      { kind: 'volume', name: 'uploads', volume: 'shop_uploads', service: 'web' },
-    ]);
-    t.strictSame(contribution.unbackedVolumes, [
-      { volume: 'cache', reason: 'backup: false in the config' },
-    ]);
-  });
-  },
-);
+  const contribution = services.contribute?.(inputOf(config, [services])) ?? {};
+  t.strictSame(contribution.backups, [
+    { kind: 'volume', name: 'uploads', volume: 'shop_uploads', service: 'web' },
+  ]);
+  t.strictSame(contribution.unbackedVolumes, [
+    { volume: 'cache', reason: 'backup: false in the config' },
+  ]);
+});
 
 t.test('routes, scrape targets and clients are told to those who collect them', async (t) => {
   const config = configOf(`services:
