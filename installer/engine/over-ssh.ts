@@ -1,7 +1,7 @@
 import { Agent, type ClientRequestArgs } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { CommandError } from '../host/command-error.ts';
 import type { SshHost } from '../host/ssh.ts';
+import { refusedBecause } from '../host/ssh-session.ts';
 import { DockerEngine } from './docker.ts';
 
 const SOCKET = '/var/run/docker.sock';
@@ -44,18 +44,11 @@ class SshAgent extends Agent {
       try {
         return await this.#host.connectUnixSocket(SOCKET);
       } catch (error) {
-        const reason = refusal(error);
+        const reason = refusedBecause(error);
         if (reason === undefined) throw error;
         this.#throughProgram = reason === ADMINISTRATIVELY_PROHIBITED;
       }
     }
     return this.#host.connectProgram(['docker', 'system', 'dial-stdio']);
   }
-}
-
-/** Why the server opened no channel, if that is what happened. */
-function refusal(error: unknown): number | undefined {
-  const cause = error instanceof CommandError ? error.cause : undefined;
-  const { reason } = (cause ?? {}) as { reason?: unknown };
-  return typeof reason === 'number' ? reason : undefined;
 }

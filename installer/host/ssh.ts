@@ -23,7 +23,8 @@ export class SshHost extends SshFiles implements Host {
 
   /**
    * Logs in and makes sure that we may act as root.
-   * @throws AppError `host/unreachable`, `host/authentication-failed`, `host/host-key-changed`, `host/no-sudo`
+   * @throws AppError `host/unreachable`, `host/authentication-failed`, `host/host-key-changed`, `host/no-sudo`,
+   *   `host/noisy-shell`
    */
   static async connect(login: SshLogin): Promise<SshHost> {
     const { user, address } = login.target;
@@ -32,7 +33,8 @@ export class SshHost extends SshFiles implements Host {
     const asUser = new SshHost(session, name, false);
     try {
       const { stdout } = await asUser.run({ argv: ['id', '-u'], timeoutSeconds: 30 });
-      if (stdout.trim() === '0') return asUser;
+      if (!/^\d+\n$/.test(stdout)) throw noisyShell(name, stdout);
+      if (stdout === '0\n') return asUser;
       await asUser.#checkSudo(user);
       return new SshHost(session, name, true);
     } catch (error) {
@@ -89,4 +91,14 @@ export class SshHost extends SshFiles implements Host {
       });
     }
   }
+}
+
+/** What the login shell prints by itself would stand in every file that we read. */
+function noisyShell(name: string, stdout: string): AppError {
+  return new AppError({
+    code: 'host/noisy-shell',
+    what: `the login shell of ${name} prints text of its own`,
+    why: JSON.stringify(stdout.slice(0, 200)),
+    hint: 'let ~/.bashrc on the server print only in interactive shells: begin it with `[ -n "$PS1" ] || return`',
+  });
 }

@@ -55,6 +55,13 @@ t.test('a wrong key, nobody listening, and a user without sudo are told apart', 
   await t.rejects(SshHost.connect(sshd.login(await user(t))), { code: 'host/no-sudo' });
 });
 
+t.test('a login shell that prints text of its own is refused', async (t) => {
+  const sshd = await startSshd(t);
+  const bashrc = posix.join(sshd.home, '.bashrc');
+  await new LocalHost().write(bashrc, 'echo Welcome\n', { mode: 0o644, ...ROOT });
+  await t.rejects(SshHost.connect(sshd.login()), { code: 'host/noisy-shell', why: /Welcome/ });
+});
+
 t.test('a lost connection is said by the call that it hits and by all later ones', async (t) => {
   const sshd = await startSshd(t);
   const host = await SshHost.connect(sshd.login());
@@ -86,8 +93,8 @@ t.test('a write that the connection does not outlive leaves the old file', async
   t.equal(Buffer.from((await local.read(path)) ?? []).toString(), 'old');
 });
 
-t.test('forty calls at a time share one connection', async (t) => {
-  const sshd = await startSshd(t);
+t.test('forty calls at a time share one connection, however few it allows', async (t) => {
+  const sshd = await startSshd(t, ['MaxSessions 2']);
   const host = await SshHost.connect(sshd.login());
   t.teardown(() => host.close());
   const results = await Promise.all(

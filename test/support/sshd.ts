@@ -12,6 +12,8 @@ export interface TestSshd {
   readonly login: (user?: string) => SshLogin;
   readonly port: number;
   readonly knownHostsFile: string;
+  /** Where the login shell looks for its start-up files. */
+  readonly home: string;
   /** Cuts every connection as a dead network does: without a word. */
   readonly cut: () => void;
   /** As after a reinstallation of the server. */
@@ -20,17 +22,21 @@ export interface TestSshd {
 
 /**
  * Debian's sshd on a free port of loopback, with keys and a configuration of its own; ended after the test.
- * One process is started for each connection, as inetd does.
+ * One process is started for each connection, as inetd does. `settings` are further lines of its configuration.
  */
-export async function startSshd(t: Test): Promise<TestSshd> {
+export async function startSshd(t: Test, settings: readonly string[] = []): Promise<TestSshd> {
   const host = new LocalHost();
   const folder = await mkdtemp(posix.join(tmpdir(), 'holdfast-sshd-'));
   t.teardown(() => host.remove(folder, { recursive: true }));
+  // sshd reads the authorized keys as the user who logs in.
+  await host.makeDirectory(folder, { mode: 0o755, uid: 0, gid: 0 });
   await host.makeDirectory('/run/sshd', { mode: 0o755, uid: 0, gid: 0 });
   const keyFile = posix.join(folder, 'client');
   const hostKey = posix.join(folder, 'host_key');
   await makeKey(host, keyFile);
   await makeKey(host, hostKey);
+  const home = posix.join(folder, 'home');
+  await host.makeDirectory(home, { mode: 0o755, uid: 0, gid: 0 });
   const config = posix.join(folder, 'sshd_config');
   const lines = [
     `HostKey ${hostKey}`,
@@ -41,6 +47,9 @@ export async function startSshd(t: Test): Promise<TestSshd> {
     'KbdInteractiveAuthentication no',
     'UsePAM no',
     'PidFile none',
+    // The login shell must not read what the users of this machine wrote for themselves.
+    `SetEnv HOME=${home}`,
+    ...settings,
   ];
   await host.write(config, `${lines.join('\n')}\n`, { mode: 0o600, uid: 0, gid: 0 });
 
@@ -73,6 +82,7 @@ export async function startSshd(t: Test): Promise<TestSshd> {
     }),
     port,
     knownHostsFile,
+    home,
     cut,
     changeHostKey: () => makeKey(host, hostKey),
   };
