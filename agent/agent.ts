@@ -4,7 +4,7 @@ import { fs } from './builtins.ts';
 import type { Clock } from './clock.ts';
 import type { AgentAnswer, AgentRequest, AgentStatus } from './control/protocol.ts';
 import { listen } from './control/server.ts';
-import { readText, replaceFile } from './files.ts';
+import { readText } from './files.ts';
 import { History, type RunResult } from './jobs/history.ts';
 import { JobRunner } from './jobs/job-runner.ts';
 import { RunCounts } from './jobs/run-counts.ts';
@@ -13,10 +13,11 @@ import { type Log, reasonOf } from './log.ts';
 import { AccessLog } from './metrics/access-log.ts';
 import { Certificates } from './metrics/certificates.ts';
 import { collectMetrics, residentBytes } from './metrics/collect.ts';
-import { metricsText } from './metrics/text-format.ts';
+import type { Metric } from './metrics/text-format.ts';
+import { MetricsWriter } from './metrics/writer.ts';
 import { Heartbeats } from './net/heartbeats.ts';
 import { Pings } from './net/pings.ts';
-import { Probes } from './net/probes.ts';
+import { type ProbeResult, Probes, withCertificateAge } from './net/probes.ts';
 import { runInService } from './reopen.ts';
 import { MemoryFile } from './schedule/memory-file.ts';
 import { Scheduler } from './schedule/scheduler.ts';
@@ -56,6 +57,7 @@ export class Agent {
   readonly #counts: RunCounts;
   readonly #certificates = new Certificates();
   readonly #accessLog: AccessLog;
+  readonly #writer: MetricsWriter;
   readonly #startedAt: number;
   #settings: AgentSettings;
   #offset: ZoneOffset;
@@ -111,6 +113,13 @@ export class Agent {
       },
       log,
     });
+    this.#writer = new MetricsWriter({
+      clock,
+      log,
+      path: `${paths.metrics}/${METRICS_FILE}`,
+      everySeconds: () => this.#settings.metricsEverySeconds,
+      collect: () => this.#collect(),
+    });
   }
 
   async start(): Promise<void> {
@@ -122,7 +131,8 @@ export class Agent {
     this.#retry(lost);
     this.#scheduler.run();
     this.#stop.push(() => this.#scheduler.stop());
-    this.#writeMetrics();
+    this.#writer.start();
+    this.#stop.push(() => this.#writer.stop());
     log(`agent ${process.pid} runs: ${this.#settings.jobs.length} jobs`);
   }
 
@@ -195,36 +205,31 @@ export class Agent {
     });
   }
 
-  #writeMetrics(): void {
-    const { clock, log } = this.#context;
-    const round = async (): Promise<void> => {
-      try {
-        await this.#accessLog.poll();
-        const certificates = await this.#certificates.notAfter(
-          this.#settings.certificates,
-          clock.now(),
-        );
-        const metrics = collectMetrics({
-          settings: this.#settings,
-          folder: this.#context.paths.agent,
-          counts: this.#counts,
-          isRunning: (job) => this.#runner.isRunning(job),
-          probes: this.#probes.results(),
-          certificates,
-          startedAt: this.#startedAt / 1_000,
-          requests: this.#accessLog.metrics(),
-        });
-        const path = `${this.#context.paths.metrics}/${METRICS_FILE}`;
-        // node-exporter reads it as another user.
-        replaceFile(path, metricsText(metrics), { mode: 0o644, durable: false });
-      } catch (error) {
-        log(`the metrics cannot be written: ${reasonOf(error)}`);
-      }
-      cancel = clock.after(this.#settings.metricsEverySeconds * 1_000, () => void round());
-    };
-    let cancel: () => void = () => undefined;
-    this.#stop.push(() => cancel());
-    void round();
+  async #collect(): Promise<Metric[]> {
+    await this.#accessLog.poll();
+    return collectMetrics({
+      settings: this.#settings,
+      folder: this.#context.paths.agent,
+      counts: this.#counts,
+      isRunning: (job) => this.#runner.isRunning(job),
+      probes: await this.#probeResults(),
+      certificates: await this.#notAfter(),
+      startedAt: this.#startedAt / 1_000,
+      requests: this.#accessLog.metrics(),
+    });
+  }
+
+  #notAfter() {
+    return this.#certificates.notAfter(this.#settings.certificates, this.#context.clock.now());
+  }
+
+  async #probeResults(): Promise<ProbeResult[]> {
+    return withCertificateAge(
+      this.#probes.results(),
+      this.#settings.probes,
+      await this.#notAfter(),
+      this.#context.clock.now(),
+    );
   }
 
   #answer(request: AgentRequest): AgentAnswer {

@@ -94,3 +94,27 @@ export async function askOnce(probe: Probe, edge: Edge): Promise<ProbeResult> {
     return answered(reasonOf(error));
   }
 }
+
+const DAY_SECONDS = 86_400;
+
+/**
+ * A probe of a site whose certificate ends too soon has failed, even with a good answer. Known for the
+ * hosts of our own front door; whose certificate another host shows is not looked at.
+ */
+export function withCertificateAge(
+  results: readonly ProbeResult[],
+  probes: readonly Probe[],
+  certificates: readonly { readonly name: string; readonly notAfter: number }[],
+  now: number,
+): ProbeResult[] {
+  return results.map((result) => {
+    const probe = probes.find(({ name }) => name === result.name);
+    if (!result.ok || probe?.certExpiryDays === undefined) return result;
+    const { hostname } = new URL(probe.url);
+    const ending = certificates.find(({ name }) => name === hostname);
+    if (ending === undefined) return result;
+    const days = Math.floor((ending.notAfter - now / 1_000) / DAY_SECONDS);
+    if (days >= probe.certExpiryDays) return result;
+    return { ...result, ok: false, why: `the certificate ends in ${days} days` };
+  });
+}

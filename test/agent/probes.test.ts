@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { createServer } from 'node:https';
 import { createServer as createTcpServer } from 'node:net';
 import t, { type Test } from 'tap';
-import { askOnce } from '../../agent/net/probes.ts';
+import { askOnce, withCertificateAge } from '../../agent/net/probes.ts';
 import { request } from '../../agent/net/request.ts';
 import type { Probe } from '../../installer/model/contribution.ts';
 
@@ -138,3 +138,33 @@ t.test('nobody listens: said with the host, never with the path', async (t) => {
     t.notMatch(failure.message, /secret-path/);
   }
 });
+
+t.test(
+  'a certificate that ends too soon fails the probe of its host, and of no other',
+  async (t) => {
+    const now = Date.parse('2026-05-01T00:00Z');
+    const probe = (name: string, certExpiryDays?: number): Probe => ({
+      name,
+      url: `https://${name}.example.com/`,
+      everySeconds: 60,
+      timeoutSeconds: 5,
+      ...(certExpiryDays === undefined ? {} : { certExpiryDays }),
+    });
+    const results = ['a', 'b', 'c'].map((name) => ({ name, ok: true, seconds: 0.1, why: '' }));
+    const ends = (name: string, days: number) => ({
+      name: `${name}.example.com`,
+      notAfter: now / 1_000 + days * 86_400,
+    });
+    const judged = withCertificateAge(
+      results,
+      [probe('a', 14), probe('b', 14), probe('c')],
+      [ends('a', 13), ends('b', 14), ends('c', 1)],
+      now,
+    );
+    t.match(judged, [
+      { name: 'a', ok: false, why: 'the certificate ends in 13 days' },
+      { name: 'b', ok: true },
+      { name: 'c', ok: true },
+    ]);
+  },
+);
