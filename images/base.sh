@@ -36,7 +36,9 @@ for path in '/usr/share/man/*' '/usr/share/doc/*' '/usr/share/info/*' '/usr/shar
 done
 excludes+=(--dpkgopt='path-include=/usr/share/doc/*/copyright' --dpkgopt='path-include=/usr/share/locale/locale.alias')
 
-mmdebstrap --quiet --variant=minbase --include=ca-certificates \
+# In its root mode mmdebstrap makes every mount private, in the namespace it finds: the engine could then
+# no longer share a mount with a container.
+unshare --mount mmdebstrap --quiet --variant=minbase --include=ca-certificates \
   --aptopt="$work/apt.conf" --aptopt='Acquire::Languages "none"' "${excludes[@]}" \
   --customize-hook="tar-in $work/files.tar /" \
   --customize-hook="rm -rf \"\$1\"/etc/apt/apt.conf.d/99mmdebstrap \"\$1\"/etc/apt/sources.list \"\$1\"/var/cache/ldconfig/* \"\$1\"/var/log/apt \"\$1\"/var/log/*.log" \
