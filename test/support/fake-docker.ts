@@ -116,7 +116,8 @@ function compose(host: MemoryHost, engine: FakeEngine, { rest, stdin }: Call): s
   const missing = texts.indexOf(undefined);
   if (missing !== -1) throw new Refusal(`open ${files[missing]}: no such file or directory`);
   const file = unescapeDollars(parse(texts[0] ?? '')) as ComposeFile;
-  if (file?.services === undefined) throw new Refusal('services must be a mapping');
+  if (file?.services === undefined || Array.isArray(file.services))
+    throw new Refusal('services must be a mapping');
 
   const after = rest.slice(verb + 1);
   const services = words(after).filter((word) => word in file.services);
