@@ -6,7 +6,7 @@ import type { CliContext } from './context.ts';
 /** What the backup verbs need, from what was applied to this server. @throws AppError `backup/not-applied` */
 export async function backupContext(context: CliContext): Promise<BackupContext> {
   const { host, engine } = await context.open();
-  const { paths, report, now } = context;
+  const { paths, report, now, signal } = context;
   const settings = await readBackupSettings(host, paths);
   return {
     host,
@@ -15,6 +15,7 @@ export async function backupContext(context: CliContext): Promise<BackupContext>
     settings,
     report,
     now,
+    signal,
     openStore: (name) =>
       openStore(findStore(settings, name), (secret) => readSecret(host, paths, secret)),
   };

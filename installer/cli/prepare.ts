@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { type ApplyContext, SYSTEM_CLOCK } from '../apply/context.ts';
 import { imageNeed } from '../components/platform-image.ts';
+import { POSTGRES_VOLUME } from '../components/postgres/names.ts';
 import { components } from '../components/registry.ts';
 import { memoryProblems } from '../components/rules/budgets.ts';
 import { notYetApplied } from '../config/not-yet-applied.ts';
@@ -15,7 +16,9 @@ import type { Notice } from '../model/contribution.ts';
 import type { Desired } from '../model/desired.ts';
 import type { ImageNeed } from '../model/images.ts';
 import type { Secret } from '../model/secret.ts';
+import { engineName } from '../model/stack.ts';
 import type { Observed } from '../plan/observed.ts';
+
 import { render } from '../render/render.ts';
 import { generateMissing } from '../secrets/missing.ts';
 import { SecretStore } from '../secrets/store.ts';
@@ -124,6 +127,7 @@ async function renderFor(
     loadAssets(context.packageRoot),
     readSeeds(loaded),
   ]);
+  refuseMajorChange(config.project, observed, outcome.lock.images.postgres?.version);
   const desired = render({
     config,
     components,
@@ -141,6 +145,21 @@ async function renderFor(
     notices: [...notices(loaded, observed.facts.memoryBytes), ...certificates.notices],
   });
   return { desired, certificates };
+}
+
+/** @throws AppError `config/postgres-major` when data of another major version stands in the volume */
+function refuseMajorChange(project: string, observed: Observed, version: string | undefined): void {
+  const major = (text: string | undefined) => text?.split('.')[0];
+  const before = major(observed.lock.images.postgres?.version);
+  const hasData = observed.volumes.includes(engineName(project, POSTGRES_VOLUME));
+  if (!hasData || before === undefined || version === undefined || before === major(version))
+    return;
+  throw new AppError({
+    code: 'config/postgres-major',
+    what: `the data of this server is of Postgres ${before}, and the config leads to ${major(version)}; nothing was changed`,
+    why: 'a server of another major version does not read the files of an older one',
+    hint: `ask for postgres.version: "${before}" again; to move, back up, take the stack down with \`holdfast uninstall\`, remove the volume, apply, and restore`,
+  });
 }
 
 function requireSecret(values: ReadonlyMap<string, Secret>, name: string): Secret {

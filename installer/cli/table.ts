@@ -136,6 +136,13 @@ export const commandTable: readonly CommandSpec[] = [
       (await import('./certificates.ts')).certificatesRenew(args, context),
   },
   {
+    name: 'unlock',
+    summary: 'Show who changes this server; --force takes the lock away from a run that is gone.',
+    options: { ...host, force: { type: 'boolean', description: 'Take the lock away.' } },
+    example: 'holdfast unlock --force',
+    run: async (args, context) => (await import('./unlock.ts')).unlock(args, context),
+  },
+  {
     name: 'uninstall',
     summary: 'Take the stack down and keep its data; --purge removes that too.',
     options: {

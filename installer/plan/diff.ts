@@ -15,7 +15,7 @@ export interface PlanOptions {
 /**
  * The ordered operations that turn what was observed into what is desired. Pure; empty when nothing differs.
  * Secrets and folders come first, then images, files, containers by dependency (with the provisions of a
- * server right after it), reloads and restarts, and last what is no longer wanted.
+ * server right after it), files that go, reloads and restarts, and last containers that are no longer wanted.
  */
 export function makePlan(desired: Desired, observed: Observed, options: PlanOptions = {}): Plan {
   const files = fileChanges(desired.files, observed, options.overwriteDrift ?? false);
@@ -31,9 +31,9 @@ export function makePlan(desired: Desired, observed: Observed, options: PlanOpti
     ...imageOperations(desired, observed),
     ...files.writes,
     ...containerOperations(desired, observed, services.changes, reactions),
+    ...files.removals,
     ...reactionOperations(reactions),
     ...leftoverOperations(desired, observed),
-    ...files.removals,
   ];
   return {
     project: desired.project,
