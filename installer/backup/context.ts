@@ -13,6 +13,8 @@ export interface BackupContext {
   readonly settings: BackupSettings;
   readonly report: Report;
   readonly now: () => Date;
+  /** Ends a backup at its next bytes, as a failure that takes back what it stored. */
+  readonly signal?: AbortSignal;
   /** The store of that name in the settings; the caller closes it. */
   readonly openStore: (name: string) => Promise<Store>;
 }

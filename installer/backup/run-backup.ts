@@ -1,4 +1,5 @@
 import { posix } from 'node:path';
+import { AppError } from '../errors.ts';
 import type { BackupResult } from '../model/backup-result.ts';
 import type { BackupJob } from '../model/backup-settings.ts';
 import { applyRetention } from './apply-retention.ts';
@@ -236,9 +237,10 @@ class Run {
   }
 
   #progress(name: string): (bytes: number) => void {
-    const { report } = this.#context;
+    const { report, signal } = this.#context;
     let told = 0;
     return (bytes) => {
+      if (signal?.aborted === true) throw interrupted();
       if (bytes - told < 32 * 1024 ** 2) return;
       told = bytes;
       report({
@@ -249,6 +251,15 @@ class Run {
       });
     };
   }
+}
+
+function interrupted(): AppError {
+  return new AppError({
+    code: 'backup/interrupted',
+    what: 'the backup was stopped',
+    why: 'nothing of it stays in the store',
+    hint: 'holdfast backup run',
+  });
 }
 
 /** sha256 of the config that this server runs. */

@@ -14,6 +14,7 @@ export interface ObjectTarget {
   /** Public keys; undefined stores in the clear. */
   readonly recipientsFile: string | undefined;
   readonly localCopy: LocalCopy | undefined;
+  /** May throw to stop. */
   readonly onProgress: (plainBytes: number) => void;
 }
 

@@ -1,0 +1,208 @@
+import { execFile, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import type { BackupSettings } from '../installer/model/backup-settings.ts';
+import { platformImages } from '../test/integration/support/platform-images.ts';
+import { startRadosgw } from '../test/integration/support/radosgw.ts';
+import { BackupStack } from '../test/support/backup-stack.ts';
+import type { Figure } from './figure.ts';
+
+const MB = 1e6;
+const MIB = 1024 ** 2;
+/** Gigabytes of database, one after the other; `HOLDFAST_BENCH_GB=0.1,5` for the sizes of the issue. */
+const SIZES = (process.env['HOLDFAST_BENCH_GB'] ?? '0.1,1').split(',').map(Number);
+const PROGRAM = new URL('../dist/installer/cli/main.js', import.meta.url).pathname;
+const run = promisify(execFile);
+
+/** Rows as products have them: numbers, times, JSON and prose; about 350 bytes each, with an index. */
+const FILL = `CREATE TABLE words AS SELECT i, substr(md5(i::text), 1, 3 + i % 7) w FROM generate_series(1, 5000) i;
+ALTER TABLE words ADD PRIMARY KEY (i);
+CREATE TABLE events_0 AS SELECT i AS id, (random() * 100000)::int AS user_id, now() - random() * interval '365 days' AS at,
+  (ARRAY['view', 'click', 'order', 'login'])[1 + (random() * 3)::int] AS kind,
+  jsonb_build_object('ip', '10.' || (random() * 255)::int || '.7.7', 'agent', 'Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101',
+    'amount', (random() * 10000)::int, 'ref', md5(random()::text)) AS payload,
+  (SELECT string_agg(w, ' ') FROM words WHERE words.i BETWEEN (i * 37) % 4900 AND (i * 37) % 4900 + 12) AS note
+  FROM generate_series(1, ROWS) i;`;
+
+/** Against a real bucket: what a backup and a restore cost, beside the scripts that people use instead. */
+export async function benchBackup(): Promise<Figure[]> {
+  await run('npm', ['run', 'build']);
+  const teardowns: (() => Promise<void>)[] = [];
+  try {
+    const { postgres = '' } = await platformImages('postgres');
+    const bucket = await startRadosgw({ teardown: (fn) => teardowns.push(fn) });
+    const figures: Figure[] = [];
+    for (const size of SIZES) {
+      const stack = await BackupStack.start(postgres, ['--shm-size', '512m']);
+      try {
+        await prepare(stack, bucket);
+        const bytes = await fill(stack, size);
+        figures.push(...(await measure(stack, size, bytes)));
+      } finally {
+        await stack.stop();
+      }
+    }
+    return figures;
+  } finally {
+    for (const teardown of teardowns) await teardown();
+  }
+}
+
+async function prepare(
+  stack: BackupStack,
+  bucket: { endpoint: string; bucket: string; accessKeyId: string; secretAccessKey: string },
+): Promise<void> {
+  const owner = { mode: 0o600, uid: 0, gid: 0 };
+  await stack.host.write(join(stack.paths.secrets, 'KEY_ID'), bucket.accessKeyId, owner);
+  await stack.host.write(join(stack.paths.secrets, 'KEY'), bucket.secretAccessKey, owner);
+  const settings: BackupSettings = stack.settings({
+    stores: [
+      {
+        kind: 's3',
+        name: 'bucket',
+        endpoint: bucket.endpoint,
+        region: 'us-east-1',
+        bucket: bucket.bucket,
+        accessKeyIdSecret: 'KEY_ID',
+        secretAccessKeySecret: 'KEY',
+      },
+    ],
+    jobs: [stack.job({ store: 'bucket' })],
+  });
+  const path = join(stack.paths.stack, 'agent', 'backup.json');
+  await stack.host.write(path, JSON.stringify(settings), owner);
+}
+
+/** Eight tables alike, so that parallel work has something to share. @returns bytes of the database */
+async function fill(stack: BackupStack, gigabytes: number): Promise<number> {
+  await stack.sql('postgres', 'CREATE DATABASE shop;');
+  const rows = Math.round((gigabytes * 1e9) / 375 / 8);
+  await stack.sql('shop', FILL.replace('ROWS', `${rows}`));
+  for (let table = 1; table < 8; table += 1) {
+    await stack.sql('shop', `CREATE TABLE events_${table} AS TABLE events_0;`);
+  }
+  for (let table = 0; table < 8; table += 1) {
+    await stack.sql(
+      'shop',
+      `ALTER TABLE events_${table} ADD PRIMARY KEY (id); CREATE INDEX ON events_${table} (user_id, at);`,
+    );
+  }
+  await stack.sql('shop', 'VACUUM ANALYZE;');
+  return Number(await stack.sql('postgres', "SELECT pg_database_size('shop')"));
+}
+
+async function measure(stack: BackupStack, size: number, bytes: number): Promise<Figure[]> {
+  const script = await scripted(stack);
+  const backup = await ours(stack, ['backup', 'run']);
+  const theirs = await pgRestore(stack);
+  const restore = await ours(stack, ['restore', '--into', 'back']);
+  const rate = (seconds: number): number => bytes / MB / seconds;
+  const label = `${size} GB (${Math.round(bytes / MB)} MB)`;
+  return [
+    {
+      what: `${label}: pg_dump -Fc | gzip > file`,
+      value: `${rate(script).toFixed(0)} MB/s`,
+    },
+    {
+      what: `${label}: backup to a bucket, encrypted, read back`,
+      value: `${rate(backup.seconds).toFixed(0)} MB/s`,
+    },
+    {
+      what: `${label}: times as fast`,
+      value: (script / backup.seconds).toFixed(2),
+      goal: '≥ 2.3',
+    },
+    {
+      what: `${label}: peak memory of our processes, backup`,
+      value: `${Math.round(backup.peak / MIB)} MiB`,
+      goal: '≤ 150 MiB',
+    },
+    { what: `${label}: pg_restore -j 2 from a file`, value: `${theirs.toFixed(1)} s` },
+    {
+      what: `${label}: restore from the bucket, checked`,
+      value: `${restore.seconds.toFixed(1)} s`,
+      goal: '≤ pg_restore -j 2',
+    },
+    {
+      what: `${label}: peak memory of our processes, restore`,
+      value: `${Math.round(restore.peak / MIB)} MiB`,
+    },
+  ];
+}
+
+async function scripted(stack: BackupStack): Promise<number> {
+  const file = join(stack.root, 'script.gz');
+  const seconds = await timed(() =>
+    run('sh', [
+      '-c',
+      'docker exec -u postgres "$1" pg_dump -Fc shop | gzip >"$2" && sync "$2"',
+      'sh',
+      stack.container,
+      file,
+    ]),
+  );
+  if ((await stat(file)).size < 1000) throw new Error('the script dumped nothing');
+  return seconds;
+}
+
+async function pgRestore(stack: BackupStack): Promise<number> {
+  const inside = (script: string) =>
+    stack.docker(['exec', '-u', 'postgres', stack.container, 'sh', '-c', script]);
+  await inside('pg_dump -Fc shop >/tmp/shop.dump && createdb theirs');
+  const seconds = await timed(() =>
+    inside('pg_restore -j 2 -d theirs /tmp/shop.dump'),
+  );
+  await inside('dropdb theirs && rm /tmp/shop.dump');
+  return seconds;
+}
+
+async function timed(work: () => Promise<unknown>): Promise<number> {
+  const start = performance.now();
+  await work();
+  return (performance.now() - start) / 1000;
+}
+
+/** The program as it is shipped, with the memory of it and all that it starts on this machine. */
+async function ours(
+  stack: BackupStack,
+  argv: readonly string[],
+): Promise<{ readonly seconds: number; readonly peak: number }> {
+  let peak = 0;
+  const seconds = await timed(async () => {
+    const child = spawn(process.execPath, [PROGRAM, ...argv], {
+      env: { ...process.env, HOLDFAST_ROOT: stack.root },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    let said = '';
+    child.stderr.on('data', (text: Buffer) => {
+      said += text.toString();
+    });
+    const timer = setInterval(() => {
+      peak = Math.max(peak, memoryOfTree(child.pid ?? 0));
+    }, 25);
+    const code = await new Promise((resolve) => child.once('close', resolve));
+    clearInterval(timer);
+    if (code !== 0) throw new Error(`${argv.join(' ')} exited ${code}: ${said}`);
+  });
+  return { seconds, peak };
+}
+
+/** Proportional, so that the libraries that two of ours share are counted once. */
+function memoryOfTree(pid: number): number {
+  try {
+    const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
+    const own = Number(/^Pss:\s+(\d+) kB/m.exec(rollup)?.[1] ?? 0) * 1024;
+    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
+    return children
+      .split(' ')
+      .filter((child) => child !== '')
+      .reduce((sum, child) => sum + memoryOfTree(Number(child)), own);
+  } catch (error) {
+    // It may end while we look at it.
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ESRCH') return 0;
+    throw error;
+  }
+}
