@@ -39,10 +39,6 @@ const GAPS: readonly Gap[] = [
     asked: (config) => eachService(config, ({ scan }) => when(scan !== undefined, 'scan')),
   },
   {
-    issue: 'clients do not stay on one replica',
-    asked: (config) => eachRoute(config, ({ sticky }) => when(sticky !== undefined, 'sticky')),
-  },
-  {
     issue: 'requests are not limited',
     asked: (config) => when(config.http.rateLimits.length > 0, 'http.rateLimits'),
   },
@@ -148,10 +144,6 @@ const GAPS: readonly Gap[] = [
       when(config.monitoring.customMetrics !== undefined, 'monitoring.customMetrics'),
   },
   {
-    issue: 'the objective is not watched',
-    asked: (config) => when(config.monitoring.slo !== undefined, 'monitoring.slo'),
-  },
-  {
     issue: 'nobody is told: alerts show in Prometheus and Grafana only',
     asked: (config) => keysOf(config.alerting.receivers, 'alerting.receivers'),
   },
@@ -185,16 +177,5 @@ function eachService(
 ): readonly string[] {
   return Object.values(config.services).flatMap((service) =>
     asked(service).map((path) => `services.${service.name}.${path}`),
-  );
-}
-
-function eachRoute(
-  config: Config,
-  asked: (route: ConfiguredService['routes'][number]) => readonly string[],
-): readonly string[] {
-  return eachService(config, (service) =>
-    service.routes.flatMap((route, index) =>
-      asked(route).map((path) => `routes[${index}].${path}`),
-    ),
   );
 }

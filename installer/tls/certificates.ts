@@ -35,7 +35,8 @@ export interface Certificates {
 
 /**
  * A certificate for each host: the user's files, or the private authority of this server. Until the
- * public authorities are supported, `letsencrypt` and `acme` take the private one too, with a notice.
+ * public authorities are supported, `letsencrypt` and `acme` take the private one too; the config's own
+ * notices say so.
  * Only looks; nothing is written before {@link Certificates.store}.
  * @throws AppError `config/tls-…` for given files, `host/private-ca` for a damaged authority
  */
@@ -87,7 +88,7 @@ async function givenCertificates(
 async function privateCertificates(
   host: Host,
   paths: Paths,
-  { hosts, tls, project, now }: CertificateRequest,
+  { hosts, project, now }: CertificateRequest,
 ): Promise<Certificates> {
   const before = await readPrivateCa(host, paths);
   const needed = certificatesNeeded(before, hosts, now);
@@ -99,7 +100,6 @@ async function privateCertificates(
   return {
     pairs: new Map(pairs),
     notices: [
-      ...(tls.issuer === 'selfsigned' ? [] : [notYet(tls.issuer)]),
       ...needed.map(({ host: name, reason }) => ({
         code: 'certificate',
         text: `certificate of ${name}: ${REASONS[reason]}; signed by the private authority ${authorityFile(paths)}`,
@@ -116,10 +116,3 @@ const REASONS = {
   'wrong-name': 'made anew, the stored one has another name',
   renewal: 'renewed',
 } as const;
-
-function notYet(issuer: string): Notice {
-  return {
-    code: 'later',
-    text: `tls.issuer: ${issuer}: accepted, not yet applied; certificates come from the private authority of this server`,
-  };
-}

@@ -86,16 +86,6 @@ logs: { anonymise: [ip] }`,
   t.match(conf, /map \$https \$hsts \{\s+default "";\s+on "";/, 'a private CA sends no HSTS');
 });
 
-t.test('what is not applied yet is said', async (t) => {
-  const { notices } = rendered(
-    `${SERVICES}\nhttp: { waf: { mode: block }, rateLimits: [{ name: api, limit: 5 }] }`,
-  );
-  t.same(
-    notices.map(({ text }) => text),
-    ['http.waf: accepted, not yet applied', 'http.rateLimits: accepted, not yet applied'],
-  );
-});
-
 t.test('a header that nginx cannot quote is refused with its name', async (t) => {
   const config = `${SERVICES}\nhttp: { headers: { permissionsPolicy: "camera=($)" } }`;
   t.throws(() => rendered(config), { code: 'config/invalid', what: /Permissions-Policy/ });

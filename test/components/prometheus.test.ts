@@ -129,7 +129,7 @@ t.test('disks that are mounted later are seen where the root is a shared mount',
 
 t.test('runbooks: one for each alert and no other, with commands that exist', async (t) => {
   const desired = rendered(
-    `${BARE.replace('port: 3000', 'port: 3000, uses: [postgres, redis]')}monitoring: { rules: [{ name: mine, metric: up, op: "<", value: 1 }] }`,
+    `${BARE.replace('port: 3000', 'port: 3000, uses: [postgres, redis]')}monitoring: { slo: { p95: 1 }, rules: [{ name: mine, metric: up, op: "<", value: 1 }] }`,
   );
   const named = [...desired.files.values()]
     .flatMap(({ content }) => [...content.matchAll(/runbook: "(.+)"/g)])

@@ -88,7 +88,6 @@ t.test('what is accepted and not yet applied is named, and nothing else', async 
     notYetApplied(loaded.config).map(({ path }) => path),
     [
       'services.backend.health.deepPath',
-      'services.backend.routes[1].sticky',
       'http.rateLimits',
       'sites.frontend',
       'tls.issuer',

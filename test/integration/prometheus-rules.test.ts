@@ -18,6 +18,7 @@ domain: app.example.com
 services:
   web: { image: "a:1", port: 3000, uses: [postgres, redis], metrics: {}, replicas: 2 }
 monitoring:
+  slo: { p95: 0.5, availability: 99.9 }
   rules:
     - { name: redis-nearly-full, metric: redis_memory_ratio, op: ">", value: 0.9, severity: page }
     - { name: long-queue, metric: queue_length, op: ">", value: 100, for: 2m }

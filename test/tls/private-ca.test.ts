@@ -153,9 +153,4 @@ t.test('looking stores nothing, storing makes the next look quiet', async (t) =>
   const second = await prepareCertificates(host, paths, request);
   t.same(second.notices, []);
   t.equal(second.pairs.get('localhost')?.certificate, first.pairs.get('localhost')?.certificate);
-  const public_ = await prepareCertificates(host, paths, {
-    ...request,
-    tls: { issuer: 'letsencrypt' },
-  });
-  t.match(public_.notices, [{ text: 'tls.issuer: letsencrypt: accepted, not yet applied' }]);
 });

@@ -1,4 +1,4 @@
-import type { Contribution, Notice } from '../../model/contribution.ts';
+import type { Contribution } from '../../model/contribution.ts';
 import type { Collected, Component, ComponentInput, Needs } from '../component.ts';
 import { appNetwork, exporterNetwork } from '../networks.ts';
 import { httpHealthTest, imageNeed, requiredImage } from '../platform-image.ts';
@@ -91,7 +91,6 @@ function collect(input: ComponentInput, collected: Collected): Contribution {
         mounts: [{ source: folders.certificates, target: IN_CONTAINER.certificates }],
       },
     ],
-    notices: laterNotices(config),
   };
 }
 
@@ -108,20 +107,4 @@ function networkKinds(
       ? [[exporterNetwork('nginx'), { internal: true }] as const]
       : []),
   ]);
-}
-
-/** What a config may say about the edge that this version does not do yet. */
-function laterNotices(config: Config): Notice[] {
-  const { waf, rateLimits, cors, geo } = config.http;
-  const routes = Object.values(config.services).flatMap((service) => service.routes);
-  const later: readonly (readonly [string, boolean])[] = [
-    ['http.waf', waf.mode !== 'off'],
-    ['http.rateLimits', rateLimits.length > 0],
-    ['http.cors', cors !== undefined],
-    ['http.geo', geo !== undefined],
-    ['services.*.routes[].rateLimit', routes.some(({ rateLimit }) => rateLimit !== undefined)],
-  ];
-  return later
-    .filter(([, isUsed]) => isUsed)
-    .map(([key]) => ({ code: 'later', text: `${key}: accepted, not yet applied` }));
 }

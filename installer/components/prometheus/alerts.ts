@@ -23,6 +23,7 @@ export function ownAlerts(config: Config, backups: BackupSettings): AlertRule[] 
     ...of('backups', backupAlerts(backups)),
     ...(config.postgres === undefined ? [] : of('postgres', POSTGRES)),
     ...(config.redis === undefined ? [] : of('redis', REDIS)),
+    ...of('objectives', objectiveAlerts(config.monitoring.slo)),
     ...of('own', userAlerts(config)),
   ];
 }
@@ -208,6 +209,36 @@ function olderThan(timestamp: string, seconds: number): string {
 function allowedAge(cron: string): number {
   const gap = longestGap(cron);
   return gap + Math.max(2 * 3_600, Math.ceil(gap / 10 / 3_600) * 3_600);
+}
+
+/**
+ * What was promised. The error budget is that of 30 days; 14.4 times its pace, seen over an hour and still
+ * going on, spends 2 % of it in that hour (Google, The Site Reliability Workbook, chapter 5).
+ */
+function objectiveAlerts(objectives: Config['monitoring']['slo']): Draft[] {
+  const { p95, availability } = objectives ?? {};
+  const errors = (window: string) =>
+    `sum by (service) (rate(holdfast_http_requests_total{code_class="5xx"}[${window}])) / sum by (service) (rate(holdfast_http_requests_total[${window}]))`;
+  const slow: Draft = {
+    name: 'AnswersTooSlow',
+    expression: `${metricExpression('http_p95_seconds')} > ${p95}`,
+    for: '10m',
+    severity: 'warn',
+    summary: `95 % of the answers of {{ $labels.service }} take up to {{ $value | printf "%.2f" }} s; ${p95} s was promised.`,
+    runbook: 'objectives',
+  };
+  const share = Number((14.4 * (1 - (availability ?? 0) / 100)).toFixed(6));
+  const burning: Draft = {
+    name: 'ErrorBudgetBurning',
+    expression: `(${errors('1h')}) > ${share} and (${errors('5m')}) > ${share}`,
+    for: '2m',
+    severity: 'page',
+    summary: `{{ $value | humanizePercentage }} of the answers of {{ $labels.service }} in the last hour were errors; ${availability} % good ones were promised.`,
+    runbook: 'objectives',
+  };
+  // With a laxer promise the fast pace would be more than every answer.
+  const canBurn = availability !== undefined && share < 1;
+  return [...(p95 === undefined ? [] : [slow]), ...(canBurn ? [burning] : [])];
 }
 
 function userAlerts(config: Config): Draft[] {

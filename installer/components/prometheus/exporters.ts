@@ -53,9 +53,7 @@ export function exporterFragments(input: ComponentInput): Fragment[] {
       ...networks(exporterNetwork('nginx')),
     },
     'postgres-exporter': {
-      server: `${POSTGRES_SERVICE}:${POSTGRES_PORT}/postgres?sslmode=${
-        config.postgres?.ssl === 'required' ? 'require' : 'disable'
-      }`,
+      server: `${POSTGRES_SERVICE}:${POSTGRES_PORT}/postgres?sslmode=disable`,
       role: MONITOR_ROLE,
       passwordFile: passwordMount(input, 'postgres-exporter', POSTGRES_SECRET),
       ...networks(exporterNetwork('postgres')),
