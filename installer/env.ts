@@ -8,4 +8,8 @@ export const env = {
   sudoUser: process.env['SUDO_USER'],
   user: process.env['USER'] ?? process.env['LOGNAME'],
   terminal: process.env['TERM'],
+  home: process.env['HOME'] ?? '/root',
+  /** Private key for `--host`; the usual ones of `~/.ssh` when absent. */
+  sshKeyFile: process.env['HOLDFAST_SSH_KEY'],
+  sshAgentSocket: process.env['SSH_AUTH_SOCK'],
 } as const;

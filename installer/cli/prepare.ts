@@ -54,6 +54,7 @@ export async function prepare(
   const { paths, packageRoot, report } = context;
   const { config } = loaded;
   const store = new SecretStore(host, paths);
+  await requireProgram(server, context);
   const programPath = host.name === 'localhost' ? packageRoot : paths.program;
   const onLine = (id: string) => (line: string) => report({ kind: 'progress', id, text: line });
   const apply: ApplyContext = {
@@ -87,6 +88,16 @@ export async function prepare(
     },
     keepRendered: async () => certificates?.store(),
   };
+}
+
+/** Another machine runs the agent and builds images with the program that is installed there. */
+async function requireProgram({ host }: Server, { paths }: CliContext): Promise<void> {
+  if (host.name === 'localhost' || (await host.stat(paths.program)) !== undefined) return;
+  throw new AppError({
+    code: 'usage/not-installed',
+    what: `holdfast is not installed on ${host.name}`,
+    hint: `on ${host.name}, from a clone: sudo ./scripts/install.sh --no-apply`,
+  });
 }
 
 interface RenderFor {
