@@ -1,4 +1,7 @@
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import t from 'tap';
+import { PACKAGE_ROOT } from '../support/component-input.ts';
 import { outcome, until } from './support/docker.ts';
 import { startMachine } from './support/machine.ts';
 
@@ -93,6 +96,47 @@ t.test('from a bare Debian 13 to a running platform and back', async (t) => {
     t.equal((await machine.exec('holdfast', 'plan')).code, 10);
     await ok('holdfast', 'apply', '--yes');
     t.strictSame(await ids(), before, 'a setting of nginx is a reload');
+  });
+
+  await t.test('the same from another machine over SSH', async (t) => {
+    const home = t.testdir({});
+    // Paths of a config are those of the server: the app stands at the same place on both machines.
+    const folder = `/tmp/holdfast-remote-${process.pid}`;
+    t.teardown(() => rm(folder, { recursive: true, force: true }));
+    await mkdir(folder, { recursive: true });
+    await ok('sh', '-c', `mkdir -p ${folder} && cp -R /etc/holdfast/examples ${folder}/`);
+    const text = await ok('cat', '/etc/holdfast/config.yaml');
+    await writeFile(
+      `${folder}/config.yaml`,
+      text.replace('clientMaxBodySize: 33m', 'clientMaxBodySize: 34m'),
+    );
+    const holdfast = (...argv: string[]) =>
+      outcome(
+        [
+          'env',
+          `HOME=${home}`,
+          `HOLDFAST_SSH_KEY=${machine.keyFile}`,
+          process.execPath,
+          join(PACKAGE_ROOT, 'installer/cli/main.ts'),
+          ...argv,
+          '--host',
+          `root@${machine.address}`,
+        ],
+        600,
+      );
+    const before = await ids();
+    const planned = await holdfast('plan', '--config', `${folder}/config.yaml`);
+    t.equal(planned.code, 10, planned.stderr);
+    t.match(planned.stdout, /client_max_body_size/);
+    const applied = await holdfast('apply', '--yes', '--config', `${folder}/config.yaml`);
+    t.equal(applied.code, 0, applied.stderr);
+    t.strictSame(await ids(), before, 'a reload over SSH');
+    t.match(
+      await ok('cat', '/var/lib/holdfast/stack/nginx/nginx.conf'),
+      /client_max_body_size "35651584"/,
+    );
+    t.match(await holdfast('status'), { code: 0, stdout: /All is well/ });
+    await ok('holdfast', 'apply', '--yes');
   });
 
   await t.test('drift is shown and never overwritten silently', async (t) => {
