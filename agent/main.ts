@@ -5,6 +5,7 @@ import { Agent, useProcessTimezone } from './agent.ts';
 import { fs } from './builtins.ts';
 import { systemClock } from './clock.ts';
 import { takeInstanceLock } from './control/instance-lock.ts';
+import { giveBackMemory } from './give-back-memory.ts';
 import { log, reasonOf } from './log.ts';
 
 /** The program that runs jobs belongs to the same release as this file. */
@@ -48,6 +49,7 @@ async function main(): Promise<void> {
   }
   await agent.start();
   endAfterUpgrade(agent, paths.program);
+  giveBackMemory(systemClock);
 }
 
 /** A new release was put in place: end when no job runs, and the service starts the new agent. */

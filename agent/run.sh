@@ -6,5 +6,6 @@ entry=$here/dist/agent.cjs
 [ -f "$entry" ] || entry=$here/agent/main.ts
 export MALLOC_ARENA_MAX=1
 exec "$here/node_modules/.bin/node" \
-  --jitless --v8-pool-size=0 --min-semi-space-size=1 --max-semi-space-size=1 --max-old-space-size=64 \
+  --jitless --expose-gc --v8-pool-size=0 \
+  --min-semi-space-size=1 --max-semi-space-size=1 --max-old-space-size=64 \
   "$entry" "$@"

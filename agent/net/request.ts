@@ -1,4 +1,4 @@
-import { childProcess, net } from '../builtins.ts';
+import { childProcess, fs, net } from '../builtins.ts';
 import {
   type HttpAnswer,
   type HttpMessage,
@@ -56,39 +56,51 @@ function throughSocket(wanted: Request): Promise<Buffer> {
   });
 }
 
+/** Request and answer pass through files without a name: pipes would cost 2 MB of stream buffers for good. */
 function throughTls(wanted: Request): Promise<Buffer> {
+  const [input, output, words] = [namelessFile(), namelessFile(), namelessFile()] as const;
+  // Written at a position: the child reads from the start of the same open file.
+  fs.writeSync(input, requestText(wanted), 0);
   const child = childProcess.spawn('openssl', tlsArguments(wanted), {
-    stdio: ['pipe', 'pipe', 'pipe'],
+    stdio: [input, output, words],
   });
   return new Promise((resolve, reject) => {
-    const collected = collector();
-    let words = '';
     let isLate = false;
     const timer = setTimeout(() => {
       isLate = true;
       child.kill('SIGKILL');
     }, wanted.timeoutSeconds * 1000);
-    child.stdout.on('data', (chunk: Buffer) => {
-      if (collected.add(chunk)) child.kill('SIGKILL');
-    });
-    child.stderr.on('data', (chunk: Buffer) => {
-      words = (words + chunk.toString()).slice(-4_096);
-    });
-    // A server that hangs up early makes the write fail; what it said comes through stdout.
-    child.stdin.once('error', () => undefined);
-    child.stdin.write(requestText(wanted));
-    const fail = (why: string): void => reject(new Error(`${wanted.url.host}: ${why}`));
-    child.once('error', (error) => {
+    const settle = (startFailure?: Error): void => {
       clearTimeout(timer);
-      fail(`the program openssl cannot be started (${error.message})`);
-    });
-    child.once('close', () => {
-      clearTimeout(timer);
-      if (isLate) fail(`no answer within ${wanted.timeoutSeconds} s`);
-      else if (collected.bytes().length === 0) fail(tlsFailure(words));
-      else resolve(collected.bytes());
-    });
+      const answer = readStart(output, LARGEST_ANSWER);
+      const said = readStart(words, 4_096).toString();
+      for (const file of [input, output, words]) fs.closeSync(file);
+      const fail = (why: string): void => reject(new Error(`${wanted.url.host}: ${why}`));
+      if (startFailure !== undefined) fail(`openssl cannot be started (${startFailure.message})`);
+      // A server may answer in full and leave the connection open.
+      else if (isLate && !isComplete(answer)) fail(`no answer within ${wanted.timeoutSeconds} s`);
+      else if (answer.length === 0) fail(tlsFailure(said));
+      else resolve(answer);
+    };
+    child.once('error', settle);
+    child.once('exit', () => settle());
   });
+}
+
+let fileCount = 0;
+
+function namelessFile(): number {
+  fileCount += 1;
+  const path = `/tmp/.holdfast-agent-${process.pid}-${fileCount}`;
+  fs.rmSync(path, { force: true });
+  const file = fs.openSync(path, 'wx+', 0o600);
+  fs.unlinkSync(path);
+  return file;
+}
+
+function readStart(file: number, limit: number): Buffer {
+  const buffer = Buffer.alloc(Math.min(fs.fstatSync(file).size, limit));
+  return buffer.subarray(0, fs.readSync(file, buffer, 0, buffer.length, 0));
 }
 
 function tlsArguments({ url, address, caFile }: Request): string[] {
@@ -98,7 +110,6 @@ function tlsArguments({ url, address, caFile }: Request): string[] {
   return [
     's_client',
     '-quiet',
-    '-no_ign_eof',
     '-verify_return_error',
     '-connect',
     `${net.isIP(connect) === 6 ? `[${connect}]` : connect}:${url.port || 443}`,
