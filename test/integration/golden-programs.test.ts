@@ -1,0 +1,74 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import t from 'tap';
+import { renderScenario, scenarios } from '../support/golden.ts';
+import { outcome } from './support/docker.ts';
+
+for (const name of scenarios()) {
+  t.test(
+    `${name}: docker compose accepts the rendered stack and reads back every value`,
+    async (t) => {
+      const folder = await mkdtemp(join(tmpdir(), 'holdfast-golden-'));
+      t.teardown(() => rm(folder, { recursive: true, force: true }));
+      const desired = renderScenario(name);
+      for (const { path, content } of desired.files.values()) {
+        if (!path.includes('/stack/compose')) continue;
+        const target = join(folder, path);
+        await mkdir(dirname(target), { recursive: true });
+        await writeFile(target, content);
+      }
+      const stack = join(folder, 'var/lib/holdfast/stack');
+      const compose = [
+        'docker',
+        'compose',
+        '-f',
+        join(stack, 'compose.yaml'),
+        '-f',
+        join(stack, 'compose.secrets.yaml'),
+        'config',
+        '--format',
+        'json',
+      ] as const;
+      const { code, stdout, stderr } = await outcome([...compose]);
+      t.equal(code, 0, stderr);
+      const read = JSON.parse(stdout) as {
+        name: string;
+        services: Record<
+          string,
+          {
+            environment?: Record<string, string>;
+            mem_limit: string;
+            labels: Record<string, string>;
+          }
+        >;
+      };
+      t.equal(read.name, desired.project);
+      t.strictSame(Object.keys(read.services).sort(), Object.keys(desired.stack.services).sort());
+      for (const [service, { environment = {}, mem_limit }] of Object.entries(
+        desired.stack.services,
+      )) {
+        const found = read.services[service];
+        t.equal(Number(found?.mem_limit), mem_limit, `${service} keeps its memory limit`);
+        for (const [key, value] of Object.entries(environment)) {
+          // `config` prints a dollar sign doubled, as one would have to write it.
+          t.equal(found?.environment?.[key]?.replaceAll('$$', '$'), value, `${service} ${key}`);
+        }
+      }
+    },
+  );
+
+  t.test(`${name}: every rendered shell script parses`, async (t) => {
+    for (const { path, content } of renderScenario(name).files.values()) {
+      if (!content.startsWith('#!/bin/sh')) continue;
+      const file = join(t.testdir({ script: content }), 'script');
+      const { code, stderr } = await outcome(['sh', '-n', file]);
+      t.equal(code, 0, `${path}: ${stderr}`);
+    }
+    t.ok(desiredHasUnit(name), 'and the agent has a service file');
+  });
+}
+
+function desiredHasUnit(name: string): boolean {
+  return [...renderScenario(name).files.keys()].some((path) => path.includes('holdfast-agent'));
+}
