@@ -9,7 +9,7 @@ import { readText } from './read-text.ts';
 /** What the last complete apply rendered: where a failing one goes back to. */
 export interface Generation {
   readonly number: number;
-  /** Rendered files below `paths.stack`, by absolute path. */
+  /** Rendered files below `paths.stack`, and the lock file that names their images, by absolute path. */
   readonly files: ReadonlyMap<string, DesiredFile>;
   /** Spec digest by stack service. */
   readonly specs: Readonly<Record<string, string>>;
@@ -47,8 +47,8 @@ export async function keepGeneration(
   desired: Desired,
   number: number,
 ): Promise<void> {
-  const files = [...desired.files.values()].filter(({ path }) =>
-    path.startsWith(`${paths.stack}/`),
+  const files = [...desired.files.values()].filter(
+    ({ path }) => path.startsWith(`${paths.stack}/`) || path === paths.lock,
   );
   const stored: z.infer<typeof StoredSchema> = {
     version: 1,

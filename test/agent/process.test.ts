@@ -91,7 +91,7 @@ t.test(
     const first = start();
     await answering(first.agent.pid);
     t.match(await run('slow'), { ok: true, started: true });
-    await until('it runs', () => calls().length === 1);
+    await until('it runs, and that was told', () => calls().length + ping.received.length === 2);
     first.agent.kill('SIGKILL');
     await first.exited;
 
