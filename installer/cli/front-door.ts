@@ -1,8 +1,8 @@
+import { edgeFolders } from '../components/nginx/places.ts';
 import { AppError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import type { Desired } from '../model/desired.ts';
 import type { Paths } from '../model/paths.ts';
-import { authorityFile } from '../tls/private-ca-store.ts';
 
 /**
  * Asks every service with an HTTP health check once through nginx, over TLS, as a client would.
@@ -46,7 +46,8 @@ async function ask(
       '--connect-to',
       `${name}:443:127.0.0.1:443`,
       '--cacert',
-      authorityFile(paths),
+      // The certificate itself is the anchor: whoever signed it, nginx must serve just this one.
+      `${edgeFolders(paths).certificates}/${name}.crt`,
       '--write-out',
       '\\n%{http_code}',
       `https://${name}${path}`,
