@@ -9,7 +9,7 @@ import { cronTimes } from './cron-times.ts';
 import { applianceJobs } from './jobs.ts';
 import { allProbes } from './probes.ts';
 
-/** Longest pause between the cause of a heartbeat and the one who waits for it, seconds. */
+/** A heartbeat more often than this is no news, seconds. */
 const SHORTEST_HEARTBEAT = 10;
 
 /** The resident daemon: its settings, and the service that keeps it running. */
@@ -79,16 +79,16 @@ function scheduled(jobs: readonly AgentJob[]): ScheduledJob[] {
   return [...byId.values()].map((job) => ({ ...job, times: cronTimes(job.cron) }));
 }
 
-/** systemd's unit, or an init script that does the same where systemd does not run. */
+/** systemd's unit, or an init script that does the same where systemd does not run this server. */
 function serviceFiles(input: ComponentInput): FileSpec[] {
   const { paths, facts } = input;
   const root = paths.state.slice(0, -'/var/lib/holdfast'.length);
   const data = { paths, root, socketFolder: posix.dirname(paths.agentSocket) };
   const onChange = [serviceCommand(input, 'restart', 'restart')];
-  return facts.systemd
+  return facts.systemd && root === ''
     ? [
         {
-          path: `${root}/etc/systemd/system/holdfast-agent.service`,
+          path: '/etc/systemd/system/holdfast-agent.service',
           component: 'agent',
           content: {
             template: 'templates/agent/holdfast-agent.service.ejs',
