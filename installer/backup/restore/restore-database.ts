@@ -42,7 +42,6 @@ export async function restoreDatabase(restore: DatabaseRestore): Promise<void> {
     await setComment(server, target, RESTORING);
     await runSql(server, 'postgres', databasePropertiesSql(target, catalog));
     await loadArchive(restore);
-    await analyze(restore);
   } catch (error) {
     await dropDatabase(server, target);
     throw error;
@@ -136,7 +135,11 @@ async function pgRestore(
 }
 
 /** Without statistics the first queries after the swap would crawl. */
-async function analyze({ server, target, jobs }: DatabaseRestore): Promise<void> {
+export async function analyzeDatabase({
+  server,
+  target,
+  jobs,
+}: Pick<DatabaseRestore, 'server' | 'target' | 'jobs'>): Promise<void> {
   const request = postgresExec(server, [
     'vacuumdb',
     '--analyze-only',

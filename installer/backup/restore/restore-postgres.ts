@@ -11,7 +11,13 @@ import { type Catalog, parseCatalog } from '../sources/catalog.ts';
 import { livePostgres } from '../sources/open-source.ts';
 import { checkDatabase } from './check-database.ts';
 import { beforeName, restoredName } from './database-names.ts';
-import { dropDatabase, OURS, restoreDatabase, setComment } from './restore-database.ts';
+import {
+  analyzeDatabase,
+  dropDatabase,
+  OURS,
+  restoreDatabase,
+  setComment,
+} from './restore-database.ts';
 import { restoreRoles } from './restore-roles.ts';
 import { literal } from './sql-text.ts';
 import { type SwapPair, swapDatabases } from './swap.ts';
@@ -87,6 +93,7 @@ async function prepare(
   const catalog = parseCatalog(await readText(backup, pair.catalog));
   const found = await commentOf(server, restored);
   const progress = (text: string): void => report({ kind: 'progress', id: 'restore', text });
+  const jobs = await parallelJobs(server);
   if (found !== checkedMark(id)) {
     progress(`restoring ${pair.database} into ${restored}`);
     await restoreDatabase({
@@ -95,12 +102,16 @@ async function prepare(
       object: pair.object,
       catalog,
       target: restored,
-      jobs: await parallelJobs(server),
+      jobs,
       foreignServer: false,
     });
   }
   progress(`checking ${restored}`);
-  const checked = await checkDatabase(server, restored, catalog);
+  // Both read every table: together each page comes from the disk once.
+  const [checked] = await Promise.all([
+    checkDatabase(server, restored, catalog),
+    analyzeDatabase({ server, target: restored, jobs: 1 }),
+  ]);
   await setComment(server, restored, checkedMark(id));
   return { pair, restored, catalog, ...checked };
 }
