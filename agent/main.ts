@@ -1,6 +1,6 @@
 import { env } from '../installer/env.ts';
 import { EXIT_CODES } from '../installer/errors.ts';
-import { pathsUnder } from '../installer/model/paths.ts';
+import { type Paths, pathsUnder } from '../installer/model/paths.ts';
 import { Agent, useProcessTimezone } from './agent.ts';
 import { fs } from './builtins.ts';
 import { systemClock } from './clock.ts';
@@ -48,15 +48,22 @@ async function main(): Promise<void> {
     });
   }
   await agent.start();
-  endAfterUpgrade(agent, paths.program);
+  endWhenReplaced(agent, paths);
   giveBackMemory(systemClock);
 }
 
-/** A new release was put in place: end when no job runs, and the service starts the new agent. */
-function endAfterUpgrade(agent: Agent, programPath: string): void {
-  const started = target(programPath);
+/**
+ * A new release was put in place: end when no job runs, and the service starts the new agent. Nor is there
+ * anything to do where the server's folders were taken away.
+ */
+function endWhenReplaced(agent: Agent, { program, agent: folder }: Paths): void {
+  const started = target(program);
   const look = (): void => {
-    const now = target(programPath);
+    if (!fs.existsSync(folder)) {
+      log('this server was removed: the agent ends');
+      process.exit(0);
+    }
+    const now = target(program);
     if (now !== undefined && now !== started && agent.isIdle()) {
       log('a new release is in place: the agent starts anew');
       agent.stop();

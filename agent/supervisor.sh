@@ -36,6 +36,8 @@ supervisor_loop() {
     child=$!
     # A signal ends the wait, not the agent.
     while kill -0 "$child" 2>/dev/null; do wait "$child"; done
+    # The server was removed from this machine.
+    [ -e "$pidfile" ] || exit 0
     sleep 2 &
     child=$!
     wait "$child"

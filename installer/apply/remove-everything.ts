@@ -11,7 +11,7 @@ export async function removeEverything(context: ApplyContext, plan: UninstallPla
   const { host, engine, paths } = context;
   // The agent first: it would look after containers that go.
   const units = plan.outsideFiles.filter((path) => path.startsWith('/etc/systemd/system/'));
-  const scripts = plan.outsideFiles.filter((path) => path.startsWith('/etc/init.d/'));
+  const scripts = plan.outsideFiles.filter((path) => path.includes('/etc/init.d/'));
   await stopUnits(host, units);
   await stopScripts(host, scripts);
   await stopAndRemove(
@@ -48,6 +48,8 @@ async function stopUnits(host: Host, units: readonly string[]): Promise<void> {
 async function stopScripts(host: Host, scripts: readonly string[]): Promise<void> {
   for (const path of scripts) {
     await ifPresent(host, [path, 'stop']);
+    // A server below another root was never enabled, and this machine may have one of its own.
+    if (!path.startsWith('/etc/init.d/')) continue;
     await ifPresent(host, ['update-rc.d', '-f', posix.basename(path), 'remove']);
   }
 }
