@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { type ApplyContext, SYSTEM_CLOCK } from '../apply/context.ts';
@@ -9,6 +8,7 @@ import { memoryProblems } from '../components/rules/budgets.ts';
 import { notYetApplied } from '../config/not-yet-applied.ts';
 import { formatProblem } from '../config/problem.ts';
 import { AppError } from '../errors.ts';
+import type { Host } from '../host/host.ts';
 import { bakeImages, buildImage, pullImage } from '../images/build.ts';
 import { resolveImages } from '../images/resolve.ts';
 import type { ServiceImage } from '../images/services.ts';
@@ -122,7 +122,7 @@ async function renderFor(
       host,
       engine,
       project: config.project,
-      needs: [...needs.images, ...(await builtOnNode(loaded))],
+      needs: [...needs.images, ...(await builtOnNode(host, loaded))],
       services: serviceImages(loaded),
       lock: observed.lock,
       programPath,
@@ -193,12 +193,12 @@ function serviceImages({ config, folder }: LoadedConfig): Record<string, Service
 }
 
 /** A Dockerfile that takes our Node image as its base makes us build that image; others do not. */
-async function builtOnNode({ config, folder }: LoadedConfig): Promise<ImageNeed[]> {
+async function builtOnNode(host: Host, { config, folder }: LoadedConfig): Promise<ImageNeed[]> {
   for (const { build } of Object.values(config.services)) {
     if (build === undefined) continue;
-    const dockerfile = resolve(folder, build.context, build.dockerfile ?? 'Dockerfile');
     // One that is missing is reported when the image is resolved.
-    const text = existsSync(dockerfile) ? await readFile(dockerfile, 'utf8') : '';
+    const dockerfile = resolve(folder, build.context, build.dockerfile ?? 'Dockerfile');
+    const text = new TextDecoder().decode(await host.read(dockerfile));
     if (text.includes('HOLDFAST_NODE_IMAGE')) return [imageNeed(config, 'node')];
   }
   return [];
