@@ -1,6 +1,7 @@
 import { EXIT_CODES } from '../errors.ts';
 import { LABELS } from '../model/labels.ts';
 import type { Paths } from '../model/paths.ts';
+import { agentRuns } from './agent-runs.ts';
 import type { ParsedArguments } from './command.ts';
 import type { CliContext, Server } from './context.ts';
 import { bytesText } from './display/quantity.ts';
@@ -185,10 +186,8 @@ interface Inspected {
   readonly Config: { readonly Labels: Readonly<Record<string, string>> };
 }
 
-const agentRuns: Check = async ({ host }, paths) => {
-  const socket = await host.stat(paths.agentSocket);
-  if (socket !== undefined)
-    return [{ check: 'agent', result: 'ok', text: `listens on ${paths.agentSocket}` }];
+const agentIsUp: Check = async ({ host }, paths) => {
+  if (await agentRuns(host, paths)) return [{ check: 'agent', result: 'ok', text: 'is running' }];
   return [
     {
       check: 'agent',
@@ -206,5 +205,5 @@ const CHECKS: readonly Check[] = [
   clock,
   secretModes,
   closedStack,
-  agentRuns,
+  agentIsUp,
 ];

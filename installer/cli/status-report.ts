@@ -9,6 +9,7 @@ import {
 } from '../model/backup-result.ts';
 import type { Paths } from '../model/paths.ts';
 import { type PendingUpdate, UPDATES_RESULT, type UpdatesResult } from '../model/updates-result.ts';
+import { agentRuns } from './agent-runs.ts';
 import { appliedAgentSettings, appliedBackupSettings } from './applied.ts';
 import { stackContainers } from './containers.ts';
 import type { Server } from './context.ts';
@@ -60,7 +61,7 @@ export async function statusReport(server: Server, paths: Paths, now: Date): Pro
   const { host } = server;
   const settings = await appliedAgentSettings(host, paths);
   const { jobs } = await appliedBackupSettings(host, paths);
-  const [containers, backups, restoreTest, updates, certificates, disk, agentAnswers] =
+  const [containers, backups, restoreTest, updates, certificates, disk, isAgentRunning] =
     await Promise.all([
       stackContainers(server, paths),
       Promise.all(jobs.map(({ name }) => backupStatus(host, paths, name))),
@@ -68,10 +69,10 @@ export async function statusReport(server: Server, paths: Paths, now: Date): Pro
       readResult<UpdatesResult>(host, paths, UPDATES_RESULT),
       certificateStatus(host, settings.certificates, now),
       diskStatus(host, paths.state),
-      host.stat(paths.agentSocket),
+      agentRuns(host, paths),
     ]);
   const services = serviceStatus(containers);
-  const agent = agentAnswers === undefined ? 'not running' : 'running';
+  const agent = isAgentRunning ? 'running' : 'not running';
   return {
     version: 1,
     project: settings.project,
