@@ -110,6 +110,13 @@ fi
 say "Applying /etc/holdfast/config.yaml"
 holdfast apply --yes
 if [ -n "$PROGRAM_REPLACED" ]; then sh /opt/holdfast/current/agent/service.sh restart; fi
+if [ ! -e /var/lib/holdfast/agent/results ]; then
+  say "First backup, read back and restored for a test"
+  # A store that cannot be reached yet is told here and by status; the agent tries again on schedule.
+  if ! { holdfast backup run && holdfast backup restore-test; }; then
+    echo "  ! the first backup did not succeed: see above, and run: holdfast backup run"
+  fi
+fi
 echo
 # Health is told by the exit code of status; here it is only shown.
 holdfast status || true

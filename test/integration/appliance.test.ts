@@ -60,6 +60,7 @@ t.test('from a bare Debian 13 to a running platform and back', async (t) => {
     const said = await ok('/root/holdfast/scripts/install.sh');
     t.match(said, /All is well/);
     t.match(said, /holdfast plan/);
+    t.match(said, /restore test: .* came back in/, 'the first backup was restored for a test');
     t.comment(
       `fresh machine to a healthy platform: ${Math.round((Date.now() - started) / 1000)} s`,
     );
