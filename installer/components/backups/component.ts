@@ -166,6 +166,7 @@ export function backupAgentJobs(settings: BackupSettings): AgentJob[] {
       cron,
       jitterSeconds: JITTER,
       catchUp: true,
+      runFirst: true,
       timeoutSeconds: BACKUP_TIMEOUT,
       ...(pingSecret === undefined ? {} : { pingSecret }),
     }),
@@ -179,6 +180,7 @@ export function backupAgentJobs(settings: BackupSettings): AgentJob[] {
       cron: settings.restoreTestCron,
       jitterSeconds: JITTER,
       catchUp: true,
+      runFirst: true,
       timeoutSeconds: BACKUP_TIMEOUT,
     },
   ];
