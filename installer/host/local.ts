@@ -34,8 +34,13 @@ export class LocalHost extends LocalFiles implements Host {
       if (deadline.passed) return undefined;
       throw error;
     });
+    ending.catch(() => undefined);
     try {
-      const [ended] = await Promise.all([ending, feed(child.stdin, command.stdin, stop)]);
+      await feed(child.stdin, command.stdin, stop).catch(async (error: unknown) => {
+        await Promise.allSettled([ending]);
+        throw error;
+      });
+      const ended = await ending;
       if (ended === undefined || deadline.passed) {
         throw failure({ reason: 'timeout', timeoutSeconds: deadline.seconds });
       }

@@ -31,6 +31,7 @@ interface ServiceText {
   readonly label?: string;
   readonly image?: string;
   readonly source?: string;
+  readonly dependsOn?: string;
 }
 
 /** What the compose commands do to the engine's containers. */
@@ -60,7 +61,7 @@ export function composeSuite(t: Test, begin: (t: Test) => Promise<ComposeUnderTe
 
   t.test('up creates what is asked for, and nothing else', async (t) => {
     const { host, engine, project, write, ids, one } = await start(t);
-    await write({ a: { scale: 2, label: 'x' }, b: {} });
+    await write({ a: { scale: 2, label: 'x', dependsOn: 'b' }, b: {} });
     await host.run(composeUp(project, [{ service: 'a' }], { recreate: false }));
     t.equal((await ids('a')).length, 2);
     t.equal((await ids('b')).length, 0);
@@ -226,6 +227,9 @@ function composeText(
           command: ['sleep', '600'],
           init: true,
           scale: service.scale ?? 1,
+          ...(service.dependsOn === undefined
+            ? {}
+            : { depends_on: { [service.dependsOn]: { condition: 'service_started' } } }),
           labels: { ...own, mark: service.label ?? '' },
           networks: { net: null },
           volumes: [
