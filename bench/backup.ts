@@ -151,9 +151,7 @@ async function pgRestore(stack: BackupStack): Promise<number> {
   const inside = (script: string) =>
     stack.docker(['exec', '-u', 'postgres', stack.container, 'sh', '-c', script]);
   await inside('pg_dump -Fc shop >/tmp/shop.dump && createdb theirs');
-  const seconds = await timed(() =>
-    inside('pg_restore -j 2 -d theirs /tmp/shop.dump'),
-  );
+  const seconds = await timed(() => inside('pg_restore -j 2 -d theirs /tmp/shop.dump'));
   await inside('dropdb theirs && rm /tmp/shop.dump');
   return seconds;
 }

@@ -271,9 +271,6 @@ const rows: readonly Row[] = [
     timezone: 'Europe/Paris',
     remove: ['2026-10-24T22:30'],
   },
-    timezone: 'Europe/Paris',
-    remove: [],
-  },
   {
     name: 'a span and counts together: either keeps',
     backups: ['2026-09-30', '2026-10-14', '2026-10-31', ...daily(5)],
