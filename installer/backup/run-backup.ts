@@ -1,28 +1,18 @@
 import { posix } from 'node:path';
-import { AppError } from '../errors.ts';
 import type { BackupResult } from '../model/backup-result.ts';
 import type { BackupJob } from '../model/backup-settings.ts';
 import { applyRetention } from './apply-retention.ts';
-import { newBackupId } from './backup-id.ts';
+import { BackupRun } from './backup-run.ts';
 import type { BackupContext } from './context.ts';
 import { exclusively } from './exclusive.ts';
-import { formatBytes } from './format-bytes.ts';
 import { requireFreeSpace } from './free-space.ts';
 import { removeHelpers } from './helper-container.ts';
 import type { StoredBackup } from './inventory.ts';
-import { backupPrefix, MANIFEST_NAME, RUN_MARKER_NAME, VERIFIED_NAME } from './keys.ts';
-import { LocalCopy, localCopiesFolder } from './local-copy.ts';
-import { type BackupManifest, manifestBytes } from './manifest.ts';
-import { prepareRecipients, type Recipients, restoreTestIdentityFile } from './recovery-keys.ts';
 import { lastRun, recordBackup } from './results.ts';
 import { findJob, findStore } from './settings.ts';
-import { livePostgres, openSource } from './sources/open-source.ts';
+import { openSource } from './sources/open-source.ts';
 import type { Source } from './sources/source.ts';
-import { DirectoryStore } from './store/directory-store.ts';
-import type { Store } from './store/store.ts';
-import { storeObject } from './store-object.ts';
-import { markerBytes, removeBackup, sweep } from './sweep.ts';
-import { verifyBackup } from './verify.ts';
+import { sweep } from './sweep.ts';
 import { writerIdentity } from './writer-id.ts';
 
 export type BackupOutcome = NonNullable<BackupResult['lastSuccess']>;
@@ -74,7 +64,7 @@ async function attempt(
     const source = await openSource(context, job);
     try {
       await checkSpace(context, job, source, stored);
-      const run = new Run(context, job, store, source, writer, startedAt);
+      const run = new BackupRun({ context, job, store, source, writer, startedAt });
       const made = await run.make();
       const verifiedAt = settings.readBack ? await run.verify() : undefined;
       await applyRetention(context, job, store);
@@ -90,190 +80,6 @@ async function attempt(
     }
   } finally {
     store.close();
-  }
-}
-
-class Run {
-  readonly id: string;
-  readonly #context: BackupContext;
-  readonly #job: BackupJob;
-  readonly #store: Store;
-  readonly #source: Source;
-  readonly #writer: BackupManifest['writer'];
-  readonly #startedAt: Date;
-  readonly #folder: string;
-  readonly #localCopy: LocalCopy | undefined;
-
-  constructor(
-    context: BackupContext,
-    job: BackupJob,
-    store: Store,
-    source: Source,
-    writer: BackupManifest['writer'],
-    startedAt: Date,
-  ) {
-    this.id = newBackupId(startedAt);
-    this.#context = context;
-    this.#job = job;
-    this.#store = store;
-    this.#source = source;
-    this.#writer = writer;
-    this.#startedAt = startedAt;
-    this.#folder = backupPrefix(context.settings, job.name, this.id);
-    this.#localCopy =
-      job.keepLocalSeconds === undefined
-        ? undefined
-        : new LocalCopy(localCopiesFolder(context.paths), context.report);
-  }
-
-  async make(): Promise<BackupManifest> {
-    const { host, paths, settings } = this.#context;
-    const recipients =
-      settings.encryption === 'age'
-        ? await prepareRecipients(host, paths, settings.recipients)
-        : undefined;
-    try {
-      return await this.#storeAll(recipients);
-    } catch (error) {
-      await this.#takeBack();
-      throw error;
-    }
-  }
-
-  async #storeAll(recipients: Recipients | undefined): Promise<BackupManifest> {
-    const marker = markerBytes({
-      version: 1,
-      id: this.id,
-      startedAt: this.#startedAt.toISOString(),
-      writer: this.#writer,
-    });
-    await this.#store.putSmall(`${this.#folder}${RUN_MARKER_NAME}`, marker);
-    const objects: BackupManifest['objects'] = [];
-    for (const object of this.#source.objects) {
-      objects.push(
-        await storeObject(
-          {
-            store: this.#store,
-            folder: this.#folder,
-            recipientsFile: recipients?.file,
-            localCopy: this.#localCopy,
-            onProgress: this.#progress(object.name),
-          },
-          object,
-        ),
-      );
-    }
-    const manifest = await this.#manifest(objects, recipients);
-    const content = manifestBytes(manifest);
-    await this.#localCopy?.put(`${this.#folder}${MANIFEST_NAME}`, content);
-    await this.#store.putSmall(`${this.#folder}${MANIFEST_NAME}`, content);
-    return manifest;
-  }
-
-  async verify(): Promise<string> {
-    const { paths, settings } = this.#context;
-    const isPostgres = this.#job.source.kind === 'postgres';
-    const mark = await verifyBackup({
-      context: this.#context,
-      store: this.#store,
-      job: this.#job.name,
-      id: this.id,
-      identityFile: settings.encryption === 'age' ? restoreTestIdentityFile(paths) : undefined,
-      server: isPostgres
-        ? await livePostgres(this.#context, `holdfast-backup-${this.#job.name}`)
-        : undefined,
-    });
-    await this.#localCopy?.put(
-      `${this.#folder}${VERIFIED_NAME}`,
-      Buffer.from(`${JSON.stringify(mark)}\n`),
-    );
-    return mark.at;
-  }
-
-  async #manifest(
-    objects: BackupManifest['objects'],
-    recipients: Recipients | undefined,
-  ): Promise<BackupManifest> {
-    const { settings, now } = this.#context;
-    const { server, tools, method } = this.#source;
-    const configDigest = await appliedConfig(this.#context);
-    return {
-      format: 'holdfast-backup',
-      version: 1,
-      id: this.id,
-      project: settings.project,
-      job: this.#job.name,
-      method,
-      source: this.#job.source as BackupManifest['source'],
-      startedAt: this.#startedAt.toISOString(),
-      finishedAt: now().toISOString(),
-      writer: this.#writer,
-      ...(configDigest === undefined ? {} : { configDigest }),
-      encryption:
-        recipients === undefined
-          ? { kind: 'none' }
-          : { kind: 'age', recipients: [...recipients.keys] },
-      ...(server === undefined ? {} : { server }),
-      tools: { ...tools },
-      objects,
-    };
-  }
-
-  /** Leaves no object of a failed run; what cannot be removed now, the next run's sweep removes. */
-  async #takeBack(): Promise<void> {
-    const { settings, paths, report } = this.#context;
-    const stores = [this.#store, new DirectoryStore(localCopiesFolder(paths))];
-    for (const store of stores) {
-      try {
-        await removeBackup(store, settings, this.#job.name, this.id);
-      } catch (error) {
-        report({
-          kind: 'warning',
-          code: 'backup/leftovers',
-          text: `what this run left stays until the next one: ${(error as Error).message}`,
-        });
-      }
-    }
-  }
-
-  #progress(name: string): (bytes: number) => void {
-    const { report, signal } = this.#context;
-    let told = 0;
-    return (bytes) => {
-      if (signal?.aborted === true) throw interrupted();
-      if (bytes - told < 32 * 1024 ** 2) return;
-      told = bytes;
-      report({
-        kind: 'progress',
-        id: 'backup',
-        text: `${name} ${formatBytes(bytes)}`,
-        done: bytes,
-      });
-    };
-  }
-}
-
-function interrupted(): AppError {
-  return new AppError({
-    code: 'backup/interrupted',
-    what: 'the backup was stopped',
-    why: 'nothing of it stays in the store',
-    hint: 'holdfast backup run',
-  });
-}
-
-/** sha256 of the config that this server runs. */
-async function appliedConfig({ host, paths }: BackupContext): Promise<string | undefined> {
-  const content = await host.read(paths.manifest);
-  if (content === undefined) return undefined;
-  try {
-    const { configDigest } = JSON.parse(Buffer.from(content).toString('utf8')) as {
-      configDigest?: unknown;
-    };
-    return typeof configDigest === 'string' ? configDigest : undefined;
-  } catch {
-    // `apply` and `status` tell about a damaged manifest; a backup must be possible all the same.
-    return undefined;
   }
 }
 

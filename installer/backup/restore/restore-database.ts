@@ -6,6 +6,7 @@ import { connectionTo, type PostgresServer, postgresExec, runSql } from '../psql
 import { type OpenBackup, readObject } from '../read-object.ts';
 import type { Catalog } from '../sources/catalog.ts';
 import { createDatabaseSql, databasePropertiesSql } from './create-database.ts';
+import type { RestoreEffort } from './restore-effort.ts';
 import { identifier, literal } from './sql-text.ts';
 import { Staging } from './staging.ts';
 
@@ -16,15 +17,14 @@ export interface DatabaseRestore {
   readonly catalog: Catalog;
   /** Name of the new database. */
   readonly target: string;
-  readonly jobs: number;
+  readonly effort: RestoreEffort;
   /** Leaves out what only the original server has. */
   readonly foreignServer: boolean;
 }
 
-/** A session of a restore alone: larger sorts for the indexes, no waiting for the disk at each commit. */
+/** Of the sessions of a restore alone: no waiting for the disk at each commit, and no limits of the live ones. */
 const RESTORE_SETTINGS = [
   'synchronous_commit=off',
-  'maintenance_work_mem=128MB',
   'statement_timeout=0',
   'lock_timeout=0',
   'idle_in_transaction_session_timeout=0',
@@ -75,7 +75,7 @@ async function loadArchive(restore: DatabaseRestore): Promise<void> {
     const staged = await canStage(restore, staging);
     if (staged) {
       const path = await staging.write(object, readObject(backup, object));
-      await pgRestore(restore, [`--jobs=${restore.jobs}`, path], undefined);
+      await pgRestore(restore, [`--jobs=${restore.effort.jobs}`, path], undefined);
     } else {
       await pgRestore(restore, [], readObject(backup, object));
     }
@@ -101,10 +101,14 @@ async function canStage({ object, catalog }: DatabaseRestore, staging: Staging):
 }
 
 async function pgRestore(
-  { server, target, foreignServer }: DatabaseRestore,
+  { server, target, foreignServer, effort }: DatabaseRestore,
   more: readonly string[],
   plain: AsyncIterable<Uint8Array> | undefined,
 ): Promise<void> {
+  const settings = [
+    ...RESTORE_SETTINGS,
+    `maintenance_work_mem=${Math.floor(effort.sortBytes / 1024)}kB`,
+  ];
   const { argv, ...rest } = postgresExec(
     server,
     [
@@ -115,7 +119,7 @@ async function pgRestore(
       `--dbname=${connectionTo(target)}`,
       ...more,
     ],
-    { pgOptions: RESTORE_SETTINGS.map((setting) => `-c ${setting}`).join(' ') },
+    { pgOptions: settings.map((setting) => `-c ${setting}`).join(' ') },
   );
   const stdin = plain === undefined ? undefined : Readable.from(plain, { objectMode: false });
   const { stdout, done } = await server.engine.execStream(server.container, {
@@ -135,23 +139,18 @@ async function pgRestore(
 }
 
 /** Without statistics the first queries after the swap would crawl. */
-export async function analyzeDatabase({
-  server,
-  target,
-  jobs,
-}: Pick<DatabaseRestore, 'server' | 'target' | 'jobs'>): Promise<void> {
+export async function analyzeDatabase(server: PostgresServer, database: string): Promise<void> {
   const request = postgresExec(server, [
     'vacuumdb',
     '--analyze-only',
     '--quiet',
-    `--jobs=${jobs}`,
-    `--dbname=${connectionTo(target)}`,
+    `--dbname=${connectionTo(database)}`,
   ]);
   const { exitCode, stderr } = await server.engine.exec(server.container, request);
   if (exitCode === 0) return;
   throw new AppError({
     code: 'restore/failed',
-    what: `the restored database ${target} could not be analysed`,
+    what: `the restored database ${database} could not be analysed`,
     why: stderr.trim(),
     hint: 'holdfast logs postgres; then run the same restore again',
   });

@@ -4,12 +4,13 @@ import { backupIdTime } from '../backup-id.ts';
 import type { BackupContext } from '../context.ts';
 import { exclusively } from '../exclusive.ts';
 import { formatSpan } from '../format-bytes.ts';
-import type { BackupManifest, BackupObject } from '../manifest.ts';
+import type { BackupManifest } from '../manifest.ts';
 import { type PostgresServer, runSql } from '../psql.ts';
 import { type OpenBackup, readText } from '../read-object.ts';
 import { type Catalog, parseCatalog } from '../sources/catalog.ts';
 import { livePostgres } from '../sources/open-source.ts';
 import { checkDatabase } from './check-database.ts';
+import { type DatabasePair, databasesOf } from './chosen-databases.ts';
 import { beforeName, restoredName } from './database-names.ts';
 import {
   analyzeDatabase,
@@ -18,6 +19,7 @@ import {
   restoreDatabase,
   setComment,
 } from './restore-database.ts';
+import { restoreEffort } from './restore-effort.ts';
 import { restoreRoles } from './restore-roles.ts';
 import { literal } from './sql-text.ts';
 import { type SwapPair, swapDatabases } from './swap.ts';
@@ -39,12 +41,6 @@ export interface RestoredDatabase {
   readonly kept?: string;
   readonly tables: number;
   readonly rows: number;
-}
-
-interface DatabasePair {
-  readonly object: BackupObject;
-  readonly catalog: BackupObject;
-  readonly database: string;
 }
 
 /** Restores into new databases, checks them, and puts them in the place of the live ones. */
@@ -93,7 +89,6 @@ async function prepare(
   const catalog = parseCatalog(await readText(backup, pair.catalog));
   const found = await commentOf(server, restored);
   const progress = (text: string): void => report({ kind: 'progress', id: 'restore', text });
-  const jobs = await parallelJobs(server);
   if (found !== checkedMark(id)) {
     progress(`restoring ${pair.database} into ${restored}`);
     await restoreDatabase({
@@ -102,7 +97,7 @@ async function prepare(
       object: pair.object,
       catalog,
       target: restored,
-      jobs,
+      effort: await restoreEffort(server),
       foreignServer: false,
     });
   }
@@ -110,7 +105,7 @@ async function prepare(
   // Both read every table: together each page comes from the disk once.
   const [checked] = await Promise.all([
     checkDatabase(server, restored, catalog),
-    analyzeDatabase({ server, target: restored, jobs: 1 }),
+    analyzeDatabase(server, restored),
   ]);
   await setComment(server, restored, checkedMark(id));
   return { pair, restored, catalog, ...checked };
@@ -186,43 +181,6 @@ function lossText(manifest: BackupManifest, now: Date, pairs: readonly SwapPair[
     `Everything written since ${begun.toISOString()}, ${age} ago, will be missing from: ${names}.\n` +
     'Connections to them are cut for a moment. Put the restored databases in their place?'
   );
-}
-
-function databasesOf(manifest: BackupManifest, wish: RestoreWish): DatabasePair[] {
-  const found = manifest.objects.flatMap((object) => {
-    if (object.role !== 'database' || object.database === undefined) return [];
-    const catalog = manifest.objects.find(
-      ({ role, database }) => role === 'catalog' && database === object.database,
-    );
-    return catalog === undefined ? [] : [{ object, catalog, database: object.database }];
-  });
-  const chosen = found.filter(
-    ({ database }) => wish.database === undefined || wish.database === database,
-  );
-  const names = found.map(({ database }) => database).join(', ');
-  if (chosen.length === 0) {
-    throw new AppError({
-      code: 'usage/no-such-database',
-      what: `the backup ${manifest.id} has no database ${wish.database ?? ''}`.trimEnd(),
-      why: `it has: ${names || 'none'}`,
-      hint: 'holdfast backup list',
-    });
-  }
-  if (wish.into !== undefined && chosen.length > 1) {
-    throw new AppError({
-      code: 'usage/several-databases',
-      what: `--into names one database, but the backup has several`,
-      why: `they are: ${names}`,
-      hint: `holdfast restore ${manifest.id} --database NAME --into ${wish.into}`,
-    });
-  }
-  return chosen;
-}
-
-/** As many as the server has processors, as `pg_restore --jobs` wants them; at least two, since one waits for the disk. */
-export async function parallelJobs(server: PostgresServer): Promise<number> {
-  const { stdout } = await server.engine.exec(server.container, { argv: ['nproc'] });
-  return Math.min(8, Math.max(2, Number.parseInt(stdout, 10) || 2));
 }
 
 async function refuseOlderServer(server: PostgresServer, manifest: BackupManifest): Promise<void> {

@@ -13,6 +13,7 @@ import { checkAssertions } from './assertions.ts';
 import { checkDatabase } from './check-database.ts';
 import { withBackup } from './choose-backup.ts';
 import { restoreDatabase } from './restore-database.ts';
+import { effortFor } from './restore-effort.ts';
 import { restoreRoles } from './restore-roles.ts';
 import { withThrowawayPostgres } from './throwaway-postgres.ts';
 
@@ -85,7 +86,8 @@ async function restoreOne(
   );
   if (object === undefined) throw new Error(`the manifest has no dump of ${target}`);
   report({ kind: 'progress', id: TASK, text: `restoring ${target}` });
-  await restoreDatabase({ server, backup, object, catalog, target, jobs: 2, foreignServer: true });
+  const effort = effortFor(LIMITS.cpus, LIMITS.memory);
+  await restoreDatabase({ server, backup, object, catalog, target, effort, foreignServer: true });
   report({ kind: 'progress', id: TASK, text: `checking ${target}` });
   const checked = await checkDatabase(server, target, catalog);
   await checkPages(server, target);
