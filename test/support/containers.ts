@@ -3,7 +3,9 @@ import { chown, mkdir, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import type { Desired } from '../../installer/model/desired.ts';
+import { PLATFORM_IMAGES } from '../../installer/model/images.ts';
 import type { StackService } from '../../installer/model/stack.ts';
+import { platformImages } from '../integration/support/platform-images.ts';
 
 const execute = promisify(execFile);
 
@@ -19,12 +21,15 @@ export async function logsOf(container: string): Promise<string> {
   return stdout + stderr;
 }
 
-/** Reference of the newest image that this machine has built for a platform part, such as `nginx`. */
+const DEBIAN_IMAGES = PLATFORM_IMAGES.filter((name) => name !== 'grafana');
+let images: Promise<Record<string, string>> | undefined;
+
+/** Reference of the Debian image of a platform part, such as `nginx`; all are built when one is missing. */
 export async function builtImage(name: string): Promise<string> {
-  const found = await docker('images', '--format', '{{.Repository}}:{{.Tag}}', `holdfast/${name}`);
-  const [newest] = found.split('\n');
-  if (newest) return newest;
-  throw new Error(`build the images first: there is no holdfast/${name}`);
+  images ??= platformImages(...DEBIAN_IMAGES);
+  const reference = (await images)[name];
+  if (reference !== undefined) return reference;
+  throw new Error(`there is no Debian image of ${name}`);
 }
 
 /** Writes the files and folders of a desired state, as an apply does. */
