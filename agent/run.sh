@@ -1,14 +1,17 @@
 #!/bin/sh
-# Becomes the resident agent. Without compilers to machine code and with a small young generation Node
-# takes 4 MB less, as one file 3 MB less (measured); what it computes is little either way.
+# Becomes the resident agent.
 here=$(cd "$(dirname "$0")/.." && pwd -P)
-entry=$here/dist/agent.cjs
-# In a working copy the sources may be ahead of what was built.
-if [ ! -f "$entry" ] || [ -n "$(find "$here/agent" -name '*.ts' -newer "$entry" -print -quit)" ]; then
-  entry=$here/agent/main.ts
+node=$here/node_modules/.bin/node
+built=$here/dist/agent.cjs
+
+# In a working copy the sources may be ahead of what was built. Node needs its compilers to read them.
+if [ ! -f "$built" ] || [ -n "$(find "$here/agent" -name '*.ts' -newer "$built" -print -quit)" ]; then
+  exec "$node" --disable-warning=ExperimentalWarning "$here/agent/main.ts" "$@"
 fi
+
+# Without compilers to machine code and with a small young generation Node takes 4 MB less, as one file
+# 3 MB less (docs/decisions/agent.md); what it computes is little either way.
 export MALLOC_ARENA_MAX=1
-exec "$here/node_modules/.bin/node" \
-  --jitless --expose-gc --v8-pool-size=0 \
+exec "$node" --jitless --expose-gc --v8-pool-size=0 \
   --min-semi-space-size=1 --max-semi-space-size=1 --max-old-space-size=64 \
-  "$entry" "$@"
+  "$built" "$@"
