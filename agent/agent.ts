@@ -27,8 +27,6 @@ import { readSettings } from './settings.ts';
 const METRICS_FILE = 'holdfast.prom';
 const ACCESS_LOG_BYTES = 32 * 1024 * 1024;
 const SHOWN_RUNS = 20;
-/** How often a first run that has to wait is tried, milliseconds. */
-const FIRST_RUN_WAIT = 2_000;
 
 export interface AgentContext {
   readonly paths: Paths;
@@ -63,7 +61,6 @@ export class Agent {
   readonly #startedAt: number;
   #settings: AgentSettings;
   #offset: ZoneOffset;
-  #tickSoon: (() => void) | undefined;
   #stop: (() => void)[] = [];
 
   constructor(context: AgentContext) {
@@ -104,7 +101,6 @@ export class Agent {
           this.#runner.start(job, reason, slot);
         },
         missed: (job, slot) => this.#missed(job, slot),
-        first: (job) => this.#first(job),
       },
     });
     this.#accessLog = new AccessLog({
@@ -159,7 +155,6 @@ export class Agent {
     this.#heartbeats.stop();
     this.#probes.stop();
     this.#runner.abandon();
-    this.#tickSoon?.();
     for (const stop of this.#stop) stop();
   }
 
@@ -183,18 +178,6 @@ export class Agent {
       const job = this.#job(id);
       if (job?.catchUp === true && reason !== 'retry') this.#runner.start(job, 'retry', slot);
     }
-  }
-
-  /** One after the other, and not while `apply` is still bringing up what they need. */
-  #first(job: ScheduledJob): boolean {
-    const { clock, paths } = this.#context;
-    const mayRun = this.isIdle() && !fs.existsSync(paths.applyLock);
-    if (mayRun) return this.#runner.start(job, 'first');
-    this.#tickSoon ??= clock.after(FIRST_RUN_WAIT, () => {
-      this.#tickSoon = undefined;
-      this.#scheduler.tick();
-    });
-    return false;
   }
 
   #ended(record: RunningRecord, result: RunResult, tail: string): void {

@@ -27,8 +27,6 @@ export interface SchedulerActions {
   /** Must have noted the run on disk when it returns. */
   start(job: ScheduledJob, slot: number, reason: 'schedule' | 'catch-up'): void;
   missed(job: ScheduledJob, slot: number): void;
-  /** Asks for the first run of a new job; false when it has to wait, and then it is asked for again. */
-  first(job: ScheduledJob): boolean;
 }
 
 export interface SchedulerContext {
@@ -120,13 +118,11 @@ export class Scheduler {
     memory.set(job.id, { cron: job.cron, timezone: this.#timezone, handled: slot });
   }
 
-  /** A job that is new, or has a new schedule, owes nothing for the past but perhaps its first run. */
+  /** A job that is new, or has a new schedule, owes nothing for the past. */
   #handled(job: ScheduledJob, now: number): number {
-    const { memory, actions } = this.#context;
-    const known = memory.get(job.id);
+    const known = this.#context.memory.get(job.id);
     if (known?.cron === job.cron && known.timezone === this.#timezone) return known.handled;
-    const mustWait = known === undefined && job.runFirst === true && !actions.first(job);
-    if (!mustWait) this.#remember(job, now);
+    this.#remember(job, now);
     return now;
   }
 

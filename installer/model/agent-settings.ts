@@ -25,8 +25,6 @@ export interface AgentJob {
   readonly jitterSeconds: number;
   /** Run once after a start when a run was missed while the machine was down. */
   readonly catchUp: boolean;
-  /** Also run once when the agent first sees it, in the order of the list: so there is a backup from the start. */
-  readonly runFirst?: boolean;
   readonly timeoutSeconds: number;
   /** Only on the first seven days of a month, as `first Sunday` needs it: cron(5) has no word for that. */
   readonly firstWeekOnly?: boolean;

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
@@ -182,23 +182,4 @@ t.test('the socket refuses nonsense and unknown jobs, and answers on', async (t)
   t.match(await askAgent(paths.agentSocket, JSON.parse('{"verb":"run"}')), { ok: false });
   t.equal((await status())?.pid, agent.pid);
   t.equal(await askAgent(`${paths.agentSocket}.none`, { verb: 'status' }), undefined);
-});
-
-t.test('first runs wait for apply and for one another', async (t) => {
-  const { start, answering, paths, records, calls } = server(t, {
-    jobs: [
-      job({ id: 'backup', argv: ['backup'], runFirst: true }),
-      job({ id: 'test', argv: ['test'], runFirst: true }),
-    ],
-  });
-  mkdirSync(paths.applyLock);
-  const { agent } = start();
-  await answering(agent.pid);
-  t.strictSame(calls(), []);
-  rmSync(paths.applyLock, { recursive: true });
-  await until('both ran', () => records().length === 2);
-  t.strictSame(calls(), ['backup', 'test']);
-  const [backup, test] = records();
-  t.match([backup, test], [{ reason: 'first', result: 'done' }, { reason: 'first' }]);
-  t.ok((test?.startedAt ?? '') >= (backup?.finishedAt ?? 'x'), 'one after the other');
 });

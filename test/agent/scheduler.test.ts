@@ -19,7 +19,6 @@ function machine(start: string, jobs: readonly ScheduledJob[]) {
       known.set(id, value);
     },
   };
-  const busy = new Set<string>();
   const at = () => new Date(clock.now()).toISOString().slice(5, 16);
   const actions: SchedulerActions = {
     start: ({ id }, _slot, reason) => {
@@ -27,11 +26,6 @@ function machine(start: string, jobs: readonly ScheduledJob[]) {
     },
     missed: ({ id }) => {
       happened.push(`${at()} ${id} missed`);
-    },
-    first: ({ id }) => {
-      if (busy.has(id)) return false;
-      happened.push(`${at()} ${id} first`);
-      return true;
     },
   };
   const boot = (host = 'a', timezone = 'UTC') => {
@@ -47,7 +41,7 @@ function machine(start: string, jobs: readonly ScheduledJob[]) {
     scheduler.run();
     return scheduler;
   };
-  return { clock, happened, boot, known, actions, busy };
+  return { clock, happened, boot, known, actions };
 }
 
 t.test('each slot starts its job once, however often the agent is restarted', async (t) => {
@@ -147,23 +141,4 @@ t.test('a start that fails takes nothing from the other jobs', async (t) => {
   boot();
   clock.moveTo('2026-05-01T02:00:30Z');
   t.strictSame(happened, ['05-01T02:00 whole schedule']);
-});
-
-t.test('a new job that wants it runs at once, one time, as soon as it may', async (t) => {
-  const jobs = [job({ id: 'backup', runFirst: true }), job({ id: 'test', runFirst: true })];
-  const { clock, happened, boot, busy } = machine('2026-05-01T12:00Z', jobs);
-  busy.add('test');
-  boot().stop();
-  t.strictSame(happened, ['05-01T12:00 backup first']);
-  const scheduler = boot();
-  busy.clear();
-  clock.moveTo('2026-05-01T12:01:30Z');
-  scheduler.stop();
-  boot();
-  clock.moveTo('2026-05-02T02:30Z');
-  t.strictSame(happened.slice(1), [
-    '05-01T12:01 test first',
-    '05-02T02:00 backup schedule',
-    '05-02T02:00 test schedule',
-  ]);
 });

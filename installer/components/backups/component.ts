@@ -166,7 +166,6 @@ export function backupAgentJobs(settings: BackupSettings): AgentJob[] {
       cron,
       jitterSeconds: JITTER,
       catchUp: true,
-      runFirst: true,
       timeoutSeconds: BACKUP_TIMEOUT,
       ...(pingSecret === undefined ? {} : { pingSecret }),
     }),
@@ -180,7 +179,6 @@ export function backupAgentJobs(settings: BackupSettings): AgentJob[] {
       cron: settings.restoreTestCron,
       jitterSeconds: JITTER,
       catchUp: true,
-      runFirst: true,
       timeoutSeconds: BACKUP_TIMEOUT,
     },
   ];
