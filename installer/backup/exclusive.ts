@@ -9,6 +9,7 @@ const HELD = 75;
 /**
  * Runs `work` while this process holds a lock that the kernel gives back when we die, however we die:
  * `flock` holds it in a child that ends when its standard input does.
+ * @param waitSeconds how long to wait for another holder; not at all when absent
  * @throws AppError `lock/held` when another process holds it
  */
 export async function exclusively<T>(
@@ -16,10 +17,17 @@ export async function exclusively<T>(
   folder: string,
   name: string,
   work: () => Promise<T>,
+  waitSeconds = 0,
 ): Promise<T> {
   await host.makeDirectory(folder, { mode: 0o700, uid: 0, gid: 0 });
   const file = posix.join(folder, `${name}.lock`);
-  const argv = ['flock', '--nonblock', '--conflict-exit-code', `${HELD}`, file, 'cat'] as const;
+  const argv = [
+    'flock',
+    ...['--timeout', `${waitSeconds}`],
+    ...['--conflict-exit-code', `${HELD}`],
+    file,
+    'cat',
+  ] as const;
   const child = startChild({ argv });
   child.stdin.on('error', () => undefined);
   child.stdin.write('held\n');

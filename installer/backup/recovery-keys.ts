@@ -4,6 +4,8 @@ import type { Host } from '../host/host.ts';
 import type { Paths } from '../model/paths.ts';
 import { exclusively } from './exclusive.ts';
 
+const LOCK_WAIT_SECONDS = 30;
+
 /** The key that lives on the server, so that restores can be tested without the user. */
 export const RESTORE_TEST_IDENTITY = 'RESTORE_TEST_IDENTITY';
 
@@ -26,12 +28,15 @@ export async function prepareRecipients(
   paths: Paths,
   userKeys: readonly string[],
 ): Promise<Recipients> {
-  return await exclusively(host, posix.join(paths.agent, 'locks'), 'recovery-keys', async () => {
+  const prepare = async (): Promise<Recipients> => {
     const keys = [...new Set([...userKeys, await restoreTestRecipient(host, paths)])];
     const file = posix.join(paths.agent, 'recipients.txt');
     await host.write(file, `${keys.join('\n')}\n`, { mode: 0o644, uid: 0, gid: 0 });
     return { file, keys };
-  });
+  };
+  // Two jobs may start in the same second; each of them making a key would lose one.
+  const locks = posix.join(paths.agent, 'locks');
+  return await exclusively(host, locks, 'recovery-keys', prepare, LOCK_WAIT_SECONDS);
 }
 
 async function restoreTestRecipient(host: Host, paths: Paths): Promise<string> {

@@ -66,7 +66,7 @@ async function attempt(
       await checkSpace(context, job, source, stored);
       const run = new BackupRun({ context, job, store, source, writer, startedAt });
       const made = await run.make();
-      const verifiedAt = settings.readBack ? await run.verify() : undefined;
+      const verifiedAt = readsBack(context, job) ? await run.verify() : undefined;
       await applyRetention(context, job, store);
       return {
         id: run.id,
@@ -81,6 +81,22 @@ async function attempt(
   } finally {
     store.close();
   }
+}
+
+/** Classes whose objects have to be thawed for hours before they can be read. */
+const FROZEN = new Set(['GLACIER', 'DEEP_ARCHIVE']);
+
+function readsBack({ settings, report }: BackupContext, job: BackupJob): boolean {
+  const store = findStore(settings, job.store);
+  const frozen = store.kind !== 'directory' && FROZEN.has(store.storageClass ?? '');
+  if (settings.readBack && frozen) {
+    report({
+      kind: 'warning',
+      code: 'backup/not-read-back',
+      text: `${job.name}: what lies in ${store.storageClass} cannot be read back, so it does not count as verified`,
+    });
+  }
+  return settings.readBack && !frozen;
 }
 
 async function checkSpace(

@@ -5,12 +5,14 @@ import type { Host } from '../host/host.ts';
 import type { Paths } from '../model/paths.ts';
 import { exclusively } from './exclusive.ts';
 
+const LOCK_WAIT_SECONDS = 30;
+
 /** Who writes: told apart from every other server, also from a clone of the same name, and made once. */
 export async function writerIdentity(
   host: Host,
   paths: Paths,
 ): Promise<{ readonly host: string; readonly id: string }> {
-  return await exclusively(host, posix.join(paths.agent, 'locks'), 'writer-id', async () => {
+  const identity = async (): Promise<{ readonly host: string; readonly id: string }> => {
     const path = posix.join(paths.agent, 'writer-id');
     const stored = Buffer.from((await host.read(path)) ?? [])
       .toString('utf8')
@@ -19,5 +21,7 @@ export async function writerIdentity(
     const id = randomUUID();
     await host.write(path, `${id}\n`, { mode: 0o600, uid: 0, gid: 0 });
     return { host: hostname(), id };
-  });
+  };
+  const locks = posix.join(paths.agent, 'locks');
+  return await exclusively(host, locks, 'writer-id', identity, LOCK_WAIT_SECONDS);
 }

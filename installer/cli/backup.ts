@@ -2,6 +2,7 @@ import { backupIdTime } from '../backup/backup-id.ts';
 import type { BackupContext } from '../backup/context.ts';
 import { formatBytes, formatSpan } from '../backup/format-bytes.ts';
 import { listStored } from '../backup/inventory.ts';
+import type { PostgresServer } from '../backup/psql.ts';
 import { restoreTestIdentityFile } from '../backup/recovery-keys.ts';
 import { runRestoreTest } from '../backup/restore/restore-test.ts';
 import { type BackupOutcome, runBackup } from '../backup/run-backup.ts';
@@ -126,17 +127,13 @@ export async function backupVerify(args: ParsedArguments, context: CliContext): 
       const stored = await listStored(store, backup.settings, job.name);
       const chosen = stored.find((one) => (id === undefined ? one.complete : one.id === id));
       if (chosen === undefined) continue;
-      const encrypted = backup.settings.encryption === 'age';
       const { checks } = await verifyBackup({
         context: backup,
         store,
         job: job.name,
         id: chosen.id,
-        identityFile: encrypted ? restoreTestIdentityFile(backup.paths) : undefined,
-        server:
-          job.source.kind === 'postgres'
-            ? await livePostgres(backup, 'holdfast-verify')
-            : undefined,
+        identityFile: await identityOnServer(backup),
+        server: job.source.kind === 'postgres' ? await postgresIfUp(backup) : undefined,
       });
       checked.push({ job: job.name, id: chosen.id, checks });
     } finally {
@@ -151,6 +148,26 @@ export async function backupVerify(args: ParsedArguments, context: CliContext): 
     }
   }
   return 0;
+}
+
+/** Without the key the stored bytes are compared all the same. */
+async function identityOnServer({ host, paths }: BackupContext): Promise<string | undefined> {
+  const file = restoreTestIdentityFile(paths);
+  return (await host.stat(file)) === undefined ? undefined : file;
+}
+
+async function postgresIfUp(backup: BackupContext): Promise<PostgresServer | undefined> {
+  try {
+    return await livePostgres(backup, 'holdfast-verify');
+  } catch (error) {
+    if (!(error instanceof AppError) || error.code !== 'backup/postgres-down') throw error;
+    backup.report({
+      kind: 'warning',
+      code: error.code,
+      text: `${error.message}; the archives are not listed`,
+    });
+    return undefined;
+  }
 }
 
 function nothingToVerify(id: string | undefined): AppError {

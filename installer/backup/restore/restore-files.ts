@@ -1,4 +1,5 @@
 import { posix } from 'node:path';
+import { LABELS } from '../../model/labels.ts';
 import { backupIdTime } from '../backup-id.ts';
 import type { BackupContext } from '../context.ts';
 import { exclusively } from '../exclusive.ts';
@@ -64,8 +65,7 @@ export async function restoreRedis(
   wish: FilesWish,
 ): Promise<RestoredFiles> {
   const { host } = context;
-  const server = await liveRedis(context);
-  const folder = await redisSetting(server, 'dir');
+  const { container, folder } = await redisPlace(context);
   const object = onlyObject(backup.manifest, 'redis');
   const { stdout } = await host.run({
     argv: [
@@ -73,7 +73,7 @@ export async function restoreRedis(
       'inspect',
       '--format',
       '{{.Image}}{{range .Mounts}}{{"\\n"}}{{.Destination}} {{.Name}}{{end}}',
-      server.container,
+      container,
     ],
   });
   const [image = '', ...mounts] = stdout.trim().split('\n');
@@ -92,6 +92,20 @@ export async function restoreRedis(
       consent: (containers) => wish.consent(question(context, backup.manifest, containers)),
     })),
   }));
+}
+
+/** A Redis that no longer starts cannot be asked; then it is where our own keeps its data. */
+async function redisPlace(
+  context: BackupContext,
+): Promise<{ readonly container: string; readonly folder: string }> {
+  const { engine, settings } = context;
+  const containers = await engine.containers({ [LABELS.project]: settings.project });
+  const state = containers.find(({ name }) => name === settings.redis?.container);
+  if (state !== undefined && state.status !== 'running') {
+    return { container: state.name, folder: '/data' };
+  }
+  const server = await liveRedis(context);
+  return { container: server.container, folder: await redisSetting(server, 'dir') };
 }
 
 async function locked<T>({ host, paths }: BackupContext, work: () => Promise<T>): Promise<T> {

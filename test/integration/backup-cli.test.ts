@@ -1,0 +1,105 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import t from 'tap';
+import type { BackupSettings } from '../../installer/model/backup-settings.ts';
+import { BackupStack } from '../support/backup-stack.ts';
+import { type Output, outcome } from './support/docker.ts';
+import { platformImages } from './support/platform-images.ts';
+
+const { postgres = '' } = await platformImages('postgres');
+const stack = await BackupStack.start(postgres);
+t.teardown(() => stack.stop());
+await stack.sql('postgres', 'CREATE DATABASE shop;');
+await stack.sql('shop', 'CREATE TABLE orders AS SELECT generate_series(1, 100) AS id;');
+
+const main = new URL('../../installer/cli/main.ts', import.meta.url).pathname;
+const holdfast = (...argv: string[]): Promise<Output> =>
+  outcome(['env', `HOLDFAST_ROOT=${stack.root}`, process.execPath, main, ...argv]);
+
+async function applied(over: Partial<BackupSettings> = {}): Promise<void> {
+  const path = join(stack.paths.stack, 'agent', 'backup.json');
+  const owner = { mode: 0o600, uid: 0, gid: 0 };
+  await stack.host.write(path, JSON.stringify(stack.settings(over)), owner);
+}
+
+t.test('before the first apply there is nothing to back up', async (t) => {
+  t.match(await holdfast('backup', 'run'), { code: 12, stderr: /holdfast apply/ });
+});
+
+t.test('run, list, verify, restore: what a person sees', async (t) => {
+  await applied();
+  t.match(await holdfast('backup', 'list'), { code: 0, stdout: /There is no backup yet/ });
+  const made = await holdfast('backup', 'run', 'daily');
+  t.match(made, {
+    code: 0,
+    stdout: /^daily: \d{8}T\d{6}Z-[0-9a-f]{6}, .* read back and compared\n$/,
+  });
+  const [id = ''] = /\d{8}T\d{6}Z-[0-9a-f]{6}/.exec(made.stdout) ?? [];
+  t.match(await holdfast('backup', 'list'), {
+    code: 0,
+    stdout: new RegExp(`^ID .*STATE\\n${id}  daily .* ago .* local  verified\\n$`),
+  });
+  const listed = await holdfast('backup', 'list', '--json');
+  t.match(JSON.parse(listed.stdout), {
+    version: 1,
+    backups: [{ id, job: 'daily', state: 'verified' }],
+  });
+  t.match(await holdfast('backup', 'verify'), {
+    code: 0,
+    stdout: `daily: ${id} is whole (checksums, decrypts, archive-list)\n`,
+  });
+
+  const silent = await holdfast('restore');
+  t.match(silent, { code: 5, stderr: /holdfast restore --yes/ });
+  t.match(await holdfast('restore', id, '--into', 'check'), {
+    code: 0,
+    stdout: `check: 1 tables and 100 rows restored from ${id} and checked\n`,
+  });
+  await stack.sql('shop', 'TRUNCATE orders');
+  const swapped = await holdfast('restore', '--yes', '--json');
+  t.match(JSON.parse(swapped.stdout), {
+    version: 1,
+    id,
+    databases: [{ name: 'shop', kept: /^shop_before_/, rows: 100 }],
+  });
+  t.equal(await stack.sql('shop', 'SELECT count(*) FROM orders'), '100');
+});
+
+t.test('each class of failure has its exit code and its next command', async (t) => {
+  await applied();
+  t.match(await holdfast('backup', 'run', 'nightly'), { code: 2, stderr: /the jobs are: daily/ });
+  t.match(await holdfast('restore', '20200101T000000Z-abcdef', '--yes'), {
+    code: 12,
+    stderr: /holdfast backup list/,
+  });
+  await applied({
+    stores: [
+      {
+        kind: 's3',
+        name: 'local',
+        endpoint: 'http://127.0.0.1:9',
+        region: 'auto',
+        bucket: 'b',
+        accessKeyIdSecret: 'KEY_ID',
+        secretAccessKeySecret: 'KEY',
+      },
+    ],
+  });
+  t.match(await holdfast('backup', 'list'), { code: 3, stderr: /holdfast secrets set KEY_ID/ });
+});
+
+t.test('a flipped byte: verify says where, exit code 12', async (t) => {
+  await applied();
+  const made = await holdfast('backup', 'run', '--json');
+  const {
+    made: [{ id }],
+  } = JSON.parse(made.stdout) as { made: [{ id: string }] };
+  const path = join(stack.root, 'store', 'backups', stack.project, 'daily', id, 'db-shop.dump.age');
+  const content = await readFile(path);
+  content[content.length >> 1] = (content[content.length >> 1] ?? 0) ^ 4;
+  await writeFile(path, content);
+  t.match(await holdfast('backup', 'verify', id), {
+    code: 12,
+    stderr: /bytes 0 to \d+ \(part 1 of 1\) differ/,
+  });
+});
