@@ -98,7 +98,11 @@ export class PlatformResolver {
     try {
       catalogue = await this.#context.catalogue();
     } catch (error) {
-      if (!(error instanceof AppError) || !roadsOf(need).includes('registry')) throw error;
+      // A mirror that is down for a moment must not move a server to images of another kind.
+      const wasDebian = this.#context.lock.images[need.image]?.source === 'debian';
+      if (!(error instanceof AppError) || wasDebian || !roadsOf(need).includes('registry')) {
+        throw error;
+      }
       return { reason: error.message };
     }
     const offer = catalogue.images.find(({ name }) => name === need.image);
@@ -123,7 +127,11 @@ export class PlatformResolver {
     const answer = await registry.inspect(
       release.digest === undefined ? reference : pinned(reference, release.digest),
     );
-    if (answer.kind !== 'found') return { reason: answer.reason };
+    if (answer.kind !== 'found') {
+      const known = this.#context.lock.images[need.image];
+      const serves = known?.source === 'registry' && known.wish === wish;
+      return serves ? { image: known } : { reason: answer.reason };
+    }
     const digest = answer.digest;
     return {
       image: {

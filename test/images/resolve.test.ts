@@ -1,6 +1,7 @@
 import t from 'tap';
 import { resolveImages } from '../../installer/images/resolve.ts';
 import {
+  type Answer,
   DIGEST,
   debian,
   engineWith,
@@ -199,3 +200,49 @@ t.test('official images come from the mirror that the config names', async (t) =
     reference: `mirror.example:5000/hub/library/redis:7.2.10@${DIGEST}`,
   });
 });
+
+t.test(
+  'a mirror or a registry that is down moves no server to images of another kind',
+  async (t) => {
+    const needs = [{ image: 'redis', source: 'auto' }] as const;
+    const engine = engineWith();
+    const fromDebian = await resolveImages(
+      request({ host: hostWith([debian, registryFinds]), engine, needs }),
+    );
+    const noMirror: Answer = ({ argv }) => {
+      if (argv[0] === 'bash') throw new Error('no network');
+      return argv[0] === 'find' ? { stdout: 'recipe' } : undefined;
+    };
+    await t.rejects(
+      resolveImages(
+        request({
+          host: hostWith([noMirror, registryFinds]),
+          engine,
+          needs,
+          lock: lockOf(fromDebian.lock),
+          refresh: true,
+        }),
+      ),
+      { code: 'image/debian-unreachable' },
+    );
+    const fresh = await resolveImages(
+      request({ host: hostWith([noMirror, registryFinds]), engine, needs }),
+    );
+    t.match(
+      fresh.images.platform.redis,
+      { source: 'registry' },
+      'a new server takes what it can have',
+    );
+
+    const kept = await resolveImages(
+      request({
+        host: hostWith([noMirror, registrySilent]),
+        engine,
+        needs,
+        lock: lockOf(fresh.lock),
+        refresh: true,
+      }),
+    );
+    t.strictSame(kept.lock.images, fresh.lock.images);
+  },
+);
