@@ -1,4 +1,10 @@
-import t from 'tap';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer, type RequestListener } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { DockerEngine } from '../../installer/engine/docker.ts';
 import { engineError, unreachable } from '../../installer/engine/engine-error.ts';
 import { demultiplex } from '../../installer/engine/frames.ts';
 import { commonVersion } from '../../installer/engine/negotiate.ts';
@@ -74,3 +80,64 @@ t.test(
     t.equal(engineError('h', 'look', known), known);
   },
 );
+
+/** An engine of which only the answers matter. */
+async function listen(t: Test, answer: RequestListener): Promise<string> {
+  // The path of a socket has 107 bytes at most.
+  const folder = await mkdtemp(join(tmpdir(), 'holdfast-'));
+  const socketPath = join(folder, 'engine.sock');
+  const server = createServer(answer);
+  server.listen(socketPath);
+  await once(server, 'listening');
+  t.teardown(() => {
+    server.closeAllConnections();
+    server.close();
+    return rm(folder, { recursive: true });
+  });
+  return socketPath;
+}
+
+t.test('an engine that is replaced by a newer one is asked again for its version', async (t) => {
+  const engineVersion = { ApiVersion: '1.41', MinAPIVersion: '1.12' };
+  const asked: string[] = [];
+  const socketPath = await listen(t, ({ url = '' }, response) => {
+    asked.push(url.split('?')[0] ?? '');
+    if (url === '/version') return response.end(JSON.stringify(engineVersion));
+    if (url.startsWith('/v1.41/') && engineVersion.MinAPIVersion === '1.44') {
+      const message = 'client version 1.41 is too old. Minimum supported API version is 1.44';
+      return response.writeHead(400).end(JSON.stringify({ message }));
+    }
+    return response.end('[]');
+  });
+  const engine = new DockerEngine({ socketPath });
+  await engine.containers({});
+  await engine.containers({});
+  Object.assign(engineVersion, { ApiVersion: '1.52', MinAPIVersion: '1.44' });
+  t.strictSame(await engine.containers({}), []);
+  t.strictSame(asked, [
+    '/version',
+    '/v1.41/containers/json',
+    '/v1.41/containers/json',
+    '/v1.41/containers/json',
+    '/version',
+    '/v1.47/containers/json',
+  ]);
+});
+
+t.test('an engine that hangs is given up', async (t) => {
+  const socketPath = await listen(t, () => undefined);
+  const engine = new DockerEngine({ socketPath, lookSeconds: 0.2 });
+  await t.rejects(engine.info(), { code: 'engine/unreachable', why: /within 0\.2 s/ });
+});
+
+t.test('an engine that starts later is found by the next call', async (t) => {
+  let ready = false;
+  const socketPath = await listen(t, ({ url }, response) => {
+    if (!ready) response.destroy();
+    else response.end(url === '/version' ? '{"ApiVersion":"1.41"}' : '[]');
+  });
+  const engine = new DockerEngine({ socketPath });
+  await t.rejects(engine.containers({}), { code: 'engine/unreachable' });
+  ready = true;
+  t.strictSame(await engine.containers({}), []);
+});

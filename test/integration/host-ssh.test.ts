@@ -87,9 +87,10 @@ t.test('a write that the connection does not outlive leaves the old file', async
   await local.write(path, 'old', { mode: 0o600, ...ROOT });
   const writing = host.write(path, randomBytes(300_000_000), { mode: 0o600, ...ROOT });
   writing.catch(() => undefined);
-  await temporarySiblingOf(path);
+  await siblingOf(path, 'appears');
   sshd.cut();
   await t.rejects(writing, { code: 'host/connection-lost' });
+  await siblingOf(path, 'goes');
   t.equal(Buffer.from((await local.read(path)) ?? []).toString(), 'old');
 });
 
@@ -106,10 +107,11 @@ t.test('forty calls at a time share one connection, however few it allows', asyn
   );
 });
 
-/** Waits until the write has begun. */
-async function temporarySiblingOf(path: string): Promise<void> {
-  let names: string[] = [];
-  while (!names.some(isTemporary)) names = await readdir(posix.dirname(path));
+/** Waits until the server has begun to write the file, or is done with it one way or the other. */
+async function siblingOf(path: string, what: 'appears' | 'goes'): Promise<void> {
+  let names: string[];
+  do names = await readdir(posix.dirname(path));
+  while (names.some(isTemporary) !== (what === 'appears'));
 }
 
 /** A user of this machine for the time of the test. */
