@@ -2,8 +2,9 @@ import type { AgentSettings, ScheduledJob } from '../installer/model/agent-setti
 import type { Paths } from '../installer/model/paths.ts';
 import { fs } from './builtins.ts';
 import type { Clock } from './clock.ts';
-import type { AgentAnswer, AgentRequest, AgentStatus } from './control/protocol.ts';
+import type { AgentAnswer, AgentRequest } from './control/protocol.ts';
 import { listen } from './control/server.ts';
+import { agentStatus } from './control/status.ts';
 import { readText } from './files.ts';
 import { History, type RunResult } from './jobs/history.ts';
 import { JobRunner } from './jobs/job-runner.ts';
@@ -12,7 +13,7 @@ import { RunningFiles, type RunningRecord } from './jobs/running.ts';
 import { type Log, reasonOf } from './log.ts';
 import { AccessLog } from './metrics/access-log.ts';
 import { Certificates } from './metrics/certificates.ts';
-import { collectMetrics, residentBytes } from './metrics/collect.ts';
+import { collectMetrics } from './metrics/collect.ts';
 import type { Metric } from './metrics/text-format.ts';
 import { MetricsWriter } from './metrics/writer.ts';
 import { Heartbeats } from './net/heartbeats.ts';
@@ -233,32 +234,20 @@ export class Agent {
   }
 
   #answer(request: AgentRequest): AgentAnswer {
-    if (request.verb === 'status') return { ok: true, status: this.#status() };
+    if (request.verb === 'status') {
+      const status = agentStatus({
+        settings: this.#settings,
+        startedAt: this.#startedAt,
+        running: this.#runner.current(),
+        nextStart: (job) => this.#scheduler.nextStart(job),
+        probes: this.#probes.results(),
+        history: this.#history.last(SHOWN_RUNS),
+      });
+      return { ok: true, status };
+    }
     const job = this.#job(request.job);
     if (job === undefined) return { ok: false, what: `there is no job ${request.job}` };
     return { ok: true, started: this.#runner.start(job, 'by hand') };
-  }
-
-  #status(): AgentStatus {
-    const running = new Map(this.#runner.current().map((run) => [run.job, run.startedAt]));
-    return {
-      pid: process.pid,
-      startedAt: new Date(this.#startedAt).toISOString(),
-      residentMemory: residentBytes(),
-      timezone: this.#settings.timezone,
-      jobs: this.#settings.jobs.map((job) => {
-        const next = this.#scheduler.nextStart(job);
-        const since = running.get(job.id);
-        return {
-          id: job.id,
-          cron: job.cron,
-          ...(next === undefined ? {} : { nextStart: new Date(next).toISOString() }),
-          ...(since === undefined ? {} : { runningSince: new Date(since).toISOString() }),
-        };
-      }),
-      probes: this.#probes.results(),
-      history: this.#history.last(SHOWN_RUNS),
-    };
   }
 
   #job(id: string): ScheduledJob | undefined {
