@@ -164,7 +164,7 @@ export function isMissingObject(error: unknown): boolean {
   return kindOf(error) === MISSING;
 }
 
-/** The failure in our words. The store's own message is added: it names no secret. */
+/** The failure in our words. The store's own message is added: it names no secret but the account of R2. */
 export function storeError(error: unknown, what: string): AppError {
   if (error instanceof AppError) return error;
   const kind = kindOf(error);
@@ -172,7 +172,8 @@ export function storeError(error: unknown, what: string): AppError {
   const status = statusOf(error);
   const said = [status === undefined ? '' : `HTTP ${status}`, name, message]
     .filter((part) => part !== undefined && part !== '')
-    .join(' ');
+    .join(' ')
+    .replaceAll(/[\w.-]+(?=\.r2\.cloudflarestorage\.com)/g, 'ACCOUNT');
   return new AppError({
     code: kind.code,
     what,

@@ -33,7 +33,8 @@ export class S3Store implements Store {
   readonly #patience: Patience;
 
   constructor(settings: S3Settings, credentials: S3Credentials, patience: Patience = PATIENCE) {
-    this.description = `bucket ${settings.bucket} at ${settings.endpoint}`;
+    // Not the endpoint: that of R2 is made of a secret.
+    this.description = `bucket ${settings.bucket} of ${settings.name}`;
     this.#client = s3Client(settings, credentials, patience);
     this.#bucket = settings.bucket;
     this.#storageClass = settings.storageClass as StorageClass | undefined;

@@ -19,7 +19,7 @@ export interface ByteRange {
  * Each method throws AppError of class `store`.
  */
 export interface Store {
-  /** For messages: `directory /srv/backups` or `s3 bucket name at endpoint`. */
+  /** For messages: `directory /srv/backups` or `bucket backups of r2`. */
   readonly description: string;
   /**
    * Stores a stream whole or not at all, in constant memory. A source that throws leaves nothing behind.
