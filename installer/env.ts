@@ -12,4 +12,6 @@ export const env = {
   /** Private key for `--host`; the usual ones of `~/.ssh` when absent. */
   sshKeyFile: process.env['HOLDFAST_SSH_KEY'],
   sshAgentSocket: process.env['SSH_AUTH_SOCK'],
+  /** What the programs that we start get. */
+  inherited: process.env,
 } as const;

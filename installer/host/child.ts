@@ -1,5 +1,6 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
+import { env } from '../env.ts';
 import { CommandError } from './command-error.ts';
 import { TailBuffer } from './tail-buffer.ts';
 
@@ -66,7 +67,7 @@ function spawnPiped(request: ChildRequest): PipedChild {
       stdio: ['pipe', 'pipe', 'pipe'],
       detached: true,
       ...(request.cwd === undefined ? {} : { cwd: request.cwd }),
-      ...(request.env === undefined ? {} : { env: { ...process.env, ...request.env } }),
+      ...(request.env === undefined ? {} : { env: { ...env.inherited, ...request.env } }),
     });
   } catch (cause) {
     throw spawnError(request.argv, cause as Error);
