@@ -1,5 +1,6 @@
 import t from 'tap';
-import { type Behaviour, FakeEngine } from '../support/fake-engine.ts';
+import { FakeEngine } from '../support/fake-engine.ts';
+import type { Behaviour } from '../support/fake-objects.ts';
 import { type EngineUnderTest, engineSuite, type Life } from './engine-suite.ts';
 
 const LOG = Array.from({ length: 30 }, (_, index) => `line ${index + 1}\n`).join('');

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import type {
@@ -12,28 +11,7 @@ import type {
 } from '../../installer/engine/engine.ts';
 import { AppError } from '../../installer/errors.ts';
 import { Effects } from './effects.ts';
-
-/** How the containers of a service behave once started. */
-export interface Behaviour {
-  /** What the health check comes to; `none` when there is no check. */
-  readonly health?: 'healthy' | 'unhealthy' | 'starting' | 'none';
-  /** Ends at once with this code. */
-  readonly exits?: number;
-  readonly logs?: string;
-  readonly memoryBytes?: number;
-  readonly cpuSeconds?: number;
-}
-
-export interface ContainerSpec {
-  readonly name: string;
-  readonly service: string;
-  readonly image: string;
-  readonly labels: Readonly<Record<string, string>>;
-  /** Whether the container has a health check. */
-  readonly checked: boolean;
-  readonly memoryLimit: number;
-  readonly networks: readonly string[];
-}
+import { FakeObjects, type Labels } from './fake-objects.ts';
 
 export interface ExecCall {
   readonly container: ContainerState;
@@ -52,110 +30,29 @@ export interface Executed {
 
 export type ExecHandler = (call: ExecCall) => Executed | undefined | Promise<Executed | undefined>;
 
-type Labels = Readonly<Record<string, string>>;
-
 /** A Docker engine in memory. `fake-docker.ts` gives a MemoryHost the commands that change it. */
-export class FakeEngine implements Engine {
-  readonly images = new Map<string, ImageState>();
-  readonly volumeLabels = new Map<string, Labels>();
-  readonly networkStates = new Map<string, { readonly subnet: string; readonly labels: Labels }>();
+export class FakeEngine extends FakeObjects implements Engine {
   /** Everything that was executed in containers so far. */
   readonly execs: ExecCall[] = [];
-  /** References that no registry has: a pull of one fails. */
-  readonly unavailable = new Set<string>();
   /** When true every call fails as with a stopped engine. */
   unreachable = false;
-  readonly #containers = new Map<string, ContainerState>();
-  readonly #behaviours = new Map<string, Behaviour>();
   readonly #handlers: {
     service: string | undefined;
     words: readonly string[];
     run: ExecHandler;
   }[] = [];
   readonly #effects: Effects;
-  #ticks = 0;
 
   /** @param effects the MemoryHost's, so that an exec counts as one of its effects */
   constructor(effects = new Effects()) {
+    super();
     this.#effects = effects;
-  }
-
-  /** Says how containers of a service behave; those that run change at once. */
-  behave(service: string, behaviour: Behaviour): void {
-    this.#behaviours.set(service, behaviour);
-    for (const one of this.#containers.values()) {
-      if (one.service === service && one.status === 'running') this.start(one.id);
-    }
   }
 
   /** Registers a program inside containers by its first words; without `service`, in all of them. */
   onExec(words: readonly string[], run: ExecHandler, service?: string): this {
     this.#handlers.push({ service, words, run });
     return this;
-  }
-
-  addImage(reference: string, fields: Partial<ImageState> = {}): ImageState {
-    const [repository = '', digest] = reference.split('@');
-    const image: ImageState = {
-      id: `sha256:${createHash('sha256').update(reference).digest('hex')}`,
-      tags: digest === undefined ? [reference] : [],
-      digests: digest === undefined ? [] : [`${repository.replace(/:[^:/]*$/, '')}@${digest}`],
-      labels: {},
-      user: '',
-      createdAt: '2026-01-01T00:00:00Z',
-      size: 1_000_000,
-      ...fields,
-    };
-    this.images.set(reference, image);
-    return image;
-  }
-
-  create(spec: ContainerSpec): ContainerState {
-    const image = this.#findImage(spec.image);
-    if (image === undefined) throw new Error(`No such image: ${spec.image}`);
-    const id = createHash('sha256').update(`container ${this.#tick()}`).digest('hex');
-    const state: ContainerState = {
-      id,
-      name: spec.name,
-      service: spec.service,
-      imageId: image.id,
-      imageReference: spec.image,
-      labels: spec.labels,
-      status: 'created',
-      health: spec.checked ? 'starting' : 'none',
-      exitCode: 0,
-      oomKilled: false,
-      restartCount: 0,
-      startedAt: '0001-01-01T00:00:00Z',
-      addresses: Object.fromEntries(spec.networks.map((name, n) => [name, `10.0.${n}.2`])),
-      memoryLimit: spec.memoryLimit,
-    };
-    this.#containers.set(id, state);
-    return state;
-  }
-
-  start(id: string): void {
-    const { service, health } = this.#get(id);
-    const { exits, health: wanted = 'healthy' } = this.#behaviours.get(service) ?? {};
-    this.#update(id, {
-      status: exits === undefined ? 'running' : 'exited',
-      exitCode: exits ?? 0,
-      health: health === 'none' || wanted === 'none' ? 'none' : wanted,
-      startedAt: new Date(Date.UTC(2026, 0, 1) + this.#tick() * 1000).toISOString(),
-    });
-  }
-
-  stop(id: string): void {
-    this.#update(id, { status: 'exited', exitCode: 0 });
-  }
-
-  remove(id: string): void {
-    this.#containers.delete(this.#get(id).id);
-  }
-
-  /** All containers, oldest first. */
-  all(): ContainerState[] {
-    return [...this.#containers.values()];
   }
 
   async info(): Promise<EngineInfo> {
@@ -177,7 +74,7 @@ export class FakeEngine implements Engine {
   }
 
   async image(reference: string): Promise<ImageState | undefined> {
-    return this.#look(() => this.#findImage(reference));
+    return this.#look(() => this.findImage(reference));
   }
 
   async volumes(labels: Labels) {
@@ -211,20 +108,20 @@ export class FakeEngine implements Engine {
   }
 
   async logs(container: string, { tail }: { readonly tail: number }): Promise<string> {
-    return this.#look(() => this.#lastLines(this.#get(container), tail));
+    return this.#look(() => this.lastLines(this.get(container), tail));
   }
 
   async stats(container: string) {
     return this.#look(() => {
-      const { memoryBytes = 10_000_000, cpuSeconds = 0 } =
-        this.#behaviours.get(this.#get(container).service) ?? {};
+      const behaviour = this.behaviourOf(this.get(container));
+      const { memoryBytes = 10_000_000, cpuSeconds = 0 } = behaviour;
       return { memoryBytes, cpuSeconds };
     });
   }
 
   async waitHealthy(containers: readonly string[]): Promise<void> {
     return this.#look(() => {
-      const states = containers.map((id) => this.#get(id));
+      const states = containers.map((id) => this.get(id));
       const sick = states.filter(
         ({ status, health }) => status !== 'running' || (health !== 'healthy' && health !== 'none'),
       );
@@ -232,7 +129,7 @@ export class FakeEngine implements Engine {
       throw new AppError({
         code: 'health/not-healthy',
         what: `not healthy: ${sick.map(({ name }) => name).join(', ')}`,
-        why: sick.map((one) => `${one.name}:\n${this.#lastLines(one, 20)}`).join('\n'),
+        why: sick.map((one) => `${one.name}:\n${this.lastLines(one, 20)}`).join('\n'),
         hint: `holdfast logs ${sick[0]?.service}`,
       });
     });
@@ -244,7 +141,7 @@ export class FakeEngine implements Engine {
 
   async #execIn(container: string, request: ExecRequest) {
     const stdin = await bytesOf(request.stdin);
-    const state = await this.#look(() => this.#get(container));
+    const state = await this.#look(() => this.get(container));
     if (state.status !== 'running') {
       throw new AppError({
         code: 'engine/not-running',
@@ -269,41 +166,6 @@ export class FakeEngine implements Engine {
     );
     if (handler !== undefined) return handler.run(call);
     return { exitCode: 127, stderr: `${call.argv[0]}: not found in the fake` };
-  }
-
-  #lastLines({ service }: ContainerState, count: number): string {
-    const logs = this.#behaviours.get(service)?.logs ?? '';
-    return logs.trimEnd().split('\n').slice(-count).join('\n');
-  }
-
-  #findImage(reference: string): ImageState | undefined {
-    const exact = this.images.get(reference);
-    if (exact !== undefined) return exact;
-    return [...this.images.values()].find(
-      ({ id, tags, digests }) =>
-        id === reference || tags.includes(reference) || digests.includes(reference),
-    );
-  }
-
-  #get(idOrName: string): ContainerState {
-    const found =
-      this.#containers.get(idOrName) ?? this.all().find(({ name }) => name === idOrName);
-    if (found !== undefined) return found;
-    throw new AppError({
-      code: 'engine/not-found',
-      what: `there is no container ${idOrName}`,
-      hint: 'holdfast plan',
-    });
-  }
-
-  #update(id: string, fields: Partial<ContainerState>): void {
-    const state = this.#get(id);
-    this.#containers.set(state.id, { ...state, ...fields });
-  }
-
-  #tick(): number {
-    this.#ticks += 1;
-    return this.#ticks;
   }
 
   async #look<T>(work: () => T | Promise<T>): Promise<T> {
