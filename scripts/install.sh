@@ -19,7 +19,7 @@ Checks the machine, installs what is missing from Debian's packages, puts the
 program under /opt/holdfast and runs `holdfast apply`. Run it again to upgrade.
 
   --config FILE   use this config; /etc/holdfast/config.yaml becomes a link to it
-  --no-apply      install only; for `holdfast restore --from` or `apply --host`
+  --no-apply      install only; for `holdfast apply --host` from elsewhere
   --dry-run       show what it would do, change nothing
   -h, --help      this text
 
@@ -110,7 +110,9 @@ fi
 say "Applying /etc/holdfast/config.yaml"
 holdfast apply --yes
 if [ -n "$PROGRAM_REPLACED" ]; then sh /opt/holdfast/current/agent/service.sh restart; fi
-if [ ! -e /var/lib/holdfast/agent/results ]; then
+# Never into a place that holds backups already: they may be those of a server that was lost.
+if [ ! -e /var/lib/holdfast/agent/results/restore-test.json ] &&
+  holdfast backup list --json 2>/dev/null | grep -q '"backups":\[\]'; then
   say "First backup, read back and restored for a test"
   # A store that cannot be reached yet is told here and by status; the agent tries again on schedule.
   if ! { holdfast backup run && holdfast backup restore-test; }; then

@@ -84,7 +84,11 @@ function suspicion(
 /** A pause that is long for these rules, with fewer than three backups since: the clock may have jumped in it. */
 function jumpWithin(newestFirst: readonly KnownBackup[], rules: Retention): string | undefined {
   if (rules.keepSeconds === undefined) return undefined;
-  const longest = Math.max(SMALLEST_JUMP, (rules.keepSeconds * 1000) / 2);
+  const longest = Math.max(
+    SMALLEST_JUMP + HOUR,
+    (rules.keepSeconds * 1000) / 2,
+    usualPause(newestFirst) * 2,
+  );
   for (const [index, { at }] of newestFirst.slice(0, CONVINCING - 1).entries()) {
     const previous = newestFirst[index + 1];
     if (previous === undefined) return undefined;
@@ -94,6 +98,16 @@ function jumpWithin(newestFirst: readonly KnownBackup[], rules: Retention): stri
     }
   }
   return undefined;
+}
+
+/** The median pause between two backups, milliseconds: a monthly job is not a clock that jumps. */
+function usualPause(newestFirst: readonly KnownBackup[]): number {
+  const pauses = newestFirst
+    .slice(1)
+    .map(({ at }, index) => (newestFirst[index]?.at.getTime() ?? 0) - at.getTime())
+    .sort((a, b) => a - b);
+  // Fewer say nothing of a rhythm.
+  return pauses.length < CONVINCING ? 0 : (pauses[Math.floor(pauses.length / 2)] ?? 0);
 }
 
 function kept(input: RetentionInput, newestFirst: readonly KnownBackup[]): Set<string> {

@@ -3,7 +3,9 @@ import { thisProcess } from '../apply/process-identity.ts';
 import { edgeFolders } from '../components/nginx/places.ts';
 import { env } from '../env.ts';
 import { AppError } from '../errors.ts';
-import { certificatesNeeded, withCertificates } from '../tls/private-ca.ts';
+import type { Host } from '../host/host.ts';
+import type { CertificatePair } from '../tls/certificate-pair.ts';
+import { withCertificates } from '../tls/private-ca.ts';
 import { readPrivateCa, storePrivateCa } from '../tls/private-ca-store.ts';
 import { appliedAgentSettings } from './applied.ts';
 import type { ParsedArguments } from './command.ts';
@@ -41,18 +43,18 @@ export async function certificatesRenew(
         context.io.out('The certificates are given files: renew them where they come from.\n');
         return 0;
       }
-      const due = certificatesNeeded(before, edgeHosts, context.now());
-      if (due.length === 0) {
-        context.io.out(`${edgeHosts.length} certificates, none is due.\n`);
-        return 0;
-      }
       const after = await withCertificates(before, edgeHosts, {
         now: context.now(),
         name: project,
       });
       await storePrivateCa(host, paths, before, after);
       const folder = edgeFolders(paths).certificates;
-      for (const { host: name } of due) {
+      const due = await notServed(host, folder, edgeHosts, after.leaves);
+      if (due.length === 0) {
+        context.io.out(`${edgeHosts.length} certificates, none is due.\n`);
+        return 0;
+      }
+      for (const name of due) {
         const pair = after.leaves.get(name);
         const key = await host.stat(`${folder}/${name}.key`);
         if (pair === undefined || key === undefined) continue;
@@ -72,8 +74,32 @@ export async function certificatesRenew(
           });
         }
       }
-      context.io.out(`Renewed: ${due.map(({ host: name }) => name).join(', ')}.\n`);
+      context.io.out(`Renewed: ${due.join(', ')}.\n`);
       return 0;
     },
   );
+}
+
+/**
+ * Hosts whose files beside nginx are not those of the store: also what a run that was killed between
+ * storing and writing left behind.
+ */
+async function notServed(
+  host: Host,
+  folder: string,
+  names: readonly string[],
+  leaves: ReadonlyMap<string, CertificatePair>,
+): Promise<string[]> {
+  const holds = async (path: string, wanted: string): Promise<boolean> =>
+    new TextDecoder().decode(await host.read(path)) === wanted;
+  const stale: string[] = [];
+  for (const name of names) {
+    const pair = leaves.get(name);
+    if (pair === undefined) continue;
+    const isServed =
+      (await holds(`${folder}/${name}.crt`, pair.certificate)) &&
+      (await holds(`${folder}/${name}.key`, pair.key.reveal()));
+    if (!isServed) stale.push(name);
+  }
+  return stale;
 }

@@ -100,7 +100,13 @@ export async function statusReport(server: Server, paths: Paths, now: Date): Pro
           ({ service, healthy, replicas, state }) =>
             `${service}: ${healthy} of ${replicas} healthy (${state})`,
         ),
-      ...backups.filter(({ ok }) => !ok).map(({ job }) => `the last backup of job ${job} failed`),
+      ...backups
+        .filter(({ ok }) => !ok)
+        .map(({ job, lastSuccessAt }) =>
+          lastSuccessAt === undefined
+            ? `job ${job} has no backup yet: holdfast backup run ${job}`
+            : `the last backup of job ${job} failed: holdfast backup run ${job}`,
+        ),
       ...(restoreTest?.lastRun.ok === false
         ? [`the last restore test failed: ${restoreTest.lastRun.what ?? ''}`]
         : []),
@@ -144,7 +150,7 @@ async function backupStatus(host: Host, paths: Paths, job: string): Promise<Back
   const last = result?.lastSuccess;
   return {
     job,
-    ok: result?.lastRun.ok ?? true,
+    ok: last !== undefined && result?.lastRun.ok === true,
     ...(last === undefined ? {} : { lastSuccessAt: last.finishedAt, bytes: last.bytes }),
     ...(last?.verifiedAt === undefined ? {} : { lastVerifiedAt: last.verifiedAt }),
   };

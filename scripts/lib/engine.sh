@@ -80,7 +80,10 @@ engine_install() {
   case $missing in *engine*)
     if ! engine_present; then packages+=(docker.io containerd runc iptables); fi
     # Since Debian 13 the client is a package of its own.
-    if ! command -v docker >/dev/null && engine_candidate docker-cli; then packages+=(docker-cli); fi
+    # On Debian 12 the name exists only where trixie was added already, and breaks docker.io.
+    if [ "$(debian_codename)" != bookworm ] && ! command -v docker >/dev/null && engine_candidate docker-cli; then
+      packages+=(docker-cli)
+    fi
     ;;
   esac
   case $missing in *compose* | *buildx*)

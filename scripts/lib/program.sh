@@ -87,6 +87,8 @@ config_install() {
   elif [ ! -e "$target" ]; then
     mkdir -p /etc/holdfast/examples
     [ -d /etc/holdfast/examples/demo ] || cp -R "$root/examples/demo" /etc/holdfast/examples/demo
+    # Modes go into the image, whose user is not root.
+    chmod -R u=rwX,go=rX /etc/holdfast/examples
     cp "$root/config.example.yaml" "$target.new"
     mv "$target.new" "$target"
   fi

@@ -14,6 +14,8 @@ export interface Wish {
   /** Without an id and a job: what was saved. */
   readonly kind: BackupSource['kind'];
   readonly identityFile: string;
+  /** False: a damaged newest backup is a failure, not a reason to take the one before it. */
+  readonly fallBack?: boolean;
 }
 
 interface Candidate {
@@ -37,7 +39,7 @@ export async function withBackup<T>(
       return await useOne(context, job, id, wish.identityFile, use);
     } catch (error) {
       const isLast = index === candidates.length - 1;
-      if (isLast || !isDamage(error)) throw error;
+      if (isLast || wish.fallBack === false || !isDamage(error)) throw error;
       context.report({
         kind: 'warning',
         code: 'restore/fell-back',
