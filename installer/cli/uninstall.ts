@@ -44,6 +44,7 @@ export async function uninstall(args: ParsedArguments, context: CliContext): Pro
     const programHome = posix.dirname(context.paths.program);
     await server.host.remove(posix.join('/', env.root, 'usr/local/bin/holdfast'));
     await server.host.remove(programHome, { recursive: true });
+    await server.host.remove(posix.join('/', env.root, 'var/cache/holdfast'), { recursive: true });
   }
   context.io.out(
     purge ? 'holdfast is gone from this machine.\n' : 'The stack is down; its data is kept.\n',

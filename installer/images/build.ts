@@ -10,6 +10,8 @@ type OnLine = (line: string) => void;
 
 const BUILD_SECONDS = 3_600;
 const SHOWN_LINES = 20;
+/** Of our own: under the agent's service the home folder cannot be written. */
+const BUILDX_CONFIG = '/var/cache/holdfast/buildx';
 
 /**
  * Builds the Debian images with these references, all in one go, and the root file system under them when
@@ -53,6 +55,7 @@ export async function bakeImages(
     env: {
       // Newer buildx asks on a terminal before a bake may read outside of its folder.
       BUILDX_BAKE_ENTITLEMENTS_FS: '0',
+      BUILDX_CONFIG,
       HOLDFAST_BASE: catalogue.base.reference,
       HOLDFAST_APT_SETUP: catalogue.aptSetup,
       HOLDFAST_IMAGES: JSON.stringify(
@@ -121,6 +124,7 @@ export async function buildImage(
       ...sortedArgs(action.args).flatMap(([name, value]) => ['--build-arg', `${name}=${value}`]),
       action.context,
     ],
+    env: { BUILDX_CONFIG },
     timeoutSeconds: BUILD_SECONDS,
     onLine,
   });
