@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
+import type { BackupContext } from '../../installer/backup/context.ts';
 import { restoreTestIdentityFile } from '../../installer/backup/recovery-keys.ts';
 import { withBackup } from '../../installer/backup/restore/choose-backup.ts';
 import { restoreRedis, restoreVolume } from '../../installer/backup/restore/restore-files.ts';
@@ -338,6 +339,85 @@ t.test(
     t.equal(await inside('stat -c %a /data'), '2750');
     t.equal(await readFile(join(kept, 'later'), 'utf8'), 'lost\n');
     t.equal(await stack.docker(['inspect', '--format', '{{.State.Running}}', user]), 'true');
+  },
+);
+
+t.test(
+  'a volume restore killed before any of its steps carries on; a no takes it back',
+  async (t) => {
+    const volume = `${stack.project}-notes`;
+    await stack.docker([
+      'volume',
+      'create',
+      '--label',
+      `io.holdfast.project=${stack.project}`,
+      volume,
+    ]);
+    const user = await stack.docker([
+      'run',
+      '--detach',
+      '--init',
+      ...stack.labels(),
+      ...['--network', 'none'],
+      ...['--volume', `${volume}:/data`],
+      ...['--entrypoint', 'sleep'],
+      postgres,
+      'infinity',
+    ]);
+    const inside = (script: string) => stack.docker(['exec', user, 'sh', '-c', script]);
+    await inside('mkdir -p /data/sub && echo saved >/data/sub/note && echo kept >/data/other');
+    const volumes = stack.context({
+      jobs: [
+        stack.job({
+          name: 'notes',
+          source: { kind: 'volume', name: 'notes', volume, service: 'web' },
+        }),
+      ],
+    });
+    const { id } = await runBackup(volumes, 'notes');
+    const restoreNotes = (over: Partial<BackupContext>, agreed = true) =>
+      withBackup(volumes, { id, kind: 'volume', identityFile }, (backup) =>
+        restoreVolume({ ...volumes, ...over }, backup, {
+          consent: async () => {
+            if (!agreed) throw new Error('no');
+          },
+        }),
+      );
+    await t.rejects(restoreNotes({}, false), /no/);
+    t.equal(await inside('ls -A /data'), 'other\nsub');
+
+    for (let steps = 0; ; steps += 1) {
+      await inside('echo newer >/data/sub/note; rm -f /data/other');
+      let left = steps;
+      const dying = new Proxy(stack.host, {
+        get(target, name) {
+          const value: unknown = Reflect.get(target, name);
+          if (typeof value !== 'function') return value;
+          return (...args: unknown[]) => {
+            if (name === 'run' || name === 'write' || name === 'remove') {
+              if (left === 0) throw new Error('killed');
+              left -= 1;
+            }
+            return Reflect.apply(value, target, args) as unknown;
+          };
+        },
+      });
+      const finished = await restoreNotes({ host: dying }).then(
+        () => true,
+        () => false,
+      );
+      if (!finished) await restoreNotes({});
+      const found = await inside(
+        'cat /data/sub/note /data/other; ls -A /data | grep -c restor || true',
+      );
+      if (found !== 'saved\nkept\n0') t.fail(`killed before step ${steps + 1}: ${found}`);
+      if (finished) {
+        t.ok(steps > 8, `${steps} places to be killed at`);
+        break;
+      }
+    }
+    const kept = await inside('cat /data/.holdfast-before-*/sub/note | sort -u');
+    t.match(kept, /^newer/, 'what was there is kept each time');
   },
 );
 

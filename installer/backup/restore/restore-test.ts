@@ -46,32 +46,36 @@ export async function runRestoreTest(context: BackupContext): Promise<RestoreTes
 
 async function attempt(context: BackupContext): Promise<RestoreTestOutcome> {
   const identityFile = restoreTestIdentityFile(context.paths);
-  return await withBackup(context, { kind: 'postgres', identityFile }, async (backup) => {
-    const clock = performance.now();
-    const databases = await catalogs(backup);
-    await checkSpace(context, backup, databases);
-    return await withThrowawayPostgres(context, TASK, LIMITS, async (server) => {
-      await restoreRoles(server, backup);
-      let tables = 0;
-      let rows = 0;
-      for (const catalog of databases) {
-        const checked = await restoreOne(context, server, backup, catalog);
-        tables += checked.tables;
-        rows += checked.rows;
-      }
-      const names = databases.map(({ database }) => database.datname);
-      await checkAssertions(server, names, context.settings.assertions);
-      return {
-        backupId: backup.manifest.id,
-        job: backup.manifest.job,
-        finishedAt: context.now().toISOString(),
-        seconds: (performance.now() - clock) / 1000,
-        databases: databases.length,
-        tables,
-        rows,
-      };
-    });
-  });
+  return await withBackup(
+    context,
+    { kind: 'postgres', identityFile, fallBack: false },
+    async (backup) => {
+      const clock = performance.now();
+      const databases = await catalogs(backup);
+      await checkSpace(context, backup, databases);
+      return await withThrowawayPostgres(context, TASK, LIMITS, async (server) => {
+        await restoreRoles(server, backup);
+        let tables = 0;
+        let rows = 0;
+        for (const catalog of databases) {
+          const checked = await restoreOne(context, server, backup, catalog);
+          tables += checked.tables;
+          rows += checked.rows;
+        }
+        const names = databases.map(({ database }) => database.datname);
+        await checkAssertions(server, names, context.settings.assertions);
+        return {
+          backupId: backup.manifest.id,
+          job: backup.manifest.job,
+          finishedAt: context.now().toISOString(),
+          seconds: (performance.now() - clock) / 1000,
+          databases: databases.length,
+          tables,
+          rows,
+        };
+      });
+    },
+  );
 }
 
 async function restoreOne(

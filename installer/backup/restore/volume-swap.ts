@@ -24,6 +24,8 @@ interface Journal {
   readonly id: string;
   /** Names the folders of this attempt. */
   readonly token: string;
+  /** From `swapping` on the live files may be on their way: nothing is laid down again. */
+  readonly phase: 'preparing' | 'swapping';
   /** Containers that were running and have to run again. */
   readonly stopped: readonly string[];
 }
@@ -38,16 +40,22 @@ const CAPABILITIES = [
   'SETFCAP',
 ];
 
-// `$1` is the volume, `$2` the token, `$3` what fills the folder. The last rename says that it is complete.
-const PREPARE = `set -eu
+// `$1` is the volume, `$2` the token, `$3` what fills the folder. What other attempts laid down and never swapped
+// in goes first.
+const FILL = `set -eu
 cd "$1"
-[ ! -d ".holdfast-restored-$2" ] || { cat >/dev/null; exit 0; }
-rm -rf -- ".holdfast-restoring-$2"
+find . -mindepth 1 -maxdepth 1 -name '.holdfast-restor*' -exec rm -rf -- {} +
 mkdir -m 0700 -- ".holdfast-restoring-$2"
 sh -eu -c "$3" sh ".holdfast-restoring-$2"
-sync -f .
+sync -f .`;
+
+// A step of its own: a stream that breaks off between two files looks whole to tar, and only we know better.
+const COMPLETE = `set -eu
+cd "$1"
 mv -- ".holdfast-restoring-$2" ".holdfast-restored-$2"
 sync -f .`;
+
+const TAKE_BACK = `rm -rf -- "$1/.holdfast-restored-$2" "$1/.holdfast-restoring-$2"`;
 
 // First all that is there moves aside, then what was restored moves up. Each step can be cut and done again:
 // the name without ".moving" says that the first one has ended.
@@ -92,19 +100,30 @@ export async function replaceVolume(
     });
 
   let journal = await readJournal(context, journalFile, restore.id);
-  if (journal.stopped.length === 0) {
+  if (journal.phase === 'preparing') {
     await saveJournal(context, journalFile, journal);
-    await fill(helper(PREPARE, restore.fillScript), restore.content());
-    const users = await runningUsers(context, restore.volume);
-    await restore.consent(users.map(({ name }) => name));
-    journal = { ...journal, stopped: users.map(({ id }) => id) };
+    let users: readonly User[];
+    try {
+      await fill(helper(FILL, restore.fillScript), restore.content());
+      await host.run({ argv: helper(COMPLETE) });
+      users = await usersOf(context, restore.volume, 'running');
+      await restore.consent(users.map(({ name }) => name));
+    } catch (error) {
+      await removeHelpers(host, engine, settings.project, task);
+      await host.run({ argv: helper(TAKE_BACK) });
+      await host.remove(journalFile);
+      throw error;
+    }
+    journal = { ...journal, phase: 'swapping', stopped: users.map(({ id }) => id) };
     await saveJournal(context, journalFile, journal);
   }
-  for (const container of journal.stopped) {
-    await host.run({ argv: ['docker', 'stop', '--time', '60', container] });
+  for (const { id } of await usersOf(context, restore.volume, 'running')) {
+    await host.run({ argv: ['docker', 'stop', '--time', '60', id] });
   }
   await host.run({ argv: helper(SWAP) });
-  for (const container of journal.stopped) {
+  const there = new Set((await usersOf(context, restore.volume, 'all')).map(({ id }) => id));
+  // One that an apply has replaced meanwhile is not ours to start any more.
+  for (const container of journal.stopped.filter((id) => there.has(id))) {
     await host.run({ argv: ['docker', 'start', container] });
   }
   await host.remove(journalFile);
@@ -133,14 +152,22 @@ async function fill(
   });
 }
 
-async function runningUsers(
+interface User {
+  readonly id: string;
+  readonly name: string;
+}
+
+/** Containers of the project that mount the volume. */
+async function usersOf(
   { host, settings }: BackupContext,
   volume: string,
-): Promise<{ readonly id: string; readonly name: string }[]> {
+  which: 'running' | 'all',
+): Promise<User[]> {
   const { stdout } = await host.run({
     argv: [
       'docker',
       'ps',
+      ...(which === 'all' ? ['--all'] : []),
       ...['--filter', `volume=${volume}`],
       ...['--filter', `label=io.holdfast.project=${settings.project}`],
       ...['--no-trunc', '--format', '{{.ID}} {{.Names}}'],
@@ -161,9 +188,9 @@ async function readJournal(
   if (content !== undefined) {
     const journal = JSON.parse(Buffer.from(content).toString('utf8')) as Journal;
     if (journal.id === id) return journal;
-    if (journal.stopped.length > 0) throw unfinished(journal.id);
+    if (journal.phase === 'swapping') throw unfinished(journal.id);
   }
-  return { version: 1, id, token: newBackupId(now()), stopped: [] };
+  return { version: 1, id, token: newBackupId(now()), phase: 'preparing', stopped: [] };
 }
 
 async function saveJournal({ host }: BackupContext, file: string, journal: Journal): Promise<void> {
