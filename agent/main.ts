@@ -35,6 +35,8 @@ async function main(): Promise<void> {
       PATH,
       HOME: '/root',
       LANG: 'C.UTF-8',
+      // The home folder is read only for the service: logins to registries are there, buildx's state is here.
+      BUILDX_CONFIG: `${paths.agent}/buildx`,
       ...(env.root === '' ? {} : { HOLDFAST_ROOT: env.root }),
     },
     useTimezone: useProcessTimezone,
