@@ -28,7 +28,8 @@ export async function update(args: ParsedArguments, context: CliContext): Promis
   const server = await context.open(args.value('host'));
   const prepared = await prepare(context, server, { configPath, refreshImages: true });
   const { observed, desired } = await planServer(prepared.apply, { render: prepared.render });
-  refuseEditedConfig(observed, desired);
+  const isCheck = args.flag('check');
+  refuseEditedConfig(observed, desired, isCheck);
   const pending = await findPending(context, server, observed, desired);
   await keepResult(context, server, pending);
 
@@ -37,7 +38,7 @@ export async function update(args: ParsedArguments, context: CliContext): Promis
     if (!json) context.io.out(text);
   };
   show(pendingText(pending));
-  if (args.flag('check') || pending.length === 0) {
+  if (isCheck || pending.length === 0) {
     if (json) context.io.out(`${JSON.stringify({ version: 1, pending, result: 'checked' })}\n`);
     return 0;
   }
@@ -71,9 +72,11 @@ export async function update(args: ParsedArguments, context: CliContext): Promis
 }
 
 /** An update brings newer images and nothing else: least of all half of an edit. */
-function refuseEditedConfig({ manifest }: Observed, desired: Desired): void {
+function refuseEditedConfig({ manifest }: Observed, desired: Desired, isCheck: boolean): void {
   if (manifest.configDigest === desired.configDigest) return;
   const isFirst = manifest.configDigest === undefined;
+  // An edit that waits for its apply must not silence the agent's daily look.
+  if (isCheck && !isFirst) return;
   throw new AppError({
     code: isFirst ? 'usage/nothing-applied' : 'config/not-applied',
     what: isFirst
