@@ -126,6 +126,22 @@ export class PsqlSession {
     }
   }
 
+  /** Ends the connection from outside, whatever it is at. */
+  async cancel(): Promise<void> {
+    this.#input.end();
+    try {
+      await runSql(
+        this.#server,
+        'postgres',
+        `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+         WHERE application_name = '${this.#server.applicationName}' AND pid <> pg_backend_pid();`,
+      );
+    } catch {
+      // A server that is down holds no connection either.
+    }
+    await this.close();
+  }
+
   async close(): Promise<void> {
     this.#input.end();
     try {

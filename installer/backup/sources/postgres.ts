@@ -9,6 +9,7 @@ import {
   runSql,
   sqlError,
 } from '../psql.ts';
+import type { Catalog } from './catalog.ts';
 import { Snapshot } from './snapshot.ts';
 import type { Source, SourceObject } from './source.ts';
 
@@ -26,6 +27,12 @@ interface ServerFacts {
   readonly sizes: Readonly<Record<string, number>>;
 }
 
+/** A snapshot that is held, and what is being counted in it. */
+interface Counted {
+  readonly snapshot: Snapshot;
+  readonly catalog: Promise<Catalog>;
+}
+
 /** Each database with `pg_dump -Fc`, its row counts in the same snapshot, and the roles. */
 export async function openPostgresSource(
   server: PostgresServer,
@@ -35,7 +42,7 @@ export async function openPostgresSource(
   const facts = await serverFacts(server);
   refuseMissing(server, databases, facts);
   const compression = await bestCompression(server, facts.major);
-  const snapshots = new Map<string, Promise<Snapshot>>();
+  const snapshots = new Map<string, Counted>();
   const objects = databases.flatMap((database) =>
     databaseObjects(server, database, facts.sizes[database] ?? 0, compression, snapshots),
   );
@@ -49,7 +56,7 @@ export async function openPostgresSource(
     tools: { pg_dump: facts.version, compression },
     objects: [...objects, globals(server)],
     close: async () => {
-      for (const snapshot of snapshots.values()) await (await snapshot).close();
+      for (const { snapshot } of snapshots.values()) await snapshot.abandon();
     },
   };
 }
@@ -59,7 +66,7 @@ function databaseObjects(
   database: string,
   size: number,
   compression: string,
-  snapshots: Map<string, Promise<Snapshot>>,
+  snapshots: Map<string, Counted>,
 ): SourceObject[] {
   const part = objectNamePart(database);
   return [
@@ -71,9 +78,11 @@ function databaseObjects(
       expectedBytes: size,
       floorBytes: DUMP_FLOOR,
       read: async function* () {
-        const taking = Snapshot.take(server, database);
-        const snapshot = await taking;
-        snapshots.set(database, taking);
+        const snapshot = await Snapshot.take(server, database);
+        // While pg_dump compresses on one processor, another one counts.
+        const catalog = snapshot.catalog();
+        catalog.catch(() => undefined);
+        snapshots.set(database, { snapshot, catalog });
         yield* output(server, [
           'pg_dump',
           '--format=custom',
@@ -91,11 +100,11 @@ function databaseObjects(
       expectedBytes: MIB,
       floorBytes: 2,
       read: async function* () {
-        const snapshot = await snapshots.get(database);
-        if (snapshot === undefined) throw new Error(`${database} was not dumped before`);
-        yield Buffer.from(`${JSON.stringify(await snapshot.catalog())}\n`, 'utf8');
+        const counted = snapshots.get(database);
+        if (counted === undefined) throw new Error(`${database} was not dumped before`);
+        yield Buffer.from(`${JSON.stringify(await counted.catalog)}\n`, 'utf8');
         snapshots.delete(database);
-        await snapshot.close();
+        await counted.snapshot.close();
       },
     },
   ];

@@ -52,6 +52,12 @@ export class Snapshot {
     await this.#session.close();
   }
 
+  /** After a failure: does not wait for what is still being counted. */
+  async abandon(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#session.cancel();
+  }
+
   /** One after the other: the session answers in order. */
   async #run(script: string): Promise<string[]> {
     const next = this.#last.catch(() => undefined).then(() => this.#session.run(script));
