@@ -200,6 +200,9 @@ t.test('a WebSocket upgrades where the route says so, and only there', async (t)
   const [refused, other] = await shakeHands('/');
   t.equal(refused, 'HTTP/1.1 200 OK');
   other.destroy();
+  const smuggled = { headers: { upgrade: 'h2c', connection: 'upgrade' } };
+  const { headers } = JSON.parse((await edge.ask('/live/', smuggled)).body);
+  t.notOk(headers.upgrade ?? headers.connection, 'no other protocol than WebSocket');
 });
 
 async function replicaOf(path: string, question: Question = {}): Promise<string> {
@@ -222,6 +225,16 @@ t.test('a client sticks to one replica by address, or by a cookie of its own', a
   t.notOk((await edge.ask('/room/', cookie)).headers['set-cookie'], 'once');
 });
 
+t.test('a request that a replica may have acted on is not sent to another', async (t) => {
+  const dropped = await edge.ask('/socket.io/', { method: 'POST', headers: { 'x-drop': '1' } });
+  t.equal(dropped.status, 502);
+  t.match(dropped.body, /<h1>Not reachable<\/h1>/);
+  t.match(dropped.headers, HEADERS);
+  const chats = [...edge.replicaIds].filter(([name]) => name.startsWith('app-chat-'));
+  const logs = await Promise.all(chats.map(([, id]) => logsOf(id)));
+  t.equal(logs.join('').match(/dropped/g)?.length, 1);
+});
+
 t.test('when its replica is gone, another takes the request, body and all', async (t) => {
   const gone = await replicaOf('/socket.io/');
   await docker('kill', edge.replicaIds.get(gone) ?? '');
@@ -238,16 +251,6 @@ t.test('when its replica is gone, another takes the request, body and all', asyn
     const answer = await edge.ask('/room/a%20b?c', { headers: { cookie } });
     t.match(JSON.parse(answer.body), { service: 'chat', url: '/a%20b?c' });
   }
-});
-
-t.test('a request that a replica may have acted on is not sent to another', async (t) => {
-  const dropped = await edge.ask('/socket.io/', { method: 'POST', headers: { 'x-drop': '1' } });
-  t.equal(dropped.status, 502);
-  t.match(dropped.body, /<h1>Not reachable<\/h1>/);
-  t.match(dropped.headers, HEADERS);
-  const chats = [...edge.replicaIds].filter(([name]) => name.startsWith('app-chat-'));
-  const logs = await Promise.all(chats.map(([, id]) => logsOf(id)));
-  t.equal(logs.join('').match(/dropped/g)?.length, 1);
 });
 
 t.test('bodies: the limit of the route or of the edge, and raw ones pass unbuffered', async (t) => {
