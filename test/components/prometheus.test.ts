@@ -134,7 +134,8 @@ t.test('runbooks: one for each alert and no other, with commands that exist', as
   const named = [...desired.files.values()]
     .flatMap(({ content }) => [...content.matchAll(/runbook: "(.+)"/g)])
     .map(([, name]) => `${name}.md`);
-  const pages = readdirSync(RUNBOOKS).filter((page) => page !== 'README.md');
+  // The page of the bad day belongs to no alert: README leads to it.
+  const pages = readdirSync(RUNBOOKS).filter((page) => page !== 'restore.md');
   t.same(pages.sort(), [...new Set(named)].sort());
   const known = commandTable.map(({ name }) => name);
   for (const page of pages) {
