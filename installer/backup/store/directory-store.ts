@@ -40,7 +40,7 @@ export class DirectoryStore implements Store {
     if (found === undefined) throw missing(this.description, key);
     if (range !== undefined && range.from >= range.to) return emptyStream();
     return createReadStream(path, {
-      highWaterMark: 256 * 1024,
+      highWaterMark: 64 * 1024,
       ...(range === undefined ? {} : { start: range.from, end: range.to - 1 }),
     });
   }

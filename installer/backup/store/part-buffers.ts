@@ -2,8 +2,8 @@ const MIB = 1024 ** 2;
 /** S3 and R2 take at most 10,000 parts; the rest is room for a wrong guess. */
 const PLANNED_PARTS = 8_000;
 const MOST_PARTS = 10_000;
-/** Twice the least that S3 takes (5 MiB) would be 10; 8 keeps three buffers at 24 MiB. */
-const SMALLEST_PART = 8 * MIB;
+/** The least that S3 and R2 take: three buffers of it are 15 MiB. */
+const SMALLEST_PART = 5 * MIB;
 
 /** Bytes of each part of an upload that may come to `expectedBytes`. */
 export function partBytesFor(expectedBytes: number): number {

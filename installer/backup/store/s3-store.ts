@@ -58,7 +58,7 @@ export class S3Store implements Store {
     if (range !== undefined && range.from >= range.to) return Readable.from([]);
     return Readable.from(download(this.#target(key), range), {
       objectMode: false,
-      highWaterMark: 256 * 1024,
+      highWaterMark: 64 * 1024,
     });
   }
 
