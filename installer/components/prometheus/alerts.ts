@@ -1,16 +1,14 @@
 import type { BackupSettings } from '../../model/backup-settings.ts';
 import type { AlertRule } from '../../model/contribution.ts';
-import { formatDuration } from '../../model/units.ts';
 import type { Config } from '../sections.ts';
-import { longestGap } from './cron-gap.ts';
+import { backupAlerts, objectiveAlerts, userAlerts } from './configured-alerts.ts';
+import type { Draft } from './draft.ts';
 import { metricExpression } from './metric-words.ts';
 
 const GIB = 1024 ** 3;
 const DAY = 86_400;
 /** Below this a file system is too small for the rule on free bytes, such as /boot. */
 const SMALL_DISK = 8 * GIB;
-
-type Draft = Omit<AlertRule, 'component' | 'for'> & { readonly for?: string };
 
 /** Everything that the parts of this platform can show, for the parts that this server has. */
 export function ownAlerts(config: Config, backups: BackupSettings): AlertRule[] {
@@ -160,94 +158,3 @@ const REDIS: readonly Draft[] = [
     runbook: 'redis-down',
   },
 ];
-
-function backupAlerts({ jobs, restoreTestCron }: BackupSettings): Draft[] {
-  const failures = 'holdfast_backup_failures_total';
-  const ages = jobs.map((job): Draft => {
-    const limit = allowedAge(job.cron);
-    const success = `holdfast_backup_last_success_timestamp_seconds{job="${job.name}"}`;
-    return {
-      name: 'BackupTooOld',
-      expression: olderThan(success, limit),
-      for: '10m',
-      severity: 'page',
-      summary: `The backup ${job.name} has not succeeded for more than ${formatDuration(limit)}.`,
-      runbook: 'backup-too-old',
-    };
-  });
-  if (jobs.length === 0) return [];
-  const failed: Draft = {
-    name: 'BackupFailed',
-    // A counter that appears with its first failure has no increase yet.
-    expression: `increase(${failures}[1h]) > 0 or (${failures} > 0 unless ${failures} offset 1h)`,
-    for: '0s',
-    severity: 'warn',
-    summary: 'The backup {{ $labels.job }} has failed.',
-    runbook: 'backup-failed',
-  };
-  return [...ages, failed, ...(restoreTestCron === undefined ? [] : [untested(restoreTestCron)])];
-}
-
-function untested(cron: string): Draft {
-  const limit = allowedAge(cron);
-  return {
-    name: 'RestoreTestFailed',
-    expression: olderThan('holdfast_restore_test_last_success_timestamp_seconds', limit),
-    for: '10m',
-    severity: 'page',
-    summary: `No restore has been proved for more than ${formatDuration(limit)}.`,
-    runbook: 'restore-test-failed',
-  };
-}
-
-/** Also fires when there never was a success, once the agent has run long enough for one. */
-function olderThan(timestamp: string, seconds: number): string {
-  return `time() - ${timestamp} > ${seconds} or (absent(${timestamp}) and on () time() - holdfast_agent_start_timestamp_seconds > ${seconds})`;
-}
-
-/** The pause of the schedule, and room for the run itself, jitter and a change of the clock. */
-function allowedAge(cron: string): number {
-  const gap = longestGap(cron);
-  return gap + Math.max(2 * 3_600, Math.ceil(gap / 10 / 3_600) * 3_600);
-}
-
-/**
- * What was promised. The error budget is that of 30 days; 14.4 times its pace, seen over an hour and still
- * going on, spends 2 % of it in that hour (Google, The Site Reliability Workbook, chapter 5).
- */
-function objectiveAlerts(objectives: Config['monitoring']['slo']): Draft[] {
-  const { p95, availability } = objectives ?? {};
-  const errors = (window: string) =>
-    `sum by (service) (rate(holdfast_http_requests_total{code_class="5xx"}[${window}])) / sum by (service) (rate(holdfast_http_requests_total[${window}]))`;
-  const slow: Draft = {
-    name: 'AnswersTooSlow',
-    expression: `${metricExpression('http_p95_seconds')} > ${p95}`,
-    for: '10m',
-    severity: 'warn',
-    summary: `95 % of the answers of {{ $labels.service }} take up to {{ $value | printf "%.2f" }} s; ${p95} s was promised.`,
-    runbook: 'objectives',
-  };
-  const share = Number((14.4 * (1 - (availability ?? 0) / 100)).toFixed(6));
-  const burning: Draft = {
-    name: 'ErrorBudgetBurning',
-    expression: `(${errors('1h')}) > ${share} and (${errors('5m')}) > ${share}`,
-    for: '2m',
-    severity: 'page',
-    summary: `{{ $value | humanizePercentage }} of the answers of {{ $labels.service }} in the last hour were errors; ${availability} % good ones were promised.`,
-    runbook: 'objectives',
-  };
-  // With a laxer promise the fast pace would be more than every answer.
-  const canBurn = availability !== undefined && share < 1;
-  return [...(p95 === undefined ? [] : [slow]), ...(canBurn ? [burning] : [])];
-}
-
-function userAlerts(config: Config): Draft[] {
-  return config.monitoring.rules.map(({ name, metric, op, value, for: holds, severity }) => ({
-    name,
-    expression: `(${metricExpression(metric)}) ${op} ${value}`,
-    for: formatDuration(holds),
-    severity,
-    summary: `${metric} is {{ $value }}, against the rule ${op} ${value}.`,
-    runbook: 'own-rule',
-  }));
-}
