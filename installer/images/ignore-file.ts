@@ -12,7 +12,7 @@ export function ignoredBy(text: string): (path: string) => boolean {
   return (path) => {
     let ignored = false;
     for (const rule of rules) {
-      if (rule.keeps === ignored && rule.matches.test(path)) ignored = !rule.keeps;
+      if (rule.matches.test(path)) ignored = !rule.keeps;
     }
     return ignored;
   };

@@ -3,7 +3,7 @@ import t, { type Test } from 'tap';
 import { systemClock } from '../../agent/clock.ts';
 import { History, type RunRecord, type RunResult } from '../../agent/jobs/history.ts';
 import { JobRunner } from '../../agent/jobs/job-runner.ts';
-import { isAlive } from '../../agent/jobs/process-identity.ts';
+import { bootId, isAlive } from '../../agent/jobs/process-identity.ts';
 import { RunningFiles } from '../../agent/jobs/running.ts';
 import { job, linesOf, until } from './support.ts';
 
@@ -157,7 +157,7 @@ t.test('a run that vanished with the machine is lost, and said to be', async (t)
   t.equal(records()[0]?.result, 'lost');
   t.strictSame(running.all(), []);
   t.equal(
-    isAlive({ pid: process.pid, startTime: '1', bootId: '' }),
+    isAlive({ pid: process.pid, startTime: '1', bootId: bootId() }),
     false,
     'a reused number is another',
   );
