@@ -1,7 +1,8 @@
 import type { Operation } from '../model/operation.ts';
-import { removeContainers, removeNetwork, startServices } from './containers.ts';
+import { removeContainers, startServices } from './containers.ts';
 import { describeOperation } from './describe.ts';
 import { bakeImages, buildImage, pullImage } from './images.ts';
+import { connectNetwork, createNetwork, disconnectNetwork, removeNetwork } from './networks.ts';
 import { hostCommand, provision, reload, restart } from './reactions.ts';
 import { type Run, stopIfInterrupted } from './run.ts';
 import { storeSecret } from './store-secret.ts';
@@ -62,6 +63,12 @@ async function carryOut(run: Run, operation: Operation): Promise<void> {
       return startServices(run, operation);
     case 'remove-containers':
       return removeContainers(run, operation);
+    case 'create-network':
+      return createNetwork(run, operation);
+    case 'connect-network':
+      return connectNetwork(run, operation);
+    case 'disconnect-network':
+      return disconnectNetwork(run, operation);
     case 'remove-network':
       return removeNetwork(run, operation);
     case 'reload':
