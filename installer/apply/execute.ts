@@ -2,7 +2,7 @@ import type { Operation } from '../model/operation.ts';
 import { removeContainers, startServices } from './containers.ts';
 import { describeOperation } from './describe.ts';
 import { bakeImages, buildImage, pullImage } from './images.ts';
-import { connectNetwork, createNetwork, disconnectNetwork, removeNetwork } from './networks.ts';
+import { changeNetwork } from './networks.ts';
 import { hostCommand, provision, reload, restart } from './reactions.ts';
 import { type Run, stopIfInterrupted } from './run.ts';
 import { storeSecret } from './store-secret.ts';
@@ -64,13 +64,10 @@ async function carryOut(run: Run, operation: Operation): Promise<void> {
     case 'remove-containers':
       return removeContainers(run, operation);
     case 'create-network':
-      return createNetwork(run, operation);
     case 'connect-network':
-      return connectNetwork(run, operation);
     case 'disconnect-network':
-      return disconnectNetwork(run, operation);
     case 'remove-network':
-      return removeNetwork(run, operation);
+      return changeNetwork(run, operation);
     case 'reload':
       return reload(run, operation);
     case 'restart':

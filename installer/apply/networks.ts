@@ -6,15 +6,32 @@ import {
 } from '../engine/objects.ts';
 import { AppError } from '../errors.ts';
 import { LABELS } from '../model/labels.ts';
-import type { NetworkMembers, Operation } from '../model/operation.ts';
+import type { NetworkMembers } from '../model/operation.ts';
+import type { NetworkOperation } from '../plan/networks.ts';
 import type { Run } from './run.ts';
 
 type EngineContext = Pick<Run, 'host' | 'engine' | 'project'>;
 
-/** @throws AppError `engine/network-missing` with what the engine said */
-export async function createNetwork(
+/** Carries out one operation on a network; may be repeated after a kill. */
+export async function changeNetwork(
+  context: EngineContext,
+  operation: NetworkOperation,
+): Promise<void> {
+  switch (operation.kind) {
+    case 'create-network':
+      return createNetwork(context, operation);
+    case 'connect-network':
+      return connectNetwork(context, operation);
+    case 'disconnect-network':
+      return disconnectNetwork(context, operation);
+    case 'remove-network':
+      return removeNetwork(context, operation);
+  }
+}
+
+async function createNetwork(
   { host, engine, project }: EngineContext,
-  { network, subnet, internal }: Extract<Operation, { kind: 'create-network' }>,
+  { network, subnet, internal }: Extract<NetworkOperation, { kind: 'create-network' }>,
 ): Promise<void> {
   const isThere = async (): Promise<boolean> => {
     const all = await engine.networks({ [LABELS.project]: project });
@@ -34,8 +51,7 @@ export async function createNetwork(
   });
 }
 
-/** Attaches those of the containers that are not attached yet. */
-export async function connectNetwork(
+async function connectNetwork(
   context: EngineContext,
   { network, service, containers }: NetworkMembers,
 ): Promise<void> {
@@ -57,8 +73,7 @@ export async function connectNetwork(
   });
 }
 
-/** Takes those of the containers off the network that are on it. */
-export async function disconnectNetwork(
+async function disconnectNetwork(
   context: EngineContext,
   { network, service, containers }: NetworkMembers,
 ): Promise<void> {

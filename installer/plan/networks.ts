@@ -1,6 +1,6 @@
 import type { NetworkMembers, Operation, ServiceChange } from '../model/operation.ts';
 import { engineName, type Stack, type StackNetwork } from '../model/stack.ts';
-import type { Observed } from './observed.ts';
+import type { Observed, ObservedContainer } from './observed.ts';
 
 /** The networks of a stack and who is on them, all by the networks' names on the engine. */
 export interface WantedNetworks {
@@ -25,7 +25,15 @@ export function wantedNetworks({ project, networks, services }: Stack): WantedNe
   };
 }
 
-type ObservedNetworks = Pick<Observed, 'networks' | 'containers'>;
+/** What networks and containers are there. */
+export interface ObservedNetworks extends Pick<Observed, 'networks'> {
+  readonly containers: readonly Pick<ObservedContainer, 'id' | 'service' | 'networks'>[];
+}
+
+export type NetworkOperation = Extract<
+  Operation,
+  { kind: 'create-network' | 'connect-network' | 'disconnect-network' | 'remove-network' }
+>;
 
 /** Wanted networks that containers may be attached to, but not as wanted: another subnet, or removed behind them. */
 export function staleNetworks(
@@ -42,9 +50,9 @@ export function staleNetworks(
 
 export interface NetworkOperations {
   /** Before containers are created and started. */
-  readonly first: readonly Operation[];
+  readonly first: readonly NetworkOperation[];
   /** After containers that are no longer wanted were removed. */
-  readonly last: readonly Operation[];
+  readonly last: readonly NetworkOperation[];
 }
 
 /**
@@ -100,7 +108,7 @@ export function networkOperations(
   };
 }
 
-function creation(network: string, { networks }: WantedNetworks): Operation {
+function creation(network: string, { networks }: WantedNetworks): NetworkOperation {
   const { subnet = '', internal = true } = networks[network] ?? {};
   return {
     kind: 'create-network',
@@ -113,17 +121,23 @@ function creation(network: string, { networks }: WantedNetworks): Operation {
   };
 }
 
-function removal(network: string, cause: string): Operation {
-  return { kind: 'remove-network', id: `remove-network:${network}`, network, cause, impact: 'none' };
+function removal(network: string, cause: string): NetworkOperation {
+  return {
+    kind: 'remove-network',
+    id: `remove-network:${network}`,
+    network,
+    cause,
+    impact: 'none',
+  };
 }
 
 /** One operation for each service among the containers. */
 function members(
   kind: 'connect-network' | 'disconnect-network',
   network: string,
-  containers: Observed['containers'],
+  containers: ObservedNetworks['containers'],
   cause: string,
-): Operation[] {
+): NetworkOperation[] {
   const byService = new Map<string, string[]>();
   for (const { service, id } of containers) {
     byService.set(service, [...(byService.get(service) ?? []), id]);
