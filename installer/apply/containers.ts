@@ -103,21 +103,3 @@ export async function stopAndRemove(
     hint: `run \`docker container rm --force ${left.join(' ')}\` to see why, then the same holdfast command again`,
   });
 }
-
-export async function removeNetwork(
-  { host, engine, project }: Pick<Run, 'host' | 'engine' | 'project'>,
-  { network }: { readonly network: string },
-): Promise<void> {
-  const { stderr } = await host.run({
-    argv: ['docker', 'network', 'rm', network],
-    okExitCodes: [0, 1],
-  });
-  const left = await engine.networks({ [LABELS.project]: project });
-  if (!left.some(({ name }) => name === network)) return;
-  throw new AppError({
-    code: 'engine/network-stays',
-    what: `the engine does not remove the network ${network}`,
-    why: stderr.trim(),
-    hint: `\`docker network inspect ${network}\` shows which container is attached; disconnect it and run the same command again`,
-  });
-}

@@ -21,6 +21,12 @@ export function describeOperation(operation: Operation): string {
       return `Starting ${operation.services.map(({ service }) => service).join(', ')}`;
     case 'remove-containers':
       return `Removing the containers of ${operation.service}`;
+    case 'create-network':
+      return `Creating network ${operation.network}`;
+    case 'connect-network':
+      return `Connecting ${operation.service} to network ${operation.network}`;
+    case 'disconnect-network':
+      return `Disconnecting ${operation.service} from network ${operation.network}`;
     case 'remove-network':
       return `Removing network ${operation.network}`;
     case 'reload':

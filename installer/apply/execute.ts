@@ -1,7 +1,8 @@
 import type { Operation } from '../model/operation.ts';
-import { removeContainers, removeNetwork, startServices } from './containers.ts';
+import { removeContainers, startServices } from './containers.ts';
 import { describeOperation } from './describe.ts';
 import { bakeImages, buildImage, pullImage } from './images.ts';
+import { changeNetwork } from './networks.ts';
 import { hostCommand, provision, reload, restart } from './reactions.ts';
 import { type Run, stopIfInterrupted } from './run.ts';
 import { storeSecret } from './store-secret.ts';
@@ -62,8 +63,11 @@ async function carryOut(run: Run, operation: Operation): Promise<void> {
       return startServices(run, operation);
     case 'remove-containers':
       return removeContainers(run, operation);
+    case 'create-network':
+    case 'connect-network':
+    case 'disconnect-network':
     case 'remove-network':
-      return removeNetwork(run, operation);
+      return changeNetwork(run, operation);
     case 'reload':
       return reload(run, operation);
     case 'restart':

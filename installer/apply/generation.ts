@@ -4,6 +4,7 @@ import type { Host } from '../host/host.ts';
 import type { Reaction } from '../model/contribution.ts';
 import type { Desired, DesiredFile } from '../model/desired.ts';
 import type { Paths } from '../model/paths.ts';
+import { type WantedNetworks, wantedNetworks } from '../plan/networks.ts';
 import { readText } from './read-text.ts';
 
 /** What the last complete apply rendered: where a failing one goes back to. */
@@ -13,6 +14,8 @@ export interface Generation {
   readonly files: ReadonlyMap<string, DesiredFile>;
   /** Spec digest by stack service. */
   readonly specs: Readonly<Record<string, string>>;
+  /** Absent in what was kept while compose made the networks. */
+  readonly networks?: WantedNetworks | undefined;
 }
 
 const ReactionSchema = z.custom<Reaction>(
@@ -34,6 +37,12 @@ const StoredSchema = z.object({
     }),
   ),
   specs: z.record(z.string(), z.string()),
+  networks: z
+    .object({
+      networks: z.record(z.string(), z.object({ internal: z.boolean(), subnet: z.string() })),
+      services: z.record(z.string(), z.array(z.string())),
+    })
+    .optional(),
 });
 
 function generationPath(paths: Paths): string {
@@ -50,11 +59,18 @@ export async function keepGeneration(
   const files = [...desired.files.values()].filter(
     ({ path }) => path.startsWith(`${paths.stack}/`) || path === paths.lock,
   );
+  const { networks, services } = wantedNetworks(desired.stack);
   const stored: z.infer<typeof StoredSchema> = {
     version: 1,
     number,
     files: files.map((file) => ({ ...file, onChange: [...file.onChange] })),
     specs: Object.fromEntries(desired.specs),
+    networks: {
+      networks,
+      services: Object.fromEntries(
+        Object.entries(services).map(([service, names]) => [service, [...names]]),
+      ),
+    },
   };
   await host.write(generationPath(paths), `${JSON.stringify(stored)}\n`, {
     mode: 0o600,
@@ -69,8 +85,8 @@ export async function readGeneration(host: Host, paths: Paths): Promise<Generati
   if (text === undefined) return undefined;
   const stored = StoredSchema.safeParse(parseJson(text));
   if (!stored.success) return undefined;
-  const { number, files, specs } = stored.data;
-  return { number, specs, files: new Map(files.map((file) => [file.path, file])) };
+  const { number, files, specs, networks } = stored.data;
+  return { number, specs, networks, files: new Map(files.map((file) => [file.path, file])) };
 }
 
 function parseJson(text: string): unknown {

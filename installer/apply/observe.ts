@@ -138,6 +138,7 @@ function observedContainer(state: ContainerState): ObservedContainer {
     running,
     healthy: running && (state.health === 'healthy' || state.health === 'none'),
     memoryLimit: state.memoryLimit,
+    networks: state.networks,
   };
 }
 

@@ -1,10 +1,17 @@
 import { AppError } from '../errors.ts';
 import { LABELS } from '../model/labels.ts';
 import { sha256 } from '../plan/files.ts';
+import {
+  type NetworkOperation,
+  type NetworkOperations,
+  networkOperations,
+  type WantedNetworks,
+} from '../plan/networks.ts';
 import { reactionKey } from '../plan/reactions.ts';
 import { stopAndRemove, up } from './containers.ts';
 import { type Generation, readGeneration } from './generation.ts';
 import { waitForServices } from './health.ts';
+import { changeNetwork } from './networks.ts';
 import { reloadContainers } from './reactions.ts';
 import type { Run } from './run.ts';
 import { attributesOf } from './write-files.ts';
@@ -28,6 +35,7 @@ export async function rollBack(run: Run, failure: AppError): Promise<AppError> {
     const restored = await restoreFiles(run, generation);
     const services = await restoreServices(run, generation);
     await repeatReloads(run, generation, restored, services.started);
+    for (const operation of services.networksLeft) await changeNetwork(run, operation);
     const { pending } = run.manifest.current;
     await run.manifest.update({
       pending: pending.filter(
@@ -68,9 +76,14 @@ async function restoreFiles(run: Run, generation: Generation): Promise<string[]>
 interface RestoredServices {
   readonly started: readonly string[];
   readonly removed: readonly string[];
+  /** What the failed apply connected and created: it goes once nothing asks through it any more. */
+  readonly networksLeft: readonly NetworkOperation[];
 }
 
-async function restoreServices(run: Run, { specs }: Generation): Promise<RestoredServices> {
+async function restoreServices(
+  run: Run,
+  { specs, networks }: Generation,
+): Promise<RestoredServices> {
   const containers = await run.engine.containers({ [LABELS.project]: run.project });
   const ours = containers.filter(({ service }) => service !== '');
   const surplus = ours.filter(({ service }) => specs[service] === undefined);
@@ -87,9 +100,31 @@ async function restoreServices(run: Run, { specs }: Generation): Promise<Restore
       )
     );
   });
+  const { first, last } = await networksBack(run, networks, started);
+  for (const operation of first) await changeNetwork(run, operation);
   await up(run, started, { recreate: true });
   await waitForServices(run, started);
-  return { started, removed: [...new Set(surplus.map(({ service }) => service))] };
+  return {
+    started,
+    removed: [...new Set(surplus.map(({ service }) => service))],
+    networksLeft: last,
+  };
+}
+
+/** Networks that the failed apply took away are needed again by containers that stayed. */
+async function networksBack(
+  { engine, project }: Run,
+  wanted: WantedNetworks | undefined,
+  recreated: readonly string[],
+): Promise<NetworkOperations> {
+  if (wanted === undefined) return { first: [], last: [] };
+  const ours = { [LABELS.project]: project };
+  const [networks, containers] = await Promise.all([
+    engine.networks(ours),
+    engine.containers(ours),
+  ]);
+  const changes = new Map(recreated.map((service) => [service, { change: 'recreate' as const }]));
+  return networkOperations(wanted, { networks, containers }, changes);
 }
 
 /** What was reloaded or restarted with the new files has to read the old ones again. */

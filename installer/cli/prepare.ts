@@ -20,6 +20,7 @@ import { engineName } from '../model/stack.ts';
 import type { Observed } from '../plan/observed.ts';
 
 import { render } from '../render/render.ts';
+import { subnetsInUse } from '../render/subnets.ts';
 import { generateMissing } from '../secrets/missing.ts';
 import { SecretStore } from '../secrets/store.ts';
 import { type Certificates, prepareCertificates } from '../tls/certificates.ts';
@@ -149,7 +150,15 @@ async function renderFor(
     secret: (name) => requireSecret(values, name),
     optionalSecret: (name) => values.get(name),
     certificates: certificates.pairs,
-    lock: { ...observed.lock, ...outcome.lock },
+    lock: {
+      ...observed.lock,
+      ...outcome.lock,
+      // What the engine has outweighs a lock file that is lost or older: a moved subnet recreates containers.
+      subnets: {
+        ...observed.lock.subnets,
+        ...subnetsInUse(config.project, observed.networks),
+      },
+    },
     configDigest: loaded.digest,
     newSecrets,
     seedTexts,

@@ -24,6 +24,7 @@ export function containerState(info: ContainerInspectInfo): ContainerState {
         IPAddress === '' ? [] : [[name, IPAddress]],
       ),
     ),
+    networks: Object.keys(info.NetworkSettings.Networks ?? {}).sort(),
     memoryLimit: info.HostConfig.Memory ?? 0,
   };
 }

@@ -1,4 +1,5 @@
 import type { Command } from '../host/host.ts';
+import { LABELS } from '../model/labels.ts';
 
 const STOP_SECONDS = 600;
 
@@ -15,6 +16,44 @@ export function startContainers(ids: readonly [string, ...string[]]): Command {
 /** Removes containers, running ones too. Their named volumes stay. */
 export function removeContainers(ids: readonly [string, ...string[]]): Command {
   return { argv: ['docker', 'container', 'rm', '--force', ...ids], timeoutSeconds: STOP_SECONDS };
+}
+
+export interface NewNetwork {
+  readonly project: string;
+  readonly name: string;
+  /** CIDR. */
+  readonly subnet: string;
+  /** Without a way out of the host. */
+  readonly internal: boolean;
+}
+
+/** Creates a bridge network that carries the label of its project. */
+export function createNetwork({ project, name, subnet, internal }: NewNetwork): Command {
+  return {
+    argv: [
+      'docker',
+      'network',
+      'create',
+      '--driver',
+      'bridge',
+      ...(internal ? ['--internal'] : []),
+      '--subnet',
+      subnet,
+      '--label',
+      `${LABELS.project}=${project}`,
+      name,
+    ],
+  };
+}
+
+/** Attaches a container as it is, under the DNS name that compose gives to containers of this service. */
+export function connectNetwork(network: string, container: string, service: string): Command {
+  return { argv: ['docker', 'network', 'connect', '--alias', service, network, container] };
+}
+
+/** Takes a container off a network, running or not. */
+export function disconnectNetwork(network: string, container: string): Command {
+  return { argv: ['docker', 'network', 'disconnect', network, container] };
 }
 
 export function removeNetwork(name: string): Command {

@@ -48,6 +48,17 @@ export type Operation =
       readonly service: string;
       readonly containers: readonly string[];
     })
+  /** Networks go by their name on the engine. */
+  | (OperationBase & {
+      readonly kind: 'create-network';
+      readonly network: string;
+      /** CIDR. */
+      readonly subnet: string;
+      readonly internal: boolean;
+    })
+  /** Attaches containers of a service as they are, running or not. */
+  | (OperationBase & NetworkMembers & { readonly kind: 'connect-network' })
+  | (OperationBase & NetworkMembers & { readonly kind: 'disconnect-network' })
   | (OperationBase & { readonly kind: 'remove-network'; readonly network: string })
   | (OperationBase & { readonly kind: 'reload'; readonly service: string })
   | (OperationBase & { readonly kind: 'restart'; readonly service: string })
@@ -56,6 +67,13 @@ export type Operation =
       readonly kind: 'host-command';
       readonly argv: readonly [string, ...string[]];
     });
+
+export interface NetworkMembers {
+  readonly network: string;
+  readonly service: string;
+  /** Ids. */
+  readonly containers: readonly string[];
+}
 
 export interface ServiceChange {
   readonly service: string;

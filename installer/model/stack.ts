@@ -14,7 +14,8 @@ export interface StackService {
   scale?: number;
   volumes?: StackMount[];
   tmpfs?: string[];
-  networks: Record<string, { aliases?: string[] } | null>;
+  /** Not part of the spec hash: networks are connected to running containers. The service's name is its DNS name. */
+  networks: Record<string, null>;
   ports?: StackPort[];
   secrets?: StackSecretMount[];
   healthcheck: {

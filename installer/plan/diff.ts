@@ -1,8 +1,8 @@
 import type { Reaction } from '../model/contribution.ts';
 import type { Desired, DesiredFile } from '../model/desired.ts';
 import type { Impact, Operation, Plan, ServiceChange } from '../model/operation.ts';
-import { engineName } from '../model/stack.ts';
 import { fileChanges } from './files.ts';
+import { networkOperations, staleNetworks, wantedNetworks } from './networks.ts';
 import type { Observed } from './observed.ts';
 import { reactionKey, settledByStart } from './reactions.ts';
 import { serviceChanges, startOrder } from './services.ts';
@@ -14,12 +14,15 @@ export interface PlanOptions {
 
 /**
  * The ordered operations that turn what was observed into what is desired. Pure; empty when nothing differs.
- * Secrets and folders come first, then images, files, containers by dependency (with the provisions of a
- * server right after it), files that go, reloads and restarts, and last containers that are no longer wanted.
+ * Secrets and folders come first, then images, files, networks, containers by dependency (with the provisions
+ * of a server right after it), files that go, reloads and restarts, and last containers and networks that are
+ * no longer wanted.
  */
 export function makePlan(desired: Desired, observed: Observed, options: PlanOptions = {}): Plan {
   const files = fileChanges(desired.files, observed, options.overwriteDrift ?? false);
-  const services = serviceChanges(desired, observed);
+  const wanted = wantedNetworks(desired.stack);
+  const services = serviceChanges(desired, observed, staleNetworks(wanted, observed));
+  const networks = networkOperations(wanted, observed, services.changes);
   const reactions = dueReactions(desired, observed, files.changed);
   for (const service of services.changes.values()) {
     if (service.change === 'scale') continue;
@@ -30,10 +33,12 @@ export function makePlan(desired: Desired, observed: Observed, options: PlanOpti
     ...directoryOperations(desired, observed),
     ...imageOperations(desired, observed),
     ...files.writes,
+    ...networks.first,
     ...containerOperations(desired, observed, services.changes, reactions),
     ...files.removals,
     ...reactionOperations(reactions),
     ...leftoverOperations(desired, observed),
+    ...networks.last,
   ];
   return {
     project: desired.project,
@@ -240,31 +245,14 @@ function leftoverOperations(desired: Desired, observed: Observed): Operation[] {
     if (service in desired.stack.services) continue;
     leftover.set(service, [...(leftover.get(service) ?? []), id]);
   }
-  const containers = [...leftover]
+  return [...leftover]
     .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(
-      ([service, ids]): Operation => ({
-        kind: 'remove-containers',
-        id: `remove-containers:${service}`,
-        service,
-        containers: ids,
-        cause: 'no longer in the config; its volumes stay',
-        impact: 'recreate',
-      }),
-    );
-  const wanted = new Set(
-    Object.keys(desired.stack.networks).map((name) => engineName(desired.project, name)),
-  );
-  const networks = observed.networks
-    .filter(({ name }) => !wanted.has(name))
-    .map(
-      ({ name }): Operation => ({
-        kind: 'remove-network',
-        id: `remove-network:${name}`,
-        network: name,
-        cause: 'no longer in the config',
-        impact: 'none',
-      }),
-    );
-  return [...containers, ...networks];
+    .map(([service, ids]) => ({
+      kind: 'remove-containers',
+      id: `remove-containers:${service}`,
+      service,
+      containers: ids,
+      cause: 'no longer in the config; its volumes stay',
+      impact: 'recreate',
+    }));
 }

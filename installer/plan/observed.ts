@@ -25,6 +25,8 @@ export interface ObservedContainer {
   readonly healthy: boolean;
   /** Bytes; 0 means no limit. */
   readonly memoryLimit: number;
+  /** Names on the engine. */
+  readonly networks: readonly string[];
 }
 
 /** One snapshot of a server, taken before planning. */

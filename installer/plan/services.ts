@@ -10,14 +10,18 @@ export interface ServiceChanges {
 }
 
 /** What has to happen to each service of the stack so that its containers are as desired. */
-export function serviceChanges(desired: Desired, observed: Observed): ServiceChanges {
+export function serviceChanges(
+  desired: Desired,
+  observed: Observed,
+  staleNetworks: ReadonlySet<string>,
+): ServiceChanges {
   const changes = new Map<string, ServiceChange>();
   const drift: Drift[] = [];
   for (const [name, service] of Object.entries(desired.stack.services)) {
     const containers = observed.containers.filter((container) => container.service === name);
     const spec = desired.specs.get(name) ?? '';
     const imageId = observed.images.get(service.image);
-    const change = changeOf(service, spec, imageId, containers);
+    const change = changeOf(service, spec, imageId, containers, staleNetworks);
     if (change === undefined) continue;
     changes.set(name, { service: name, ...change });
     if (containers.length > 0 && change.drift !== undefined) {
@@ -38,6 +42,7 @@ function changeOf(
   spec: string,
   imageId: string | undefined,
   containers: readonly ObservedContainer[],
+  staleNetworks: ReadonlySet<string>,
 ): Change | undefined {
   if (containers.length === 0) return { change: 'create', cause: 'new' };
   if (containers.some((container) => container.spec !== spec)) {
@@ -45,6 +50,9 @@ function changeOf(
   }
   if (imageId !== undefined && containers.some((container) => container.imageId !== imageId)) {
     return { change: 'recreate', cause: 'its image changed' };
+  }
+  if (containers.some(({ networks }) => networks.some((name) => staleNetworks.has(name)))) {
+    return { change: 'recreate', cause: 'its network changed' };
   }
   if (containers.some((container) => container.memoryLimit !== service.mem_limit)) {
     return {

@@ -86,6 +86,12 @@ function operationLines(operation: Operation): string[] {
       return [
         `- service ${operation.service}: ${operation.containers.length} containers (${operation.cause})`,
       ];
+    case 'create-network':
+      return [`+ network ${operation.network}`];
+    case 'connect-network':
+      return [`~ network ${operation.network}: connect ${operation.service}`];
+    case 'disconnect-network':
+      return [`~ network ${operation.network}: disconnect ${operation.service}`];
     case 'remove-network':
       return [`- network ${operation.network} (${operation.cause})`];
     case 'reload':

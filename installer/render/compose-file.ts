@@ -10,11 +10,10 @@ export function composeText(stack: Stack, specs: ReadonlyMap<string, string>): s
     services: sortedMap(stack.services, (service, name) =>
       composeService(service, { ...labels, [LABELS.spec]: specs.get(name) ?? '' }),
     ),
-    networks: sortedMap(stack.networks, (network, name) => ({
+    // Ours, not compose's: it would recreate what stands on a network that differs from its file.
+    networks: sortedMap(stack.networks, (_network, name) => ({
       name: engineName(stack.project, name),
-      internal: network.internal,
-      ipam: { config: [{ subnet: network.subnet }] },
-      labels,
+      external: true,
     })),
     volumes: sortedMap(stack.volumes, (volume, name) => ({
       name: engineName(stack.project, name),

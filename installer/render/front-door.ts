@@ -3,11 +3,12 @@ import type { FrontDoorCheck } from '../model/desired.ts';
 
 /**
  * For each route, the health path of its service as a client would ask for it; a route that does not lead
- * to that path, or that lets in only some addresses, cannot be asked.
+ * to that path, or that lets in only some addresses, cannot be asked, and neither can a closed path.
  */
 export function frontDoorChecks(
   routes: readonly Route[],
   checks: readonly HttpCheck[],
+  closedPaths: readonly string[],
 ): FrontDoorCheck[] {
   return routes.flatMap((route) => {
     const check = checks.find(({ service }) => service === route.service);
@@ -19,7 +20,7 @@ export function frontDoorChecks(
         other.path.length > route.path.length &&
         path?.startsWith(other.path),
     );
-    if (path === undefined || isShadowed) return [];
+    if (path === undefined || isShadowed || isClosed(path, closedPaths)) return [];
     return [
       { host: route.host, path, ...(check.expect === undefined ? {} : { expect: check.expect }) },
     ];
@@ -29,4 +30,11 @@ export function frontDoorChecks(
 function pathThrough({ path, strip }: Route, healthPath: string): string | undefined {
   if (strip) return `${path.replace(/\/$/, '')}${healthPath}`;
   return healthPath.startsWith(path) ? healthPath : undefined;
+}
+
+function isClosed(path: string, closedPaths: readonly string[]): boolean {
+  return closedPaths.some((closed) => {
+    const bare = closed.replace(/\/$/, '');
+    return path === bare || path.startsWith(`${bare}/`);
+  });
 }

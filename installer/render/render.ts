@@ -76,7 +76,7 @@ export function render(input: RenderInput): Desired {
       ...all.provisions,
       ...all.seeds.map((seed) => seedProvision(seed, seedText(input, seed.service))),
     ],
-    frontDoor: frontDoorChecks(all.routes, all.httpChecks),
+    frontDoor: frontDoorChecks(all.routes, all.httpChecks, [...config.http.denyPaths, '/metrics']),
     httpChecks: all.httpChecks,
     migrations: all.migrations,
     directories: [...ownDirectories(paths), ...all.directories],

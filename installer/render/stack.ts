@@ -55,14 +55,15 @@ export function buildStack(
 }
 
 /**
- * sha256 of everything that a container of the service is made from, the number of replicas apart.
+ * sha256 of everything that a container of the service is made from. Not the number of replicas, and not the
+ * networks, which it joins and leaves while it runs.
  * It becomes the container's label, so that a later plan sees by itself what differs.
  */
 export function specDigest(
   service: StackService,
   secretEnvironment: Readonly<Record<string, Secret>> | undefined,
 ): string {
-  const { scale: _scale, depends_on: _order, ...made } = service;
+  const { scale: _scale, depends_on: _order, networks: _networks, ...made } = service;
   const secrets = mapRecord(secretEnvironment ?? {}, (secret) => secret.reveal());
   return createHash('sha256').update(canonicalJson({ made, secrets })).digest('hex');
 }

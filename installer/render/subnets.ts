@@ -1,3 +1,5 @@
+import { engineName } from '../model/stack.ts';
+
 /**
  * Each network gets a /26 (61 containers) of 10.213.0.0/16. Docker's own pools hold about 30 networks
  * (default-address-pools of the engine), too few for one or two networks a service.
@@ -6,7 +8,8 @@ const NETWORK_COUNT = 1024;
 
 /**
  * Subnets by network name. One that is known stays; a new name takes the lowest free one, so that adding
- * a service moves nobody.
+ * a service moves nobody. Known names that are not wanted any more keep theirs too: their networks go only
+ * after the new ones were made.
  */
 export function allocateSubnets(
   names: readonly string[],
@@ -18,7 +21,7 @@ export function allocateSubnets(
     const subnet = known[name];
     if (subnet !== undefined) allocated[name] = subnet;
   }
-  const taken = new Set(Object.values(allocated));
+  const taken = new Set(Object.values(known));
   let next = 0;
   for (const name of sorted) {
     if (allocated[name] !== undefined) continue;
@@ -28,6 +31,19 @@ export function allocateSubnets(
     taken.add(subnetAt(next));
   }
   return Object.fromEntries(sorted.map((name) => [name, allocated[name] ?? '']));
+}
+
+/** The subnets in use on the engine, by the stack's own network names. */
+export function subnetsInUse(
+  project: string,
+  networks: readonly { readonly name: string; readonly subnet: string }[],
+): Record<string, string> {
+  const prefix = engineName(project, '');
+  return Object.fromEntries(
+    networks
+      .filter(({ name, subnet }) => name.startsWith(prefix) && subnet !== '')
+      .map(({ name, subnet }) => [name.slice(prefix.length), subnet]),
+  );
 }
 
 function subnetAt(index: number): string {

@@ -14,6 +14,10 @@ function stateOf(world: World): unknown {
     files: JSON.parse(withoutDigests(text)),
     containers: world.containers().map(withoutDigests),
     networks: [...world.engine.networkStates.keys()].sort(),
+    attached: world.engine
+      .all()
+      .map(({ name, networks }) => `${name} ${networks.join(' ')}`)
+      .sort(),
     volumes: [...world.engine.volumeLabels.keys()].sort(),
   };
 }
@@ -87,6 +91,16 @@ crashesEverywhere('a change of everything killed anywhere converges when it is r
     unit: 'off',
     withCache: false,
   },
+]);
+
+crashesEverywhere('a network that comes, killed anywhere', [
+  { dataNetwork: false },
+  { dataNetwork: true, nginxConf: 'worker 3;\n', roles: 'web,api', unit: 'off' },
+]);
+
+crashesEverywhere('a network that goes, killed anywhere', [
+  {},
+  { dataNetwork: false, nginxConf: 'worker 3;\n', roles: 'web,api', unit: 'off' },
 ]);
 
 t.test(

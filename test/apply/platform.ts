@@ -19,6 +19,8 @@ export interface PlatformOptions {
   readonly unit?: string;
   readonly withCache?: boolean;
   readonly page?: string;
+  /** Whether web and the database share a network of their own. */
+  readonly dataNetwork?: boolean;
 }
 
 let generated = 0;
@@ -116,10 +118,12 @@ function pageFiles({ page }: PlatformOptions): DesiredFile[] {
 }
 
 function stackOf(options: PlatformOptions): Stack {
-  const { web = '1', webReplicas = 1, withCache = true } = options;
+  const { web = '1', webReplicas = 1, withCache = true, dataNetwork = true } = options;
+  const networks = { front: null, ...(dataNetwork ? { 'data-web': null } : {}) };
   const services: Record<string, StackService> = {
-    postgres: service('holdfast/postgres:17', { volumes: [volume('postgres')] }),
+    postgres: service('holdfast/postgres:17', { networks, volumes: [volume('postgres')] }),
     web: service(`holdfast-build/web:${web}`, {
+      networks,
       scale: webReplicas,
       depends_on: { postgres: { condition: 'service_healthy' } },
     }),
@@ -132,7 +136,10 @@ function stackOf(options: PlatformOptions): Stack {
   return {
     project: 'demo',
     services,
-    networks: { front: { internal: false, subnet: '10.9.0.0/24' } },
+    networks: {
+      front: { internal: false, subnet: '10.9.0.0/24' },
+      ...(dataNetwork ? { 'data-web': { internal: true, subnet: '10.9.1.0/24' } } : {}),
+    },
     volumes: {
       postgres: { component: 'postgres' },
       ...(withCache ? { cache: { component: 'cache' } } : {}),

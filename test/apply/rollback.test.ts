@@ -128,6 +128,25 @@ t.test('a front door that does not answer brings the previous generation back', 
   t.equal(imageOf(world, 'web'), 'holdfast-build/web:1');
 });
 
+t.test('networks that a failed apply changed are as before again', async (t) => {
+  const attached = (world: World) =>
+    world.engine.all().map(({ service, networks }) => `${service} ${networks.join(' ')}`);
+  const verify = async () => {
+    throw new AppError({ code: 'health/front-door', what: 'https: 502', hint: 'holdfast status' });
+  };
+  for (const before of [true, false]) {
+    const world = new World();
+    await world.apply(platform({ dataNetwork: before }));
+    const [postgres, was] = [world.containerId('postgres'), attached(world)];
+    const next = platform({ dataNetwork: !before });
+    await t.rejects(world.apply(next, { verify }), { code: 'health/front-door' });
+    t.strictSame(attached(world), was);
+    t.equal(world.engine.networkStates.has('demo_data-web'), before);
+    t.equal(world.containerId('postgres'), postgres, 'the database keeps its container');
+    t.strictSame(kinds((await world.apply(platform({ dataNetwork: before }))).plan), []);
+  }
+});
+
 t.test(
   'what a service had loaded already is loaded anew after its file was put back',
   async (t) => {

@@ -24,7 +24,7 @@ t.test(
   'nginx alone publishes 80 and 443, and joins only networks of what it routes to',
   async (t) => {
     const { stack } = rendered(SERVICES);
-    t.same(Object.keys(stack.networks).sort(), ['app-web', 'edge', 'exporter-nginx']);
+    t.same(Object.keys(stack.networks).sort(), ['a-edge', 'app-web', 'exporter-nginx']);
     t.same(
       stack.services['nginx']?.ports?.map(({ published, target }) => [published, target]),
       [
@@ -32,7 +32,7 @@ t.test(
         ['443', 8443],
       ],
     );
-    t.equal(stack.networks['edge']?.internal, false);
+    t.equal(stack.networks['a-edge']?.internal, false);
     const quiet = rendered(`${SERVICES}\nmonitoring: { prometheus: { enabled: false } }`);
     t.notOk('exporter-nginx' in quiet.stack.networks);
   },

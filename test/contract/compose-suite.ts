@@ -12,11 +12,16 @@ import {
 } from '../../installer/engine/compose.ts';
 import type { ContainerState, Engine } from '../../installer/engine/engine.ts';
 import {
+  connectNetwork,
+  createNetwork,
+  disconnectNetwork,
   removeContainers,
+  removeNetwork,
   startContainers,
   stopContainers,
 } from '../../installer/engine/objects.ts';
 import type { Host } from '../../installer/host/host.ts';
+import { LABELS } from '../../installer/model/labels.ts';
 
 export interface ComposeUnderTest {
   readonly host: Host;
@@ -167,6 +172,49 @@ export function composeSuite(t: Test, begin: (t: Test) => Promise<ComposeUnderTe
     t.equal((await one('a'))?.status, 'running');
     await host.run(removeContainers([id]));
     t.equal(await one('a'), undefined);
+  });
+
+  t.test('networks: containers join and leave them running and stopped', async (t) => {
+    const { host, engine, project, write, one } = await start(t);
+    await write({ a: {} });
+    await host.run(composeUp(project, [{ service: 'a' }], { recreate: false }));
+    const id = (await one('a'))?.id ?? '';
+    const [own, more] = [`${project.project}_net`, `${project.project}_more`];
+    const mine = async () =>
+      (await engine.networks({ [LABELS.project]: project.project })).map(({ name }) => name);
+    const network = { project: project.project, name: more, subnet: '10.212.77.0/26' };
+    const remove = () => host.run({ ...removeNetwork(more), okExitCodes: [0, 1] });
+    t.teardown(remove);
+    await host.run(createNetwork({ ...network, internal: true }));
+    t.strictSame(await mine(), [more]);
+    await t.rejects(host.run(createNetwork({ ...network, internal: true })), {
+      name: 'CommandError',
+      why: /already exists/,
+    });
+    await host.run(connectNetwork(more, id, 'a'));
+    t.strictSame((await one('a'))?.networks, [more, own].sort());
+    await t.rejects(host.run(connectNetwork(more, id, 'a')), {
+      name: 'CommandError',
+      why: /already exists in network/,
+    });
+    await t.rejects(host.run(removeNetwork(more)), {
+      name: 'CommandError',
+      why: /has active endpoints/,
+    });
+    await host.run(stopContainers([id]));
+    t.strictSame((await one('a'))?.networks, [more, own].sort(), 'a stopped one tells them too');
+    await host.run(disconnectNetwork(more, id));
+    t.strictSame((await one('a'))?.networks, [own]);
+    await t.rejects(host.run(disconnectNetwork(more, id)), {
+      name: 'CommandError',
+      why: /is not connected/,
+    });
+    await host.run(connectNetwork(more, id, 'a'));
+    await host.run(startContainers([id]));
+    t.equal((await one('a'))?.status, 'running');
+    await host.run(disconnectNetwork(more, id));
+    await host.run(removeNetwork(more));
+    t.strictSame(await mine(), []);
   });
 
   t.test('a second file with secret environment is merged over the first', async (t) => {

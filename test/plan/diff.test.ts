@@ -28,6 +28,7 @@ function container(name: string, more: Partial<ObservedContainer> = {}): Observe
     running: true,
     healthy: true,
     memoryLimit: MEMORY,
+    networks: [],
     ...more,
   };
 }

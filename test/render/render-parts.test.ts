@@ -7,7 +7,7 @@ import { composeSecretsText, composeText } from '../../installer/render/compose-
 import { escapeFor } from '../../installer/render/escape.ts';
 import { mergeRecords } from '../../installer/render/merge.ts';
 import { buildStack, specDigest } from '../../installer/render/stack.ts';
-import { allocateSubnets } from '../../installer/render/subnets.ts';
+import { allocateSubnets, subnetsInUse } from '../../installer/render/subnets.ts';
 import { renderTemplate } from '../../installer/render/template.ts';
 
 const HOSTILE = 'a"b\'c\\d$e%f<%= g %>{{h}}\n#: - |\u2028ü';
@@ -65,6 +65,7 @@ t.test('the order of keys changes neither the file nor the spec', async (t) => {
 t.test('the spec tells what a container is made from, not how many there are', async (t) => {
   const digest = specDigest(web, {});
   t.equal(specDigest({ ...web, scale: 5 }, {}), digest);
+  t.equal(specDigest({ ...web, networks: { app: null, more: null } }, {}), digest);
   t.not(specDigest({ ...web, image: 'demo:2' }, {}), digest);
   t.not(specDigest(web, { KEY: new Secret('a') }), digest);
   t.not(specDigest(web, { KEY: new Secret('b') }), specDigest(web, { KEY: new Secret('a') }));
@@ -73,7 +74,12 @@ t.test('the spec tells what a container is made from, not how many there are', a
 t.test('subnets stay where they are when others come and go', async (t) => {
   const first = allocateSubnets(['b', 'a'], {});
   t.strictSame(first, { a: '10.213.0.0/26', b: '10.213.0.64/26' });
-  t.strictSame(allocateSubnets(['b', 'aa'], first), { aa: '10.213.0.0/26', b: '10.213.0.64/26' });
+  t.strictSame(allocateSubnets(['b', 'aa'], first), { aa: '10.213.0.128/26', b: '10.213.0.64/26' });
+  const networks = [
+    { name: 'demo_a', subnet: '10.213.0.0/26' },
+    { name: 'other_b', subnet: '10.213.0.64/26' },
+  ];
+  t.strictSame(subnetsInUse('demo', networks), { a: '10.213.0.0/26' });
   const many = allocateSubnets(
     Array.from({ length: 600 }, (_, index) => `n${index}`),
     {},

@@ -6,7 +6,7 @@ import type { Call, MemoryHost } from './memory-host.ts';
 interface ComposeFile {
   readonly services: Readonly<Record<string, ComposeFileService>>;
   readonly networks?: Readonly<
-    Record<string, Named & { ipam?: { config?: { subnet: string }[] } }>
+    Record<string, Named & { external?: boolean; ipam?: { config?: { subnet: string }[] } }>
   >;
   readonly volumes?: Readonly<Record<string, Named | null>>;
 }
@@ -97,7 +97,7 @@ function up(host: MemoryHost, engine: FakeEngine, { project, file, service, opti
     if (type === 'volume') createVolume(engine, file, source);
   }
   for (const network of Object.keys(definition.networks ?? {}))
-    createNetwork(engine, file, network);
+    composeNetwork(engine, file, network);
 
   const scales = options.flatMap((word, index) => (word === '--scale' ? [options[index + 1]] : []));
   const asked = scales.find((one) => one?.startsWith(`${service}=`))?.split('=')[1];
@@ -159,12 +159,11 @@ function createVolume(engine: FakeEngine, file: ComposeFile, key: string): void 
   }
 }
 
-function createNetwork(engine: FakeEngine, file: ComposeFile, key: string): void {
-  const network = file.networks?.[key];
-  const name = network?.name ?? key;
+function composeNetwork(engine: FakeEngine, file: ComposeFile, key: string): void {
+  const { name = key, external = false, labels = {}, ipam } = file.networks?.[key] ?? {};
   if (engine.networkStates.has(name)) return;
-  const subnet = network?.ipam?.config?.[0]?.subnet ?? '';
-  engine.networkStates.set(name, { subnet, labels: network?.labels ?? {} });
+  if (external) throw new Refusal(`network ${name} declared as external, but could not be found`);
+  engine.networkStates.set(name, { subnet: ipam?.config?.[0]?.subnet ?? '', labels });
 }
 
 const WITH_VALUE = ['--scale', '--pull', '--timeout'];

@@ -41,8 +41,22 @@ export function installFakeDocker(host: MemoryHost, engine: FakeEngine): void {
       engine.remove(id);
     }),
   );
+  on(['network', 'create'], ({ rest }) => createNetwork(engine, rest));
+  on(['network', 'connect'], ({ rest }) => {
+    const [, alias = '', network = '', id = ''] = rest;
+    if (rest[0] !== '--alias' || alias === '') throw new Refusal('without an alias');
+    if (!engine.networkStates.has(network)) throw new Refusal(`network ${network} not found`);
+    refusing(() => engine.connect(id, network));
+  });
+  on(['network', 'disconnect'], ({ rest: [network = '', id = ''] }) =>
+    refusing(() => engine.disconnect(id, network)),
+  );
   on(['network', 'rm'], ({ rest }) =>
     rest.forEach((name) => {
+      const active = engine
+        .all()
+        .some(({ status, networks }) => status === 'running' && networks.includes(name));
+      if (active) throw new Refusal(`network ${name} has active endpoints`);
       engine.networkStates.delete(name);
     }),
   );
@@ -72,6 +86,24 @@ function pull(engine: FakeEngine, reference: string): void {
     throw new Refusal(`manifest for ${reference} not found: manifest unknown`);
   }
   engine.addImage(reference);
+}
+
+function createNetwork(engine: FakeEngine, options: readonly string[]): void {
+  const name = options.at(-1) ?? '';
+  const subnet = flag(options, '--subnet') ?? '';
+  if (engine.networkStates.has(name)) throw new Refusal(`network with name ${name} already exists`);
+  if ([...engine.networkStates.values()].some((one) => one.subnet === subnet)) {
+    throw new Refusal('Pool overlaps with other one on this address space');
+  }
+  engine.networkStates.set(name, { subnet, labels: labelsOf(options) });
+}
+
+function refusing(change: () => void): void {
+  try {
+    change();
+  } catch (error) {
+    throw error instanceof Error ? new Refusal(error.message) : error;
+  }
 }
 
 function labelsOf(options: readonly string[]): Record<string, string> {

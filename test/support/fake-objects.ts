@@ -79,6 +79,7 @@ export class FakeObjects {
       restartCount: 0,
       startedAt: '0001-01-01T00:00:00Z',
       addresses: Object.fromEntries(spec.networks.map((name, n) => [name, `10.0.${n}.2`])),
+      networks: [...spec.networks].sort(),
       memoryLimit: spec.memoryLimit,
     };
     this.#containers.set(id, state);
@@ -98,6 +99,28 @@ export class FakeObjects {
 
   stop(id: string): void {
     this.#update(id, { status: 'exited', exitCode: 0 });
+  }
+
+  /** @throws Error as the engine says it */
+  connect(id: string, network: string): void {
+    const { networks, addresses, name } = this.get(id);
+    if (networks.includes(network)) {
+      throw new Error(`endpoint with name ${name} already exists in network ${network}`);
+    }
+    this.#update(id, {
+      networks: [...networks, network].sort(),
+      addresses: { ...addresses, [network]: `10.0.${networks.length}.2` },
+    });
+  }
+
+  /** @throws Error as the engine says it */
+  disconnect(id: string, network: string): void {
+    const { networks, addresses } = this.get(id);
+    if (!networks.includes(network)) {
+      throw new Error(`container ${id} is not connected to network ${network}`);
+    }
+    const { [network]: _gone, ...rest } = addresses;
+    this.#update(id, { networks: networks.filter((one) => one !== network), addresses: rest });
   }
 
   remove(id: string): void {

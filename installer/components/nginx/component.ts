@@ -16,8 +16,12 @@ const BASE_MEMORY = 64 * 1024 ** 2;
 /** Buffers of one connection at their usual size, bytes. */
 const MEMORY_PER_CONNECTION = 32 * 1024;
 
-/** A network that leads out, so that ports can be published even when nothing is routed. */
-const EDGE_NETWORK = 'edge';
+/**
+ * A network that leads out, so that ports can be published even when nothing is routed. Docker publishes them
+ * on the outward network that comes first by name: a name before every `app-` keeps them where they are, and
+ * open, while networks of services come and go.
+ */
+const EDGE_NETWORK = 'a-edge';
 
 /** The front door: the only container that publishes ports. */
 export const nginx: Component = {

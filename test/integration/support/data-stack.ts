@@ -6,9 +6,11 @@ import { rmSync } from 'node:fs';
 import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createNetwork } from '../../../installer/engine/objects.ts';
 import type { Provision } from '../../../installer/model/contribution.ts';
 import type { Desired } from '../../../installer/model/desired.ts';
 import { EMPTY_LOCK } from '../../../installer/model/lock-file.ts';
+import { engineName } from '../../../installer/model/stack.ts';
 import type { InputOptions } from '../../support/component-input.ts';
 import { writeDesired } from '../../support/containers.ts';
 import { renderedData } from '../../support/rendered.ts';
@@ -61,7 +63,19 @@ export async function dataStack(
       subnets = { ...subnets, [name]: subnets[name] ?? subnetAt(subnets, block) };
     return renderedData(config, options, { ...EMPTY_LOCK, subnets });
   };
+  const networks = new Set<string>();
+  /** An apply makes them; here compose is asked directly. */
+  const makeNetworks = async ({ stack }: Desired): Promise<void> => {
+    for (const [key, { subnet, internal }] of Object.entries(stack.networks)) {
+      const name = engineName(project, key);
+      if (networks.has(name)) continue;
+      const [, ...argv] = createNetwork({ project, name, subnet, internal }).argv;
+      await docker(...argv);
+      networks.add(name);
+    }
+  };
   const first = draw(body, stored);
+  await makeNetworks(first);
   await writeDesired(first);
   const folder = join(root, 'var/lib/holdfast/stack');
   const compose = (...args: string[]) =>
@@ -76,6 +90,7 @@ export async function dataStack(
 
   t.teardown(async () => {
     await compose('down', '--volumes', '--timeout', '5', '--remove-orphans');
+    for (const name of networks) await docker('network', 'rm', name);
     rmSync(root, { recursive: true });
   });
   const container = (service: string) => `${project}-${service}-1`;
@@ -102,6 +117,7 @@ export async function dataStack(
     exec,
     async change(text, values = {}) {
       const desired = draw(text, { ...stored, ...values });
+      await makeNetworks(desired);
       await writeDesired(desired);
       return desired;
     },
