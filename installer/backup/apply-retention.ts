@@ -5,7 +5,7 @@ import { localCopiesFolder } from './local-copy.ts';
 import { type Pruned, prune } from './prune.ts';
 import { DirectoryStore } from './store/directory-store.ts';
 import type { Store } from './store/store.ts';
-import { removeBackup } from './sweep.ts';
+import { removeBackup, sweep } from './sweep.ts';
 
 /**
  * Removes what the rules of a job give up, in its store and among the copies on this server. The backup is
@@ -35,6 +35,8 @@ async function pruneLocal(
   job: BackupJob,
 ): Promise<Pruned> {
   const store = new DirectoryStore(localCopiesFolder(paths));
+  // Copies have no marker of their own: what a killed run left goes when it is a day old.
+  await sweep({ store, place: settings, job: job.name, writerId: '', now: now() });
   if (job.keepLocalSeconds !== undefined) {
     return await prune({
       store,
