@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -40,7 +40,7 @@ export async function benchAppliance(): Promise<Figure[]> {
     const plan = await bestOf(5, () => appliance.run(['plan', '--config', config]));
     const apply = await bestOf(5, () => appliance.run(['apply', '--yes', '--config', config]));
     const unchanged = (await restarts(engine)) === started;
-    const agent = agentProcess(appliance.paths.agentSocket);
+    const agent = await agentProcess(appliance);
     const cpuBefore = cpuSeconds(agent);
     // The window over which idling is measured.
     await pause(IDLE_SECONDS * 1000);
@@ -91,32 +91,11 @@ async function stackMemory(engine: DockerEngine): Promise<number> {
   return uses.reduce((sum, { memoryBytes }) => sum + memoryBytes, 0);
 }
 
-/** The process that holds the agent's socket, found by its lock file beside the socket's root. */
-function agentProcess(socket: string): number {
-  const inode = readFileSync('/proc/net/unix', 'utf8')
-    .split('\n')
-    .find((line) => line.endsWith(` ${socket}`))
-    ?.trim()
-    .split(/\s+/)[6];
-  if (inode === undefined) throw new Error(`no process listens on ${socket}`);
-  return processWithSocket(inode);
-}
-
-function processWithSocket(inode: string): number {
-  for (const name of readdirSync('/proc').filter((entry) => /^\d+$/.test(entry))) {
-    try {
-      const descriptors = readdirSync(`/proc/${name}/fd`);
-      if (
-        descriptors.some((fd) => readlinkSync(`/proc/${name}/fd/${fd}`) === `socket:[${inode}]`)
-      ) {
-        return Number(name);
-      }
-    } catch (error) {
-      // A process may end while we look at it.
-      if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
-    }
-  }
-  throw new Error(`no process holds socket ${inode}`);
+async function agentProcess(appliance: Appliance): Promise<number> {
+  const { stdout } = await appliance.run(['agent', 'status', '--json']);
+  const found = /"pid":(\d+)/.exec(stdout)?.[1];
+  if (found === undefined) throw new Error(`the agent does not say its process: ${stdout}`);
+  return Number(found);
 }
 
 function residentBytes(pid: number): number {
