@@ -1,11 +1,10 @@
-import { createInterface } from 'node:readline/promises';
 import { apply as applyServer } from '../apply/apply.ts';
 import { thisProcess } from '../apply/process-identity.ts';
 import { env } from '../env.ts';
-import { AppError, EXIT_CODES } from '../errors.ts';
-import type { Plan } from '../model/operation.ts';
+import { EXIT_CODES } from '../errors.ts';
 import { planText } from '../plan/text.ts';
 import type { ParsedArguments } from './command.ts';
+import { consent } from './consent.ts';
 import type { CliContext } from './context.ts';
 import { colouredPlan } from './display/plan.ts';
 import { durationText } from './display/quantity.ts';
@@ -39,7 +38,13 @@ export async function apply(args: ParsedArguments, context: CliContext): Promise
     configDigest: () => configDigest(configPath),
     confirm: async (plan) => {
       show(colouredPlan(planText(plan), styleFor(context.io.color)));
-      return args.flag('yes') || (await ask(plan, server.host.name, context));
+      return (
+        args.flag('yes') ||
+        (await consent(context, {
+          text: `Carry this out on ${server.host.name}? [y/N] `,
+          withConsent: 'holdfast apply --yes',
+        }))
+      );
     },
     keepRendered: prepared.keepRendered,
     verify: (desired) => verifyFrontDoor(server.host, context.paths, desired),
@@ -54,24 +59,6 @@ export async function apply(args: ParsedArguments, context: CliContext): Promise
     for (const name of outcome.unhealthy) show(`! ${name} is not healthy: holdfast status\n`);
   }
   return outcome.unhealthy.length === 0 ? 0 : EXIT_CODES.health;
-}
-
-async function ask(plan: Plan, hostName: string, { io }: CliContext): Promise<boolean> {
-  if (io.stdin.isTTY !== true) {
-    throw new AppError({
-      code: 'consent/no-terminal',
-      what: `${plan.operations.length} operations need a yes, and there is no terminal to ask on`,
-      why: 'nothing was changed',
-      hint: 'holdfast apply --yes',
-    });
-  }
-  const reader = createInterface({ input: io.stdin, output: process.stdout });
-  try {
-    const answer = await reader.question(`Carry this out on ${hostName}? [y/N] `);
-    return /^y(es)?$/i.test(answer.trim());
-  } finally {
-    reader.close();
-  }
 }
 
 function endingText(result: 'unchanged' | 'declined' | 'applied', seconds: number): string {
