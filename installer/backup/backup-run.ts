@@ -1,8 +1,8 @@
 import { AppError } from '../errors.ts';
 import type { BackupJob } from '../model/backup-settings.ts';
+import { formatBytes } from '../model/format-bytes.ts';
 import { newBackupId } from './backup-id.ts';
 import type { BackupContext } from './context.ts';
-import { formatBytes } from './format-bytes.ts';
 import { backupPrefix, MANIFEST_NAME, RUN_MARKER_NAME, VERIFIED_NAME } from './keys.ts';
 import { LocalCopy, localCopiesFolder } from './local-copy.ts';
 import { type BackupManifest, manifestBytes } from './manifest.ts';

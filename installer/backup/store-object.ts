@@ -1,6 +1,6 @@
 import { AppError } from '../errors.ts';
+import { formatBytes } from '../model/format-bytes.ts';
 import { encrypt } from './age.ts';
-import { formatBytes } from './format-bytes.ts';
 import type { LocalCopy } from './local-copy.ts';
 import type { BackupObject } from './manifest.ts';
 import { RangeHasher, rangeBytesFor } from './range-hasher.ts';

@@ -3,9 +3,10 @@ import { join } from 'node:path';
 import { askAgent } from '../../agent/control/client.ts';
 import type { AgentAnswer, AgentStatus } from '../../agent/control/protocol.ts';
 import { AppError } from '../errors.ts';
+import { formatBytes } from '../model/format-bytes.ts';
 import type { ParsedArguments } from './command.ts';
 import type { CliContext } from './context.ts';
-import { bytesText, durationText } from './display/quantity.ts';
+import { durationText } from './display/quantity.ts';
 import { type Style, styleFor } from './display/style.ts';
 
 /** `holdfast agent run`: the resident agent in the foreground, as the service runs it. */
@@ -72,7 +73,7 @@ export function statusText(status: AgentStatus, now: Date, style: Style): string
     durationText(Math.max(0, (Date.parse(time) - now.getTime()) / 1000));
   const width = Math.max(0, ...jobs.map(({ id }) => id.length));
   const lines = [
-    style.bold(`agent ${pid}, up ${since(startedAt)}, ${bytesText(residentMemory)}`),
+    style.bold(`agent ${pid}, up ${since(startedAt)}, ${formatBytes(residentMemory)}`),
     '',
     ...jobs.map(({ id, cron, nextStart, runningSince }) => {
       const when =

@@ -1,6 +1,5 @@
 import { backupIdTime } from '../backup/backup-id.ts';
 import type { BackupContext } from '../backup/context.ts';
-import { formatBytes, formatSpan } from '../backup/format-bytes.ts';
 import { listStored } from '../backup/inventory.ts';
 import type { PostgresServer } from '../backup/psql.ts';
 import { restoreTestIdentityFile } from '../backup/recovery-keys.ts';
@@ -11,6 +10,7 @@ import { livePostgres } from '../backup/sources/open-source.ts';
 import { verifyBackup } from '../backup/verify.ts';
 import { AppError } from '../errors.ts';
 import type { BackupJob } from '../model/backup-settings.ts';
+import { formatBytes, formatSpan } from '../model/format-bytes.ts';
 import { backupContext } from './backup-context.ts';
 import type { ParsedArguments } from './command.ts';
 import type { CliContext } from './context.ts';

@@ -1,10 +1,10 @@
 import { EXIT_CODES } from '../errors.ts';
+import { formatBytes } from '../model/format-bytes.ts';
 import { LABELS } from '../model/labels.ts';
 import type { Paths } from '../model/paths.ts';
 import { agentRuns } from './agent-runs.ts';
 import type { ParsedArguments } from './command.ts';
 import type { CliContext, Server } from './context.ts';
-import { bytesText } from './display/quantity.ts';
 import { styleFor } from './display/style.ts';
 
 /** One check of the machine; the shape of `--json`, version 1. */
@@ -40,7 +40,7 @@ type Check = (server: Server, paths: Paths, now: Date) => Promise<Finding[]>;
 
 const engineAnswers: Check = async ({ engine }) => {
   const { version, memoryBytes, cores } = await engine.info();
-  const text = `Docker ${version}, ${cores} cores, ${bytesText(memoryBytes)}`;
+  const text = `Docker ${version}, ${cores} cores, ${formatBytes(memoryBytes)}`;
   return [{ check: 'engine', result: 'ok', text }];
 };
 
@@ -85,7 +85,7 @@ const diskSpace: Check = async ({ host }, paths) => {
       },
     ];
   }
-  const text = `${percent} % used, ${bytesText(Number(free))} free under ${paths.state}`;
+  const text = `${percent} % used, ${formatBytes(Number(free))} free under ${paths.state}`;
   if (percent <= 85) return [{ check: 'disk', result: 'ok', text }];
   return [
     {

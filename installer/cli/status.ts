@@ -1,7 +1,8 @@
 import { EXIT_CODES } from '../errors.ts';
+import { formatBytes } from '../model/format-bytes.ts';
 import type { ParsedArguments } from './command.ts';
 import type { CliContext } from './context.ts';
-import { bytesText, durationText } from './display/quantity.ts';
+import { durationText } from './display/quantity.ts';
 import { type Style, styleFor } from './display/style.ts';
 import { type StatusReport, statusReport } from './status-report.ts';
 
@@ -30,7 +31,7 @@ export function statusText(report: StatusReport, now: Date, style: Style): strin
     const text =
       lastSuccessAt === undefined
         ? style.warn('none yet')
-        : `${ago(lastSuccessAt)}, ${bytesText(bytes)}, ${lastVerifiedAt === undefined ? style.warn('not verified') : `verified ${ago(lastVerifiedAt)}`}`;
+        : `${ago(lastSuccessAt)}, ${formatBytes(bytes)}, ${lastVerifiedAt === undefined ? style.warn('not verified') : `verified ${ago(lastVerifiedAt)}`}`;
     lines.push(`  backup ${job}: ${text}`);
   }
   lines.push(
@@ -41,7 +42,9 @@ export function statusText(report: StatusReport, now: Date, style: Style): strin
   for (const { name, daysLeft } of report.certificates) {
     lines.push(`  certificate ${name}: ${daysLeft} days left`);
   }
-  lines.push(`  disk: ${report.disk.usedPercent} % used, ${bytesText(report.disk.freeBytes)} free`);
+  lines.push(
+    `  disk: ${report.disk.usedPercent} % used, ${formatBytes(report.disk.freeBytes)} free`,
+  );
   if (report.pendingUpdates.length > 0) {
     lines.push(`  updates: ${report.pendingUpdates.length} pending; run: holdfast update`);
   }

@@ -1,7 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import t from 'tap';
 import { backupIdTime, idSuffix, newBackupId } from '../../installer/backup/backup-id.ts';
-import { formatBytes, formatSpan } from '../../installer/backup/format-bytes.ts';
 import { jobPrefix, objectNamePart, parseKey } from '../../installer/backup/keys.ts';
 import {
   type BackupManifest,
@@ -12,6 +11,7 @@ import { RangeHasher, rangeBytesFor } from '../../installer/backup/range-hasher.
 import { partBytesFor, sendInParts } from '../../installer/backup/store/part-buffers.ts';
 import { throughChild } from '../../installer/backup/through-child.ts';
 import { compress, decompress } from '../../installer/backup/zstd.ts';
+import { formatBytes, formatSpan } from '../../installer/model/format-bytes.ts';
 
 const MIB = 1024 ** 2;
 const hex = (content: Uint8Array): string => createHash('sha256').update(content).digest('hex');

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import { AppError } from '../../errors.ts';
-import { formatBytes } from '../format-bytes.ts';
+import { formatBytes } from '../../model/format-bytes.ts';
 import type { BackupObject } from '../manifest.ts';
 import { connectionTo, type PostgresServer, postgresExec, runSql } from '../psql.ts';
 import { type OpenBackup, readObject } from '../read-object.ts';

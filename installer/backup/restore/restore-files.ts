@@ -1,9 +1,9 @@
 import { posix } from 'node:path';
+import { formatSpan } from '../../model/format-bytes.ts';
 import { LABELS } from '../../model/labels.ts';
 import { backupIdTime } from '../backup-id.ts';
 import type { BackupContext } from '../context.ts';
 import { exclusively } from '../exclusive.ts';
-import { formatSpan } from '../format-bytes.ts';
 import { helperImage } from '../helper-container.ts';
 import type { BackupManifest, BackupObject } from '../manifest.ts';
 import { type OpenBackup, readObject } from '../read-object.ts';

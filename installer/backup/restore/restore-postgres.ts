@@ -1,9 +1,9 @@
 import { posix } from 'node:path';
 import { AppError } from '../../errors.ts';
+import { formatSpan } from '../../model/format-bytes.ts';
 import { backupIdTime } from '../backup-id.ts';
 import type { BackupContext } from '../context.ts';
 import { exclusively } from '../exclusive.ts';
-import { formatSpan } from '../format-bytes.ts';
 import type { BackupManifest } from '../manifest.ts';
 import { type PostgresServer, runSql } from '../psql.ts';
 import { type OpenBackup, readText } from '../read-object.ts';
