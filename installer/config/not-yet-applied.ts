@@ -72,10 +72,6 @@ const GAPS: readonly Gap[] = [
     asked: (config) => when(config.http.geo !== undefined, 'http.geo'),
   },
   {
-    issue: 'no CORS headers are sent',
-    asked: (config) => when(config.http.cors !== undefined, 'http.cors'),
-  },
-  {
     issue: 'nothing is cached at the edge',
     asked: (config) => config.edgeCache.map((_, index) => `edgeCache[${index}]`),
   },

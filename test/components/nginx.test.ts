@@ -120,3 +120,22 @@ t.test('a host that goes is a reason to reload', async (t) => {
   ]);
   t.not(fileOf(both, 'nginx.conf'), fileOf(rendered(two), 'nginx.conf'));
 });
+
+t.test('without http.cors the edge says nothing about other origins', async (t) => {
+  const { files } = rendered(SERVICES);
+  for (const file of files.values()) t.notMatch(file.content, /cors|Access-Control/, file.path);
+});
+
+t.test('an answer for everybody goes without credentials', async (t) => {
+  const all = fileOf(
+    rendered(`${SERVICES}\nhttp: { cors: { allowOrigins: ["*"] } }`),
+    'nginx.conf',
+  );
+  t.match(all, /map \$http_origin \$cors_origin \{\s+default "\*";\s+"" "";/);
+  t.match(all, /\$cors_credentials \{\s+default "";/);
+  const cors = 'http: { cors: { allowOrigins: ["https://a.example.com"], credentials: false } }';
+  t.match(
+    fileOf(rendered(`${SERVICES}\n${cors}`), 'nginx.conf'),
+    /\$cors_credentials \{\s+default "";/,
+  );
+});

@@ -9,9 +9,46 @@ const rows: readonly {
 }[] = [
   {
     name: 'inline scripts in the content security policy',
-    yaml: [WEB, `http: { csp: { script-src: ["'self'", "'unsafe-inline'"] } }`],
+    yaml: [
+      WEB,
+      `http: { csp: { default-src: ["'none'"], script-src: ["'self'", "'unsafe-inline'"] } }`,
+    ],
     says: [
-      "config.yaml:6:39 http.csp.script-src[1]: 'unsafe-inline' lets injected scripts run: use a nonce or a hash",
+      "config.yaml:6:64 http.csp.script-src[1]: 'unsafe-inline' lets injected scripts run: use a nonce or a hash",
+    ],
+  },
+  {
+    name: 'a content security policy that lets everything in',
+    yaml: [
+      WEB,
+      `http: { csp: { default-src: ["*", "data:", "'unsafe-eval'"], img-src: ["*", "data:"] } }`,
+    ],
+    says: [
+      'config.yaml:6:30 http.csp.default-src[0]: * lets scripts of every site run: name the hosts',
+      'config.yaml:6:35 http.csp.default-src[1]: data: lets injected scripts run from a data: URL',
+      "config.yaml:6:44 http.csp.default-src[2]: 'unsafe-eval' lets injected text run as a script",
+    ],
+  },
+  {
+    name: 'a content security policy that names neither scripts nor a default',
+    yaml: [WEB, `http: { csp: { scrip-src: ["'self'"] } }`],
+    says: [
+      'config.yaml:6:14 http.csp: has neither default-src nor script-src: scripts of every site run',
+      'config.yaml:6:16 http.csp.scrip-src: no browser knows this directive (did you mean script-src?)',
+    ],
+  },
+  {
+    name: 'a content security policy without a default',
+    yaml: [WEB, `http: { csp: { script-src: ["'self'"] } }`],
+    says: [
+      'config.yaml:6:14 http.csp: has no default-src: what no directive names may come from anywhere',
+    ],
+  },
+  {
+    name: 'cross-origin requests from everywhere',
+    yaml: [WEB, 'http: { cors: { allowOrigins: ["https://a.example.com", "*"] } }'],
+    says: [
+      'config.yaml:6:57 http.cors.allowOrigins[1]: lets the pages of every site call, without cookies: the other origins add nothing',
     ],
   },
   {

@@ -20,6 +20,7 @@ tls: { hsts: { includeSubDomains: true } }
 http:
   denyPaths: [/internal/]
   headers: { frameOptions: DENY, permissionsPolicy: 'camera=(), microphone=(self "https://a.example")' }
+  cors: { allowOrigins: ["https://front.example.com", "https://*.apps.example.com:8443"] }
   csp: { default-src: ["'self'"], img-src: ["*", "data:"] }
 services:
   chat: { image: "a:1", port: 3000, replicas: 3 }
@@ -136,6 +137,76 @@ t.test('a service may be stricter or more exact than the edge, never laxer', asy
     'referrer-policy': 'no-referrer',
     'content-security-policy': "default-src 'none'",
   });
+});
+
+const LISTED = ['https://front.example.com', 'https://a.b.apps.example.com:8443'];
+const UNLISTED = [
+  'https://front.example.com.evil.example',
+  'https://front.example.com:444',
+  'http://front.example.com',
+  'https://frontXexample.com',
+  'https://apps.example.com:8443',
+  'https://evil/.apps.example.com:8443',
+  'https://evilapps.example.com:8443',
+  'null',
+];
+
+t.test('a listed origin is repeated with credentials, another never', async (t) => {
+  const own = {
+    'x-answer': JSON.stringify({
+      'Access-Control-Allow-Origin': '*',
+      'Access-Control-Allow-Credentials': 'true',
+      'Access-Control-Expose-Headers': 'X-Total',
+    }),
+  };
+  for (const origin of LISTED) {
+    const { headers } = await edge.ask('/', { headers: { ...own, origin } });
+    t.equal(headers['access-control-allow-origin'], origin, 'once, whatever the service says');
+    t.equal(headers['access-control-allow-credentials'], 'true');
+    t.equal(headers['access-control-expose-headers'], 'X-Total', 'that is the word of the service');
+    t.match(headers.vary, /\bOrigin\b/);
+  }
+  for (const origin of [...UNLISTED, undefined]) {
+    const { headers } = await edge.ask('/', { headers: { ...own, ...(origin && { origin }) } });
+    t.notOk(headers['access-control-allow-origin'], String(origin));
+    t.notOk(headers['access-control-allow-credentials'], String(origin));
+    t.match(headers.vary, /\bOrigin\b/, 'a cache must not give this answer to others');
+  }
+  const error = await edge.ask('/gone/', { headers: { origin: 'https://front.example.com' } });
+  t.equal(error.headers['access-control-allow-origin'], 'https://front.example.com');
+});
+
+t.test('a preflight is answered at the edge, also where a password is asked for', async (t) => {
+  const preflight = (path: string, origin: string, method = 'OPTIONS') =>
+    edge.ask(path, {
+      method,
+      headers: {
+        origin,
+        'access-control-request-method': 'PATCH',
+        'access-control-request-headers': 'authorization,x-own',
+      },
+    });
+  for (const path of ['/', '/guarded/x']) {
+    const { status, headers, body } = await preflight(path, 'https://front.example.com');
+    t.equal(status, 204);
+    t.equal(body, '');
+    t.match(headers, {
+      'access-control-allow-origin': 'https://front.example.com',
+      'access-control-allow-credentials': 'true',
+      'access-control-allow-methods': /\bPATCH\b/,
+      'access-control-allow-headers': 'authorization,x-own',
+      'access-control-max-age': '7200',
+      vary: 'Origin',
+    });
+  }
+  const stranger = await preflight('/', 'https://evil.example');
+  t.match(JSON.parse(stranger.body), { service: 'web', method: 'OPTIONS' }, 'left to the service');
+  t.notOk(Object.keys(stranger.headers).some((name) => name.startsWith('access-control-')));
+  const noPreflight = await preflight('/', 'https://front.example.com', 'GET');
+  t.equal(noPreflight.status, 200);
+  t.notOk(noPreflight.headers['access-control-allow-methods']);
+  const options = { method: 'OPTIONS', headers: { origin: 'https://front.example.com' } };
+  t.match((await edge.ask('/', options)).body, '"method":"OPTIONS"', 'OPTIONS alone is a request');
 });
 
 t.test('our error pages are for our errors only', async (t) => {

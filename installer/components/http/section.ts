@@ -139,8 +139,18 @@ export const httpSection = mapping(
       { description: 'Access by country.' },
     ).optional(),
     cors: mapping(
-      { allowOrigins: list(corsOrigin, { description: 'Origins that may call.' }).default([]) },
-      { description: 'Cross-origin requests.' },
+      {
+        allowOrigins: list(corsOrigin, {
+          description: 'Origins whose pages may call; `*` alone for all, without cookies.',
+        }).default([]),
+        credentials: flag({
+          description: 'Whether the listed origins may send cookies and passwords.',
+        }).default(true),
+      },
+      {
+        description:
+          'Cross-origin requests, answered by the edge on every host. What a service says about them is left out.',
+      },
     ).optional(),
     rateLimits: list(rateLimit, { description: 'Limits of requests.' }).default([]),
   },

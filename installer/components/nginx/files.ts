@@ -3,6 +3,7 @@ import type { ComponentInput } from '../component.ts';
 import type { Config } from '../sections.ts';
 import { LOG_FORMATS } from './access-log.ts';
 import { passwordFile } from './basic-auth.ts';
+import { CORS_MAX_AGE, CORS_METHODS, corsOf } from './cors.ts';
 import { ERROR_PAGES } from './error-pages.ts';
 import type { HostBlock } from './hosts.ts';
 import { edgeFolders, IN_CONTAINER, NGINX_UID } from './places.ts';
@@ -21,6 +22,7 @@ export function configFiles(
   const headers = securityHeaders(config);
   const { trusted, header } = realIp(config.http.realIp);
   const { workerConnections } = config.http;
+  const cors = corsOf(config.http);
   const file = (path: string, template: string, data: Record<string, unknown>): FileSpec => ({
     path: `nginx/${path}`,
     component: 'nginx',
@@ -40,12 +42,16 @@ export function configFiles(
       consoleFormat: LOG_FORMATS.console,
       metricsFormat: LOG_FORMATS.metrics,
       headers,
+      cors: cors && { ...cors, methods: CORS_METHODS, maxAge: CORS_MAX_AGE },
       hosts: blocks.map(({ host }) => host),
       splits: splitsOf(config, blocks),
       tlsProtocols: config.tls.minVersion === '1.3' ? 'TLSv1.3' : 'TLSv1.2 TLSv1.3',
     }),
-    file('snippets/headers.conf', 'snippets/headers.conf', { headers }),
-    file('snippets/proxy.conf', 'snippets/proxy.conf', { headers }),
+    file('snippets/headers.conf', 'snippets/headers.conf', {
+      headers,
+      cors,
+    }),
+    file('snippets/proxy.conf', 'snippets/proxy.conf', { headers, cors }),
     file('snippets/errors.conf', 'snippets/errors.conf', { pages: ERROR_PAGES }),
     file('snippets/error-files.conf', 'snippets/error-files.conf', {}),
     ...ERROR_PAGES.map(
@@ -58,6 +64,7 @@ export function configFiles(
     ...blocks.map((block) =>
       file(`hosts/${block.host}.conf`, 'host.conf', {
         ...block,
+        cors,
         http2: config.http.http2 ? 'on' : 'off',
         certificate: `${IN_CONTAINER.certificates}/${block.host}.crt`,
         key: `${IN_CONTAINER.certificates}/${block.host}.key`,

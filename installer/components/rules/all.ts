@@ -2,8 +2,9 @@ import { databaseNamesAreFree, postgresSettingsAreSafe } from '../postgres/rules
 import { volumesAreTheirOwn } from '../services/rules.ts';
 import { backupTargetsFit, jobsSaveSomething } from './backups.ts';
 import { connectionsSuffice } from './budgets.ts';
+import { policyIsStrict } from './content-policy.ts';
 import { portsAreSane } from './firewall.ts';
-import { edgeFiltersFit, limitsAreClear, policyIsStrict } from './http.ts';
+import { edgeFiltersFit, limitsAreClear } from './http.ts';
 import { imagesArePinned } from './images.ts';
 import { nodesFit } from './nodes.ts';
 import { domainAnswers, routesAreUnique, routesLeadSomewhere } from './routes.ts';

@@ -22,24 +22,8 @@ export const limitsAreClear: Rule = function* ({ file }) {
   }
 };
 
-export const policyIsStrict: Rule = function* ({ file }) {
-  const { csp, cspReportOnly } = file.http;
-  for (const directive of ['script-src', 'script-src-elem', 'default-src']) {
-    // Scripts fall back to default-src only where script-src says nothing.
-    if (directive === 'default-src' && csp['script-src'] !== undefined) continue;
-    const index = csp[directive]?.indexOf("'unsafe-inline'") ?? -1;
-    if (index >= 0) {
-      const message = "'unsafe-inline' lets injected scripts run: use a nonce or a hash";
-      yield warning('unsafe-inline', ['http', 'csp', directive, index], message);
-    }
-  }
-  if (cspReportOnly && Object.keys(csp).length === 0) {
-    yield warning('csp-empty', ['http', 'cspReportOnly'], 'has no effect without http.csp');
-  }
-};
-
 export const edgeFiltersFit: Rule = function* ({ file, config }) {
-  const { waf, geo } = file.http;
+  const { waf, geo, cors } = file.http;
   const paths = new Set(
     Object.values(config.services).flatMap((service) => service.routes.map((route) => route.path)),
   );
@@ -55,5 +39,11 @@ export const edgeFiltersFit: Rule = function* ({ file, config }) {
       ['http', 'geo'],
       'has allow and deny: with one of them the other follows',
     );
+  }
+  const everybody = cors?.allowOrigins.indexOf('*') ?? -1;
+  if (everybody >= 0) {
+    const message =
+      'lets the pages of every site call, without cookies: the other origins add nothing';
+    yield warning('cors-everybody', ['http', 'cors', 'allowOrigins', everybody], message);
   }
 };
