@@ -1,3 +1,4 @@
+import { isEngineLost } from '../engine/lost-engine.ts';
 import { AppError } from '../errors.ts';
 import type { ApplyRequest, Planned } from './apply.ts';
 import { type AuditEntry, appendAudit } from './audit.ts';
@@ -6,7 +7,9 @@ import { checkDiskSpace } from './disk.ts';
 import { execute } from './execute.ts';
 import { finish, waitForChanged } from './finish.ts';
 import { isImageOperation } from './images.ts';
+import { explainLostEngine } from './lost-engine.ts';
 import { ManifestKeeper, setUnreadableManifestAside } from './manifest.ts';
+import { checkPorts } from './ports.ts';
 import { recordImages } from './record-images.ts';
 import { callsForRollback, rollBack } from './rollback.ts';
 import { type Run, stopIfInterrupted } from './run.ts';
@@ -20,6 +23,7 @@ export async function changeServer(
 ): Promise<void> {
   const { host, engine, paths, clock } = context;
   await checkDiskSpace(host, engine, paths, plan);
+  await checkPorts(host, plan, desired.stack, observed);
   if (request.adopt === true) await setUnreadableManifestAside(host, paths.manifest);
   const begin = clock.now();
   const run: Run = {
@@ -44,7 +48,8 @@ export async function changeServer(
     });
   try {
     await perform(run, request);
-  } catch (error) {
+  } catch (failure) {
+    const error = explainLostEngine(run, failure);
     try {
       await audit(endingOf(error));
     } catch (auditError) {
@@ -74,7 +79,8 @@ async function perform(run: Run, request: ApplyRequest): Promise<void> {
     await waitForChanged(recorded);
     await request.verify?.(recorded.desired);
   } catch (error) {
-    throw callsForRollback(error) ? await rollBack(recorded, error) : error;
+    const rollsBack = callsForRollback(error) && !isEngineLost(error);
+    throw rollsBack ? await rollBack(recorded, error) : error;
   }
   await finish(recorded);
   if ((await request.configDigest()) !== recorded.desired.configDigest) {

@@ -70,6 +70,7 @@ async function runOrExplain(
       ...failure,
       why: quoted(run, error.stderr.trim() === '' ? error.stdout : error.stderr),
       hint: 'correct what the message says and run `holdfast apply` again',
+      cause: error,
     });
   }
 }

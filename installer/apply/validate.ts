@@ -142,6 +142,7 @@ async function runOrReject(
       what: `${id} refuses the files rendered from this config`,
       why: `${output.replaceAll(staging.at(''), '')}\nnothing was changed`,
       hint: 'correct the value in config.yaml that the message points at (`holdfast plan` shows the rendered files) and apply again',
+      cause: error,
     });
   }
 }

@@ -1,7 +1,7 @@
 import type { Desired, DesiredFile } from '../../installer/model/desired.ts';
 import { lockFileText } from '../../installer/model/lock-file.ts';
 import { Secret } from '../../installer/model/secret.ts';
-import type { Stack, StackService } from '../../installer/model/stack.ts';
+import type { Stack, StackPort, StackService } from '../../installer/model/stack.ts';
 import type { Observed } from '../../installer/plan/observed.ts';
 import { composeSecretsText, composeText } from '../../installer/render/compose-file.ts';
 import { specDigest } from '../../installer/render/stack.ts';
@@ -21,6 +21,8 @@ export interface PlatformOptions {
   readonly page?: string;
   /** Whether web and the database share a network of their own. */
   readonly dataNetwork?: boolean;
+  /** Ports that nginx publishes. */
+  readonly published?: readonly string[];
 }
 
 let generated = 0;
@@ -118,7 +120,7 @@ function pageFiles({ page }: PlatformOptions): DesiredFile[] {
 }
 
 function stackOf(options: PlatformOptions): Stack {
-  const { web = '1', webReplicas = 1, withCache = true, dataNetwork = true } = options;
+  const { web = '1', webReplicas = 1, withCache = true, dataNetwork = true, published } = options;
   const networks = { front: null, ...(dataNetwork ? { 'data-web': null } : {}) };
   const services: Record<string, StackService> = {
     postgres: service('holdfast/postgres:17', { networks, volumes: [volume('postgres')] }),
@@ -128,6 +130,7 @@ function stackOf(options: PlatformOptions): Stack {
       depends_on: { postgres: { condition: 'service_healthy' } },
     }),
     nginx: service('holdfast/nginx:1.26', {
+      ...(published === undefined ? {} : { ports: published.map(port) }),
       depends_on: { web: { condition: 'service_healthy' } },
     }),
   };
@@ -159,6 +162,10 @@ function imagesOf({ services }: Stack): Desired['images'] {
       actions.get(image) ?? { kind: 'build', context: '/src', dockerfile: 'Dockerfile', args: {} },
     ]),
   );
+}
+
+function port(published: string): StackPort {
+  return { target: Number(published), published, protocol: 'tcp', mode: 'host' };
 }
 
 function volume(source: string): { type: 'volume'; source: string; target: string } {

@@ -16,6 +16,7 @@ export class Effects {
   #count = 0;
   #crash: CrashPoint | undefined;
   #dead = false;
+  #hook: { readonly effect: number; readonly run: () => void } | undefined;
 
   /** Effects since the start, the last {@link crashAt} or the last {@link revive}. */
   get count(): number {
@@ -28,10 +29,17 @@ export class Effects {
     this.#count = 0;
   }
 
+  /** Calls `run` right before the given effect, counted from now. */
+  before(effect: number, run: () => void): void {
+    this.#hook = { effect, run };
+    this.#count = 0;
+  }
+
   /** A new process on the same server. */
   revive(): void {
     this.#dead = false;
     this.#crash = undefined;
+    this.#hook = undefined;
     this.#count = 0;
   }
 
@@ -43,6 +51,7 @@ export class Effects {
   async perform<T>(line: string, work: () => T | Promise<T>): Promise<T> {
     if (this.#dead) throw new SimulatedKill('the process is dead');
     this.#count += 1;
+    if (this.#hook?.effect === this.#count) this.#hook.run();
     const crash = this.#crash?.effect === this.#count ? this.#crash : undefined;
     if (crash?.when === 'before') this.#die(line);
     this.transcript.push(line);

@@ -1,0 +1,101 @@
+import { AppError } from '../errors.ts';
+import type { Host } from '../host/host.ts';
+import type { Plan } from '../model/operation.ts';
+import type { Stack } from '../model/stack.ts';
+import type { Observed } from '../plan/observed.ts';
+
+/** State of a listening socket in /proc/net/tcp. */
+const LISTENING = '0A';
+
+/**
+ * Refuses before anything was changed when another program listens on a port that the plan would publish.
+ * @throws AppError `preflight/port-taken`
+ */
+export async function checkPorts(
+  host: Host,
+  plan: Plan,
+  stack: Stack,
+  { containers }: Observed,
+): Promise<void> {
+  const ports = portsToOpen(plan, stack, containers);
+  if (ports.length === 0) return;
+  const listening = await listeners(host);
+  const taken = ports.flatMap(({ service, port }) => {
+    const inode = listening.get(port);
+    return inode === undefined ? [] : [{ service, port, inode }];
+  });
+  if (taken.length === 0) return;
+  const lines = await Promise.all(
+    taken.map(
+      async ({ service, port, inode }) =>
+        `port ${port}, which ${service} needs, is taken by ${await holder(host, inode)}`,
+    ),
+  );
+  throw new AppError({
+    code: 'preflight/port-taken',
+    what: `another program on ${host.name} listens where ours has to; nothing was changed`,
+    why: lines.join('\n'),
+    hint: 'stop that program (for docker-proxy: `docker ps` shows whose container it is), then run the same command again',
+    details: taken.map(({ service, port }) => ({ service, port })),
+  });
+}
+
+/** Ports of services without a running container: those that run hold theirs already. */
+function portsToOpen(
+  { operations }: Plan,
+  { services }: Stack,
+  containers: Observed['containers'],
+): { readonly service: string; readonly port: number }[] {
+  const starting = operations.flatMap((operation) =>
+    operation.kind === 'compose-up' ? operation.services.map(({ service }) => service) : [],
+  );
+  return starting
+    .filter((name) => !containers.some(({ service, running }) => service === name && running))
+    .flatMap((service) =>
+      (services[service]?.ports ?? [])
+        .filter(({ protocol, host_ip }) => protocol === 'tcp' && host_ip === undefined)
+        .map(({ published }) => ({ service, port: Number(published) })),
+    );
+}
+
+/** Inode of the socket by port that is listened on, of both address families. */
+async function listeners(host: Host): Promise<Map<number, string>> {
+  const found = new Map<number, string>();
+  for (const table of ['/proc/net/tcp', '/proc/net/tcp6']) {
+    const bytes = await host.read(table);
+    // Without IPv6 in the kernel there is no second table.
+    const lines = new TextDecoder().decode(bytes ?? new Uint8Array()).split('\n');
+    for (const line of lines) {
+      const [, local = '', , state, , , , , , inode = ''] = line.trim().split(/\s+/);
+      const port = Number.parseInt(local.split(':')[1] ?? '', 16);
+      if (state === LISTENING && !Number.isNaN(port)) found.set(port, inode);
+    }
+  }
+  return found;
+}
+
+/** Name and number of the process that holds a socket. */
+async function holder(host: Host, inode: string): Promise<string> {
+  const { stdout } = await host.run({
+    argv: [
+      'find',
+      '/proc',
+      '-mindepth',
+      '3',
+      '-maxdepth',
+      '3',
+      '-path',
+      '/proc/[0-9]*/fd/*',
+      '-lname',
+      `socket:\\[${inode}\\]`,
+      '-print',
+      '-quit',
+    ],
+    // 1: processes that ended while it looked.
+    okExitCodes: [0, 1],
+  });
+  const pid = /^\/proc\/(\d+)\//.exec(stdout)?.[1];
+  if (pid === undefined) return 'an unknown program';
+  const name = new TextDecoder().decode(await host.read(`/proc/${pid}/comm`)).trim();
+  return `${name} (pid ${pid})`;
+}
