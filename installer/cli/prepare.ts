@@ -9,7 +9,8 @@ import { notYetApplied } from '../config/not-yet-applied.ts';
 import { formatProblem } from '../config/problem.ts';
 import { AppError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
-import { bakeImages, buildImage, pullImage } from '../images/build.ts';
+import { LocalHost } from '../host/local.ts';
+import { bakeImages, pullImage } from '../images/build.ts';
 import { resolveImages } from '../images/resolve.ts';
 import type { ServiceImage } from '../images/services.ts';
 import type { Notice } from '../model/contribution.ts';
@@ -25,6 +26,7 @@ import { generateMissing } from '../secrets/missing.ts';
 import { SecretStore } from '../secrets/store.ts';
 import { type Certificates, prepareCertificates } from '../tls/certificates.ts';
 import { loadAssets } from './assets.ts';
+import { buildService } from './build-service.ts';
 import type { CliContext, Server } from './context.ts';
 import { allNeeds } from './needs.ts';
 import { type LoadedConfig, readConfig } from './read-config.ts';
@@ -71,11 +73,11 @@ export async function prepare(
         bakeImages(host, programPath, references, onLine('bake-images')),
       pull: (reference) => pullImage(host, reference, onLine(`pull-image:${reference}`)),
       build: (reference, action, service) =>
-        buildImage(
-          host,
-          { project: config.project, service, reference, action },
-          onLine(`build-image:${reference}`),
-        ),
+        buildService(context, server, {
+          sources: configHost(server),
+          request: { project: config.project, service, reference, action },
+          onLine: onLine(`build-image:${reference}`),
+        }),
     },
   };
   let certificates: Certificates | undefined;
@@ -101,6 +103,11 @@ async function requireProgram({ host }: Server, { paths }: CliContext): Promise<
   });
 }
 
+/** What a config names by a path stands beside it, on this machine, whichever server it is for. */
+function configHost({ host }: Server): Host {
+  return host.name === 'localhost' ? host : new LocalHost();
+}
+
 interface RenderFor {
   readonly context: CliContext;
   readonly server: Server;
@@ -123,7 +130,8 @@ async function renderFor(
       host,
       engine,
       project: config.project,
-      needs: [...needs.images, ...(await builtOnNode(host, loaded))],
+      sources: configHost(server),
+      needs: [...needs.images, ...(await builtOnNode(configHost(server), loaded))],
       services: serviceImages(loaded),
       lock: observed.lock,
       programPath,
@@ -132,6 +140,7 @@ async function renderFor(
     }),
     prepareCertificates(host, context.paths, {
       hosts: needs.hosts,
+      files: { host: configHost(server), folder: loaded.folder },
       tls: config.tls,
       project: config.project,
       now: context.now(),

@@ -88,21 +88,19 @@ export async function pullImage(host: Host, reference: string, onLine: OnLine): 
   }
 }
 
+export interface BuildRequest {
+  readonly project: string;
+  readonly service: string;
+  readonly reference: string;
+  readonly action: Extract<ImageAction, { kind: 'build' }>;
+}
+
 /**
  * Builds a service's image from its Dockerfile under `reference`.
  *
  * @throws AppError `image/build-failed` with the last lines of the build
  */
-export async function buildImage(
-  host: Host,
-  request: {
-    readonly project: string;
-    readonly service: string;
-    readonly reference: string;
-    readonly action: Extract<ImageAction, { kind: 'build' }>;
-  },
-  onLine: OnLine,
-): Promise<void> {
+export async function buildImage(host: Host, request: BuildRequest, onLine: OnLine): Promise<void> {
   const { project, service, reference, action } = request;
   await runBuild(host, `services.${service}`, {
     argv: [

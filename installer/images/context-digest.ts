@@ -21,6 +21,32 @@ export interface BuildSource {
  * @throws AppError `image/no-context`, `image/no-dockerfile`
  */
 export async function contextDigest(host: Host, source: BuildSource): Promise<string> {
+  return digestOf(source, await readContext(host, source));
+}
+
+/** What a build sees of its context. */
+export interface BuildContext {
+  readonly recipe: Uint8Array;
+  /** The `.dockerignore` that holds for it. */
+  readonly ignore: Uint8Array;
+  /** By path. */
+  readonly entries: readonly ContextEntry[];
+  /** sha256, hex, by path of the file. */
+  readonly hashes: ReadonlyMap<string, string>;
+}
+
+export interface ContextEntry {
+  /** As find(1) says it: `f`, `d`, `l`. */
+  readonly type: string;
+  readonly mode: number;
+  /** Relative to the context. */
+  readonly path: string;
+  /** Where a link leads. */
+  readonly link: string;
+}
+
+/** @throws AppError `image/no-context`, `image/no-dockerfile` */
+export async function readContext(host: Host, source: BuildSource): Promise<BuildContext> {
   const dockerfile = dockerfileOf(source);
   const recipe = await host.read(dockerfile);
   if ((await host.stat(source.context))?.type !== 'directory') {
@@ -37,18 +63,27 @@ export async function contextDigest(host: Host, source: BuildSource): Promise<st
       hint: 'correct build.dockerfile in config.yaml; it is relative to build.context',
     });
   }
-  const entries = await listContext(host, source, dockerfile);
-  const contents = await fileHashes(
+  // An ignore file of the Dockerfile's own goes before that of the context.
+  const ignore =
+    (await host.read(`${dockerfile}.dockerignore`)) ??
+    (await host.read(posix.join(source.context, '.dockerignore'))) ??
+    new Uint8Array();
+  const entries = await listFolder(
     host,
     source.context,
-    entries.filter((entry) => entry.type === 'f').map((entry) => entry.path),
+    ignoredBy(new TextDecoder().decode(ignore)),
   );
+  const files = entries.filter(({ type }) => type === 'f').map(({ path }) => path);
+  return { recipe, ignore, entries, hashes: await fileHashes(host, source.context, files) };
+}
+
+export function digestOf(source: BuildSource, { recipe, entries, hashes }: BuildContext): string {
   const hash = createHash('sha256');
   hash.update(JSON.stringify({ target: source.target, args: sortedArgs(source.args) }));
   hash.update(recipe);
   for (const { type, mode, path, link } of entries) {
     const executable = type === 'f' && (mode & 0o111) !== 0;
-    hash.update(JSON.stringify([type, executable, path, link, contents.get(path)]));
+    hash.update(JSON.stringify([type, executable, path, link, hashes.get(path)]));
   }
   return hash.digest('hex');
 }
@@ -61,28 +96,17 @@ export function sortedArgs(args: BuildSource['args']): [string, string][] {
   return Object.entries(args ?? {}).sort(([left], [right]) => (left < right ? -1 : 1));
 }
 
-interface Entry {
-  readonly type: string;
-  readonly mode: number;
-  readonly path: string;
-  readonly link: string;
-}
-
-async function listContext(
+/** Everything below a folder but what is ignored, sorted by path. */
+async function listFolder(
   host: Host,
-  { context }: BuildSource,
-  dockerfile: string,
-): Promise<Entry[]> {
-  // An ignore file of the Dockerfile's own goes before that of the context.
-  const ignoreText =
-    (await host.read(`${dockerfile}.dockerignore`)) ??
-    (await host.read(posix.join(context, '.dockerignore')));
-  const isIgnored = ignoredBy(new TextDecoder().decode(ignoreText ?? new Uint8Array()));
+  folder: string,
+  isIgnored: (path: string) => boolean,
+): Promise<ContextEntry[]> {
   const { stdout } = await host.run({
-    argv: ['find', context, '-mindepth', '1', '-printf', '%y\\0%m\\0%P\\0%l\\0'],
+    argv: ['find', folder, '-mindepth', '1', '-printf', '%y\\0%m\\0%P\\0%l\\0'],
   });
   const fields = stdout.split('\0');
-  const entries: Entry[] = [];
+  const entries: ContextEntry[] = [];
   for (let index = 0; index + 3 < fields.length; index += 4) {
     const [type = '', mode = '', path = '', link = ''] = fields.slice(index, index + 4);
     if (!isIgnored(path)) entries.push({ type, mode: Number.parseInt(mode, 8), path, link });

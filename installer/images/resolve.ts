@@ -9,6 +9,8 @@ import { type ServiceImage, ServiceResolver } from './services.ts';
 
 export interface ImageRequest {
   readonly host: Host;
+  /** The machine that the config file and its build contexts stand on; `host` when absent. */
+  readonly sources?: Host;
   readonly engine: Engine;
   readonly project: string;
   readonly needs: readonly ImageNeed[];
@@ -54,7 +56,7 @@ export async function resolveImages(request: ImageRequest): Promise<ImageOutcome
 
   const node = platformOutcome.images.node;
   const services = new ServiceResolver({
-    host,
+    sources: request.sources ?? host,
     engine,
     registry,
     project: request.project,

@@ -10,7 +10,8 @@ import { pinned, type RegistryClient } from './registry.ts';
 export type ServiceImage = { readonly image: string } | { readonly build: BuildSource };
 
 export interface ServiceContext {
-  readonly host: Host;
+  /** The machine that the config file and its build contexts stand on. */
+  readonly sources: Host;
   readonly engine: Engine;
   readonly registry: RegistryClient;
   readonly project: string;
@@ -50,12 +51,12 @@ export class ServiceResolver {
   }
 
   async #built(service: string, source: BuildSource) {
-    const { host, engine, project, nodeImage, locked: known } = this.#context;
+    const { sources, engine, project, nodeImage, locked: known } = this.#context;
     const args = {
       ...(nodeImage === undefined ? {} : { HOLDFAST_NODE_IMAGE: nodeImage }),
       ...source.args,
     };
-    const digest = (await contextDigest(host, { ...source, args })).slice(0, 12);
+    const digest = (await contextDigest(sources, { ...source, args })).slice(0, 12);
     const reference = `holdfast-build/${project}-${service}:${digest}`;
     const present = await engine.image(reference);
     const image: ResolvedImage = {

@@ -17,6 +17,8 @@ export interface CertificateRequest {
     readonly issuer: string;
     readonly files?: { readonly certificate: string; readonly key: string } | undefined;
   };
+  /** Where `tls.files` are read: beside the config, on the machine that it stands on. */
+  readonly files: { readonly host: Host; readonly folder: string };
   /** Name of the product; stands in the name of the private authority. */
   readonly project: string;
   readonly now: Date;
@@ -46,15 +48,16 @@ export async function prepareCertificates(
   request: CertificateRequest,
 ): Promise<Certificates> {
   return request.tls.issuer === 'files'
-    ? givenCertificates(host, paths, request)
+    ? givenCertificates(request)
     : privateCertificates(host, paths, request);
 }
 
-async function givenCertificates(
-  host: Host,
-  paths: Paths,
-  { hosts, tls, now }: CertificateRequest,
-): Promise<Certificates> {
+async function givenCertificates({
+  hosts,
+  tls,
+  files: { host, folder },
+  now,
+}: CertificateRequest): Promise<Certificates> {
   if (tls.files === undefined) {
     throw new AppError({
       code: 'config/tls-files',
@@ -62,7 +65,6 @@ async function givenCertificates(
       hint: 'Name the certificate and the key under `tls.files` in config.yaml.',
     });
   }
-  const folder = posix.dirname(paths.config);
   const read = async (name: string): Promise<string> => {
     const bytes = await host.read(posix.resolve(folder, name));
     if (bytes !== undefined) return new TextDecoder().decode(bytes);

@@ -1,4 +1,4 @@
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { cp, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
 import { PACKAGE_ROOT } from '../support/component-input.ts';
@@ -100,12 +100,10 @@ t.test('from a bare Debian 13 to a running platform and back', async (t) => {
   });
 
   await t.test('the same from another machine over SSH', async (t) => {
-    const home = t.testdir({});
-    // Paths of a config are those of the server: the app stands at the same place on both machines.
-    const folder = `/tmp/holdfast-remote-${process.pid}`;
-    t.teardown(() => rm(folder, { recursive: true, force: true }));
-    await mkdir(folder, { recursive: true });
-    await ok('sh', '-c', `mkdir -p ${folder} && cp -R /etc/holdfast/examples ${folder}/`);
+    const home = t.testdir({ config: {} });
+    // The config and the sources of its service stand here only.
+    const folder = join(home, 'config');
+    await cp(join(PACKAGE_ROOT, 'examples'), `${folder}/examples`, { recursive: true });
     const text = await ok('cat', '/etc/holdfast/config.yaml');
     await writeFile(
       `${folder}/config.yaml`,
@@ -137,6 +135,24 @@ t.test('from a bare Debian 13 to a running platform and back', async (t) => {
       /client_max_body_size "35651584"/,
     );
     t.match(await holdfast('status'), { code: 0, stdout: /All is well/ });
+
+    await writeFile(`${folder}/examples/demo/written-here.txt`, 'a change of the app');
+    const built = await holdfast('apply', '--yes', '--config', `${folder}/config.yaml`);
+    t.equal(built.code, 0, built.stderr);
+    t.match(
+      await ok('docker', 'exec', 'demo-web-1', 'cat', 'written-here.txt'),
+      /a change of the app/,
+      'what is built there are the sources from here',
+    );
+    const sent = await ok(
+      'find',
+      '/var/lib/holdfast/builds/web',
+      '-mindepth',
+      '1',
+      '-maxdepth',
+      '1',
+    );
+    t.equal(sent.trim().split('\n').length, 1, 'one context is kept, for the next to build upon');
     await ok('holdfast', 'apply', '--yes');
   });
 

@@ -1,10 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import { readdir } from 'node:fs/promises';
+import { readdir, writeFile } from 'node:fs/promises';
 import { posix } from 'node:path';
 import t, { type Test } from 'tap';
 import { LocalHost } from '../../installer/host/local.ts';
 import { SshHost } from '../../installer/host/ssh.ts';
 import { isTemporary } from '../../installer/host/temporary-name.ts';
+import { contextDigest } from '../../installer/images/context-digest.ts';
+import { sendContext } from '../../installer/images/send-context.ts';
 import { hostProgramsSuite } from '../contract/host-programs-suite.ts';
 import { hostSuite } from '../contract/host-suite.ts';
 import { startSshd, type TestSshd } from '../support/sshd.ts';
@@ -92,6 +94,28 @@ t.test('a write that the connection does not outlive leaves the old file', async
   await t.rejects(writing, { code: 'host/connection-lost' });
   await siblingOf(path, 'goes');
   t.equal(Buffer.from((await local.read(path)) ?? []).toString(), 'old');
+});
+
+t.test('a build context arrives as it is, and once', async (t) => {
+  const sshd = await startSshd(t);
+  const home = t.testdir({
+    web: {
+      Dockerfile: 'FROM scratch\n',
+      '.dockerignore': 'left.out\n',
+      'a b': 'x',
+      'left.out': '',
+    },
+  });
+  await writeFile(`${home}/web/big`, randomBytes(3_000_000));
+  const source = { context: `${home}/web` };
+  for (const user of ['root', await sudoer(t)]) {
+    const host = await SshHost.connect(sshd.login(user));
+    t.teardown(() => host.close());
+    const sent = await sendContext(new LocalHost(), host, `${home}/sent-to-${user}`, source);
+    t.equal(await contextDigest(host, sent), await contextDigest(new LocalHost(), source));
+    t.strictSame(await host.list(sent.context), ['.dockerignore', 'Dockerfile', 'a b', 'big']);
+    t.match(await host.stat(`${home}/sent-to-${user}`), { mode: 0o700, uid: 0 });
+  }
 });
 
 t.test('forty calls at a time share one connection, however few it allows', async (t) => {

@@ -1,5 +1,5 @@
 import { writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import t from 'tap';
 import { LocalHost } from '../../installer/host/local.ts';
 import { pathsUnder } from '../../installer/model/paths.ts';
@@ -104,15 +104,18 @@ t.test('no message repeats the key', async (t) => {
 });
 
 t.test('the files stand beside the config; a missing one is named in full', async (t) => {
-  const paths = pathsUnder(t.testdir({ etc: { holdfast: { tls: {} } } }));
+  const home = t.testdir({ tls: {}, server: {} });
+  const paths = pathsUnder(join(home, 'server'));
   const host = new LocalHost();
   const request = {
+    // The config may stand on another machine than the server.
+    files: { host: new LocalHost(), folder: home },
     hosts: ['a.example.com'],
     tls: { issuer: 'files', files: NAMES },
     project: 'demo',
     now: NOW,
   };
-  const folder = join(dirname(paths.config), 'tls');
+  const folder = join(home, 'tls');
   await t.rejects(prepareCertificates(host, paths, request), {
     code: 'config/tls-missing',
     what: `There is no file ${folder}/site.crt on ${host.name}`,

@@ -143,6 +143,7 @@ t.test('looking stores nothing, storing makes the next look quiet', async (t) =>
   const request = {
     hosts: ['localhost'],
     tls: { issuer: 'selfsigned' },
+    files: { host, folder: '/etc/holdfast' },
     project: 'demo',
     now: NOW,
   };
