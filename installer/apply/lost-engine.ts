@@ -9,7 +9,7 @@ import type { Run } from './run.ts';
 export function explainLostEngine({ host, done, plan }: Run, error: unknown): unknown {
   if (!isEngineLost(error)) return error;
   return new AppError({
-    code: 'engine/lost',
+    code: 'engine/unreachable',
     what: `the Docker engine on ${host.name} stopped or restarted after ${done.length} of ${plan.operations.length} operations`,
     why: 'what was done so far stands, and nothing was rolled back',
     hint: 'when `docker info` answers again (else: `systemctl start docker`), run `holdfast apply`: it carries on where this run stopped',
