@@ -25,7 +25,12 @@ export interface SecretAccess {
 
 /** Makes images present on the host. Each call may be repeated after a kill. */
 export interface ImageMaker {
-  bake(targets: readonly string[], references: readonly string[]): Promise<void>;
+  /** @param onBase is told the image that they stand on before that is made */
+  bake(
+    targets: readonly string[],
+    references: readonly string[],
+    onBase: (reference: string) => Promise<void>,
+  ): Promise<void>;
   pull(reference: string): Promise<void>;
   build(
     reference: string,

@@ -29,6 +29,8 @@ export function describeOperation(operation: Operation): string {
       return `Disconnecting ${operation.service} from network ${operation.network}`;
     case 'remove-network':
       return `Removing network ${operation.network}`;
+    case 'remove-images':
+      return `Removing ${operation.references.length} images of earlier configs`;
     case 'reload':
       return `Reloading ${operation.service}`;
     case 'restart':

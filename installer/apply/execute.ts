@@ -1,7 +1,7 @@
 import type { Operation } from '../model/operation.ts';
 import { removeContainers, startServices } from './containers.ts';
 import { describeOperation } from './describe.ts';
-import { bakeImages, buildImage, pullImage } from './images.ts';
+import { bakeImages, buildImage, pullImage, removeImages } from './images.ts';
 import { changeNetwork } from './networks.ts';
 import { hostCommand, provision, reload, restart } from './reactions.ts';
 import { type Run, stopIfInterrupted } from './run.ts';
@@ -68,6 +68,8 @@ async function carryOut(run: Run, operation: Operation): Promise<void> {
     case 'disconnect-network':
     case 'remove-network':
       return changeNetwork(run, operation);
+    case 'remove-images':
+      return removeImages(run, operation);
     case 'reload':
       return reload(run, operation);
     case 'restart':

@@ -1,6 +1,7 @@
 import type { Desired } from '../model/desired.ts';
 import type { Manifest } from '../model/manifest.ts';
 import { sha256 } from '../plan/files.ts';
+import { imagesInUse } from '../plan/images.ts';
 import type { Planned } from './apply.ts';
 import { keepGeneration, readGeneration } from './generation.ts';
 import { waitForServices } from './health.ts';
@@ -45,6 +46,7 @@ export async function finish(run: Run): Promise<void> {
     files: { ...manifest.current.files, ...hashes(desired) },
     intents: {},
     pending: [],
+    images: withUse(manifest.current.images, imagesInUse(desired), generation),
     generation,
     configDigest: desired.configDigest,
   });
@@ -58,6 +60,19 @@ async function writeRecordedLock({ host, paths, desired, manifest }: Run): Promi
   if (manifest.current.files[file.path] === hash) return;
   await manifest.update({ intents: { ...manifest.current.intents, [file.path]: hash } });
   await host.write(file.path, file.content, attributesOf(file));
+}
+
+function withUse(
+  images: Manifest['images'],
+  inUse: ReadonlySet<string>,
+  generation: number,
+): Manifest['images'] {
+  return Object.fromEntries(
+    Object.entries(images).map(([reference, lastUse]) => [
+      reference,
+      inUse.has(reference) ? generation : lastUse,
+    ]),
+  );
 }
 
 function hashes({ files }: Desired): Manifest['files'] {

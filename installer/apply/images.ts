@@ -1,3 +1,4 @@
+import { removeImage } from '../engine/images.ts';
 import type { Operation } from '../model/operation.ts';
 import type { Run } from './run.ts';
 
@@ -11,10 +12,12 @@ export function isImageOperation({ kind }: Operation): boolean {
 }
 
 export async function bakeImages(run: Run, operation: OperationOf<'bake-images'>): Promise<void> {
-  await run.images.bake(operation.targets, operation.references);
+  await declare(run, operation.references);
+  await run.images.bake(operation.targets, operation.references, (base) => declare(run, [base]));
 }
 
 export async function pullImage(run: Run, operation: OperationOf<'pull-image'>): Promise<void> {
+  await declare(run, [operation.reference]);
   await run.images.pull(operation.reference);
 }
 
@@ -23,5 +26,31 @@ export async function buildImage(run: Run, operation: OperationOf<'build-image'>
   if (action?.kind !== 'build') {
     throw new Error(`nothing says how ${operation.reference} is built`);
   }
+  await declare(run, [operation.reference]);
   await run.images.build(operation.reference, action, operation.service);
+}
+
+/** On record before they are there, so that a kill leaves no image that nobody would remove. */
+async function declare({ manifest }: Run, references: readonly string[]): Promise<void> {
+  const { images, generation } = manifest.current;
+  const next = references.map((reference) => [reference, generation + 1] as const);
+  await manifest.update({ images: { ...images, ...Object.fromEntries(next) } });
+}
+
+/** An image that any container of this engine uses, of ours or not, running or stopped, stays on record. */
+export async function removeImages(
+  { host, engine, manifest }: Run,
+  { references }: OperationOf<'remove-images'>,
+): Promise<void> {
+  const used = new Set((await engine.containers({})).map(({ imageId }) => imageId));
+  const gone: string[] = [];
+  for (const reference of references) {
+    const image = await engine.image(reference);
+    if (image !== undefined && used.has(image.id)) continue;
+    // 1: a container took it meanwhile. The name alone goes where an image has others.
+    if (image !== undefined) await host.run({ ...removeImage(reference), okExitCodes: [0, 1] });
+    if ((await engine.image(reference)) === undefined) gone.push(reference);
+  }
+  const left = Object.entries(manifest.current.images).filter(([name]) => !gone.includes(name));
+  await manifest.update({ images: Object.fromEntries(left) });
 }

@@ -12,6 +12,7 @@ const ManifestSchema = z.strictObject({
   intents: z.record(z.string(), Sha256),
   pending: z.array(z.string()),
   provisions: z.record(z.string(), z.string()),
+  images: z.record(z.string(), z.int()).default({}),
   generation: z.int().min(0),
   configDigest: z.string().optional(),
 });
@@ -121,7 +122,7 @@ export class ManifestKeeper {
 }
 
 function manifestText(manifest: Manifest): string {
-  const sorted = (record: Readonly<Record<string, string>>): Record<string, string> =>
+  const sorted = <V>(record: Readonly<Record<string, V>>): Record<string, V> =>
     Object.fromEntries(Object.entries(record).sort(([a], [b]) => (a < b ? -1 : 1)));
   const stored = {
     ...manifest,
@@ -129,6 +130,7 @@ function manifestText(manifest: Manifest): string {
     intents: sorted(manifest.intents),
     pending: [...manifest.pending].sort(),
     provisions: sorted(manifest.provisions),
+    images: sorted(manifest.images),
   };
   return `${JSON.stringify(stored, undefined, 2)}\n`;
 }

@@ -4,6 +4,7 @@ import type { Host } from '../host/host.ts';
 import { stopAndRemove } from './containers.ts';
 import type { ApplyContext } from './context.ts';
 import { readLockFile } from './lock-file.ts';
+import { isUnreadable, readManifest } from './manifest.ts';
 import { removeNetwork } from './networks.ts';
 import type { UninstallPlan } from './uninstall.ts';
 
@@ -24,11 +25,7 @@ export async function removeEverything(context: ApplyContext, plan: UninstallPla
     await host.run({ argv: ['docker', 'volume', 'rm', '--force', ...plan.volumes] });
   }
   if (plan.images) {
-    const { images, services } = await readLockFile(host, paths.lock);
-    const references = [...Object.values(images), ...Object.values(services)].flatMap((image) =>
-      image === undefined ? [] : [image.reference],
-    );
-    for (const reference of references) {
+    for (const reference of await knownImages(context)) {
       if ((await engine.image(reference)) === undefined) continue;
       // 1: another project's container uses it, and then it is not ours alone.
       await host.run({ argv: ['docker', 'image', 'rm', reference], okExitCodes: [0, 1] });
@@ -38,6 +35,26 @@ export async function removeEverything(context: ApplyContext, plan: UninstallPla
   if (units.length > 0) await ifPresent(host, ['systemctl', 'daemon-reload']);
   for (const path of plan.paths) await host.remove(path, { recursive: true });
   if (plan.purge) await removeEmptyFolder(host, posix.dirname(paths.config));
+}
+
+/** Images of the last apply, and earlier ones that are still on record. */
+async function knownImages({ host, paths }: ApplyContext): Promise<Set<string>> {
+  const { images, services } = await readLockFile(host, paths.lock);
+  const locked = [...Object.values(images), ...Object.values(services)];
+  return new Set([
+    ...locked.flatMap((image) => (image === undefined ? [] : [image.reference])),
+    ...(await recordedImages(host, paths.manifest)),
+  ]);
+}
+
+/** None where the manifest cannot be read, which the plan of the uninstall has said already. */
+async function recordedImages(host: Host, path: string): Promise<string[]> {
+  try {
+    return Object.keys((await readManifest(host, path)).images);
+  } catch (error) {
+    if (isUnreadable(error)) return [];
+    throw error;
+  }
 }
 
 async function stopUnits(host: Host, units: readonly string[]): Promise<void> {

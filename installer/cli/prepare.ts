@@ -69,8 +69,8 @@ export async function prepare(
     report,
     clock: SYSTEM_CLOCK,
     images: {
-      bake: (_targets, references) =>
-        bakeImages(host, programPath, references, onLine('bake-images')),
+      bake: (_targets, references, onBase) =>
+        bakeImages(host, programPath, references, onLine('bake-images'), onBase),
       pull: (reference) => pullImage(host, reference, onLine(`pull-image:${reference}`)),
       build: (reference, action, service) =>
         buildService(context, server, {

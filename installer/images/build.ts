@@ -17,6 +17,7 @@ const BUILDX_CONFIG = '/var/cache/holdfast/buildx';
  * Builds the Debian images with these references, all in one go, and the root file system under them when
  * it is not there. What is present is left as it is.
  *
+ * @param onBase is told the reference of that root file system before it is made
  * @throws AppError `image/build-failed`, `image/outdated-plan` when Debian's lists moved on since the plan
  */
 export async function bakeImages(
@@ -24,6 +25,7 @@ export async function bakeImages(
   programPath: string,
   references: readonly string[],
   onLine: OnLine,
+  onBase: (reference: string) => Promise<void> = async () => undefined,
 ): Promise<void> {
   const catalogue = await askDebian(host, programPath, { offline: true });
   const wanted = catalogue.images.filter(({ reference }) => references.includes(reference));
@@ -34,6 +36,7 @@ export async function bakeImages(
       hint: 'run the same holdfast command again: it plans with the new lists',
     });
   }
+  await onBase(catalogue.base.reference);
   const folder = imagesFolder(programPath);
   await runBuild(host, 'the root file system of the images', {
     argv: ['bash', `${folder}/base.sh`, catalogue.base.reference],

@@ -12,6 +12,11 @@ export interface Manifest {
   readonly pending: readonly string[];
   /** Digest that ran last, by provision id. */
   readonly provisions: Readonly<Record<string, string>>;
+  /**
+   * Images that we pulled or built and that were not removed since, with the last generation that used each.
+   * What was there before us is not among them.
+   */
+  readonly images: Readonly<Record<string, number>>;
   /** Counts applied configs. */
   readonly generation: number;
   readonly configDigest?: string;
@@ -23,5 +28,6 @@ export const EMPTY_MANIFEST: Manifest = {
   intents: {},
   pending: [],
   provisions: {},
+  images: {},
   generation: 0,
 };

@@ -60,6 +60,8 @@ export type Operation =
   | (OperationBase & NetworkMembers & { readonly kind: 'connect-network' })
   | (OperationBase & NetworkMembers & { readonly kind: 'disconnect-network' })
   | (OperationBase & { readonly kind: 'remove-network'; readonly network: string })
+  /** Images that we made present; one that a container uses stays. */
+  | (OperationBase & { readonly kind: 'remove-images'; readonly references: readonly string[] })
   | (OperationBase & { readonly kind: 'reload'; readonly service: string })
   | (OperationBase & { readonly kind: 'restart'; readonly service: string })
   | (OperationBase & { readonly kind: 'provision'; readonly provision: string })

@@ -2,6 +2,7 @@ import type { Reaction } from '../model/contribution.ts';
 import type { Desired, DesiredFile } from '../model/desired.ts';
 import type { Impact, Operation, Plan, ServiceChange } from '../model/operation.ts';
 import { fileChanges } from './files.ts';
+import { imageOperations, outdatedImages } from './images.ts';
 import { networkOperations, staleNetworks, wantedNetworks } from './networks.ts';
 import type { Observed } from './observed.ts';
 import { reactionKey, settledByStart } from './reactions.ts';
@@ -15,8 +16,8 @@ export interface PlanOptions {
 /**
  * The ordered operations that turn what was observed into what is desired. Pure; empty when nothing differs.
  * Secrets and folders come first, then images, files, networks, containers by dependency (with the provisions
- * of a server right after it), files that go, reloads and restarts, and last containers and networks that are
- * no longer wanted.
+ * of a server right after it), files that go, reloads and restarts, and last containers, networks and
+ * images that are no longer wanted.
  */
 export function makePlan(desired: Desired, observed: Observed, options: PlanOptions = {}): Plan {
   const files = fileChanges(desired.files, observed, options.overwriteDrift ?? false);
@@ -42,7 +43,9 @@ export function makePlan(desired: Desired, observed: Observed, options: PlanOpti
   ];
   return {
     project: desired.project,
-    operations,
+    // By themselves they are no reason for an apply: a second one has nothing to do.
+    operations:
+      operations.length === 0 ? [] : [...operations, ...outdatedImages(desired, observed)],
     notices: desired.notices,
     drift: [...files.drift, ...services.drift],
   };
@@ -73,50 +76,6 @@ function directoryOperations(desired: Desired, observed: Observed): Operation[] 
       },
     ];
   });
-}
-
-function imageOperations(desired: Desired, observed: Observed): Operation[] {
-  const bakes: { target: string; reference: string }[] = [];
-  const rest: Operation[] = [];
-  for (const [reference, action] of [...desired.images].sort(([a], [b]) => (a < b ? -1 : 1))) {
-    if (observed.images.has(reference)) continue;
-    const common = { cause: 'not on this machine yet', impact: 'none' } as const;
-    switch (action.kind) {
-      case 'bake':
-        bakes.push({ target: action.target, reference });
-        break;
-      case 'pull':
-      case 'present':
-        rest.push({ kind: 'pull-image', id: `pull-image:${reference}`, reference, ...common });
-        break;
-      case 'build':
-        rest.push({
-          kind: 'build-image',
-          id: `build-image:${reference}`,
-          service: serviceOfImage(desired, reference),
-          reference,
-          ...common,
-        });
-        break;
-    }
-  }
-  if (bakes.length === 0) return rest;
-  const bake: Operation = {
-    kind: 'bake-images',
-    id: 'bake-images',
-    targets: bakes.map(({ target }) => target),
-    references: bakes.map(({ reference }) => reference),
-    cause: 'not built from Debian packages yet',
-    impact: 'none',
-  };
-  return [bake, ...rest];
-}
-
-function serviceOfImage(desired: Desired, reference: string): string {
-  const entry = Object.entries(desired.stack.services).find(
-    ([, service]) => service.image === reference,
-  );
-  return entry?.[0] ?? '';
 }
 
 interface DueReaction {

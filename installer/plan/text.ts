@@ -48,6 +48,10 @@ export function planSummary(plan: Plan): string {
     [operations.filter(({ kind }) => kind === 'reload').length, 'reloaded'],
     [operations.filter(({ kind }) => kind === 'restart').length, 'restarted'],
     [operations.filter(({ kind }) => kind === 'remove-containers').length, 'services removed'],
+    [
+      operations.flatMap((one) => (one.kind === 'remove-images' ? one.references : [])).length,
+      'images removed',
+    ],
   ];
   const parts = counted.filter(([count]) => count > 0).map(([count, text]) => `${count} ${text}`);
   const number = `${operations.length} operation${operations.length === 1 ? '' : 's'}`;
@@ -94,6 +98,8 @@ function operationLines(operation: Operation): string[] {
       return [`~ network ${operation.network}: disconnect ${operation.service}`];
     case 'remove-network':
       return [`- network ${operation.network} (${operation.cause})`];
+    case 'remove-images':
+      return operation.references.map((reference) => `- image ${reference} (${operation.cause})`);
     case 'reload':
       return [`~ service ${operation.service}: reload (${operation.cause})${tail}`];
     case 'restart':

@@ -55,8 +55,11 @@ export class World {
       report: (event) => events.push(event),
       secrets: new SecretStore(host, PATHS),
       images: {
-        bake: async (_targets, references) => {
-          const images = JSON.stringify(references.map((reference) => ({ reference })));
+        bake: async (_targets, references, onBase) => {
+          await onBase('holdfast/base:trixie-1');
+          const images = JSON.stringify(
+            ['holdfast/base:trixie-1', ...references].map((reference) => ({ reference })),
+          );
           await host.run({
             argv: ['docker', 'buildx', 'bake'],
             env: { HOLDFAST_IMAGES: images },

@@ -19,7 +19,7 @@ export interface KillPoint {
 export function applyContext(platform: CrashPlatform, engine: Engine): ApplyContext {
   const host = new LocalHost();
   const paths = pathsUnder(platform.root);
-  const noImages = async (): Promise<void> => {
+  const noImages = async (): Promise<never> => {
     throw new Error('the image is there already');
   };
   return {

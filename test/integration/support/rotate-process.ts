@@ -43,7 +43,7 @@ export function openPlatform(platform: DataPlatform, killAt = Number.POSITIVE_IN
   const { host, changes } = mortal(new LocalHost(), killAt);
   const engine = new DockerEngine();
   const store = new SecretStore(host, paths);
-  const noImages = async (): Promise<void> => {
+  const noImages = async (): Promise<never> => {
     throw new Error('the images are there already');
   };
   const context: ApplyContext = {
