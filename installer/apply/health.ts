@@ -1,8 +1,9 @@
 import type { ContainerState } from '../engine/engine.ts';
 import { AppError } from '../errors.ts';
-import type { HttpCheck } from '../model/contribution.ts';
+import type { HttpCheck, PortCheck } from '../model/contribution.ts';
 import type { StackService } from '../model/stack.ts';
 import { parseDuration } from '../model/units.ts';
+import { probe } from './probe.ts';
 import { redact } from './redact.ts';
 import { knownSecrets, quoted, type Run, serviceContainers } from './run.ts';
 
@@ -11,7 +12,7 @@ const LONGEST_WAIT_SECONDS = 600;
 const LOG_LINES = 20;
 
 /**
- * Resolves when every container of these services is healthy, by its own check and by ours over HTTP.
+ * Resolves when every container of these services is healthy, by its own check and by ours from outside.
  * @throws AppError `health/not-healthy` with the failed container's last lines
  */
 export async function waitForServices(run: Run, services: readonly string[]): Promise<void> {
@@ -35,9 +36,7 @@ export async function waitForServices(run: Run, services: readonly string[]): Pr
       if (!(error instanceof AppError) || error.code !== 'health/not-healthy') throw error;
       throw withoutSecrets(run, service, error);
     }
-    for (const check of run.desired.httpChecks.filter((entry) => entry.service === service)) {
-      await waitForHttp(run, check, containers);
-    }
+    for (const check of checksOf(run, service)) await waitForAnswers(run, check, containers);
   }
 }
 
@@ -48,9 +47,13 @@ export function patience({ healthcheck }: StackService): number {
   return Math.min(LONGEST_WAIT_SECONDS, Math.max(SHORTEST_WAIT_SECONDS, own + 30));
 }
 
-async function waitForHttp(
+function checksOf({ desired }: Run, name: string): (HttpCheck | PortCheck)[] {
+  return [...desired.httpChecks, ...desired.portChecks].filter(({ service }) => service === name);
+}
+
+async function waitForAnswers(
   run: Run,
-  check: HttpCheck,
+  check: HttpCheck | PortCheck,
   containers: readonly ContainerState[],
 ): Promise<void> {
   const deadline =
@@ -59,7 +62,7 @@ async function waitForHttp(
   for (const container of containers) {
     let successes = 0;
     while (successes < check.healthy) {
-      const failure = await probe(run, check, container);
+      const failure = await probe(run.host, check, container);
       successes = failure === undefined ? successes + 1 : 0;
       if (failure !== undefined && run.clock.now().getTime() >= deadline) {
         throw await notAnswering(run, check, container, failure);
@@ -68,44 +71,6 @@ async function waitForHttp(
     }
   }
 }
-
-/** Undefined when the replica answers as it should, else why not. Asked from the host, over the container's network. */
-async function probe(
-  { host }: Run,
-  check: HttpCheck,
-  container: ContainerState,
-): Promise<string | undefined> {
-  const address = Object.values(container.addresses).find((candidate) => candidate !== '');
-  if (address === undefined) return `${container.name} has no address`;
-  const url = `http://${address}:${check.port}${check.path}`;
-  const { exitCode, stdout, stderr } = await host.run({
-    argv: [
-      'curl',
-      '--silent',
-      '--show-error',
-      '--noproxy',
-      '*',
-      '--max-time',
-      String(check.timeoutSeconds),
-      '--write-out',
-      '\\n%{http_code}',
-      url,
-    ],
-    okExitCodes: CURL_FAILURES,
-    timeoutSeconds: check.timeoutSeconds + 10,
-  });
-  if (exitCode !== 0) return `GET ${check.path} on port ${check.port}: ${stderr.trim()}`;
-  const split = stdout.lastIndexOf('\n');
-  const status = stdout.slice(split + 1);
-  if (status !== '200') return `GET ${check.path} on port ${check.port} answered ${status}`;
-  if (check.expect !== undefined && !stdout.slice(0, split).includes(check.expect)) {
-    return `the answer to GET ${check.path} does not hold ${JSON.stringify(check.expect)}`;
-  }
-  return undefined;
-}
-
-/** All of curl(1)'s exit codes: each is an answer about the replica. */
-const CURL_FAILURES = Array.from({ length: 100 }, (_, code) => code);
 
 /** The engine's message has the last lines of every container that failed; a program may log its password. */
 function withoutSecrets(run: Run, service: string, error: AppError): AppError {
@@ -120,7 +85,7 @@ function withoutSecrets(run: Run, service: string, error: AppError): AppError {
 
 async function notAnswering(
   run: Run,
-  { service }: HttpCheck,
+  { service }: PortCheck,
   container: ContainerState,
   answer: string,
 ): Promise<AppError> {

@@ -4,7 +4,7 @@ import { type ApplyContext, SYSTEM_CLOCK } from '../apply/context.ts';
 import { imageNeed } from '../components/platform-image.ts';
 import { POSTGRES_VOLUME } from '../components/postgres/names.ts';
 import { components } from '../components/registry.ts';
-import { memoryProblems } from '../components/rules/budgets.ts';
+import { memoryProblems } from '../components/rules/memory.ts';
 import { notYetApplied } from '../config/not-yet-applied.ts';
 import { formatProblem } from '../config/problem.ts';
 import { AppError } from '../errors.ts';
@@ -171,9 +171,10 @@ async function renderFor(
     configDigest: loaded.digest,
     newSecrets,
     seedTexts,
-    notices: [...notices(loaded, observed.facts.memoryBytes), ...certificates.notices],
+    notices: [...notices(loaded), ...certificates.notices],
   });
-  return { desired, certificates };
+  const memory = memoryNotices(loaded, desired, observed.facts.memoryBytes);
+  return { desired: { ...desired, notices: [...desired.notices, ...memory] }, certificates };
 }
 
 /** @throws AppError `config/postgres-major` when data of another major version stands in the volume */
@@ -242,27 +243,30 @@ async function readSeeds({ config, folder }: LoadedConfig): Promise<Map<string, 
 }
 
 /** @throws AppError `preflight/memory` when even the fewest replicas do not fit */
-function memoryNotices({ config }: LoadedConfig, memoryBytes: number): Notice[] {
-  const findings = memoryProblems(config, memoryBytes);
+function memoryNotices(
+  { config }: LoadedConfig,
+  { stack }: Desired,
+  memoryBytes: number,
+): Notice[] {
+  const findings = memoryProblems(config, stack, memoryBytes);
   const errors = findings.filter(({ severity }) => severity === 'error');
   if (errors.length > 0) {
     throw new AppError({
       code: 'preflight/memory',
       what: 'this config does not fit on the machine; nothing was changed',
       why: errors.map(({ message }) => message).join('\n'),
-      hint: 'lower resources.memory or replicas, or take a larger machine',
+      hint: 'lower resources.memory, replicas or redis.maxMemory, or take a larger machine',
     });
   }
   return findings.map(({ message }) => ({ code: 'preflight/memory', text: message }));
 }
 
-function notices(loaded: LoadedConfig, memoryBytes: number): Notice[] {
+function notices(loaded: LoadedConfig): Notice[] {
   return [
     ...loaded.warnings.map((warning) => ({ code: warning.code, text: formatProblem(warning) })),
     ...notYetApplied(loaded.config).map(({ path, issue }) => ({
       code: 'config/not-yet-applied',
       text: `${path}: accepted, not yet applied (${issue})`,
     })),
-    ...memoryNotices(loaded, memoryBytes),
   ];
 }

@@ -15,6 +15,8 @@ export interface Contribution {
   readonly secretEnvironment?: Readonly<Record<string, Readonly<Record<string, Secret>>>>;
   /** Health that is checked from nginx's side of the network, since the image may hold no client. */
   readonly httpChecks?: readonly HttpCheck[];
+  /** The same for services that name no path and no command. */
+  readonly portChecks?: readonly PortCheck[];
   /** One-off commands with the new image before its service is replaced. */
   readonly migrations?: readonly Migration[];
   /** SQL files that run once; apply reads them, since a component touches no file. */
@@ -135,12 +137,16 @@ export interface Provision {
   readonly summary: string;
 }
 
-/** A replica is healthy when `path` answers 200 and, where given, its body holds `expect`. */
-export interface HttpCheck {
-  readonly service: string;
-  readonly port: number;
+/** A replica is healthy when `path` answers with a status from 200 to 399 and, where given, its body holds `expect`. */
+export interface HttpCheck extends PortCheck {
   readonly path: string;
   readonly expect?: string;
+}
+
+/** A replica is healthy when its port takes a connection. */
+export interface PortCheck {
+  readonly service: string;
+  readonly port: number;
   readonly intervalSeconds: number;
   readonly timeoutSeconds: number;
   /** Successes in a row that make it healthy. */

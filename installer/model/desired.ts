@@ -3,6 +3,7 @@ import type {
   HttpCheck,
   Migration,
   Notice,
+  PortCheck,
   Provision,
   Reaction,
   Reload,
@@ -41,6 +42,7 @@ export interface Desired {
   /** Requests through nginx that must answer 200 after an apply. */
   readonly frontDoor: readonly FrontDoorCheck[];
   readonly httpChecks: readonly HttpCheck[];
+  readonly portChecks: readonly PortCheck[];
   readonly migrations: readonly Migration[];
   readonly directories: readonly DirectorySpec[];
   readonly notices: readonly Notice[];

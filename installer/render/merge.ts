@@ -12,6 +12,7 @@ export function mergeContributions(contributions: readonly Contribution[]): Coll
     secrets: list('secrets'),
     secretEnvironment: mergeRecords(contributions.map((each) => each.secretEnvironment ?? {})),
     httpChecks: list('httpChecks'),
+    portChecks: list('portChecks'),
     migrations: list('migrations'),
     seeds: list('seeds'),
     images: list('images'),

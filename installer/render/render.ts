@@ -78,6 +78,7 @@ export function render(input: RenderInput): Desired {
     ],
     frontDoor: frontDoorChecks(all.routes, all.httpChecks, [...config.http.denyPaths, '/metrics']),
     httpChecks: all.httpChecks,
+    portChecks: all.portChecks,
     migrations: all.migrations,
     directories: [...ownDirectories(paths), ...all.directories],
     notices: [...input.notices, ...all.notices],

@@ -189,6 +189,7 @@ t.test('health: a command runs inside, a path is asked for from outside', async 
     desired.httpChecks.map(({ service }) => service),
     ['b'],
   );
+  t.match(desired.portChecks, [{ service: 'c', port: 3000, unhealthy: 3 }]);
   t.match(desired.httpChecks[0], { port: 3000, path: '/health', expect: 'ok', healthy: 2 });
 });
 

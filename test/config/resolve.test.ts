@@ -1,5 +1,4 @@
 import t from 'tap';
-import { memoryProblems } from '../../installer/components/rules/budgets.ts';
 import { loadConfig } from '../../installer/config/load.ts';
 import { configOf, fixture, problemsOf, WEB } from './support.ts';
 
@@ -225,26 +224,4 @@ t.test('the seed of the logistics platform resolves', async (t) => {
     resources: { cpus: 1, memory: GIB },
     health: { interval: 10 },
   });
-});
-
-t.test('memory is an error at the fewest replicas and a warning at the most', async (t) => {
-  const config = configOf(
-    'services:',
-    '  web: { image: "a/web:1", port: 3000, replicas: { min: 2, max: 4 }, resources: { memory: 1g } }',
-  );
-  t.strictSame(memoryProblems(config, 4 * GIB), []);
-  t.match(memoryProblems(config, 3 * GIB), [
-    {
-      severity: 'warning',
-      message:
-        'the memory limits of all services at their most replicas add up to 4g, more than the 3g of this machine: they cannot all scale up at once',
-    },
-  ]);
-  t.match(memoryProblems(config, 2 * GIB - 1), [
-    {
-      severity: 'error',
-      message:
-        'the memory limits of all services at their fewest replicas add up to 2g, more than the 2047m of this machine: lower resources.memory or replicas',
-    },
-  ]);
 });

@@ -29,6 +29,7 @@ export function desiredWith(
     provisions: [],
     frontDoor: [],
     httpChecks: [],
+    portChecks: [],
     migrations: [],
     directories: [],
     notices: [],

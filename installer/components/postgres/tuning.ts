@@ -101,7 +101,8 @@ function roundedMemory(bytes: number): number {
   return Math.max(512 * MIB, Math.floor(bytes / (256 * MIB)) * 256 * MIB);
 }
 
-function memoryBudget(memoryBytes: number): number {
+/** What Postgres plans with on a machine, both in bytes. */
+export function memoryBudget(memoryBytes: number): number {
   return Math.max(LEAST_BUDGET, roundedMemory(memoryBytes) * SHARE_OF_MACHINE);
 }
 

@@ -1,5 +1,11 @@
 import { AppError } from '../../errors.ts';
-import type { Contribution, FileSpec, HttpCheck, Route } from '../../model/contribution.ts';
+import type {
+  Contribution,
+  FileSpec,
+  HttpCheck,
+  PortCheck,
+  Route,
+} from '../../model/contribution.ts';
 import type { Secret } from '../../model/secret.ts';
 import type { Component, ComponentInput } from '../component.ts';
 import { appNetwork, dataNetwork, hasDataNetwork, peerNetworks } from '../networks.ts';
@@ -60,6 +66,7 @@ export const services: Component = {
           .map(({ service, environment }) => [service.name, environment.secret]),
       ),
       httpChecks: all.flatMap(httpCheck),
+      portChecks: all.flatMap(portCheck),
       migrations: all.flatMap(({ name, migrate }) => {
         const [program, ...rest] = migrate ?? [];
         return program === undefined ? [] : [{ service: name, argv: [program, ...rest] as const }];
@@ -135,14 +142,27 @@ function networkKinds(
   ]);
 }
 
-function httpCheck({ name, port, health }: Service): HttpCheck[] {
-  if (health.path === undefined || health.command !== undefined || port === undefined) return [];
+function httpCheck(service: Service): HttpCheck[] {
+  const { path, expect } = service.health;
+  if (path === undefined) return [];
+  return checkedFromOutside(service).map((check) => ({
+    ...check,
+    path,
+    ...(expect !== undefined && { expect }),
+  }));
+}
+
+/** With no path to ask for, a port that takes a connection is all that can be known. */
+function portCheck(service: Service): PortCheck[] {
+  return service.health.path === undefined ? checkedFromOutside(service) : [];
+}
+
+function checkedFromOutside({ name, port, health }: Service): PortCheck[] {
+  if (health.command !== undefined || port === undefined) return [];
   return [
     {
       service: name,
       port,
-      path: health.path,
-      ...(health.expect !== undefined && { expect: health.expect }),
       intervalSeconds: health.interval,
       timeoutSeconds: health.timeout,
       healthy: health.healthy,
