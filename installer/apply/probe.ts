@@ -36,7 +36,9 @@ async function askHttp(host: Host, check: HttpCheck, address: string): Promise<s
   if (exitCode !== 0) return `GET ${check.path} on port ${check.port}: ${stderr.trim()}`;
   const split = stdout.lastIndexOf('\n');
   const status = stdout.slice(split + 1);
-  if (!/^[23]\d\d$/.test(status)) return `GET ${check.path} on port ${check.port} answered ${status}`;
+  if (!/^[23]\d\d$/.test(status)) {
+    return `GET ${check.path} on port ${check.port} answered ${status}`;
+  }
   if (check.expect !== undefined && !stdout.slice(0, split).includes(check.expect)) {
     return `the answer to GET ${check.path} does not hold ${JSON.stringify(check.expect)}`;
   }
