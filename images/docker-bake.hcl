@@ -19,6 +19,7 @@ target "platform" {
     DEBS     = join(" ", [for one in jsondecode(HOLDFAST_IMAGES) : one.install])
     DEBS_KEY = join(" ", [for one in jsondecode(HOLDFAST_IMAGES) : one.reference])
     PACKAGES = image.install
+    MAJOR    = split(".", image.version)[0]
   }
   secret = ["id=apt,src=${HOLDFAST_APT_SETUP}"]
   labels = {

@@ -1,10 +1,11 @@
 #!/bin/bash
-# resolve.sh [--offline]: says, as one JSON document, what each image would be
-# made of if it were built now: reference, version, packages. Needs no engine and
-# changes nothing but its cache; the answer is the same until Debian or one of
-# the files here changes. README.md shows how it is used.
+# resolve.sh [--offline] [--suite SUITE]: says, as one JSON document, what each
+# image would be made of if it were built now: reference, version, packages. Needs
+# no engine and changes nothing but its cache; the answer is the same until Debian
+# or one of the files here changes. README.md shows how it is used.
 #
-#   --offline   ask the package lists of the last run, not the mirror
+#   --offline       ask the package lists of the last run, not the mirror
+#   --suite SUITE   an older Debian, for what packages.SUITE.txt names
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -15,14 +16,23 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 suite=trixie
 offline=
-for arg in "$@"; do
-  case $arg in
+packages=$here/packages.txt
+usage() {
+  echo "usage: resolve.sh [--offline] [--suite SUITE]" >&2
+  exit 2
+}
+while [ "$#" -gt 0 ]; do
+  case $1 in
     --offline) offline=1 ;;
-    *)
-      echo "usage: resolve.sh [--offline]" >&2
-      exit 2
+    --suite)
+      suite=${2:-}
+      packages=$here/packages.$suite.txt
+      [ -r "$packages" ] || usage
+      shift
       ;;
+    *) usage ;;
   esac
+  shift
 done
 
 # The same lists and the same files give the same answer: then it is not worked
@@ -52,12 +62,12 @@ base_reference=
 base=
 json=
 separator=
-while read -r image packages; do
+while read -r image names; do
   case $image in '' | '#'*) continue ;; esac
-  read -ra wanted <<<"$packages"
+  read -ra wanted <<<"$names"
   if [ "$image" = base ]; then mapfile -t -O ${#wanted[@]} wanted < <(closure_essential); fi
   closure_of "${wanted[@]}" >"$work/$image" || {
-    echo "Debian $suite cannot install $packages for image $image" >&2
+    echo "Debian $suite cannot install $names for image $image" >&2
     exit 1
   }
 
@@ -79,7 +89,7 @@ while read -r image packages; do
     json+=$separator$entry
     separator=$',\n'
   fi
-done <"$here/packages.txt"
+done <"$packages"
 
 {
   printf '%s\n' "$key"

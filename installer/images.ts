@@ -66,5 +66,10 @@ export const OFFICIAL_IMAGES: Readonly<Record<PlatformImage, OfficialImage>> = {
  */
 export const EXACT_MAJOR: ReadonlySet<PlatformImage> = new Set(['postgres']);
 
+/** Versions that an older Debian still has, by image: where the wish is one of them, that Debian builds it. */
+export const OLDER_DEBIAN: Readonly<
+  Partial<Record<PlatformImage, readonly { readonly suite: string; readonly major: number }[]>>
+> = { postgres: [{ suite: 'bookworm', major: 15 }] };
+
 /** Images that Debian does not carry. */
 export const NOT_IN_DEBIAN: ReadonlySet<PlatformImage> = new Set(['grafana']);

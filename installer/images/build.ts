@@ -4,7 +4,7 @@ import type { Command, Host } from '../host/host.ts';
 import type { ImageAction } from '../model/images.ts';
 import { LABELS } from '../model/labels.ts';
 import { sortedArgs } from './context-digest.ts';
-import { askDebian, imagesFolder } from './debian.ts';
+import { cataloguesOf, type DebianCatalogue, imagesFolder } from './debian.ts';
 
 type OnLine = (line: string) => void;
 
@@ -27,23 +27,39 @@ export async function bakeImages(
   onLine: OnLine,
   onBase: (reference: string) => Promise<void> = async () => undefined,
 ): Promise<void> {
-  const catalogue = await askDebian(host, programPath, { offline: true });
-  const wanted = catalogue.images.filter(({ reference }) => references.includes(reference));
-  if (wanted.length < new Set(references).size) {
+  const catalogues = await cataloguesOf(host, programPath, references);
+  const wanted = catalogues.map((catalogue) => ({
+    ...catalogue,
+    images: catalogue.images.filter(({ reference }) => references.includes(reference)),
+  }));
+  const found = wanted.reduce((sum, { images }) => sum + images.length, 0);
+  if (found < new Set(references).size) {
     throw new AppError({
       code: 'image/outdated-plan',
       what: "Debian's package lists changed after this plan was made",
       hint: 'run the same holdfast command again: it plans with the new lists',
     });
   }
-  await onBase(catalogue.base.reference);
+  for (const catalogue of wanted) {
+    if (catalogue.images.length === 0) continue;
+    await onBase(catalogue.base.reference);
+    await bakeSuite(host, programPath, catalogue, onLine);
+  }
+}
+
+async function bakeSuite(
+  host: Host,
+  programPath: string,
+  { base, aptSetup, images }: DebianCatalogue,
+  onLine: OnLine,
+): Promise<void> {
   const folder = imagesFolder(programPath);
   await runBuild(host, 'the root file system of the images', {
-    argv: ['bash', `${folder}/base.sh`, catalogue.base.reference],
+    argv: ['bash', `${folder}/base.sh`, base.reference],
     timeoutSeconds: BUILD_SECONDS,
     onLine,
   });
-  await runBuild(host, wanted.map(({ name }) => name).join(', '), {
+  await runBuild(host, images.map(({ name }) => name).join(', '), {
     argv: [
       'docker',
       'buildx',
@@ -52,17 +68,17 @@ export async function bakeImages(
       'docker-bake.hcl',
       '--progress',
       'plain',
-      ...wanted.map(({ name }) => name),
+      ...images.map(({ name }) => name),
     ],
     cwd: folder,
     env: {
       // Newer buildx asks on a terminal before a bake may read outside of its folder.
       BUILDX_BAKE_ENTITLEMENTS_FS: '0',
       BUILDX_CONFIG,
-      HOLDFAST_BASE: catalogue.base.reference,
-      HOLDFAST_APT_SETUP: catalogue.aptSetup,
+      HOLDFAST_BASE: base.reference,
+      HOLDFAST_APT_SETUP: aptSetup,
       HOLDFAST_IMAGES: JSON.stringify(
-        wanted.map(({ name, reference, version, install }) => ({
+        images.map(({ name, reference, version, install }) => ({
           name,
           reference,
           version,

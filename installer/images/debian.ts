@@ -2,6 +2,8 @@ import { createHash } from 'node:crypto';
 import { posix } from 'node:path';
 import { AppError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
+import type { PlatformImage } from '../model/images.ts';
+import { olderDebian } from './satisfies.ts';
 
 /** What `images/resolve.sh` says that one image would be made of today; `images/README.md` tells the rest. */
 export interface DebianImage {
@@ -24,6 +26,12 @@ export interface DebianCatalogue {
   readonly images: readonly DebianImage[];
 }
 
+export interface DebianQuestion {
+  readonly offline: boolean;
+  /** An older Debian, for what it alone has; absent asks the one that all images are made of. */
+  readonly suite?: string;
+}
+
 export function imagesFolder(programPath: string): string {
   return posix.join(programPath, 'images');
 }
@@ -37,12 +45,17 @@ export function imagesFolder(programPath: string): string {
 export async function askDebian(
   host: Host,
   programPath: string,
-  options: { readonly offline: boolean },
+  { offline, suite }: DebianQuestion,
 ): Promise<DebianCatalogue> {
   const script = posix.join(imagesFolder(programPath), 'resolve.sh');
   try {
     const { stdout } = await host.run({
-      argv: options.offline ? ['bash', script, '--offline'] : ['bash', script],
+      argv: [
+        'bash',
+        script,
+        ...(offline ? ['--offline'] : []),
+        ...(suite === undefined ? [] : ['--suite', suite]),
+      ],
       timeoutSeconds: 300,
     });
     return readCatalogue(stdout);
@@ -55,6 +68,30 @@ export async function askDebian(
       cause: error,
     });
   }
+}
+
+/**
+ * The catalogues that these references come from, by the package lists of the last run.
+ *
+ * @throws AppError `image/debian-unreachable`
+ */
+export async function cataloguesOf(
+  host: Host,
+  programPath: string,
+  references: readonly string[],
+): Promise<DebianCatalogue[]> {
+  const catalogues: DebianCatalogue[] = [];
+  for (const suite of new Set(references.map(suiteOf))) {
+    const question = { offline: true, ...(suite !== undefined && { suite }) };
+    catalogues.push(await askDebian(host, programPath, question));
+  }
+  return catalogues;
+}
+
+/** The older Debian behind `holdfast/<image>:<version>-<hash>`; undefined for the usual one. */
+function suiteOf(reference: string): string | undefined {
+  const [, image = '', version] = /^holdfast\/([^:]+):(.+)-[0-9a-f]+$/.exec(reference) ?? [];
+  return olderDebian(image as PlatformImage, version);
 }
 
 function readCatalogue(text: string): DebianCatalogue {

@@ -1,7 +1,7 @@
 import type { Host } from '../host/host.ts';
 import type { LockedImage } from '../model/lock-file.ts';
 import type { PendingUpdate } from '../model/updates-result.ts';
-import { askDebian } from './debian.ts';
+import { cataloguesOf } from './debian.ts';
 import type { ImageLock } from './resolve.ts';
 
 /** A change of a hundred packages is told by the first few. */
@@ -19,13 +19,13 @@ export async function pendingUpdates(
     ...changedImages(before.services, after.services).filter(({ now }) => now.source !== 'build'),
   ];
   if (changed.length === 0) return [];
-  const usesDebian = changed.some(({ now }) => now.source === 'debian');
-  const catalogue = usesDebian
-    ? await askDebian(host, programPath, { offline: true })
-    : { images: [] };
+  const fromDebian = changed.filter(({ now }) => now.source === 'debian');
+  const references = fromDebian.map(({ now }) => now.reference);
+  const catalogues = await cataloguesOf(host, programPath, references);
+  const offers = catalogues.flatMap(({ images }) => images);
   return Promise.all(
     changed.map(async ({ name, was, now }): Promise<PendingUpdate> => {
-      const offer = catalogue.images.find(({ reference }) => reference === now.reference);
+      const offer = offers.find(({ reference }) => reference === now.reference);
       const changes =
         offer === undefined
           ? [was.digest === now.digest ? 'another image' : 'another digest of the registry']

@@ -11,7 +11,7 @@ import type {
 import type { LockedImage, LockFile } from '../model/lock-file.ts';
 import type { DebianCatalogue } from './debian.ts';
 import { pinned, type RegistryClient } from './registry.ts';
-import { officialRelease, satisfies } from './satisfies.ts';
+import { officialRelease, olderDebian, olderVersions, satisfies } from './satisfies.ts';
 
 export interface PlatformContext {
   readonly engine: Engine;
@@ -20,8 +20,8 @@ export interface PlatformContext {
   readonly lock: LockFile;
   readonly refresh: boolean;
   readonly recipe: string;
-  /** Asks Debian, once. */
-  readonly catalogue: () => Promise<DebianCatalogue>;
+  /** Asks Debian, or an older one, once each. */
+  readonly catalogue: (suite?: string) => Promise<DebianCatalogue>;
 }
 
 export interface PlatformOutcome {
@@ -96,7 +96,7 @@ export class PlatformResolver {
     if (NOT_IN_DEBIAN.has(need.image)) return { reason: `Debian does not carry ${need.image}` };
     let catalogue: DebianCatalogue;
     try {
-      catalogue = await this.#context.catalogue();
+      catalogue = await this.#context.catalogue(olderDebian(need.image, need.version));
     } catch (error) {
       // A mirror that is down for a moment must not move a server to images of another kind.
       const wasDebian = this.#context.lock.images[need.image]?.source === 'debian';
@@ -108,7 +108,8 @@ export class PlatformResolver {
     const offer = catalogue.images.find(({ name }) => name === need.image);
     if (offer === undefined || !satisfies(need.image, offer.version, need.version)) {
       const has = offer === undefined ? 'none' : offer.version;
-      return { reason: `Debian ${catalogue.suite} has ${need.image} ${has}` };
+      const older = olderVersions(need.image).map(({ suite, major }) => `, ${suite} has ${major}`);
+      return { reason: `Debian ${catalogue.suite} has ${need.image} ${has}${older.join('')}` };
     }
     const wish = `${wishOf(need, this.#context.mirror)} recipe=${this.#context.recipe}`;
     const { reference, version } = offer;

@@ -50,7 +50,9 @@ export async function resolveImages(request: ImageRequest): Promise<ImageOutcome
     lock: request.lock,
     refresh: request.refresh ?? false,
     recipe: await recipeDigest(host, programPath),
-    catalogue: once(() => askDebian(host, programPath, { offline: false })),
+    catalogue: oncePerSuite((suite) =>
+      askDebian(host, programPath, { offline: false, ...(suite !== undefined && { suite }) }),
+    ),
   });
   const platformOutcome = await platform.resolveAll(request.needs);
 
@@ -80,10 +82,13 @@ export async function resolveImages(request: ImageRequest): Promise<ImageOutcome
   };
 }
 
-function once(ask: () => Promise<DebianCatalogue>): () => Promise<DebianCatalogue> {
-  let answer: Promise<DebianCatalogue> | undefined;
-  return () => {
-    answer ??= ask();
+function oncePerSuite(
+  ask: (suite: string | undefined) => Promise<DebianCatalogue>,
+): (suite?: string) => Promise<DebianCatalogue> {
+  const answers = new Map<string | undefined, Promise<DebianCatalogue>>();
+  return (suite) => {
+    const answer = answers.get(suite) ?? ask(suite);
+    answers.set(suite, answer);
     return answer;
   };
 }

@@ -1,4 +1,4 @@
-import { EXACT_MAJOR, OFFICIAL_IMAGES, type OfficialRelease } from '../images.ts';
+import { EXACT_MAJOR, OFFICIAL_IMAGES, type OfficialRelease, OLDER_DEBIAN } from '../images.ts';
 import type { PlatformImage } from '../model/images.ts';
 
 /** Whether `version` fulfils a wish such as `16` or `7.2`; no wish is fulfilled by anything. */
@@ -12,6 +12,19 @@ export function satisfies(
   const want = numbers(wish);
   if (EXACT_MAJOR.has(image) && have[0] !== want[0]) return false;
   return compare(have, want) >= 0;
+}
+
+/** What an older Debian has of an image. */
+export function olderVersions(
+  image: PlatformImage,
+): readonly { readonly suite: string; readonly major: number }[] {
+  return OLDER_DEBIAN[image] ?? [];
+}
+
+/** The suite of the older Debian that has the wished major version; undefined where the usual one is asked. */
+export function olderDebian(image: PlatformImage, wish: string | undefined): string | undefined {
+  if (wish === undefined) return undefined;
+  return olderVersions(image).find(({ major }) => major === numbers(wish)[0])?.suite;
 }
 
 /**

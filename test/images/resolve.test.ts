@@ -1,4 +1,5 @@
 import t from 'tap';
+import { bakeImages } from '../../installer/images/build.ts';
 import { resolveImages } from '../../installer/images/resolve.ts';
 import {
   type Answer,
@@ -68,11 +69,47 @@ t.test(
     );
     await t.rejects(outcome, {
       code: 'image/version-unavailable',
-      why: /Debian trixie has postgres 17\.6.*docker\.io cannot be reached/s,
+      why: /Debian trixie has postgres 17\.6, bookworm has 15.*docker\.io cannot be reached/s,
       hint: /postgres\.version: "17"/,
     });
   },
 );
+
+t.test('a Postgres that only an older Debian has is built from that one', async (t) => {
+  const host = hostWith([debian, registrySilent]);
+  const needs = [
+    { image: 'postgres', version: '15', source: 'auto' },
+    { image: 'redis', source: 'auto' },
+  ] as const;
+  const { images, lock } = await resolveImages(request({ host, engine: engineWith(), needs }));
+  t.match(images.platform.postgres, {
+    reference: 'holdfast/postgres:15.20-0123456789ab',
+    version: '15.20',
+    action: { kind: 'bake' },
+  });
+  t.match(images.platform.redis, { version: '8.0.2' });
+
+  t.test('with the base and the packages of that Debian', async (t) => {
+    const bakes: { base: string | undefined; images: unknown }[] = [];
+    const builder = hostWith([
+      debian,
+      ({ argv, env }) => {
+        if (argv[0] !== 'docker') return undefined;
+        bakes.push({
+          base: env?.['HOLDFAST_BASE'],
+          images: JSON.parse(env?.['HOLDFAST_IMAGES'] ?? ''),
+        });
+        return {};
+      },
+    ]);
+    const references = Object.values(lock.images).map(({ reference }) => reference);
+    await bakeImages(builder, '/opt/holdfast', references, () => undefined);
+    t.match(bakes, [
+      { base: 'holdfast/base:bookworm-0123456789ab', images: [{ name: 'postgres' }] },
+      { base: 'holdfast/base:trixie-0123456789ab', images: [{ name: 'redis' }] },
+    ]);
+  });
+});
 
 t.test(
   'an optional image without a registry is left out once and not asked for again',

@@ -44,6 +44,13 @@ export const DEBIAN_ANSWER = {
   images: [image('postgres', '17.6'), image('redis', '8.0.2'), image('node', '20.19.2')],
 };
 
+const OLDER_ANSWER = {
+  suite: 'bookworm',
+  base: image('base', 'bookworm'),
+  aptSetup: '/var/cache/older.tar',
+  images: [image('postgres', '15.20')],
+};
+
 function image(name: string, version: string) {
   const reference = `holdfast/${name}:${version}-0123456789ab`;
   return { name, reference, version, install: `${name}=${version}`, packages: {} };
@@ -52,7 +59,8 @@ function image(name: string, version: string) {
 /** `images/resolve.sh` and the hash of its folder. */
 export const debian: Answer = ({ argv }) => {
   if (argv[0] === 'find') return { stdout: 'recipe' };
-  return argv[0] === 'bash' ? { stdout: JSON.stringify(DEBIAN_ANSWER) } : undefined;
+  if (argv[0] !== 'bash') return undefined;
+  return { stdout: JSON.stringify(argv.includes('bookworm') ? OLDER_ANSWER : DEBIAN_ANSWER) };
 };
 
 export const DIGEST = `sha256:${'d'.repeat(64)}`;

@@ -19,7 +19,16 @@ interface Answer {
 
 /** Image references by name, all present on the engine. Package lists of the last hour will do. */
 export async function platformImages(...names: string[]): Promise<Record<string, string>> {
-  const answer = await resolve();
+  return present(await resolve(), names);
+}
+
+/** Postgres 15, which Debian 12 has: present on the engine. */
+export async function olderPostgres(): Promise<string> {
+  const { postgres = '' } = await present(await resolve('--suite', 'bookworm'), ['postgres']);
+  return postgres;
+}
+
+async function present(answer: Answer, names: readonly string[]): Promise<Record<string, string>> {
   const wanted = answer.images.filter((image) => names.includes(image.name));
   const missing: Image[] = [];
   for (const image of wanted) {
@@ -30,10 +39,10 @@ export async function platformImages(...names: string[]): Promise<Record<string,
   return Object.fromEntries(wanted.map((image) => [image.name, image.reference]));
 }
 
-async function resolve(): Promise<Answer> {
-  const offline = await outcome([`${folder}resolve.sh`, '--offline']);
+async function resolve(...options: string[]): Promise<Answer> {
+  const offline = await outcome([`${folder}resolve.sh`, '--offline', ...options]);
   if (offline.code === 0) return JSON.parse(offline.stdout) as Answer;
-  const online = await outcome([`${folder}resolve.sh`]);
+  const online = await outcome([`${folder}resolve.sh`, ...options]);
   if (online.code !== 0) throw new Error(`resolve.sh: ${online.stderr}`);
   return JSON.parse(online.stdout) as Answer;
 }
