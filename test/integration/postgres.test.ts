@@ -1,4 +1,4 @@
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { roleSecret } from '../../installer/components/postgres/names.ts';
 import { passwordSql, psql, rolesProvision } from '../../installer/components/postgres/roles.ts';
 import { needsRestart } from '../../installer/components/postgres/settings.ts';
@@ -6,6 +6,7 @@ import { Secret } from '../../installer/model/secret.ts';
 import { generated } from '../support/component-input.ts';
 import { type DataStack, dataStack } from './support/data-stack.ts';
 import { docker } from './support/docker.ts';
+import { olderPostgres } from './support/platform-images.ts';
 
 const APP = 'image: "IMAGE", port: 3000, args: [node, -e, "setInterval(() => {}, 1e6)"]';
 const BODY = `
@@ -39,13 +40,24 @@ function askAs(stack: DataStack, role: string, password: string, sql: string, da
 
 const passwordOf = (role: string) => generated(roleSecret(role)).reveal();
 
-t.test('a Postgres server as rendered', async (t) => {
-  const stack = await dataStack(t, BODY);
+const servers = { 17: {}, 15: { postgres: await olderPostgres() } };
+
+for (const [major, images] of Object.entries(servers)) {
+  t.test(`Postgres ${major} as rendered`, (t) => checkServer(t, major, images));
+}
+
+async function checkServer(
+  t: Test,
+  major: string,
+  images: Readonly<Record<string, string>>,
+): Promise<void> {
+  const stack = await dataStack(t, BODY, {}, images);
   await stack.up('postgres');
   const first = await stack.provision(roles(stack));
   t.equal(first.code, 0, first.stderr);
 
   await t.test('runs with checksums, UTF-8 and C.UTF-8, and takes every setting', async (t) => {
+    t.match(await ask(stack, 'SHOW server_version'), new RegExp(`^${major}[.]`));
     t.equal(await ask(stack, 'SHOW data_checksums'), 'on');
     const encoding =
       "SELECT pg_encoding_to_char(encoding), datcollate FROM pg_database WHERE datname = 'web'";
@@ -289,4 +301,4 @@ t.test('a Postgres server as rendered', async (t) => {
     t.equal(owners, 't');
     t.equal((await askAs(stack, name, "pass'word", 'SELECT 1')).stdout.trim(), '1');
   });
-});
+}

@@ -43,13 +43,17 @@ export interface ExecOptions {
   readonly stdin?: string;
 }
 
-/** Everything of the stack is gone when the test ends, volumes too. `IMAGE` in the body is one that runs Node. */
+/**
+ * Everything of the stack is gone when the test ends, volumes too. `IMAGE` in the body is one that runs Node;
+ * `others` stand in the place of the usual images.
+ */
 export async function dataStack(
   t: Cleaning,
   body: string,
   stored: Readonly<Record<string, string>> = {},
+  others: Readonly<Record<string, string>> = {},
 ): Promise<DataStack> {
-  const images = await platformImages('postgres', 'redis', 'node');
+  const images = { ...(await platformImages('postgres', 'redis', 'node')), ...others };
   const project = `hf${randomInt(1e9).toString(36)}`;
   const root = await mkdtemp(join(tmpdir(), `${project}-`));
   const block = randomInt(200);
