@@ -6,9 +6,13 @@
 CLOSURE_HOME=${HOLDFAST_APT_CACHE:-/var/cache/holdfast/apt}
 
 # closure_open SUITE: prepares the directory; CLOSURE_SETUP is then the archive
-# that gives a build the same view of the mirror.
+# that gives a build the same view of the mirror. Until the caller ends, nobody else
+# gets past this: the agent may look for updates while a person plans.
 closure_open() {
-  local suite=$1 dir=$CLOSURE_HOME/$1 keyring ca
+  local suite=$1 dir=$CLOSURE_HOME/$1 keyring ca lock
+  install -d -m 0755 "$CLOSURE_HOME"
+  exec {lock}<"$CLOSURE_HOME"
+  flock "$lock"
   install -d -m 0755 "$dir/lists/partial" "$dir/archives/partial" "$dir/setup/sources" "$dir/setup/auth.conf.d"
   keyring=$(debian_keyring)
   ca=$(debian_apt_ca)
@@ -54,7 +58,7 @@ CONF
 }
 
 closure_update() {
-  flock "$CLOSURE_HOME" apt-get update -qq
+  apt-get update -qq
 }
 
 # closure_key DIR SUITE: changes when the package lists or the files of DIR do.
