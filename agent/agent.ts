@@ -6,6 +6,7 @@ import type { AgentAnswer, AgentRequest } from './control/protocol.ts';
 import { listen } from './control/server.ts';
 import { agentStatus } from './control/status.ts';
 import { readText } from './files.ts';
+import { FirewallGuard } from './firewall.ts';
 import { History, type RunResult } from './jobs/history.ts';
 import { JobRunner } from './jobs/job-runner.ts';
 import { RunCounts } from './jobs/run-counts.ts';
@@ -57,6 +58,7 @@ export class Agent {
   readonly #history: History;
   readonly #counts: RunCounts;
   readonly #certificates = new Certificates();
+  readonly #firewall: FirewallGuard;
   readonly #accessLog: AccessLog;
   readonly #writer: MetricsWriter;
   readonly #startedAt: number;
@@ -91,6 +93,7 @@ export class Agent {
         ended: (record, result, tail) => this.#ended(record, result, tail),
       },
     });
+    this.#firewall = new FirewallGuard(paths, log);
     this.#scheduler = new Scheduler({
       clock,
       log,
@@ -215,6 +218,7 @@ export class Agent {
       isRunning: (job) => this.#runner.isRunning(job),
       probes: await this.#probeResults(),
       certificates: await this.#notAfter(),
+      isFirewallLoaded: await this.#firewall.look(this.#context.clock.now()),
       startedAt: this.#startedAt / 1_000,
       requests: this.#accessLog.metrics(),
     });

@@ -15,6 +15,8 @@ export interface MetricSources {
   readonly isRunning: (job: string) => boolean;
   readonly probes: readonly ProbeResult[];
   readonly certificates: readonly { readonly name: string; readonly notAfter: number }[];
+  /** Absent on a machine without rules of ours. */
+  readonly isFirewallLoaded: boolean | undefined;
   /** Seconds since the epoch. */
   readonly startedAt: number;
   readonly requests: readonly Metric[];
@@ -85,6 +87,11 @@ export function collectMetrics(sources: MetricSources): Metric[] {
       'holdfast_updates_pending',
       'Images that a newer version is known of.',
       pending === undefined ? [] : [{ value: pending.length }],
+    ),
+    gauge(
+      'holdfast_firewall_loaded',
+      'Whether the firewall rules are in force.',
+      sources.isFirewallLoaded === undefined ? [] : [{ value: Number(sources.isFirewallLoaded) }],
     ),
     ...sources.requests,
   ];

@@ -15,6 +15,8 @@ export interface ApplyContext {
   readonly images: ImageMaker;
   readonly report: Report;
   readonly clock: Clock;
+  /** Logs in to another machine once more; absent where the host is this machine. */
+  readonly reconnect?: () => Promise<Host>;
 }
 
 /** The part of the secret store that apply needs. */

@@ -1,7 +1,10 @@
 import { AppError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import type { HostFacts } from '../model/facts.ts';
+import { otherFirewalls, sshFacts } from './network-facts.ts';
 import { readText } from './read-text.ts';
+
+const NFT_PROGRAM = '/usr/sbin/nft';
 
 const ARCHITECTURES: Readonly<Record<string, HostFacts['architecture']>> = {
   x86_64: 'x64',
@@ -14,14 +17,19 @@ const ARCHITECTURES: Readonly<Record<string, HostFacts['architecture']>> = {
  * @throws AppError `preflight/architecture`, `host/facts-unreadable`
  */
 export async function hostFacts(host: Host): Promise<HostFacts> {
-  const [meminfo, limit, release, machine, cores, systemd] = await Promise.all([
-    readText(host, '/proc/meminfo'),
-    readText(host, '/sys/fs/cgroup/memory.max'),
-    readText(host, '/etc/os-release'),
-    host.run({ argv: ['uname', '-m'] }),
-    host.run({ argv: ['nproc'] }),
-    host.stat('/run/systemd/system'),
-  ]);
+  const [meminfo, limit, release, machine, cores, systemd, nft, ssh, firewalls] = await Promise.all(
+    [
+      readText(host, '/proc/meminfo'),
+      readText(host, '/sys/fs/cgroup/memory.max'),
+      readText(host, '/etc/os-release'),
+      host.run({ argv: ['uname', '-m'] }),
+      host.run({ argv: ['nproc'] }),
+      host.stat('/run/systemd/system'),
+      host.stat(NFT_PROGRAM),
+      sshFacts(host),
+      otherFirewalls(host),
+    ],
+  );
   const architecture = ARCHITECTURES[machine.stdout.trim()];
   if (architecture === undefined) {
     throw new AppError({
@@ -37,6 +45,9 @@ export async function hostFacts(host: Host): Promise<HostFacts> {
     architecture,
     distribution: distribution(release ?? ''),
     systemd: systemd?.type === 'directory',
+    nft: nft !== undefined,
+    ssh,
+    otherFirewalls: firewalls,
   };
 }
 

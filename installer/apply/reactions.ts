@@ -86,6 +86,26 @@ export async function provision(run: Run, operation: OperationOf<'provision'>): 
 }
 
 export async function hostCommand(run: Run, operation: OperationOf<'host-command'>): Promise<void> {
-  await run.host.run({ argv: operation.argv });
+  await runOnHost(run, operation);
   await run.manifest.settle([operation.id]);
+}
+
+type HostProgram = Pick<OperationOf<'host-command'>, 'argv' | 'confirm'>;
+
+/** @throws AppError `health/locked-out` when no new connection confirms what the program did */
+export async function runOnHost(run: Run, { argv, confirm }: HostProgram): Promise<void> {
+  await run.host.run({ argv });
+  if (confirm === undefined) return;
+  try {
+    const host = (await run.reconnect?.()) ?? run.host;
+    await host.run({ argv: confirm });
+  } catch (cause) {
+    throw new AppError({
+      code: 'health/locked-out',
+      what: `after \`${argv.join(' ')}\` no new connection to ${run.host.name} could be made`,
+      why: `${cause instanceof Error ? cause.message : String(cause)}\nthe rules from before come back by themselves within a minute`,
+      hint: 'check firewall.ssh in config.yaml: your address must be in allowFrom; then apply again',
+      cause,
+    });
+  }
 }

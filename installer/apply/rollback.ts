@@ -12,7 +12,7 @@ import { stopAndRemove, up } from './containers.ts';
 import { type Generation, readGeneration } from './generation.ts';
 import { waitForServices } from './health.ts';
 import { changeNetwork } from './networks.ts';
-import { reloadContainers } from './reactions.ts';
+import { reloadContainers, runOnHost } from './reactions.ts';
 import type { Run } from './run.ts';
 import { attributesOf } from './write-files.ts';
 
@@ -154,6 +154,7 @@ async function repeatReloads(
       await up(run, [reaction.service], { recreate: true });
       await waitForServices(run, [reaction.service]);
     }
+    if (reaction.kind === 'host' && run.done.includes(key)) await runOnHost(run, reaction);
   }
 }
 

@@ -52,6 +52,7 @@ export async function planUninstall(
     paths.staging,
     paths.metrics,
     `${paths.state}/previous.json`,
+    `${paths.state}/firewall`,
     paths.manifest,
   ];
   // The program last: it is what runs.

@@ -3,7 +3,7 @@ import { COMPOSE_FILE, composeCheck } from '../engine/compose.ts';
 import { AppError } from '../errors.ts';
 import { CommandError } from '../host/command-error.ts';
 import type { Command } from '../host/host.ts';
-import type { Validator } from '../model/contribution.ts';
+import type { ContainerValidator, HostValidator } from '../model/contribution.ts';
 import type { Desired } from '../model/desired.ts';
 import { LABELS } from '../model/labels.ts';
 import type { Plan } from '../model/operation.ts';
@@ -23,7 +23,8 @@ export async function validate(run: Run): Promise<void> {
     await validateCompose(run, staging);
     for (const validator of run.desired.validators) {
       if (!touches(run.plan, `${run.paths.stack}/${validator.folder}/`)) continue;
-      await runValidator(run, validator, staging);
+      if ('program' in validator) await runOnHost(run, validator, staging);
+      else await runValidator(run, validator, staging);
     }
   } finally {
     await staging.empty();
@@ -47,7 +48,22 @@ function touches({ operations }: Plan, prefix: string): boolean {
   );
 }
 
-async function runValidator(run: Run, validator: Validator, staging: Staging): Promise<void> {
+async function runOnHost(
+  run: Run,
+  { id, folder, file, program }: HostValidator,
+  staging: Staging,
+): Promise<void> {
+  const staged = await staging.add(`${run.paths.stack}/${folder}`);
+  if (staged === undefined) return;
+  const argv = [...program, `${staged}/${file}`] as const;
+  await runOrReject(run, id, { argv, timeoutSeconds: VALIDATOR_SECONDS }, staging);
+}
+
+async function runValidator(
+  run: Run,
+  validator: ContainerValidator,
+  staging: Staging,
+): Promise<void> {
   const { paths, desired, project, host } = run;
   const folder = await staging.add(`${paths.stack}/${validator.folder}`);
   if (folder === undefined) return;
@@ -78,7 +94,7 @@ async function runValidator(run: Run, validator: Validator, staging: Staging): P
 export interface ValidatorRun {
   readonly name: string;
   readonly project: string;
-  readonly validator: Validator;
+  readonly validator: ContainerValidator;
   readonly image: string;
   readonly mounts: readonly { readonly source: string; readonly target: string }[];
   /** Names that must resolve for the check, whatever to. */
@@ -120,7 +136,7 @@ export function validatorCommand(run: ValidatorRun): Command {
   };
 }
 
-function imageOf(desired: Desired, { image, id }: Validator): string {
+function imageOf(desired: Desired, { image, id }: ContainerValidator): string {
   const reference = desired.lock.images[image]?.reference ?? desired.stack.services[image]?.image;
   if (reference === undefined) throw new Error(`validator ${id} has no image ${image}`);
   return reference;

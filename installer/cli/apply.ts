@@ -23,6 +23,7 @@ export async function apply(args: ParsedArguments, context: CliContext): Promise
   const prepared = await prepare(context, server, {
     configPath,
     refreshImages: args.flag('refresh-images'),
+    target,
   });
   const json = args.flag('json');
   const show = (text: string): void => {

@@ -44,6 +44,8 @@ export interface PrepareOptions {
   readonly configPath: string;
   /** Decide versions and digests anew, as `update` does. */
   readonly refreshImages?: boolean;
+  /** The value of `--host`. */
+  readonly target?: string | undefined;
 }
 
 /** From a config file and a server to what `planServer` and `apply` take. Changes nothing. */
@@ -68,6 +70,9 @@ export async function prepare(
     secrets: store,
     report,
     clock: SYSTEM_CLOCK,
+    ...(options.target === undefined
+      ? {}
+      : { reconnect: async () => (await context.open(options.target)).host }),
     images: {
       bake: (_targets, references, onBase) =>
         bakeImages(host, programPath, references, onLine('bake-images'), onBase),

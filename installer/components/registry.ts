@@ -1,6 +1,7 @@
 import { agent } from './agent/component.ts';
 import { backups } from './backups/component.ts';
 import type { Component } from './component.ts';
+import { firewall } from './firewall/component.ts';
 import { grafana } from './grafana/component.ts';
 import { nginx } from './nginx/component.ts';
 import { postgres } from './postgres/component.ts';
@@ -17,5 +18,6 @@ export const components: readonly Component[] = [
   nginx,
   prometheus,
   backups,
+  firewall,
   agent,
 ];

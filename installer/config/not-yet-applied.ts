@@ -55,13 +55,12 @@ const GAPS: readonly Gap[] = [
     asked: (config) => when(!['selfsigned', 'files'].includes(config.tls.issuer), 'tls.issuer'),
   },
   {
-    issue: 'the firewall is left as it is',
-    asked: (config) => {
-      const { ssh, httpAllowFrom, denyFrom, flowLogs, fail2ban } = config.firewall;
-      const isOpen = ssh.allowFrom.includes('any') && ssh.port === 22 && httpAllowFrom === 'any';
-      const asksNothing = denyFrom.length === 0 && !flowLogs && Object.keys(fail2ban).length === 0;
-      return when(!isOpen || !asksNothing, 'firewall');
-    },
+    issue: 'connections are not logged',
+    asked: (config) => when(config.firewall.flowLogs, 'firewall.flowLogs'),
+  },
+  {
+    issue: 'nobody is banned',
+    asked: (config) => keysOf(config.firewall.fail2ban, 'firewall.fail2ban'),
   },
   {
     issue: 'the web application firewall is off',

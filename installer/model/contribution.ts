@@ -100,6 +100,8 @@ export type Reaction =
       readonly id: string;
       readonly argv: readonly [string, ...string[]];
       readonly impact: 'none' | 'restart';
+      /** Run afterwards over a new connection: that one can be made proves that nobody was locked out. */
+      readonly confirm?: readonly [string, ...string[]];
     };
 
 /** Runs inside each container of the service; `test` first, where given. */
@@ -109,10 +111,21 @@ export interface Reload {
 }
 
 /** A real program that checks staged files before they replace the live ones. */
-export interface Validator {
+export type Validator = ContainerValidator | HostValidator;
+
+interface ValidatorBase {
   readonly id: string;
   /** Folder of `paths.stack` that is checked; runs only when one of its files changes. */
   readonly folder: string;
+}
+
+/** Checks with a program of the host, which gets the path of the staged file as its last argument. */
+export interface HostValidator extends ValidatorBase {
+  readonly program: readonly [string, ...string[]];
+  readonly file: string;
+}
+
+export interface ContainerValidator extends ValidatorBase {
   readonly image: 'nginx' | 'prometheus';
   readonly argv: readonly [string, ...string[]];
   /** Where the staged folder appears in the container. */

@@ -8,4 +8,24 @@ export interface HostFacts {
   readonly distribution: { readonly id: string; readonly version: string };
   /** PID 1 is systemd. */
   readonly systemd: boolean;
+  /** The program that loads our firewall is there. */
+  readonly nft: boolean;
+  readonly ssh: SshFacts;
+  /** Firewalls that somebody else runs here, such as `ufw`. */
+  readonly otherFirewalls: readonly string[];
+}
+
+/** How this machine is reached by SSH. */
+export interface SshFacts {
+  /** Ports that its server listens on, sorted; empty without one. */
+  readonly ports: readonly number[];
+  /** The session in which this program runs, where it runs in one. */
+  readonly session?: SshSession;
+}
+
+export interface SshSession {
+  /** Where the person sits. */
+  readonly address: string;
+  /** The server's port. */
+  readonly port: number;
 }

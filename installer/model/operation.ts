@@ -68,6 +68,8 @@ export type Operation =
   | (OperationBase & {
       readonly kind: 'host-command';
       readonly argv: readonly [string, ...string[]];
+      /** Over a new connection. */
+      readonly confirm?: readonly [string, ...string[]];
     });
 
 export interface NetworkMembers {

@@ -148,6 +148,7 @@ function reactionOperation(reaction: Reaction, cause: string): Operation {
         kind: 'host-command',
         id: reactionKey(reaction),
         argv: reaction.argv,
+        ...(reaction.confirm === undefined ? {} : { confirm: reaction.confirm }),
         cause,
         impact: reaction.impact,
       };

@@ -103,7 +103,7 @@ check_domain() {
 
 missing_packages() {
   local package
-  for package in age ca-certificates curl mmdebstrap nodejs npm; do
+  for package in age ca-certificates curl mmdebstrap nftables nodejs npm; do
     case $package in
       nodejs) command -v node >/dev/null && continue ;;
       npm | age | curl | mmdebstrap) command -v "$package" >/dev/null && continue ;;

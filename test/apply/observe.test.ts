@@ -99,6 +99,9 @@ t.test('the facts of the machine are read', async (t) => {
     architecture: 'x64',
     distribution: { id: 'debian', version: '13' },
     systemd: true,
+    nft: false,
+    ssh: { ports: [] },
+    otherFirewalls: [],
   });
 });
 

@@ -231,6 +231,35 @@ t.test('from a bare Debian 13 to a running platform and back', async (t) => {
     t.strictSame(open, [22, 80, 443]);
   });
 
+  await t.test(
+    'what another container publishes stays closed, also after the engine',
+    async (t) => {
+      const image = (
+        await ok('docker', 'inspect', '--format', '{{.Config.Image}}', 'demo-nginx-1')
+      ).trim();
+      await ok(
+        ...['docker', 'run', '--detach', '--restart=always', '--name=foreign'],
+        ...['--publish=9999:8080', image],
+      );
+      const answers = async (port: number) => {
+        const command = 'exec 3<>"/dev/tcp/$1/$2"';
+        const argv = ['bash', '-c', command, 'bash', machine.address, String(port)] as const;
+        return (await outcome([...argv], 5)).code === 0;
+      };
+      const listensInside = () =>
+        machine
+          .exec('bash', '-c', 'exec 3<>/dev/tcp/127.0.0.1/9999')
+          .then(({ code }) => code === 0);
+      await until('the port answers on the machine itself', 30, listensInside);
+      t.notOk(await answers(9999));
+      await ok('systemctl', 'restart', 'docker');
+      await until('the port answers again', 60, listensInside);
+      await until('the front door answers again', 60, () => answers(443));
+      t.notOk(await answers(9999));
+      await ok('docker', 'rm', '--force', 'foreign');
+    },
+  );
+
   await t.test('secrets are readable by root only and stand nowhere else', async (t) => {
     const open = await ok(
       'find',

@@ -454,7 +454,7 @@ t.test(
     const { desired } = await edgeDesired(folder, CONFIG, ROUTES, { USERS: 'ann:s3cret' });
     await writeDesired(desired);
     const [validator] = desired.validators;
-    if (validator === undefined) throw new Error('no validator');
+    if (validator === undefined || 'program' in validator) throw new Error('no validator');
     const { stack } = pathsUnder(folder);
     const config = { source: join(stack, validator.folder), target: validator.target };
     const command = validatorCommand({

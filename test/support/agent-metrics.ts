@@ -21,6 +21,7 @@ export function agentMetrics(now = Date.now() / 1000): string {
     ['holdfast_http_request_duration_seconds_bucket{service="web",le="0.1"}', 90],
     ['holdfast_http_request_duration_seconds_bucket{service="web",le="+Inf"}', 101],
     ['holdfast_updates_pending', 0],
+    ['holdfast_firewall_loaded', 1],
   ];
   return lines.map(([name, value]) => `${name} ${value}\n`).join('');
 }

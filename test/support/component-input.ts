@@ -50,6 +50,9 @@ export function inputOf(
       architecture: 'x64',
       distribution: { id: 'debian', version: '13' },
       systemd: true,
+      nft: true,
+      ssh: { ports: [22] },
+      otherFirewalls: [],
     },
     images: {
       platform: Object.fromEntries(

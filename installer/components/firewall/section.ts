@@ -12,6 +12,10 @@ const jail = mapping(
 
 export const firewallSection = mapping(
   {
+    enabled: flag({
+      description:
+        'Close every other port to the outside; false takes our rules away and leaves the machine as it is.',
+    }).default(true),
     public: list(port({ description: 'A TCP port.' }), {
       description: 'Ports open to everyone, besides SSH.',
     }).default([80, 443]),

@@ -1,30 +1,5 @@
+import { CLOUDFLARE_NETWORKS } from '../cloudflare.ts';
 import type { Config } from '../sections.ts';
-
-/** Networks of Cloudflare's proxies, as published at cloudflare.com/ips; last changed there in 2023. */
-const CLOUDFLARE = [
-  '173.245.48.0/20',
-  '103.21.244.0/22',
-  '103.22.200.0/22',
-  '103.31.4.0/22',
-  '141.101.64.0/18',
-  '108.162.192.0/18',
-  '190.93.240.0/20',
-  '188.114.96.0/20',
-  '197.234.240.0/22',
-  '198.41.128.0/17',
-  '162.158.0.0/15',
-  '104.16.0.0/13',
-  '104.24.0.0/14',
-  '172.64.0.0/13',
-  '131.0.72.0/22',
-  '2400:cb00::/32',
-  '2606:4700::/32',
-  '2803:f800::/32',
-  '2405:b500::/32',
-  '2405:8100::/32',
-  '2a06:98c0::/29',
-  '2c0f:f248::/32',
-];
 
 export interface RealIp {
   /** Proxies whose word about the client's address is believed. */
@@ -35,6 +10,6 @@ export interface RealIp {
 /** Where the client's address stands: nowhere but in the connection, unless proxies are named. */
 export function realIp(setting: Config['http']['realIp']): RealIp {
   if (setting === 'none') return { trusted: [], header: 'X-Forwarded-For' };
-  if (setting === 'cloudflare') return { trusted: CLOUDFLARE, header: 'CF-Connecting-IP' };
+  if (setting === 'cloudflare') return { trusted: CLOUDFLARE_NETWORKS, header: 'CF-Connecting-IP' };
   return { trusted: setting, header: 'X-Forwarded-For' };
 }

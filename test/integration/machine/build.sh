@@ -8,5 +8,5 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/../support/rootfs.sh"
 
 rootfs_image machine "${1:?usage: build.sh bookworm|trixie}" "$here/files" \
-  'systemd systemd-sysv dbus openssh-server sudo ca-certificates iproute2 procps netbase curl kmod' \
+  'systemd systemd-sysv dbus openssh-server sudo ca-certificates iproute2 procps netbase curl kmod nftables' \
   'ENV container=docker' 'ENTRYPOINT ["/usr/local/sbin/machine-init"]'
