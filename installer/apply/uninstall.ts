@@ -51,6 +51,7 @@ export async function planUninstall(
     paths.secretMounts,
     paths.staging,
     paths.metrics,
+    paths.edge,
     `${paths.state}/previous.json`,
     `${paths.state}/firewall`,
     paths.manifest,

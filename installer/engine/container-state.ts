@@ -1,7 +1,9 @@
 import type { ContainerInspectInfo } from 'dockerode';
+import { LABELS } from '../model/labels.ts';
 import type { ContainerState } from './engine.ts';
 
-const SERVICE_LABEL = 'com.docker.compose.service';
+const COMPOSE_SERVICE_LABEL = 'com.docker.compose.service';
+const ONE_OFF_LABEL = 'com.docker.compose.oneoff';
 
 /** What the engine says of a container, in our words. */
 export function containerState(info: ContainerInspectInfo): ContainerState {
@@ -9,7 +11,7 @@ export function containerState(info: ContainerInspectInfo): ContainerState {
   return {
     id: info.Id,
     name: info.Name.replace(/^\//, ''),
-    service: labels[SERVICE_LABEL] ?? '',
+    service: serviceOf(labels),
     imageId: info.Image,
     imageReference: info.Config.Image,
     labels,
@@ -27,6 +29,11 @@ export function containerState(info: ContainerInspectInfo): ContainerState {
     networks: Object.keys(info.NetworkSettings.Networks ?? {}).sort(),
     memoryLimit: info.HostConfig.Memory ?? 0,
   };
+}
+
+function serviceOf(labels: Readonly<Record<string, string>>): string {
+  if (labels[ONE_OFF_LABEL] === 'True') return '';
+  return labels[LABELS.service] ?? labels[COMPOSE_SERVICE_LABEL] ?? '';
 }
 
 /** What the last run of the health check printed; empty when there was none. */

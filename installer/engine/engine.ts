@@ -13,7 +13,7 @@ export interface ContainerState {
   readonly id: string;
   /** Without the leading slash. */
   readonly name: string;
-  /** Stack service name (compose label), or empty for a one-off. */
+  /** Stack service name, or empty for a one-off. */
   readonly service: string;
   readonly imageId: string;
   readonly imageReference: string;

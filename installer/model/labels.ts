@@ -5,4 +5,7 @@ export const LABELS = {
   component: 'io.holdfast.component',
   /** sha256 of the stack service that the container was created from. */
   spec: 'io.holdfast.spec',
+  /** On containers of a product service: the service, and which of its two sets of containers this is. */
+  service: 'io.holdfast.service',
+  slot: 'io.holdfast.slot',
 } as const;

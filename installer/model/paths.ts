@@ -23,6 +23,8 @@ export interface Paths {
   /** A directory that exists while somebody changes this server. */
   readonly applyLock: string;
   readonly backups: string;
+  /** Holds `services.json`, which says where nginx sends requests; nginx mounts the folder. */
+  readonly edge: string;
   readonly agent: string;
   readonly agentSocket: string;
   /** Text files that node-exporter reads. */
@@ -47,6 +49,7 @@ export function pathsUnder(root = ''): Paths {
     audit: inState('audit.log'),
     applyLock: inState('apply.lock'),
     backups: inState('backups'),
+    edge: inState('edge'),
     agent: inState('agent'),
     agentSocket: posix.join('/', root, 'run/holdfast/agent.sock'),
     metrics: inState('metrics'),

@@ -27,6 +27,7 @@ export function installCoreutils(host: MemoryHost): Disk {
   host.on(['mv', '--no-target-directory'], ({ rest }) =>
     moveFolder(host, rest[0] ?? '', rest[1] ?? ''),
   );
+  host.on(['flock'], (call) => swapUnderLock(host, call));
   const proc = { mode: 0o444, uid: 0, gid: 0 };
   host.files.write('/proc/meminfo', Buffer.from('MemTotal:        4194304 kB\n'), proc);
   host.files.write('/proc/sys/kernel/random/boot_id', Buffer.from('boot-1\n'), proc);
@@ -38,6 +39,17 @@ export function installCoreutils(host: MemoryHost): Disk {
   );
   host.files.makeDirectory('/run/systemd/system', { mode: 0o755, uid: 0, gid: 0 });
   return disk;
+}
+
+/** The compare-and-swap of `installer/engine/edge-state.ts`, whose real script has a test of its own. */
+function swapUnderLock(host: MemoryHost, { argv, stdin }: Call): Partial<CommandResult> {
+  const [path = '', expected, wanted] = argv.slice(-3);
+  const before = host.files.read(path);
+  const digest = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
+  if ((before === undefined ? 'absent' : digest(before)) !== expected) return { exitCode: 75 };
+  if (digest(stdin) !== wanted) return { exitCode: 75 };
+  host.files.write(path, stdin, { mode: 0o644, uid: 0, gid: 0 });
+  return {};
 }
 
 function pathsAfterDashes({ argv }: Call): readonly string[] {

@@ -9,7 +9,9 @@ import { connect as connectTls, type TLSSocket } from 'node:tls';
 import t from 'tap';
 import { validatorCommand } from '../../installer/apply/validate.ts';
 import { REOPEN_LOGS } from '../../installer/components/nginx/access-log.ts';
+import { edgeStatePath } from '../../installer/engine/edge-state.ts';
 import { LocalHost } from '../../installer/host/local.ts';
+import { type ReplicaState, withVerdict } from '../../installer/model/edge-state.ts';
 import { pathsUnder } from '../../installer/model/paths.ts';
 import { builtImage, docker, logsOf, waitFor, writeDesired } from '../support/containers.ts';
 import { type Answer, edgeDesired, type Question, routeTo, TestEdge } from '../support/edge.ts';
@@ -289,11 +291,74 @@ t.test('a client sticks to one replica by address, or by a cookie of its own', a
   t.equal(new Set(strangers).size, 3, 'strangers are spread over all');
   const first = await edge.ask('/room/a');
   const [set = ''] = first.headers['set-cookie'] ?? [];
-  t.match(set, /^holdfast_replica=[0-9a-f]{32}; Path=\/; HttpOnly; Secure; SameSite=Lax$/);
+  t.match(set, /^holdfast_replica=[0-9a-f]{8}; Path=\/; HttpOnly; Secure; SameSite=Lax$/);
   const cookie = { headers: { cookie: set.split(';')[0] ?? '' } };
   const again = await Promise.all(Array.from({ length: 12 }, () => replicaOf('/room/b', cookie)));
   t.same([...new Set(again)], [JSON.parse(first.body).replica]);
   t.notOk((await edge.ask('/room/', cookie)).headers['set-cookie'], 'once');
+});
+
+t.test('a replica that is taken out gets no request from then on, and no reload', async (t) => {
+  const cookieOf = async (container: string): Promise<Question> => {
+    for (;;) {
+      const { headers, body } = await edge.ask('/room/');
+      const cookie = headers['set-cookie']?.[0]?.split(';')[0] ?? '';
+      if (JSON.parse(body).replica === container) return { headers: { cookie } };
+    }
+  };
+  const stuck = await cookieOf('app-chat-2');
+  const marked = (state: ReplicaState) =>
+    edge.route((before) => withVerdict(before, 'app-chat-2', { state, reason: 'test' }));
+  for (const state of ['out', 'draining'] as const) {
+    await marked(state);
+    const asked = await Promise.all(Array.from({ length: 40 }, () => replicaOf('/room/')));
+    t.same([...new Set(asked)].sort(), ['app-chat-1', 'app-chat-3'], state);
+    t.not(await replicaOf('/room/', stuck), 'app-chat-2', 'also where a cookie asks for it');
+  }
+  await marked('up');
+  t.equal(await replicaOf('/room/', stuck), 'app-chat-2');
+  t.notMatch(await logsOf(edge.container), 'reconfiguring');
+});
+
+t.test('a state that cannot be read changes nothing', async (t) => {
+  const before = await edge.status();
+  const path = edgeStatePath(pathsUnder(edge.folder));
+  const good = await readFile(path);
+  await writeFile(path, '{"version": 1, "services": ');
+  await waitFor('the complaint', async () =>
+    (await logsOf(edge.container)).includes('is not a state') ? true : undefined,
+  );
+  t.strictSame((await edge.status()).services['chat'], before.services['chat']);
+  await writeFile(path, good);
+});
+
+t.test('what is on its way to a replica is counted, WebSockets apart', async (t) => {
+  const idle = await edge.status();
+  t.same(idle.inFlight, {}, 'all that was asked so far has ended');
+  const slow = edge.ask('/room/', { headers: { 'x-delay': '1500' } });
+  await waitFor('a request under way', async () => {
+    const loads = Object.entries((await edge.status()).inFlight);
+    return loads.length === 1 && loads[0]?.[1].requests === 1 ? true : undefined;
+  });
+  const { replica } = JSON.parse((await slow).body);
+  await waitFor('its end', async () =>
+    Object.keys((await edge.status()).inFlight).length === 0 ? true : undefined,
+  );
+  t.match(replica, /^app-chat-\d$/);
+});
+
+t.test('connections to a service are used again', async (t) => {
+  const ports = await Promise.all(
+    Array.from({ length: 5 }, async () => {
+      const answers: number[] = [];
+      for (let count = 0; count < 10; count += 1) {
+        answers.push(JSON.parse((await edge.ask('/')).body).port);
+      }
+      return new Set(answers);
+    }),
+  );
+  const used = new Set(ports.flatMap((set) => [...set]));
+  t.ok(used.size < 15, `50 requests over ${used.size} connections`);
 });
 
 t.test('a request that a replica may have acted on is not sent to another', async (t) => {

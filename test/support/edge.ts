@@ -1,12 +1,16 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { type IncomingHttpHeaders, request as plainRequest } from 'node:http';
 import { request as tlsRequest } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { nginx } from '../../installer/components/nginx/component.ts';
 import { edgeFolders } from '../../installer/components/nginx/places.ts';
+import { edgeStatePath, readEdgeState } from '../../installer/engine/edge-state.ts';
+import { LocalHost } from '../../installer/host/local.ts';
 import type { Route } from '../../installer/model/contribution.ts';
 import type { Desired } from '../../installer/model/desired.ts';
+import { type EdgeState, edgeStateText } from '../../installer/model/edge-state.ts';
+import type { EdgeStatus } from '../../installer/model/edge-status.ts';
 import { pathsUnder } from '../../installer/model/paths.ts';
 import { Secret } from '../../installer/model/secret.ts';
 import { withCertificates } from '../../installer/tls/private-ca.ts';
@@ -17,7 +21,14 @@ import {
   imagesWith,
   renderWith,
 } from './component-render.ts';
-import { addressOf, builtImage, TestStack, waitHealthy, writeDesired } from './containers.ts';
+import {
+  addressOf,
+  builtImage,
+  TestStack,
+  waitFor,
+  waitHealthy,
+  writeDesired,
+} from './containers.ts';
 
 /** A service that answers with what it was asked, and echoes bytes after an upgrade. */
 const ECHO = `
@@ -26,11 +37,11 @@ const server = require('node:http').createServer((request, response) => {
   request.on('data', (chunk) => chunks.push(chunk)).on('end', () => {
     const { method, url, headers } = request;
     if (headers['x-drop']) return console.log('dropped'), request.socket.destroy();
-    const answer = { service: process.argv[2], replica: process.argv[4], method, url, headers, body: Buffer.concat(chunks).length };
+    const answer = { service: process.argv[2], replica: process.argv[4], method, url, headers, body: Buffer.concat(chunks).length, port: request.socket.remotePort };
     for (const [name, value] of Object.entries(JSON.parse(headers['x-answer'] || '{}'))) response.setHeader(name, value);
     response.setHeader('content-type', 'application/json');
     response.statusCode = Number(headers['x-status'] || 200);
-    response.end(JSON.stringify(answer).padEnd(Number(headers['x-length'] || 0)));
+    setTimeout(() => response.end(JSON.stringify(answer).padEnd(Number(headers['x-length'] || 0))), Number(headers['x-delay'] || 0));
   });
 });
 server.on('upgrade', (request, socket) => {
@@ -142,6 +153,22 @@ export class TestEdge {
     });
   }
 
+  /** Changes the state file, and waits until nginx follows it. */
+  async route(change: (state: EdgeState) => EdgeState): Promise<void> {
+    const paths = pathsUnder(this.folder);
+    const before = await readEdgeState({ host: new LocalHost(), paths });
+    const generation = before.generation + 1;
+    await writeState(this.folder, { ...change(before), generation });
+    await waitFor('nginx following the state', async () =>
+      (await this.status()).generation === generation ? true : undefined,
+    );
+  }
+
+  /** What the internal port says of the replicas. */
+  async status(): Promise<EdgeStatus> {
+    return (await fetch(`http://${this.address}:8081/replicas`)).json() as Promise<EdgeStatus>;
+  }
+
   get accessLogPath(): string {
     return join(edgeFolders(pathsUnder(this.folder)).logs, 'access.json');
   }
@@ -185,11 +212,32 @@ async function start(
       replicaIds.set(name, await stack.run(await builtImage('node'), options, command));
     }
   }
+  await writeState(folder, stateOf(routes, [...replicaIds]));
   const service = desired.stack.services['nginx'];
   if (service === undefined) throw new Error('no nginx in the stack');
   const container = await stack.service(service, network, ['nginx']);
   await waitHealthy(container);
   return { address: await addressOf(container), container, authority, replicaIds };
+}
+
+/** Services with one replica are left out: those are found by their name. */
+function stateOf(
+  routes: readonly Route[],
+  containers: readonly (readonly [string, string])[],
+): EdgeState {
+  const services = routes.flatMap(({ service, port }) => {
+    const replicas = containers
+      .filter(([name]) => name.includes(`-${service}-`))
+      .map(([container, id]) => ({ container, id, state: 'up' as const }));
+    return replicas.length > 1 ? [[service, { slot: 'a' as const, port, replicas }] as const] : [];
+  });
+  return { version: 1, generation: 1, services: Object.fromEntries(services) };
+}
+
+async function writeState(folder: string, state: EdgeState): Promise<void> {
+  const path = edgeStatePath(pathsUnder(folder));
+  await writeFile(`${path}.new`, edgeStateText(state), { mode: 0o644 });
+  await rename(`${path}.new`, path);
 }
 
 /** What an apply would write for nginx, with real certificates. */

@@ -1,4 +1,4 @@
-import type { Contribution } from '../../model/contribution.ts';
+import type { Contribution, Notice } from '../../model/contribution.ts';
 import type { Collected, Component, ComponentInput, Needs } from '../component.ts';
 import { appNetwork, exporterNetwork } from '../networks.ts';
 import { httpHealthTest, imageNeed, requiredImage } from '../platform-image.ts';
@@ -11,8 +11,8 @@ const CONFIG_FILE = `${IN_CONTAINER.config}/nginx.conf`;
 
 /** More workers gain nothing at the sizes of machine that this is for. */
 const MAX_WORKERS = 8;
-/** nginx itself, its shared zones and gzip's buffers, bytes. */
-const BASE_MEMORY = 64 * 1024 ** 2;
+/** nginx itself, its shared zones, Lua's virtual machines and gzip's buffers, bytes. */
+const BASE_MEMORY = 96 * 1024 ** 2;
 /** Buffers of one connection at their usual size, bytes. */
 const MEMORY_PER_CONNECTION = 32 * 1024;
 
@@ -36,7 +36,8 @@ function needs(config: Config): Needs {
     own.map((route) => ({ ...route, service: name })),
   );
   return {
-    images: [imageNeed(config, 'nginx')],
+    // The official image has no Lua, by which requests find their replica.
+    images: [{ ...imageNeed(config, 'nginx'), source: 'debian' }],
     hosts: [...new Set([config.domain, ...routes.map(({ host }) => host)])].sort(),
     secrets: routes.flatMap(({ basicAuth, service }) =>
       basicAuth === undefined
@@ -71,6 +72,7 @@ function collect(input: ComponentInput, collected: Collected): Contribution {
     ],
     directories: [
       { path: folders.certificates, mode: 0o755, uid: 0, gid: 0 },
+      { path: folders.edge, mode: 0o755, uid: 0, gid: 0 },
       { path: folders.logs, ...owned },
       { path: folders.bodies, ...owned },
     ],
@@ -79,6 +81,7 @@ function collect(input: ComponentInput, collected: Collected): Contribution {
       ...blocks.flatMap((block) => certificateFiles(input, block)),
       ...passwordFiles(input, blocks),
     ],
+    notices: registryNotice(config),
     reloads: {
       nginx: {
         test: ['nginx', '-t', '-q', '-c', CONFIG_FILE],
@@ -96,6 +99,16 @@ function collect(input: ComponentInput, collected: Collected): Contribution {
       },
     ],
   };
+}
+
+function registryNotice({ images }: Config): Notice[] {
+  if ((images.nginx?.source ?? images.source) !== 'registry') return [];
+  return [
+    {
+      code: 'image/nginx-debian',
+      text: 'nginx is built from Debian packages although images.source is registry: the official image has no Lua, by which requests find their replica',
+    },
+  ];
 }
 
 /** Whether each network that nginx joins is internal. */

@@ -8,10 +8,12 @@ import { ERROR_PAGES } from './error-pages.ts';
 import type { HostBlock } from './hosts.ts';
 import { edgeFolders, IN_CONTAINER, NGINX_UID } from './places.ts';
 import { realIp } from './real-ip.ts';
-import { isSplit, splitsOf, splitVariable } from './replicas.ts';
 import { securityHeaders } from './security-headers.ts';
 
 const RELOAD: readonly Reaction[] = [{ kind: 'reload', service: 'nginx' }];
+
+/** Modules in `nginx/lua/`, which nginx finds by name: `require("balancer")`. */
+const LUA_MODULES = ['balancer', 'replicas', 'status'];
 
 /** Everything that nginx reads, but for certificates and passwords. */
 export function configFiles(
@@ -44,9 +46,19 @@ export function configFiles(
       headers,
       cors: cors && { ...cors, methods: CORS_METHODS, maxAge: CORS_MAX_AGE },
       hosts: blocks.map(({ host }) => host),
-      splits: splitsOf(config, blocks),
+      routed: [
+        ...new Set(blocks.flatMap(({ locations }) => locations.map(({ service }) => service))),
+      ].sort(),
       tlsProtocols: config.tls.minVersion === '1.3' ? 'TLSv1.3' : 'TLSv1.2 TLSv1.3',
     }),
+    ...LUA_MODULES.map(
+      (name): FileSpec => ({
+        path: `nginx/lua/${name}.lua`,
+        component: 'nginx',
+        content: { template: `nginx/lua/${name}.lua`, data: {}, format: 'plain' },
+        onChange: RELOAD,
+      }),
+    ),
     file('snippets/headers.conf', 'snippets/headers.conf', {
       headers,
       cors,
@@ -68,11 +80,9 @@ export function configFiles(
         http2: config.http.http2 ? 'on' : 'off',
         certificate: `${IN_CONTAINER.certificates}/${block.host}.crt`,
         key: `${IN_CONTAINER.certificates}/${block.host}.key`,
-        locations: block.locations.map((location, index) => ({
+        locations: block.locations.map((location) => ({
           ...location,
-          split: isSplit(config, location) ? splitVariable(location) : undefined,
-          fallback: `@any_${index}`,
-          upstream: `${location.service}:${location.port}`,
+          sticky: location.sticky ?? '',
           passwordFile:
             location.basicAuth && `${IN_CONTAINER.certificates}/${location.basicAuth}.passwords`,
         })),

@@ -59,7 +59,7 @@ function locationsOf(route: Route, config: Config): Location[] {
     port: route.port,
     strip: route.strip && folder !== '/' ? `(?s)^${quoted(withoutSlash(folder))}/?(.*)` : undefined,
     websocket: route.websocket,
-    sticky: route.sticky,
+    sticky: stickyOf(route, config),
     rawBody: route.rawBody,
     maxBody: route.maxBody,
     allowFrom: route.allowFrom,
@@ -70,6 +70,15 @@ function locationsOf(route: Route, config: Config): Location[] {
   return folder === '/'
     ? [below]
     : [{ ...location, path: withoutSlash(folder), exact: true }, below];
+}
+
+/** With one replica there is no choice; parts of a WebSocket's session that come by other requests must meet again. */
+function stickyOf(
+  { service, sticky, websocket }: Route,
+  config: Config,
+): 'ip' | 'cookie' | undefined {
+  const replicas = config.services[service]?.replicas.max ?? 1;
+  return replicas > 1 ? (sticky ?? (websocket ? 'ip' : undefined)) : undefined;
 }
 
 function basicAuthOf({ service, host, path }: Route, config: Config): string | undefined {

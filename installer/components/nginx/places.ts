@@ -10,12 +10,13 @@ export const HTTPS_PORT = 8443;
 /** Health and connection counters; never published. */
 export const STATUS_PORT = 8081;
 
-/** Folders in the container. All exist in both images, so that `nginx -t` finds them without a mount. */
+/** Folders in the container. `nginx -t` needs none of them to be mounted but the first two. */
 export const IN_CONTAINER = {
   config: '/etc/nginx/holdfast',
   certificates: '/etc/nginx/certificates',
   logs: '/var/log/nginx',
   bodies: '/var/cache/nginx',
+  edge: '/run/holdfast/edge',
 } as const;
 
 export interface EdgeFolders {
@@ -27,6 +28,8 @@ export interface EdgeFolders {
   readonly logs: string;
   /** Request bodies that are too large for memory, on their way to a service. */
   readonly bodies: string;
+  /** The state file that says where requests go. */
+  readonly edge: string;
 }
 
 /** The same folders on the host. */
@@ -36,5 +39,6 @@ export function edgeFolders(paths: Paths): EdgeFolders {
     certificates: posix.join(paths.secretMounts, 'nginx'),
     logs: posix.join(paths.state, 'logs/nginx'),
     bodies: posix.join(paths.state, 'nginx-bodies'),
+    edge: paths.edge,
   };
 }

@@ -1,0 +1,95 @@
+-- Chooses the replica that gets a request, and counts what is on its way to each.
+local balancer = require "ngx.balancer"
+local replicas = require "replicas"
+
+local M = {}
+
+local load = ngx.shared.edge_load
+local MAX_TRIES = 3
+local turn = 0
+
+-- What a cookie calls a replica.
+local function tag(peer)
+  return string.format("%08x", ngx.crc32_short(peer.name))
+end
+
+local function usable(peers, tried)
+  local up, rest = {}, {}
+  for _, peer in ipairs(peers) do
+    if not tried[peer.name] then
+      local list = peer.state == "up" and up or rest
+      list[#list + 1] = peer
+    end
+  end
+  -- A sick replica is better than none.
+  return #up > 0 and up or rest
+end
+
+local function in_turn(peers)
+  turn = turn + 1
+  return peers[turn % #peers + 1]
+end
+
+-- The same client meets the same replica as long as it is there, whichever others come and go.
+local function by_client(peers)
+  local best, best_weight
+  for _, peer in ipairs(peers) do
+    local weight = ngx.crc32_short(ngx.md5_bin(ngx.var.remote_addr .. peer.name))
+    if not best or weight > best_weight then best, best_weight = peer, weight end
+  end
+  return best
+end
+
+local function by_cookie(peers)
+  local wish = ngx.var.cookie_holdfast_replica
+  for _, peer in ipairs(peers) do
+    if tag(peer) == wish then return peer end
+  end
+  local peer = in_turn(peers)
+  ngx.var.replica_tag = tag(peer)
+  return peer
+end
+
+local function choose(peers)
+  local sticky = #peers > 1 and ngx.var.sticky or ""
+  if sticky == "ip" then return by_client(peers) end
+  if sticky == "cookie" then return by_cookie(peers) end
+  return in_turn(peers)
+end
+
+local function leave()
+  local key = ngx.var.replica_load
+  if key and key ~= "" then load:incr(key, -1) end
+end
+
+local function enter(peer)
+  local kind = ngx.var.websocket_upgrade == "websocket" and "webSockets" or "requests"
+  local key = kind .. " " .. ngx.worker.pid() .. " " .. peer.name
+  load:incr(key, 1, 0)
+  ngx.var.replica_load = key
+end
+
+function M.pick()
+  local service = replicas.live().services[ngx.var.service]
+  local peers = service and service.peers or {}
+  local tried = ngx.ctx.tried
+  if not tried then
+    tried = {}
+    ngx.ctx.tried = tried
+    if #peers > 1 then balancer.set_more_tries(math.min(#peers, MAX_TRIES) - 1) end
+  end
+  local free = usable(peers, tried)
+  -- nginx asks again for the only one when it had closed a connection that was kept open.
+  if #free == 0 then free = peers end
+  if #free == 0 then return ngx.exit(ngx.ERROR) end
+  local peer = choose(free)
+  tried[peer.name] = true
+  leave()
+  enter(peer)
+  local ok, err = balancer.set_current_peer(peer.address, service.port or tonumber(ngx.var.service_port))
+  if not ok then ngx.log(ngx.ERR, "the replica ", peer.name, " cannot be used: ", err) end
+end
+
+M.leave = leave
+
+return M

@@ -1,0 +1,146 @@
+-- The live list of replicas: read from the state file, resolved through the engine's DNS by one worker,
+-- shared with all. See docs/decisions/edge-upstreams.md.
+local json = require "cjson.safe"
+local resolver = require "nginx.dns.resolver"
+
+local STATE_FILE = "/run/holdfast/edge/services.json"
+local NAME_SERVER = "127.0.0.11"
+-- Seconds.
+local LOOK_EVERY = 0.1
+local RESOLVE_EVERY = 1
+-- Names whose container is stopped may be forwarded by the engine to a server that never answers.
+local NAME_TIMEOUT_MS = 500
+-- How long an address outlives its last answer.
+local KEEP_ADDRESS = 5
+
+local M = {}
+
+local shared = ngx.shared.edge
+local adopted_text, adopted = nil, { generation = 0, services = {} }
+
+-- What each worker routes by; any change of the shared list counts from the very next request.
+function M.live()
+  local text = shared:get("live")
+  if text ~= adopted_text then
+    adopted_text = text
+    adopted = text and json.decode(text) or { generation = 0, services = {} }
+  end
+  return adopted
+end
+
+local function read_state()
+  local file = io.open(STATE_FILE, "rb")
+  if not file then return nil end
+  local text = file:read("*a")
+  file:close()
+  return text
+end
+
+-- Nil for what is no state of ours: the last good one stays in force.
+local function decode_state(text)
+  local state = text and json.decode(text)
+  if type(state) ~= "table" or state.version ~= 1 or type(state.services) ~= "table" then return nil end
+  return state
+end
+
+local addresses, answered_at = {}, {}
+
+local function resolve(name)
+  local dns = resolver:new { nameservers = { NAME_SERVER }, timeout = NAME_TIMEOUT_MS, retrans = 1 }
+  local answers = dns and dns:query(name, { qtype = resolver.TYPE_A })
+  if not answers then
+    if ngx.now() - (answered_at[name] or 0) > KEEP_ADDRESS then addresses[name] = nil end
+    return
+  end
+  local found = {}
+  for _, answer in ipairs(answers) do
+    if answer.address then found[#found + 1] = answer.address end
+  end
+  table.sort(found)
+  addresses[name], answered_at[name] = found, ngx.now()
+end
+
+-- All names at once, so that a slow one holds nobody up.
+local function resolve_all(names)
+  local threads = {}
+  for _, name in ipairs(names) do threads[#threads + 1] = ngx.thread.spawn(resolve, name) end
+  for _, thread in ipairs(threads) do ngx.thread.wait(thread) end
+end
+
+-- A service that the state does not name is reached by its name, as DNS has it.
+local function peers_of(name, service)
+  local peers = {}
+  for _, replica in ipairs(service and service.replicas or {}) do
+    local address = (addresses[replica.container] or {})[1]
+    if address then
+      peers[#peers + 1] = { name = replica.container, address = address, state = replica.state }
+    end
+  end
+  if #peers == 0 then
+    for _, address in ipairs(addresses[name] or {}) do
+      peers[#peers + 1] = { name = name .. "@" .. address, address = address, state = "up" }
+    end
+  end
+  return peers
+end
+
+local function publish(state, routed)
+  local names = {}
+  for name in pairs(routed) do
+    local service = state.services[name]
+    local replicas = service and service.replicas or {}
+    if #replicas == 0 then names[#names + 1] = name end
+    for _, replica in ipairs(replicas) do names[#names + 1] = replica.container end
+  end
+  resolve_all(names)
+  local live = { generation = state.generation, services = {} }
+  for name in pairs(routed) do
+    local service = state.services[name]
+    live.services[name] = { port = service and service.port, peers = peers_of(name, service) }
+  end
+  local ok, err = shared:set("live", json.encode(live))
+  if not ok then ngx.log(ngx.ERR, "the list of replicas could not be shared: ", err) end
+end
+
+local function follow(routed)
+  local state = { generation = 0, services = {} }
+  local text, is_bad, next_look = nil, false, 0
+  while not ngx.worker.exiting() do
+    local now_text = read_state()
+    local is_new = now_text ~= text
+    if is_new then
+      text = now_text
+      local decoded = decode_state(text)
+      if decoded then
+        state = decoded
+      elseif text and not is_bad then
+        ngx.log(ngx.ERR, STATE_FILE, " is not a state: the last good one stays in force")
+      end
+      is_bad = decoded == nil
+    end
+    if is_new or ngx.now() >= next_look then
+      publish(state, routed)
+      next_look = ngx.now() + RESOLVE_EVERY
+    end
+    ngx.sleep(LOOK_EVERY)
+  end
+end
+
+-- Called in every worker; the first one does the work, and its successor goes on when it ends.
+-- `names` are the routed services, separated by spaces.
+function M.start(names)
+  if ngx.worker.id() ~= 0 then return end
+  local routed = {}
+  for name in names:gmatch("%S+") do routed[name] = true end
+  local function run(premature)
+    if premature then return end
+    local ok, err = pcall(follow, routed)
+    if not ok then
+      ngx.log(ngx.ERR, "following the state of the replicas failed: ", err)
+      ngx.timer.at(1, run)
+    end
+  end
+  ngx.timer.at(0, run)
+end
+
+return M
