@@ -60,7 +60,7 @@ t.test('passwords stand in the users’ file as hashes, for uid 999 alone', asyn
   const hash = createHash('sha256').update(password).digest('hex');
   t.ok(file?.content.includes(`user web on #${hash} `));
   t.notOk(file?.content.includes(password));
-  t.match(file?.content, /^user default off resetpass resetkeys resetchannels -@all$/m);
+  t.match(file?.content, /^user default off resetpass ~\* &\* \+@all$/m);
 });
 
 t.test('only those who fill a cache may empty it', async (t) => {

@@ -129,6 +129,9 @@ t.test('a Redis server as rendered', async (t) => {
 
   await t.test('keeps what was written, also when it is killed', async (t) => {
     await web('SET', 'precious', 'data');
+    // More than one write of a script becomes a transaction in the file, as a queue's jobs do.
+    const script = 'redis.call("SET", KEYS[1], "a") redis.call("RPUSH", KEYS[2], "b")';
+    await web('EVAL', script, '2', 'by-script', 'list-by-script');
     // appendfsync everysec: at most a second is lost.
     await until('the AOF is written out', 5, async () => {
       const info = await web('INFO', 'persistence');
@@ -142,6 +145,8 @@ t.test('a Redis server as rendered', async (t) => {
       return code === 0 ? stdout.trim() : undefined;
     });
     t.equal(read, 'data');
+    t.equal((await web('GET', 'by-script')).stdout.trim(), 'a');
+    t.equal((await web('LRANGE', 'list-by-script', '0', '-1')).stdout.trim(), 'b');
   });
 
   await t.test('refuses writes when a queue is full rather than dropping jobs', async (t) => {

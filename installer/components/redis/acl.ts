@@ -53,7 +53,9 @@ export function aclLines(
   // A cache may be emptied by those who fill it; a queue holds what others still need.
   const commands = purpose === 'cache' ? [...SERVICE_COMMANDS, '+flushdb'] : SERVICE_COMMANDS;
   return [
-    'user default off resetpass resetkeys resetchannels -@all',
+    // Nobody can log in as it. Redis itself reads its append-only file in its name: without these rights it
+    // would pass over every transaction and every script's writes when it starts.
+    'user default off resetpass ~* &* +@all',
     userLine(ADMIN_USER, hash(admin), '~* &* +@all'),
     userLine(HEALTH_USER, 'nopass', 'resetkeys resetchannels -@all +ping'),
     userLine(MONITOR_USER, hash(monitor), `resetkeys resetchannels ${MONITOR_COMMANDS.join(' ')}`),
