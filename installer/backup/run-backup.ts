@@ -1,4 +1,3 @@
-import { posix } from 'node:path';
 import type { BackupResult } from '../model/backup-result.ts';
 import type { BackupJob } from '../model/backup-settings.ts';
 import { applyRetention } from './apply-retention.ts';
@@ -13,9 +12,13 @@ import { findJob, findStore } from './settings.ts';
 import { openSource } from './sources/open-source.ts';
 import type { Source } from './sources/source.ts';
 import { sweep } from './sweep.ts';
+import { backupLock, jobLocks } from './wait-for-backups.ts';
 import { writerIdentity } from './writer-id.ts';
 
 export type BackupOutcome = NonNullable<BackupResult['lastSuccess']>;
+
+/** An update that looks whether a backup runs holds its lock for a moment. */
+const LOOK_SECONDS = 2;
 
 /**
  * Makes one backup of a job: sweeps what a killed run left, dumps, writes the manifest last, reads everything
@@ -25,18 +28,23 @@ export type BackupOutcome = NonNullable<BackupResult['lastSuccess']>;
 export async function runBackup(context: BackupContext, jobName: string): Promise<BackupOutcome> {
   const { host, paths, settings, now } = context;
   const job = findJob(settings, jobName);
-  const locks = posix.join(paths.agent, 'locks');
-  return await exclusively(host, locks, `backup-${job.name}`, async () => {
-    const startedAt = now();
-    try {
-      const outcome = await attempt(context, job, startedAt);
-      await recordBackup(host, paths, job.name, lastRun(startedAt, now()), outcome);
-      return outcome;
-    } catch (error) {
-      await recordBackup(host, paths, job.name, lastRun(startedAt, now(), error));
-      throw error;
-    }
-  });
+  return await exclusively(
+    host,
+    jobLocks(paths),
+    backupLock(job.name),
+    async () => {
+      const startedAt = now();
+      try {
+        const outcome = await attempt(context, job, startedAt);
+        await recordBackup(host, paths, job.name, lastRun(startedAt, now()), outcome);
+        return outcome;
+      } catch (error) {
+        await recordBackup(host, paths, job.name, lastRun(startedAt, now(), error));
+        throw error;
+      }
+    },
+    LOOK_SECONDS,
+  );
 }
 
 async function attempt(

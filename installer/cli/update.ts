@@ -1,5 +1,6 @@
 import { apply as applyServer, planServer } from '../apply/apply.ts';
 import { thisProcess } from '../apply/process-identity.ts';
+import { waitForBackups } from '../backup/wait-for-backups.ts';
 import { env } from '../env.ts';
 import { AppError, EXIT_CODES } from '../errors.ts';
 import { pendingUpdates } from '../images/pending-updates.ts';
@@ -9,6 +10,7 @@ import { isInWindow } from '../model/maintenance-window.ts';
 import { type PendingUpdate, UPDATES_RESULT, type UpdatesResult } from '../model/updates-result.ts';
 import type { Observed } from '../plan/observed.ts';
 import { planText } from '../plan/text.ts';
+import { appliedBackupSettings } from './applied.ts';
 import type { ParsedArguments } from './command.ts';
 import { consent } from './consent.ts';
 import type { CliContext, Server } from './context.ts';
@@ -18,6 +20,11 @@ import { styleFor } from './display/style.ts';
 import { verifyFrontDoor } from './front-door.ts';
 import { type Prepared, prepare } from './prepare.ts';
 import { configDigest } from './read-config.ts';
+
+/** The window is looked at again after each. */
+const BACKUP_WAIT_SECONDS = 30;
+/** Half a day: longer than any window. */
+const BACKUP_WAITS = 1_440;
 
 /**
  * `holdfast update`: takes newer images, if there are any. What does not become healthy is taken back to
@@ -42,7 +49,7 @@ export async function update(args: ParsedArguments, context: CliContext): Promis
     if (json) context.io.out(`${JSON.stringify({ version: 1, pending, result: 'checked' })}\n`);
     return 0;
   }
-  refuseOutsideWindow(args, context, prepared);
+  await backupsEnd(args, context, server, prepared, show);
   const outcome = await applyServer(prepared.apply, {
     process: await thisProcess(env.sudoUser ?? env.user ?? 'unknown'),
     command: 'holdfast update',
@@ -85,6 +92,31 @@ function refuseEditedConfig({ manifest }: Observed, desired: Desired, isCheck: b
     why: 'an update brings newer images and no other change',
     hint: 'holdfast apply',
   });
+}
+
+/** Backups end first: an update restarts what they read. A window that closes meanwhile is over. */
+async function backupsEnd(
+  args: ParsedArguments,
+  context: CliContext,
+  { host }: Server,
+  prepared: Prepared,
+  show: (text: string) => void,
+): Promise<void> {
+  const { jobs } = await appliedBackupSettings(host, context.paths);
+  const names = jobs.map(({ name }) => name);
+  for (let tries = 1; ; tries += 1) {
+    refuseOutsideWindow(args, context, prepared);
+    // The jobs of another machine hold their locks there; an apply of theirs is waited for all the same.
+    if (host.name !== 'localhost') return;
+    try {
+      await waitForBackups(host, context.paths, names, tries === 1 ? 0 : BACKUP_WAIT_SECONDS);
+      return;
+    } catch (error) {
+      if (!(error instanceof AppError) || error.code !== 'lock/held') throw error;
+      if (tries > BACKUP_WAITS) throw error;
+      if (tries === 1) show('A backup runs: waiting until it has ended.\n');
+    }
+  }
 }
 
 function refuseOutsideWindow(

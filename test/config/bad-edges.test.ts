@@ -30,11 +30,6 @@ const rows: readonly BadConfig[] = [
     says: ['config.yaml:6:40 postgres.storage.max: is less than size'],
   },
   {
-    name: 'a reboot without a window',
-    yaml: [WEB, 'updates: { os: { reboot: true } }'],
-    says: ['config.yaml:6:26 updates.os.reboot: needs updates.window'],
-  },
-  {
     name: 'a backup window that never opens',
     yaml: [WEB, 'backups: { window: { from: "01:00", to: "01:00" } }'],
     says: ['config.yaml:6:41 backups.window.to: is the same as from: the window never opens'],

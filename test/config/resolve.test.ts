@@ -225,3 +225,16 @@ t.test('the seed of the logistics platform resolves', async (t) => {
     health: { interval: 10 },
   });
 });
+
+t.test('what happens by itself gets a window early on Sunday, unless it has one', async (t) => {
+  const windowOf = (...updates: string[]) =>
+    configOf('services: { web: { image: "a/web:1", port: 3000 } }', ...updates).updates.window;
+  const sunday = { day: 'Sun', from: '04:00', to: '05:00', every: 'weekly' };
+  t.strictSame(windowOf('updates: { images: { policy: auto } }'), sunday);
+  t.strictSame(windowOf('updates: { os: { reboot: true } }'), sunday);
+  t.match(
+    windowOf('updates: { images: { policy: auto }, window: { from: "01:00", to: "02:00" } }'),
+    { from: '01:00' },
+  );
+  t.equal(windowOf(), undefined, 'what a person starts needs none');
+});

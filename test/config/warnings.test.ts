@@ -71,6 +71,18 @@ const rows: readonly {
     ],
   },
   {
+    name: 'a backup within the maintenance window that automatic updates get by themselves',
+    yaml: [
+      'services:',
+      '  web: { image: ghcr.io/acme/web:1.4.2, port: 3000, uses: [postgres] }',
+      'updates: { images: { policy: auto } }',
+      'backups: { jobs: [{ name: weekly, source: postgres, cron: "30 4 * * 0" }] }',
+    ],
+    says: [
+      'config.yaml:7:59 backups.jobs[0].cron: runs within updates.window (Sun 04:00 to 05:00), when updates may restart what it reads',
+    ],
+  },
+  {
     name: 'an archive tier on a bucket that a service uses',
     yaml: [
       'services:',

@@ -1,7 +1,9 @@
+import type { MaintenanceWindow } from '../../model/maintenance-window.ts';
 import { postgresSection } from '../postgres/section.ts';
 import { redisSection } from '../redis/section.ts';
 import type { Config, ConfigFile } from '../sections.ts';
 import type { RouteInput, ServiceInput } from '../services/section.ts';
+import type { Updates } from '../updates/section.ts';
 import { LOCAL_PROVIDER, resolveBackups } from './resolve-backups.ts';
 import { resolveAccessory, resolveService, withProfile } from './resolve-service.ts';
 import type { Service, Tls } from './resolved.ts';
@@ -50,6 +52,7 @@ export function resolveConfig(file: ConfigFile): Config {
       ]),
     ),
     tls: resolveTls(file),
+    updates: resolveUpdates(file),
     postgres: postgres && { ...postgres, owner: postgres.owner ?? sqlNameOf(project) },
     redis,
     storage: { ...file.storage, providers: { local: LOCAL_PROVIDER, ...file.storage.providers } },
@@ -92,6 +95,15 @@ function resolveTls(file: ConfigFile): Tls {
   // A browser that insists on HTTPS for a name with a private CA locks people out of it.
   const hsts = file.tls.hsts ?? (issuer === 'selfsigned' ? undefined : defaultHsts);
   return { ...file.tls, issuer, hsts };
+}
+
+/** When nobody said otherwise: early on Sunday, two hours after the backups of the night begin. */
+const MAINTENANCE: MaintenanceWindow = { day: 'Sun', from: '04:00', to: '05:00', every: 'weekly' };
+
+/** What happens by itself happens in a window. */
+function resolveUpdates({ updates }: ConfigFile): Updates {
+  const needsWindow = updates.images.policy === 'auto' || updates.os.reboot;
+  return needsWindow ? { ...updates, window: updates.window ?? MAINTENANCE } : updates;
 }
 
 export function isPrivateName(domain: string): boolean {

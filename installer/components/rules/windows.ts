@@ -4,25 +4,15 @@ import type { Rule } from './rule.ts';
 
 const DAYS = ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat'] as const;
 
-/** Windows are open for a while, and what needs one has one. */
+/** Windows are open for a while. */
 export const windowsAreOpen: Rule = function* ({ file }) {
-  const { window, images, os } = file.updates;
+  const { window } = file.updates;
   if (window !== undefined && window.from === window.to) {
     yield error(
       'empty-window',
       ['updates', 'window', 'to'],
       'is the same as from: the window never opens',
     );
-  }
-  if (images.policy === 'auto' && window === undefined) {
-    yield error(
-      'auto-without-window',
-      ['updates', 'images', 'policy'],
-      'auto needs updates.window',
-    );
-  }
-  if (os.reboot && window === undefined) {
-    yield error('reboot-without-window', ['updates', 'os', 'reboot'], 'needs updates.window');
   }
   const backupWindow = file.backups?.window;
   if (backupWindow !== undefined && backupWindow.from === backupWindow.to) {
@@ -35,8 +25,8 @@ export const windowsAreOpen: Rule = function* ({ file }) {
 };
 
 /** A backup should not run while updates restart what it reads. */
-export const jobsKeepToWindows: Rule = function* ({ file }) {
-  const maintenance = file.updates.window;
+export const jobsKeepToWindows: Rule = function* ({ file, config }) {
+  const maintenance = config.updates.window;
   const heavy = file.backups?.window;
   for (const [index, job] of (file.backups?.jobs ?? []).entries()) {
     const path = ['backups', 'jobs', index, 'cron'];

@@ -48,7 +48,10 @@ export const updatesSection = mapping(
           examples: ['24h'],
         }).optional(),
       },
-      { description: 'When updates may happen.' },
+      {
+        description:
+          'When updates may happen, after backups that run have ended. Default where `policy: auto` or `reboot` needs one: Sunday 04:00 to 05:00 in the zone of `timezone`.',
+      },
     ).optional(),
     rollback: mapping(
       {
