@@ -20,6 +20,7 @@ import { MetricsWriter } from './metrics/writer.ts';
 import { Heartbeats } from './net/heartbeats.ts';
 import { Pings } from './net/pings.ts';
 import { type ProbeResult, Probes, withCertificateAge } from './net/probes.ts';
+import { Product } from './product.ts';
 import { runInService } from './reopen.ts';
 import { MemoryFile } from './schedule/memory-file.ts';
 import { Scheduler } from './schedule/scheduler.ts';
@@ -37,6 +38,10 @@ export interface AgentContext {
   /** What starts the holdfast program. */
   readonly program: readonly [string, ...string[]];
   readonly environment: Readonly<Record<string, string>>;
+  /** Socket of the Docker engine. */
+  readonly engineSocket: string;
+  /** Where the kernel tells of the machine's load: `/proc`. */
+  readonly kernel: string;
   /** Offset of the settings' time zone; tells the zone when it changes. */
   readonly useTimezone: (name: string) => ZoneOffset;
 }
@@ -54,6 +59,7 @@ export class Agent {
   readonly #heartbeats: Heartbeats;
   readonly #probes: Probes;
   readonly #runner: JobRunner;
+  readonly #product: Product;
   readonly #scheduler: Scheduler;
   readonly #history: History;
   readonly #counts: RunCounts;
@@ -94,6 +100,11 @@ export class Agent {
       },
     });
     this.#firewall = new FirewallGuard(paths, log);
+    this.#product = new Product({
+      ...context,
+      startJob: (job) => this.#runner.start(job, 'load'),
+      isJobRunning: (job) => this.#runner.isRunning(job),
+    });
     this.#scheduler = new Scheduler({
       clock,
       log,
@@ -158,6 +169,7 @@ export class Agent {
   stop(): void {
     this.#heartbeats.stop();
     this.#probes.stop();
+    this.#product.stop();
     this.#runner.abandon();
     for (const stop of this.#stop) stop();
   }
@@ -174,6 +186,7 @@ export class Agent {
     this.#scheduler.setJobs(settings.jobs, settings.timezone);
     this.#heartbeats.set(settings.heartbeats);
     this.#probes.set(settings.probes, settings);
+    this.#product.set(settings);
   }
 
   /** What died with the machine is begun again at once, one time. */
@@ -191,6 +204,7 @@ export class Agent {
     } catch (error) {
       log(`the run counters cannot be kept: ${reasonOf(error)}`);
     }
+    this.#product.jobEnded(record.job, result);
     if (record.pingSecret === undefined) return;
     if (result === 'done') this.#pings.send(record.pingSecret, 'success');
     else this.#pings.send(record.pingSecret, 'fail', `${record.job}: ${result}\n${tail}`);
@@ -220,7 +234,7 @@ export class Agent {
       certificates: await this.#notAfter(),
       isFirewallLoaded: await this.#firewall.look(this.#context.clock.now()),
       startedAt: this.#startedAt / 1_000,
-      requests: this.#accessLog.metrics(),
+      others: [...this.#product.metrics(), ...this.#accessLog.metrics()],
     });
   }
 

@@ -1,12 +1,12 @@
 import type { Clock } from './clock.ts';
 
-const EVERY = 60_000;
+const EVERY = 30_000;
 
 type Collect = (options: { type: 'major'; execution: 'sync'; flavor: 'last-resort' }) => void;
 
 /**
- * Returns memory that is free but kept for later to the system: 1.5 MB of some 48, for a few milliseconds a
- * minute. Node offers it with `--expose-gc` only; without that flag nothing happens.
+ * Returns memory that is free but kept for later to the system: 1 MB of some 48, for a few milliseconds each
+ * time. Node offers it with `--expose-gc` only; without that flag nothing happens.
  */
 export function giveBackMemory(clock: Clock): void {
   const collect = (globalThis as { gc?: Collect }).gc;
@@ -15,5 +15,5 @@ export function giveBackMemory(clock: Clock): void {
     collect({ type: 'major', execution: 'sync', flavor: 'last-resort' });
     clock.after(EVERY, round);
   };
-  clock.after(EVERY / 12, round);
+  clock.after(EVERY / 6, round);
 }

@@ -15,6 +15,7 @@ const CLI = new URL(
 ).pathname;
 
 const SECOND = 1_000;
+const ENGINE_SOCKET = '/var/run/docker.sock';
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 async function main(): Promise<void> {
@@ -39,6 +40,8 @@ async function main(): Promise<void> {
       BUILDX_CONFIG: `${paths.agent}/buildx`,
       ...(env.root === '' ? {} : { HOLDFAST_ROOT: env.root }),
     },
+    engineSocket: ENGINE_SOCKET,
+    kernel: '/proc',
     useTimezone: useProcessTimezone,
   });
   process.on('SIGHUP', () => agent.reload());

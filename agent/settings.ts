@@ -9,5 +9,6 @@ export function readSettings(path: string): AgentSettings {
   if (settings.version !== 1 || !Array.isArray(settings.jobs)) {
     throw new Error(`${path} is of another version: run holdfast apply`);
   }
-  return settings;
+  // An agent of a new release starts with the settings of the apply before it.
+  return { ...settings, services: settings.services ?? [] };
 }

@@ -18,7 +18,7 @@ export interface RunRecord {
   readonly tail?: string;
 }
 
-export type RunReason = 'schedule' | 'catch-up' | 'retry' | 'by hand';
+export type RunReason = 'schedule' | 'catch-up' | 'retry' | 'by hand' | 'load';
 
 /** The file is put aside at this size, over the one before it: two of them is all there ever is. */
 const ROTATE_BYTES = 512 * 1024;

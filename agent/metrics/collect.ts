@@ -19,7 +19,8 @@ export interface MetricSources {
   readonly isFirewallLoaded: boolean | undefined;
   /** Seconds since the epoch. */
   readonly startedAt: number;
-  readonly requests: readonly Metric[];
+  /** Of parts that make their metrics themselves. */
+  readonly others: readonly Metric[];
 }
 
 /** Everything that the agent tells Prometheus. */
@@ -93,7 +94,7 @@ export function collectMetrics(sources: MetricSources): Metric[] {
       'Whether the firewall rules are in force.',
       sources.isFirewallLoaded === undefined ? [] : [{ value: Number(sources.isFirewallLoaded) }],
     ),
-    ...sources.requests,
+    ...sources.others,
   ];
 }
 

@@ -11,6 +11,10 @@ export interface Request extends HttpMessage {
   readonly timeoutSeconds: number;
   /** Where to connect instead of the URL's host, which stays the name that is asked for. */
   readonly address?: string;
+  /** A unix socket to connect to instead; for `http:` only. */
+  readonly socketPath?: string;
+  /** Bytes of the answer that are kept, 256 KiB when absent. */
+  readonly largestAnswer?: number;
   /** Trusted besides the system's authorities. */
   readonly caFile?: string;
 }
@@ -37,9 +41,13 @@ export async function request(wanted: Request): Promise<HttpAnswer> {
 
 function throughSocket(wanted: Request): Promise<Buffer> {
   const host = wanted.address ?? bareHost(wanted.url);
-  const socket = net.connect({ host, port: Number(wanted.url.port || 80) });
+  const socket = net.connect(
+    wanted.socketPath === undefined
+      ? { host, port: Number(wanted.url.port || 80) }
+      : { path: wanted.socketPath },
+  );
   return new Promise((resolve, reject) => {
-    const collected = collector();
+    const collected = collector(wanted.largestAnswer ?? LARGEST_ANSWER);
     const timer = setTimeout(
       () => socket.destroy(new Error(`no answer within ${wanted.timeoutSeconds} s`)),
       wanted.timeoutSeconds * 1000,
@@ -136,15 +144,15 @@ function bareHost(url: URL): string {
   return url.hostname.replace(/^\[|\]$/g, '');
 }
 
-function collector() {
+function collector(limit: number) {
   const chunks: Buffer[] = [];
   let size = 0;
   return {
     /** Whether that was enough. */
     add(chunk: Buffer): boolean {
-      if (size < LARGEST_ANSWER) chunks.push(chunk);
+      if (size < limit) chunks.push(chunk);
       size += chunk.length;
-      return size >= LARGEST_ANSWER || isComplete(Buffer.concat(chunks));
+      return size >= limit || isComplete(Buffer.concat(chunks));
     },
     bytes: (): Buffer => Buffer.concat(chunks),
   };

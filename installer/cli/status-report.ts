@@ -13,6 +13,7 @@ import { agentRuns } from './agent-runs.ts';
 import { appliedAgentSettings, appliedBackupSettings } from './applied.ts';
 import { stackContainers } from './containers.ts';
 import type { Server } from './context.ts';
+import { type WatchedStatus, watchedProblems, watchedStatus } from './replica-status.ts';
 
 /** What `holdfast status` shows; the shape of `--json`, version 1. Times are UTC. */
 export interface StatusReport {
@@ -43,6 +44,8 @@ export interface ServiceStatus {
   readonly replicas: number;
   readonly state: string;
   readonly image: string;
+  /** What the agent sees of it; absent for parts of the platform, which it does not ask. */
+  readonly watched?: WatchedStatus;
 }
 
 export interface BackupStatus {
@@ -61,9 +64,10 @@ export async function statusReport(server: Server, paths: Paths, now: Date): Pro
   const { host } = server;
   const settings = await appliedAgentSettings(host, paths);
   const { jobs } = await appliedBackupSettings(host, paths);
-  const [containers, backups, restoreTest, updates, certificates, disk, isAgentRunning] =
+  const [containers, watched, backups, restoreTest, updates, certificates, disk, isAgentRunning] =
     await Promise.all([
       stackContainers(server, paths),
+      watchedStatus(host, paths),
       Promise.all(jobs.map(({ name }) => backupStatus(host, paths, name))),
       readResult<RestoreTestResult>(host, paths, RESTORE_TEST_RESULT),
       readResult<UpdatesResult>(host, paths, UPDATES_RESULT),
@@ -71,7 +75,7 @@ export async function statusReport(server: Server, paths: Paths, now: Date): Pro
       diskStatus(host, paths.state),
       agentRuns(host, paths),
     ]);
-  const services = serviceStatus(containers);
+  const services = serviceStatus(containers, watched);
   const agent = isAgentRunning ? 'running' : 'not running';
   return {
     version: 1,
@@ -100,6 +104,9 @@ export async function statusReport(server: Server, paths: Paths, now: Date): Pro
           ({ service, healthy, replicas, state }) =>
             `${service}: ${healthy} of ${replicas} healthy (${state})`,
         ),
+      ...services.flatMap(({ service, watched: seen }) =>
+        seen === undefined ? [] : watchedProblems(service, seen),
+      ),
       ...backups
         .filter(({ ok }) => !ok)
         .map(({ job, lastSuccessAt }) =>
@@ -121,13 +128,19 @@ export async function statusReport(server: Server, paths: Paths, now: Date): Pro
   };
 }
 
-function serviceStatus(containers: readonly ContainerState[]): ServiceStatus[] {
+function serviceStatus(
+  containers: readonly ContainerState[],
+  watched: ReadonlyMap<string, WatchedStatus>,
+): ServiceStatus[] {
   const byService = Map.groupBy(containers, ({ service }) => service);
   return [...byService]
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([service, replicas]) => {
-      const isHealthy = ({ status, health }: ContainerState) =>
-        status === 'running' && (health === 'healthy' || health === 'none');
+      const seen = watched.get(service);
+      const isHealthy = ({ name, status, health }: ContainerState) =>
+        status === 'running' &&
+        (health === 'healthy' || health === 'none') &&
+        seen?.sick.every(({ container }) => container !== name) !== false;
       const sick = replicas.find((replica) => !isHealthy(replica));
       return {
         service,
@@ -135,13 +148,15 @@ function serviceStatus(containers: readonly ContainerState[]): ServiceStatus[] {
         healthy: replicas.filter(isHealthy).length,
         state: sick === undefined ? 'running' : stateText(sick),
         image: replicas[0]?.imageReference ?? '',
+        ...(seen === undefined ? {} : { watched: seen }),
       };
     });
 }
 
 function stateText({ status, health, oomKilled, exitCode }: ContainerState): string {
   if (oomKilled) return 'killed: out of memory';
-  if (status === 'running') return health;
+  // Where the image has no check of its own, the agent's word counts.
+  if (status === 'running') return health === 'none' ? 'sick' : health;
   return status === 'exited' ? `exited with ${exitCode}` : status;
 }
 

@@ -4,6 +4,7 @@ import type { ParsedArguments } from './command.ts';
 import type { CliContext } from './context.ts';
 import { durationText } from './display/quantity.ts';
 import { type Style, styleFor } from './display/style.ts';
+import { scalingText } from './replica-status.ts';
 import { type StatusReport, statusReport } from './status-report.ts';
 
 /** `holdfast status`: one screen; exit code 11 when something is wrong. */
@@ -19,12 +20,15 @@ export function statusText(report: StatusReport, now: Date, style: Style): strin
   const width = Math.max(0, ...report.services.map(({ service }) => service.length));
   const ago = (time: string) => `${durationText((now.getTime() - Date.parse(time)) / 1000)} ago`;
   const lines = [style.bold(`${report.project} on ${report.host}`), ''];
-  for (const { service, healthy, replicas, state, image } of report.services) {
+  for (const { service, healthy, replicas, state, image, watched } of report.services) {
     const isFine = healthy === replicas;
     const count = replicas === 1 ? '' : ` ${healthy}/${replicas}`;
     lines.push(
       `  ${isFine ? style.good('●') : style.bad('●')} ${service.padEnd(width)}  ${isFine ? 'healthy' : state}${count}  ${style.dim(shortImage(image))}`,
     );
+    if (watched?.scaling !== undefined) {
+      lines.push(`    ${' '.repeat(width)}  ${style.dim(scalingText(watched.scaling, ago))}`);
+    }
   }
   lines.push('');
   for (const { job, lastSuccessAt, lastVerifiedAt, bytes = 0 } of report.backups) {

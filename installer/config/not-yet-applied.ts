@@ -30,11 +30,6 @@ const GAPS: readonly Gap[] = [
       eachService(config, ({ replicas }) => when(replicas.max > replicas.min, 'replicas.max')),
   },
   {
-    issue: 'the deep health path is not probed',
-    asked: (config) =>
-      eachService(config, ({ health }) => when(health.deepPath !== undefined, 'health.deepPath')),
-  },
-  {
     issue: 'images are not scanned',
     asked: (config) => eachService(config, ({ scan }) => when(scan !== undefined, 'scan')),
   },

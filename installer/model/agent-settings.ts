@@ -36,6 +36,57 @@ export interface ScheduledJob extends AgentJob {
   readonly times: CronTimes;
 }
 
+/** How a replica shows that it works. */
+export type ReplicaCheck =
+  /** Status 200 to 399 and, where given, the text in the body. */
+  | {
+      readonly kind: 'http';
+      readonly port: number;
+      readonly path: string;
+      readonly expect?: string;
+    }
+  /** The port takes a connection. */
+  | { readonly kind: 'port'; readonly port: number }
+  /** What the engine says: the image's or the config's own command, or that it runs at all. */
+  | { readonly kind: 'engine' };
+
+export interface ScalingMark {
+  /** Percent of a replica's CPU limit, of one core if it has none. */
+  readonly cpuPercent: number;
+  readonly forSeconds: number;
+  /** Replicas at once. */
+  readonly step: number;
+}
+
+/** The range that a service is kept in by its load. */
+export interface ScalingRule {
+  readonly min: number;
+  readonly max: number;
+  readonly scaleUp: ScalingMark;
+  readonly scaleDown: ScalingMark;
+  readonly cooldownSeconds: number;
+}
+
+/** A service of the product whose replicas the agent watches. */
+export interface WatchedService {
+  readonly name: string;
+  readonly check: ReplicaCheck;
+  readonly intervalSeconds: number;
+  readonly timeoutSeconds: number;
+  /** Successes in a row after which a sick replica is trusted again. */
+  readonly healthy: number;
+  /** Failures in a row after which a replica is sick. */
+  readonly unhealthy: number;
+  /** Asked more rarely; its answer raises alerts only. */
+  readonly deep?: { readonly port: number; readonly path: string };
+  /** Of one replica: bytes of memory, cores if they are limited, database connections. */
+  readonly memoryBytes: number;
+  readonly cpus?: number;
+  readonly connections: number;
+  /** Absent where the number of replicas is fixed. */
+  readonly scaling?: ScalingRule;
+}
+
 /** The applied settings of the resident agent, rendered to `stack/agent/agent.json`. */
 export interface AgentSettings {
   readonly version: 1;
@@ -43,6 +94,9 @@ export interface AgentSettings {
   readonly timezone: string;
   readonly jobs: readonly ScheduledJob[];
   readonly probes: readonly Probe[];
+  readonly services: readonly WatchedService[];
+  /** Connections that all services together may open to Postgres; absent without one. */
+  readonly connectionsAllowed?: number;
   readonly heartbeats: readonly { readonly urlSecret: string; readonly everySeconds: number }[];
   readonly metricsEverySeconds: number;
   /** Certificates whose days left become a metric: absolute paths of PEM files. */

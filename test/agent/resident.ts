@@ -18,6 +18,8 @@ const agent = new Agent({
   log,
   program: ['/bin/sh', `${folder}/program.sh`],
   environment: { PATH: '/usr/bin:/bin', FOLDER: folder },
+  engineSocket: process.argv[3] ?? `${folder}/engine.sock`,
+  kernel: process.argv[4] ?? '/proc',
   useTimezone: useProcessTimezone,
 });
 process.on('SIGHUP', () => agent.reload());

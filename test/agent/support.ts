@@ -78,6 +78,7 @@ export function applySettings(paths: Paths, settings: Partial<AgentSettings>): v
     timezone: 'UTC',
     jobs: [],
     probes: [],
+    services: [],
     heartbeats: [],
     metricsEverySeconds: 1,
     certificates: [],

@@ -50,7 +50,7 @@ t.test('a service has every default filled in', async (t) => {
       expect: undefined,
       interval: 10,
       timeout: 5,
-      healthy: 1,
+      healthy: 2,
       unhealthy: 3,
     },
     metrics: undefined,

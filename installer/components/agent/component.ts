@@ -8,6 +8,7 @@ import { edgeFolders } from '../nginx/places.ts';
 import { cronTimes } from './cron-times.ts';
 import { applianceJobs } from './jobs.ts';
 import { allProbes } from './probes.ts';
+import { watchedServices } from './watched.ts';
 
 /** A heartbeat more often than this is no news, seconds. */
 const SHORTEST_HEARTBEAT = 10;
@@ -50,6 +51,7 @@ function settings(input: ComponentInput, collected: Collected): AgentSettings {
       ...applianceJobs(config),
     ]),
     probes,
+    ...watchedServices(config, collected.databases),
     heartbeats: config.agent.heartbeat.map(({ urlSecret, every }) => ({
       urlSecret,
       everySeconds: Math.max(every, SHORTEST_HEARTBEAT),

@@ -17,6 +17,7 @@ export function ownAlerts(config: Config, backups: BackupSettings): AlertRule[] 
   return [
     ...of('host', HOST),
     ...of('edge', EDGE),
+    ...of('services', SERVICES),
     ...of('agent', AGENT),
     ...of('backups', backupAlerts(backups)),
     ...(config.postgres === undefined ? [] : of('postgres', POSTGRES)),
@@ -116,6 +117,50 @@ const EDGE: readonly Draft[] = [
     severity: 'page',
     summary: 'The certificate of {{ $labels.name }} ends in {{ $value | printf "%.0f" }} days.',
     runbook: 'certificate-end',
+  },
+];
+
+const SERVICES: readonly Draft[] = [
+  {
+    name: 'ServiceUnhealthy',
+    expression: 'max by (service) (holdfast_replica_healthy) == 0',
+    for: '1m',
+    severity: 'page',
+    summary: 'No replica of {{ $labels.service }} answers as it should.',
+    runbook: 'replica-unhealthy',
+  },
+  {
+    name: 'ReplicaUnhealthy',
+    expression: 'holdfast_replica_healthy == 0',
+    for: '3m',
+    severity: 'warn',
+    summary: '{{ $labels.replica }} of {{ $labels.service }} does not answer as it should.',
+    runbook: 'replica-unhealthy',
+  },
+  {
+    name: 'ReplicasRestarted',
+    expression: 'increase(holdfast_replica_restarts_total[1h]) > 2',
+    for: '0s',
+    severity: 'warn',
+    summary:
+      'Replicas of {{ $labels.service }} stayed sick and were restarted several times within an hour.',
+    runbook: 'replica-unhealthy',
+  },
+  {
+    name: 'DeepHealthFailed',
+    expression: 'min by (service) (holdfast_replica_deep_healthy) == 0',
+    for: '3m',
+    severity: 'warn',
+    summary: '{{ $labels.service }} answers, but something that it depends on does not.',
+    runbook: 'deep-health',
+  },
+  {
+    name: 'ScalingAtItsEnd',
+    expression: 'holdfast_scaling_at_maximum == 1 or holdfast_scaling_blocked == 1',
+    for: '15m',
+    severity: 'warn',
+    summary: 'The load of {{ $labels.service }} asks for more replicas than there may be.',
+    runbook: 'scaling',
   },
 ];
 

@@ -14,7 +14,7 @@ const WORDS: Readonly<Record<string, string>> = {
     'sum by (service) (rate(holdfast_http_requests_total{code_class="5xx"}[5m])) / sum by (service) (rate(holdfast_http_requests_total[5m]))',
   http_p95_seconds:
     'histogram_quantile(0.95, sum by (service, le) (rate(holdfast_http_request_duration_seconds_bucket[5m])))',
-  upstream_unhealthy: 'count(holdfast_probe_success == 0) or vector(0)',
+  upstream_unhealthy: 'count(holdfast_replica_healthy == 0) or vector(0)',
   pg_connections_ratio: 'sum(pg_stat_database_numbackends) / max(pg_settings_max_connections)',
   pg_replication_lag_seconds: 'pg_replication_lag_seconds',
   redis_memory_ratio: 'redis_memory_used_bytes / (redis_memory_max_bytes > 0)',

@@ -4,6 +4,11 @@ import type { Rule } from './rule.ts';
 /** The share of Postgres connections that services may take; the rest is for people, backups and exporters. */
 const CONNECTION_SHARE = 0.8;
 
+/** Connections that all services together may open. */
+export function connectionsAllowed(maxConnections: number): number {
+  return Math.floor(maxConnections * CONNECTION_SHARE);
+}
+
 /** Connections of all replicas at their most against what Postgres allows. */
 export const connectionsSuffice: Rule = function* ({ file, config }) {
   if (config.postgres === undefined) return;
@@ -11,7 +16,7 @@ export const connectionsSuffice: Rule = function* ({ file, config }) {
     service.uses.some((use) => use.kind === 'postgres'),
   );
   const wanted = users.reduce((sum, service) => sum + service.replicas.max * service.dbPool, 0);
-  const allowed = Math.floor(config.postgres.maxConnections * CONNECTION_SHARE);
+  const allowed = connectionsAllowed(config.postgres.maxConnections);
   if (wanted <= allowed) return;
   const sums = users
     .map(({ name, replicas, dbPool }) => `${name} ${replicas.max} × ${dbPool}`)

@@ -18,7 +18,7 @@ const DEFAULT_DB_POOL = 10;
 const DEFAULT_SCALE_UP: ScalingStep = { cpu: 70, for: 120, step: 1 };
 const DEFAULT_SCALE_DOWN: ScalingStep = { cpu: 20, for: 300, step: 1 };
 const DEFAULT_COOLDOWN = 180;
-const DEFAULT_HEALTH = { interval: 10, timeout: 5, healthy: 1, unhealthy: 3 };
+const DEFAULT_HEALTH = { interval: 10, timeout: 5, healthy: 2, unhealthy: 3 };
 
 /** The service with its profile underneath: mappings merge, names add up, all else is replaced. */
 export function withProfile(

@@ -101,7 +101,7 @@ export const health = mapping(
     timeout: duration({ description: 'When a check counts as failed.', default: '5s' }).optional(),
     healthy: wholeNumber(1, 20, {
       description: 'Good checks in a row before traffic comes.',
-      default: 1,
+      default: 2,
     }).optional(),
     unhealthy: wholeNumber(1, 20, {
       description: 'Failed checks in a row before traffic goes.',

@@ -1,0 +1,86 @@
+import type { Standing } from './standing.ts';
+
+/** Restarts of one container by us. */
+export interface RestartCount {
+  readonly count: number;
+  /** Milliseconds since the epoch. */
+  readonly lastAt: number;
+}
+
+export interface RestartCandidate {
+  readonly service: string;
+  readonly id: string;
+  readonly standing: Standing;
+  readonly isServing: boolean;
+  readonly restarts: RestartCount | undefined;
+}
+
+const SECOND = 1_000;
+/** A replica gets this long to get well by itself, and as long to start up after a restart. */
+const PATIENCE = 60 * SECOND;
+/** Between two restarts on the machine, whosever they are: a start takes processor from everybody. */
+const APART = 30 * SECOND;
+/** Then restarting does not help, and a person has to look. */
+export const MOST_RESTARTS = 5;
+/** After so long the count begins anew. */
+const FORGOTTEN_AFTER = 6 * 3_600 * SECOND;
+
+/**
+ * The one replica to restart now, if any. One at a time on the whole machine; in a service, the next one only
+ * when the one before had time to get well; each waits twice as long as before, and five times are enough.
+ * A container that does not run is left to the engine, which starts it again itself.
+ */
+export function nextRestart(
+  candidates: readonly RestartCandidate[],
+  now: number,
+): RestartCandidate | undefined {
+  if (candidates.some(({ restarts }) => restarts !== undefined && now - restarts.lastAt < APART)) {
+    return undefined;
+  }
+  const due = candidates.filter(
+    (candidate) => isDue(candidate, now) && !othersRecover(candidate, candidates, now),
+  );
+  // Whoever serves, even badly, comes after those that serve nobody; then the longest sick.
+  return due.toSorted(
+    (left, right) =>
+      Number(left.isServing) - Number(right.isServing) ||
+      left.standing.since - right.standing.since,
+  )[0];
+}
+
+/** Whether it was restarted so often that it is left alone. */
+export function isGivenUp(restarts: RestartCount | undefined, now: number): boolean {
+  const known = remembered(restarts, now);
+  return known !== undefined && known.count >= MOST_RESTARTS;
+}
+
+export function countRestart(restarts: RestartCount | undefined, now: number): RestartCount {
+  return { count: (remembered(restarts, now)?.count ?? 0) + 1, lastAt: now };
+}
+
+function isDue({ standing, restarts }: RestartCandidate, now: number): boolean {
+  if (standing.verdict !== 'sick' || standing.stopped) return false;
+  if (isGivenUp(restarts, now)) return false;
+  const known = remembered(restarts, now);
+  const from = Math.max(standing.since, known?.lastAt ?? 0);
+  return now - from >= PATIENCE * 2 ** (known?.count ?? 0);
+}
+
+function othersRecover(
+  { service, id }: RestartCandidate,
+  candidates: readonly RestartCandidate[],
+  now: number,
+): boolean {
+  return candidates.some(
+    (other) =>
+      other.service === service &&
+      other.id !== id &&
+      other.standing.verdict === 'sick' &&
+      other.restarts !== undefined &&
+      now - other.restarts.lastAt < PATIENCE,
+  );
+}
+
+function remembered(restarts: RestartCount | undefined, now: number): RestartCount | undefined {
+  return restarts !== undefined && now - restarts.lastAt < FORGOTTEN_AFTER ? restarts : undefined;
+}
