@@ -188,3 +188,54 @@ t.test('the service is systemd’s unit, or an init script where systemd does no
     { onChange: [{ id: 'agent-reload', impact: 'none' }] },
   );
 });
+
+t.test('each service is watched by what its config says of its health', async (t) => {
+  const { agent } = rendered(`
+services:
+  web:
+    image: acme/web:1
+    port: 3000
+    health: { path: /health, expect: ready, deepPath: /deep, interval: 20s, timeout: 3s, healthy: 3, unhealthy: 5 }
+    resources: { cpus: 0.5, memory: 192m }
+    uses: [postgres]
+    dbPool: 7
+  plain: { image: acme/plain:1, port: 4000 }
+  worker: { image: acme/worker:1, health: { command: [check], unhealthy: 4 } }
+postgres: { maxConnections: 50 }
+`);
+  t.equal(agent.connectionsAllowed, 40);
+  t.strictSame(agent.services, [
+    {
+      name: 'web',
+      check: { kind: 'http', port: 3000, path: '/health', expect: 'ready' },
+      intervalSeconds: 20,
+      timeoutSeconds: 3,
+      healthy: 3,
+      unhealthy: 5,
+      deep: { port: 3000, path: '/deep' },
+      memoryBytes: 192 * 1024 ** 2,
+      cpus: 0.5,
+      connections: 7,
+    },
+    {
+      name: 'plain',
+      check: { kind: 'port', port: 4000 },
+      intervalSeconds: 10,
+      timeoutSeconds: 5,
+      healthy: 2,
+      unhealthy: 3,
+      memoryBytes: 256 * 1024 ** 2,
+      connections: 0,
+    },
+    {
+      name: 'worker',
+      check: { kind: 'engine' },
+      intervalSeconds: 10,
+      timeoutSeconds: 5,
+      healthy: 2,
+      unhealthy: 1,
+      memoryBytes: 256 * 1024 ** 2,
+      connections: 0,
+    },
+  ]);
+});

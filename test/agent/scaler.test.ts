@@ -24,11 +24,7 @@ const SCALED = watchedService({
 const FREE = 'MemTotal: 4000000 kB\nMemAvailable: 2000000 kB\n';
 
 /** A service whose containers use so many cores each, and a scaler that looks at it. */
-function world(
-  t: Test,
-  services: readonly WatchedService[] = [SCALED],
-  before?: ReplicasResult,
-) {
+function world(t: Test, services: readonly WatchedService[] = [SCALED], before?: ReplicasResult) {
   const clock = new HandClock('2026-05-01T00:00Z');
   const folder = t.testdir({ meminfo: FREE, stat: '' });
   const state = { cores: 0, changing: false, used: 0, replicas: ['web-1'], running: '' };

@@ -1,8 +1,4 @@
-import type {
-  AgentSettings,
-  ReplicaCheck,
-  WatchedService,
-} from '../../model/agent-settings.ts';
+import type { AgentSettings, ReplicaCheck, WatchedService } from '../../model/agent-settings.ts';
 import type { DatabaseClient } from '../../model/contribution.ts';
 import { connectionsAllowed } from '../rules/budgets.ts';
 import type { Service } from '../rules/resolved.ts';
