@@ -1,3 +1,4 @@
+import { finishSwaps } from '../backup/restore/volume-swap.ts';
 import { AppError } from '../errors.ts';
 import type { Desired } from '../model/desired.ts';
 import type { Plan } from '../model/operation.ts';
@@ -75,6 +76,7 @@ async function applyLocked(
 ): Promise<ApplyOutcome> {
   const start = context.clock.now().getTime();
   await waitForOrphans(context.host, context.paths, context.clock);
+  await finishSwaps(context, context.report);
   const planned = await planServer(context, request);
   const { plan, observed, desired } = planned;
   const outcome = (result: ApplyOutcome['result']): ApplyOutcome => ({

@@ -1,5 +1,8 @@
 import { AppError } from '../errors.ts';
 import { CommandError } from '../host/command-error.ts';
+import { AgePlainSize } from './age-plain-size.ts';
+import { filteredOutput } from './program-output.ts';
+import type { SourceProgram } from './sources/source.ts';
 import { throughChild } from './through-child.ts';
 
 /** @param recipientsFile public keys, one a line */
@@ -8,6 +11,23 @@ export function encrypt(
   recipientsFile: string,
 ): AsyncGenerator<Buffer> {
   return throughChild(['age', '--encrypt', '-R', recipientsFile], input);
+}
+
+/**
+ * Encrypts what a program puts out, without the plain bytes passing through this process.
+ * @param onPlain their number so far
+ */
+export async function* encryptOutput(
+  program: SourceProgram,
+  recipientsFile: string,
+  onPlain: (bytes: number) => void,
+): AsyncGenerator<Buffer> {
+  const size = new AgePlainSize();
+  const argv = ['age', '--encrypt', '-R', recipientsFile] as const;
+  for await (const chunk of filteredOutput(program, argv)) {
+    onPlain(size.add(chunk));
+    yield chunk;
+  }
 }
 
 /**

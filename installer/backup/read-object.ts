@@ -6,7 +6,8 @@ import { verifiedBytes } from './verified-bytes.ts';
 
 /** A backup that was found, and the key that opens it. */
 export interface OpenBackup {
-  readonly store: Store;
+  /** Where an object is read from: the copy on this server when it is whole, else the store. */
+  readonly placeOf: (object: BackupObject) => Promise<Store>;
   /** Ends with a slash. */
   readonly folder: string;
   readonly manifest: BackupManifest;
@@ -16,9 +17,10 @@ export interface OpenBackup {
 
 /** The plain bytes of an object, checked as they pass. @throws AppError `backup/damaged`, `restore/wrong-identity` */
 export async function* readObject(
-  { store, folder, manifest, identityFile }: OpenBackup,
+  { placeOf, folder, manifest, identityFile }: OpenBackup,
   object: BackupObject,
 ): AsyncGenerator<Buffer> {
+  const store = await placeOf(object);
   if (manifest.encryption.kind === 'none') {
     yield* verifiedBytes(store, folder, object);
     return;

@@ -1,8 +1,9 @@
 import { AppError } from '../errors.ts';
 import { formatBytes } from '../model/format-bytes.ts';
-import { encrypt } from './age.ts';
+import { encrypt, encryptOutput } from './age.ts';
 import type { LocalCopy } from './local-copy.ts';
 import type { BackupObject } from './manifest.ts';
+import { outputOfProgram } from './program-output.ts';
 import { RangeHasher, rangeBytesFor } from './range-hasher.ts';
 import type { SourceObject } from './sources/source.ts';
 import type { Store } from './store/store.ts';
@@ -27,16 +28,11 @@ export async function storeObject(
   const key = `${target.folder}${name}`;
   const hasher = new RangeHasher(rangeBytesFor(source.expectedBytes));
   let plainSize = 0;
+  const counted = (bytes: number): void => {
+    plainSize = bytes;
+    target.onProgress(bytes);
+  };
 
-  async function* plain(): AsyncGenerator<Uint8Array> {
-    for await (const chunk of source.read()) {
-      plainSize += chunk.length;
-      target.onProgress(plainSize);
-      yield chunk;
-    }
-    // Thrown inside the stream, so that the store never gets the end of it.
-    if (plainSize < source.floorBytes) throw tooSmall(source, plainSize);
-  }
   async function* hashed(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
     for await (const chunk of body) {
       hasher.update(chunk);
@@ -44,9 +40,13 @@ export async function storeObject(
     }
   }
 
-  const stored = hashed(
-    target.recipientsFile === undefined ? plain() : encrypt(plain(), target.recipientsFile),
-  );
+  async function* floored(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    yield* body;
+    // Thrown inside the stream, so that the store never gets the end of it.
+    if (plainSize < source.floorBytes) throw tooSmall(source, plainSize);
+  }
+
+  const stored = hashed(floored(await contentOf(source, target.recipientsFile, counted)));
   const body = target.localCopy === undefined ? stored : target.localCopy.tee(key, stored);
   await target.store.put(key, body, source.expectedBytes);
   const { size, sha256, rangeBytes, ranges } = hasher.finish();
@@ -61,6 +61,34 @@ export async function storeObject(
     ranges: [...ranges],
     plainSize,
   };
+}
+
+/** @param onPlain bytes before encryption, so far */
+async function contentOf(
+  { content }: SourceObject,
+  recipientsFile: string | undefined,
+  onPlain: (bytes: number) => void,
+): Promise<AsyncIterable<Uint8Array>> {
+  if (content.kind === 'program') {
+    const program = await content.prepare();
+    return recipientsFile === undefined
+      ? countBytes(outputOfProgram(program), onPlain)
+      : encryptOutput(program, recipientsFile, onPlain);
+  }
+  const plain = countBytes(content.read(), onPlain);
+  return recipientsFile === undefined ? plain : encrypt(plain, recipientsFile);
+}
+
+async function* countBytes(
+  body: AsyncIterable<Uint8Array>,
+  onBytes: (bytes: number) => void,
+): AsyncGenerator<Uint8Array> {
+  let bytes = 0;
+  for await (const chunk of body) {
+    bytes += chunk.length;
+    onBytes(bytes);
+    yield chunk;
+  }
 }
 
 function tooSmall(source: SourceObject, size: number): AppError {

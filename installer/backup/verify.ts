@@ -96,7 +96,7 @@ async function checkObject(
   if (encrypted && identityFile === undefined) {
     return await drain(verifiedBytes(store, folder, object));
   }
-  const plain = readObject({ store, folder, manifest, identityFile }, object);
+  const plain = readObject({ placeOf: async () => store, folder, manifest, identityFile }, object);
   if (object.format === 'pg-custom' && server !== undefined) {
     await listArchive(server, object, plain);
   } else await drain(plain);

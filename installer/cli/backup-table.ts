@@ -14,14 +14,15 @@ export const backupCommands: readonly CommandSpec[] = [
   },
   {
     name: 'backup list',
-    summary: 'List the backups in the stores, newest first.',
+    summary: 'List the backups in the stores and the copies on this server, newest first.',
     options: json,
     example: 'holdfast backup list',
     run: async (args, context) => (await import('./backup.ts')).backupList(args, context),
   },
   {
     name: 'backup verify',
-    summary: 'Read a backup back byte for byte; without an id the newest of each job.',
+    summary:
+      'Read a backup, and its copy here, byte for byte; without an id the newest of each job.',
     positionals: '[ID]',
     maxPositionals: 1,
     options: json,
@@ -57,6 +58,12 @@ export const backupCommands: readonly CommandSpec[] = [
         type: 'string',
         value: 'JOB',
         description: 'The newest verified backup of this job, when no id is given.',
+      },
+      from: {
+        type: 'string',
+        value: 'SERVER',
+        description:
+          'Without an id: of the server of this name, or whose id begins so, where several wrote to one place.',
       },
       identity: {
         type: 'string',

@@ -1,14 +1,15 @@
 import { backupIdTime } from '../backup/backup-id.ts';
 import type { BackupContext } from '../backup/context.ts';
-import { listStored } from '../backup/inventory.ts';
+import { copiesOnServer, findBackups } from '../backup/find-backups.ts';
 import type { PostgresServer } from '../backup/psql.ts';
 import { restoreTestIdentityFile } from '../backup/recovery-keys.ts';
 import { runRestoreTest } from '../backup/restore/restore-test.ts';
 import { type BackupOutcome, runBackup } from '../backup/run-backup.ts';
 import { findJob } from '../backup/settings.ts';
 import { livePostgres } from '../backup/sources/open-source.ts';
+import type { Store } from '../backup/store/store.ts';
 import { verifyBackup } from '../backup/verify.ts';
-import { AppError } from '../errors.ts';
+import { AppError, EXIT_CODES } from '../errors.ts';
 import type { BackupJob } from '../model/backup-settings.ts';
 import { formatBytes, formatSpan } from '../model/format-bytes.ts';
 import { backupContext } from './backup-context.ts';
@@ -19,7 +20,10 @@ import type { CliContext } from './context.ts';
 interface ListedBackup {
   readonly id: string;
   readonly job: string;
+  /** Name of the store; empty when only the copy on this server is known. */
   readonly store: string;
+  /** A copy lies on this server. */
+  readonly onServer: boolean;
   /** UTC. */
   readonly at: string;
   readonly bytes: number;
@@ -60,42 +64,63 @@ function outcomeText(job: string, { id, bytes, seconds, verifiedAt }: BackupOutc
 export async function backupList(args: ParsedArguments, context: CliContext): Promise<number> {
   const backup = await backupContext(context);
   const backups: ListedBackup[] = [];
-  for (const job of backup.settings.jobs) backups.push(...(await listJob(backup, job)));
-  backups.sort((a, b) => (a.id < b.id ? 1 : -1));
-  if (args.flag('json')) {
-    context.io.out(`${JSON.stringify({ version: 1, backups })}\n`);
-    return 0;
+  const failures: AppError[] = [];
+  for (const job of backup.settings.jobs) {
+    const { listed, storeError } = await listJob(backup, job);
+    backups.push(...listed);
+    if (storeError !== undefined) failures.push(storeError);
   }
-  context.io.out(listText(backups, context.now()));
+  backups.sort((a, b) => (a.id < b.id ? 1 : -1));
+  const [failure] = failures;
+  // Half a list is worth having when a store is down, but it is not what was asked for.
+  if (failure !== undefined && backups.length === 0) throw failure;
+  context.io.out(
+    args.flag('json')
+      ? `${JSON.stringify({ version: 1, backups })}\n`
+      : listText(backups, context.now()),
+  );
+  if (failure !== undefined) throw failure;
   return 0;
 }
 
-async function listJob(backup: BackupContext, job: BackupJob): Promise<ListedBackup[]> {
+async function listJob(
+  backup: BackupContext,
+  job: BackupJob,
+): Promise<{ readonly listed: ListedBackup[]; readonly storeError?: AppError }> {
   const store = await backup.openStore(job.store);
   try {
-    const stored = await listStored(store, backup.settings, job.name);
-    return stored.map(({ id, size, complete, verified }) => ({
-      id,
-      job: job.name,
-      store: job.store,
-      at: backupIdTime(id)?.toISOString() ?? '',
-      bytes: size,
-      state: verified ? 'verified' : complete ? 'unverified' : 'incomplete',
-    }));
+    const { backups, storeError } = await findBackups(backup, job, store);
+    const listed = backups.map(
+      ({ id, size, complete, verified, inStore, onServer }): ListedBackup => ({
+        id,
+        job: job.name,
+        store: inStore ? job.store : '',
+        onServer,
+        at: backupIdTime(id)?.toISOString() ?? '',
+        bytes: size,
+        state: verified ? 'verified' : complete ? 'unverified' : 'incomplete',
+      }),
+    );
+    return { listed, ...(storeError === undefined ? {} : { storeError }) };
   } finally {
     store.close();
   }
 }
 
+/** `bucket`, `bucket, here` or `here`. */
+function placesText({ store, onServer }: ListedBackup): string {
+  return [...(store === '' ? [] : [store]), ...(onServer ? ['here'] : [])].join(', ');
+}
+
 function listText(backups: readonly ListedBackup[], now: Date): string {
   if (backups.length === 0) return 'There is no backup yet. Make one: holdfast backup run\n';
-  const rows = backups.map(({ id, job, store, at, bytes, state }) => [
-    id,
-    job,
-    `${formatSpan((now.getTime() - Date.parse(at)) / 1000)} ago`,
-    formatBytes(bytes),
-    store,
-    state,
+  const rows = backups.map((backup) => [
+    backup.id,
+    backup.job,
+    `${formatSpan((now.getTime() - Date.parse(backup.at)) / 1000)} ago`,
+    formatBytes(backup.bytes),
+    placesText(backup),
+    backup.state,
   ]);
   const titles = ['ID', 'JOB', 'MADE', 'SIZE', 'STORE', 'STATE'];
   const widths = titles.map((title, column) =>
@@ -112,42 +137,85 @@ function listText(backups: readonly ListedBackup[], now: Date): string {
     .join('');
 }
 
+interface CheckedBackup {
+  readonly job: string;
+  readonly id: string;
+  readonly checks: readonly string[];
+  /** State of the copy on this server; absent when there is none. */
+  readonly copy?: 'whole' | 'damaged';
+}
+
 /** `holdfast backup verify [ID]`: reads one back byte for byte; without an id the newest of each job. */
 export async function backupVerify(args: ParsedArguments, context: CliContext): Promise<number> {
   const backup = await backupContext(context);
   const [id] = args.positionals;
-  const checked: {
-    readonly job: string;
-    readonly id: string;
-    readonly checks: readonly string[];
-  }[] = [];
+  const checked: CheckedBackup[] = [];
   for (const job of backup.settings.jobs) {
-    const store = await backup.openStore(job.store);
-    try {
-      const stored = await listStored(store, backup.settings, job.name);
-      const chosen = stored.find((one) => (id === undefined ? one.complete : one.id === id));
-      if (chosen === undefined) continue;
-      const { checks } = await verifyBackup({
-        context: backup,
-        store,
-        job: job.name,
-        id: chosen.id,
-        identityFile: await identityOnServer(backup),
-        server: job.source.kind === 'postgres' ? await postgresIfUp(backup) : undefined,
-      });
-      checked.push({ job: job.name, id: chosen.id, checks });
-    } finally {
-      store.close();
-    }
+    const one = await verifyOne(backup, job, id);
+    if (one !== undefined) checked.push(one);
   }
   if (checked.length === 0) throw nothingToVerify(id);
   if (args.flag('json')) context.io.out(`${JSON.stringify({ version: 1, checked })}\n`);
-  else {
-    for (const one of checked) {
-      context.io.out(`${one.job}: ${one.id} is whole (${one.checks.join(', ')})\n`);
-    }
+  else for (const one of checked) context.io.out(checkedText(one));
+  return checked.some(({ copy }) => copy === 'damaged') ? EXIT_CODES.backup : 0;
+}
+
+async function verifyOne(
+  backup: BackupContext,
+  job: BackupJob,
+  id: string | undefined,
+): Promise<CheckedBackup | undefined> {
+  const store = await backup.openStore(job.store);
+  try {
+    const { backups, storeError } = await findBackups(backup, job, store);
+    const chosen = backups.find((one) => (id === undefined ? one.complete : one.id === id));
+    if (chosen === undefined && storeError === undefined) return undefined;
+    const check = async (place: Store): Promise<readonly string[]> => {
+      const { checks } = await verifyBackup({
+        context: backup,
+        store: place,
+        job: job.name,
+        id: chosen?.id ?? '',
+        identityFile: await identityOnServer(backup),
+        server: job.source.kind === 'postgres' ? await postgresIfUp(backup) : undefined,
+      });
+      return checks;
+    };
+    const copy =
+      chosen?.onServer === true ? await checkCopy(backup, () => check(copiesOnServer(backup))) : {};
+    // A copy on the same machine proves nothing about the store, so its failure stays one.
+    if (storeError !== undefined) throw storeError;
+    if (chosen === undefined) return undefined;
+    const checks = chosen.inStore ? await check(store) : [];
+    return { job: job.name, id: chosen.id, checks, ...copy };
+  } finally {
+    store.close();
   }
-  return 0;
+}
+
+async function checkCopy(
+  { report }: BackupContext,
+  check: () => Promise<unknown>,
+): Promise<Pick<CheckedBackup, 'copy'>> {
+  try {
+    await check();
+    report({ kind: 'notice', text: 'the copy on this server is whole' });
+    return { copy: 'whole' };
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    report({
+      kind: 'warning',
+      code: error.code,
+      text: `the copy on this server: ${error.message}`,
+    });
+    return { copy: 'damaged' };
+  }
+}
+
+function checkedText({ job, id, checks, copy }: CheckedBackup): string {
+  const here = copy === undefined ? '' : `; the copy on this server is ${copy}`;
+  if (checks.length === 0) return `${job}: ${id} is not in the store${here}\n`;
+  return `${job}: ${id} is whole (${checks.join(', ')})${here}\n`;
 }
 
 /** Without the key the stored bytes are compared all the same. */

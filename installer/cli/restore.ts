@@ -1,12 +1,18 @@
 import { resolve } from 'node:path';
+import { SYSTEM_CLOCK } from '../apply/context.ts';
+import { withLock } from '../apply/lock.ts';
+import { thisProcess } from '../apply/process-identity.ts';
+import type { BackupContext } from '../backup/context.ts';
 import { restoreTestIdentityFile } from '../backup/recovery-keys.ts';
 import { withBackup } from '../backup/restore/choose-backup.ts';
 import {
+  type FilesWish,
   type RestoredFiles,
   restoreRedis,
   restoreVolume,
 } from '../backup/restore/restore-files.ts';
 import { type RestoredDatabase, restorePostgres } from '../backup/restore/restore-postgres.ts';
+import { env } from '../env.ts';
 import { AppError } from '../errors.ts';
 import { backupContext } from './backup-context.ts';
 import type { ParsedArguments } from './command.ts';
@@ -28,6 +34,7 @@ export async function restore(args: ParsedArguments, context: CliContext): Promi
   const job = args.value('job');
   const into = args.value('into');
   const database = args.value('database');
+  const from = args.value('from');
   const identity = args.value('identity');
   if (into === undefined && !args.flag('yes')) refuseWithoutTerminal(context, id);
   const report = await withBackup(
@@ -35,6 +42,7 @@ export async function restore(args: ParsedArguments, context: CliContext): Promi
     {
       ...(id === undefined ? {} : { id }),
       ...(job === undefined ? {} : { job }),
+      ...(from === undefined ? {} : { from }),
       kind: 'postgres',
       identityFile:
         identity === undefined ? restoreTestIdentityFile(backup.paths) : resolve(identity),
@@ -42,6 +50,7 @@ export async function restore(args: ParsedArguments, context: CliContext): Promi
     async (chosen): Promise<RestoreReport> => {
       const { manifest } = chosen;
       const ask = asker(args, context, manifest.id);
+      const files: FilesWish = { consent: ask, holdServer: holder(backup) };
       const base = { version: 1, id: manifest.id, databases: [], files: [] } as const;
       switch (manifest.source.kind) {
         case 'postgres':
@@ -55,10 +64,10 @@ export async function restore(args: ParsedArguments, context: CliContext): Promi
           };
         case 'volume':
           refuseInto(into);
-          return { ...base, files: [await restoreVolume(backup, chosen, { consent: ask })] };
+          return { ...base, files: [await restoreVolume(backup, chosen, files)] };
         case 'redis':
           refuseInto(into);
-          return { ...base, files: [await restoreRedis(backup, chosen, { consent: ask })] };
+          return { ...base, files: [await restoreRedis(backup, chosen, files)] };
       }
     },
   );
@@ -68,6 +77,17 @@ export async function restore(args: ParsedArguments, context: CliContext): Promi
       : reportText(report, backup.settings.postgres?.container ?? 'postgres'),
   );
   return 0;
+}
+
+/** Seconds that a swap waits for an apply which is at work. */
+const WAIT_FOR_APPLY = 600;
+
+function holder({ host, paths }: BackupContext): FilesWish['holdServer'] {
+  return async (work) => {
+    const process = await thisProcess(env.sudoUser ?? env.user ?? 'unknown');
+    const request = { process, command: 'holdfast restore', clock: SYSTEM_CLOCK };
+    return await withLock(host, paths, { ...request, waitSeconds: WAIT_FOR_APPLY }, work);
+  };
 }
 
 function asker(

@@ -1,5 +1,5 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
-import type { Readable, Writable } from 'node:stream';
+import { Readable, type Writable } from 'node:stream';
 import { env } from '../env.ts';
 import { CommandError } from './command-error.ts';
 import { TailBuffer } from './tail-buffer.ts';
@@ -14,6 +14,11 @@ export interface ChildRequest {
   readonly cwd?: string;
   /** Sees standard error as it comes. */
   readonly onStderr?: (chunk: Buffer) => void;
+  /**
+   * Another child whose standard input is our program's standard output: the bytes go from one to the other
+   * without us, and {@link Child.stdout} is empty. That one cannot tell a program that failed from one that ended.
+   */
+  readonly into?: Child;
 }
 
 /** A program on this machine that runs beside us, in a process group of its own. */
@@ -39,6 +44,8 @@ export interface Child {
  */
 export function startChild(request: ChildRequest): Child {
   const child = spawnPiped(request);
+  // Ours would keep the other program waiting for an end. Closed, not ended: that would shut down both.
+  request.into?.stdin.destroy();
   const stderr = new TailBuffer(STDERR_TAIL);
   child.stderr.on('data', (chunk: Buffer) => {
     stderr.push(chunk);
@@ -53,22 +60,23 @@ export function startChild(request: ChildRequest): Child {
     child.once('exit', () => resolve());
     child.once('error', () => resolve());
   });
+  const stdout = child.stdout ?? Readable.from([]);
   const release = (): void => {
-    child.stdout.destroy();
+    stdout.destroy();
     child.stderr.destroy();
   };
-  return { stdin: child.stdin, stdout: child.stdout, done, exited, kill, release };
+  return { stdin: child.stdin, stdout, done, exited, kill, release };
 }
 
 function spawnPiped(request: ChildRequest): PipedChild {
   const [program, ...rest] = request.argv;
   try {
     return spawn(program, rest, {
-      stdio: ['pipe', 'pipe', 'pipe'],
+      stdio: ['pipe', request.into?.stdin ?? 'pipe', 'pipe'],
       detached: true,
       ...(request.cwd === undefined ? {} : { cwd: request.cwd }),
       ...(request.env === undefined ? {} : { env: { ...env.inherited, ...request.env } }),
-    });
+    }) as PipedChild;
   } catch (cause) {
     throw spawnError(request.argv, cause as Error);
   }
@@ -84,7 +92,7 @@ function spawnError(argv: readonly string[], cause: Error): CommandError {
   });
 }
 
-type PipedChild = ChildProcessByStdio<Writable, Readable, Readable>;
+type PipedChild = ChildProcessByStdio<Writable, Readable | null, Readable>;
 
 function outcome(
   child: PipedChild,
@@ -94,7 +102,7 @@ function outcome(
   return new Promise((resolve, reject) => {
     child.once('error', (cause) => {
       if (child.pid !== undefined) return;
-      child.stdout.destroy();
+      child.stdout?.destroy();
       reject(spawnError(argv, cause));
     });
     child.once('close', (exitCode, signal) => {

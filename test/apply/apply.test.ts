@@ -371,3 +371,54 @@ t.test('a compose command that never ends is named', async (t) => {
   });
   t.notOk(world.host.files.stat(PATHS.applyLock), 'the lock is free again');
 });
+
+t.test('a restore that was killed in its swap is finished before anything else', async (t) => {
+  const world = await applied();
+  const journal = {
+    version: 1,
+    id: '20260101T000000Z-abcdef',
+    token: '20260102T000000Z-fedcba',
+    phase: 'swapping',
+    image: 'holdfast/postgres:17',
+    stopped: ['webid', 'goneid'],
+  };
+  const file = `${PATHS.agent}/restores/demo_uploads.json`;
+  write(world, file, JSON.stringify(journal));
+  const steps: string[] = [];
+  const step =
+    (text: (argv: readonly string[]) => string, stdout = '') =>
+    ({ argv }: { argv: readonly string[] }) => {
+      steps.push(text(argv));
+      return { stdout };
+    };
+  for (const words of [
+    ['docker', 'ps'],
+    ['docker', 'ps', '--all', '--filter'],
+  ]) {
+    world.host.on(words, () => ({ stdout: 'webid demo-web-1\n' }), { looks: true });
+  }
+  world.host.on(
+    ['docker', 'stop'],
+    step(([, , , , id]) => `stop ${id}`),
+  );
+  world.host.on(
+    ['docker', 'run'],
+    step((argv) => `swap ${argv.at(-1)} of ${argv.find((one) => one.startsWith('type='))}`),
+  );
+  world.host.on(
+    ['docker', 'start'],
+    step(([, , id]) => `start ${id}`),
+  );
+  const render = platform(CHANGED);
+  await world.apply((observed) => {
+    steps.push('look');
+    return render(observed);
+  });
+  t.match(steps.slice(0, 4), [
+    'stop webid',
+    /^swap 20260102T000000Z-fedcba of type=volume,source=demo_uploads,/,
+    'start webid',
+    'look',
+  ]);
+  t.notOk(world.host.files.stat(file), 'the journal is gone');
+});

@@ -5,7 +5,11 @@ import t from 'tap';
 import type { BackupContext } from '../../installer/backup/context.ts';
 import { restoreTestIdentityFile } from '../../installer/backup/recovery-keys.ts';
 import { withBackup } from '../../installer/backup/restore/choose-backup.ts';
-import { restoreRedis, restoreVolume } from '../../installer/backup/restore/restore-files.ts';
+import {
+  type FilesWish,
+  restoreRedis,
+  restoreVolume,
+} from '../../installer/backup/restore/restore-files.ts';
 import {
   type RestoreWish,
   restorePostgres,
@@ -49,6 +53,8 @@ await stack.sql(
 const context = stack.context();
 const identityFile = restoreTestIdentityFile(stack.paths);
 const yes: RestoreWish = { consent: async () => undefined };
+/** Nobody else changes this server. */
+const alone: Pick<FilesWish, 'holdServer'> = { holdServer: (work) => work() };
 const properties = `SELECT (SELECT array_agg(acl::text ORDER BY acl::text) FROM unnest(datacl) acl), to_jsonb(d) - 'datacl' - 'oid' - 'datfrozenxid' - 'datminmxid' - 'datname' - 'dattablespace', shobj_description(oid, 'pg_database'),
   (SELECT jsonb_agg(jsonb_build_array(setrole, setconfig) ORDER BY setrole) FROM pg_db_role_setting WHERE setdatabase = d.oid)
   FROM pg_database d WHERE datname = 'shop';`;
@@ -332,7 +338,10 @@ t.test(
     await inside('cd /data && rm -rf a sparse && echo lost >later');
     const asked: string[] = [];
     const { kept } = await withBackup(volumes, { kind: 'volume', identityFile }, (backup) =>
-      restoreVolume(volumes, backup, { consent: async (question) => void asked.push(question) }),
+      restoreVolume(volumes, backup, {
+        ...alone,
+        consent: async (question) => void asked.push(question),
+      }),
     );
     t.match(asked, [/will be stopped for a moment/]);
     t.equal(await inside(listing), before);
@@ -378,6 +387,7 @@ t.test(
     const restoreNotes = (over: Partial<BackupContext>, agreed = true) =>
       withBackup(volumes, { id, kind: 'volume', identityFile }, (backup) =>
         restoreVolume({ ...volumes, ...over }, backup, {
+          ...alone,
           consent: async () => {
             if (!agreed) throw new Error('no');
           },
@@ -484,7 +494,7 @@ t.test('Redis comes back with its keys, with and without an AOF', async (t) => {
     await runBackup(caches, `cache-${aof}`);
     await cli('FLUSHALL', 'SET cart 0');
     await withBackup(caches, { kind: 'redis', identityFile }, (backup) =>
-      restoreRedis(caches, backup, { consent: async () => undefined }),
+      restoreRedis(caches, backup, { ...alone, consent: async () => undefined }),
     );
     t.equal(await cli('GET cart', 'LRANGE queue 0 -1'), '42\na\nb\nc', `appendonly ${aof}`);
     t.ok(Number(await cli('TTL temporary')) > 9000);

@@ -10,11 +10,12 @@ import { type OpenBackup, readObject } from '../read-object.ts';
 import { liveRedis } from '../sources/open-source.ts';
 import { redisSetting } from '../sources/redis.ts';
 import { decompress } from '../zstd.ts';
-import { replaceVolume } from './volume-swap.ts';
+import { type HoldServer, replaceVolume } from './volume-swap.ts';
 
 export interface FilesWish {
   /** Asks whether to go on; a no throws `consent/refused`. */
   readonly consent: (question: string) => Promise<void>;
+  readonly holdServer: HoldServer;
 }
 
 export interface RestoredFiles {
@@ -54,6 +55,7 @@ export async function restoreVolume(
       fillScript: UNTAR,
       content: () => decompress(readObject(backup, object)),
       consent: (containers) => wish.consent(question(context, backup.manifest, containers)),
+      holdServer: wish.holdServer,
     })),
   }));
 }
@@ -90,6 +92,7 @@ export async function restoreRedis(
       fillScript: REDIS_TREE,
       content: () => readObject(backup, object),
       consent: (containers) => wish.consent(question(context, backup.manifest, containers)),
+      holdServer: wish.holdServer,
     })),
   }));
 }

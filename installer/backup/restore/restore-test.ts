@@ -48,7 +48,7 @@ async function attempt(context: BackupContext): Promise<RestoreTestOutcome> {
   const identityFile = restoreTestIdentityFile(context.paths);
   return await withBackup(
     context,
-    { kind: 'postgres', identityFile, fallBack: false },
+    { kind: 'postgres', identityFile, proveStore: true },
     async (backup) => {
       const clock = performance.now();
       const databases = await catalogs(backup);

@@ -1,11 +1,22 @@
 import { posix } from 'node:path';
 import { Readable } from 'node:stream';
+import type { Engine } from '../../engine/engine.ts';
 import { AppError } from '../../errors.ts';
 import { startChild } from '../../host/child.ts';
 import { feed } from '../../host/feed.ts';
+import type { Host } from '../../host/host.ts';
+import type { Report } from '../../model/events.ts';
+import type { Paths } from '../../model/paths.ts';
 import { newBackupId } from '../backup-id.ts';
 import type { BackupContext } from '../context.ts';
 import { helperArgv, removeHelpers, requireVolume, VOLUME_MOUNT } from '../helper-container.ts';
+import {
+  type Journal,
+  journalFile,
+  readJournal,
+  saveJournal,
+  unfinishedSwaps,
+} from './swap-journal.ts';
 
 export interface VolumeRestore {
   readonly id: string;
@@ -16,19 +27,11 @@ export interface VolumeRestore {
   readonly content: () => AsyncIterable<Uint8Array>;
   /** Asked before anything that runs is stopped; a no throws. */
   readonly consent: (containers: readonly string[]) => Promise<void>;
+  readonly holdServer: HoldServer;
 }
 
-/** What a restore that was killed must know to carry on. */
-interface Journal {
-  readonly version: 1;
-  readonly id: string;
-  /** Names the folders of this attempt. */
-  readonly token: string;
-  /** From `swapping` on the live files may be on their way: nothing is laid down again. */
-  readonly phase: 'preparing' | 'swapping';
-  /** Containers that were running and have to run again. */
-  readonly stopped: readonly string[];
-}
+/** Works while nobody else changes the server: an apply would start what the swap has stopped. */
+export type HoldServer = <T>(work: () => Promise<T>) => Promise<T>;
 
 const CAPABILITIES = [
   'CHOWN',
@@ -75,62 +78,114 @@ chown --reference="$restored" . && chmod --reference="$restored" .
 sync -f .
 rmdir -- "$restored"`;
 
+/** The server whose volumes are swapped. */
+export interface SwapServer {
+  readonly host: Host;
+  readonly engine: Engine;
+  readonly paths: Paths;
+  readonly project: string;
+}
+
 /**
  * Restores the files of a volume beside the live ones, then stops whoever uses it, swaps, and starts him again.
  * The files that were there stay in a hidden folder of the volume. Killed at any moment, the same restore
- * carries on. @returns where the files that were there are kept
+ * carries on, and so does the next apply. @returns where the files that were there are kept
  */
 export async function replaceVolume(
   context: BackupContext,
   restore: VolumeRestore,
 ): Promise<{ readonly kept: string }> {
-  const { host, engine, paths, settings } = context;
-  const task = `restore-${restore.volume}`;
-  await requireVolume(host, restore.volume);
-  await removeHelpers(host, engine, settings.project, task);
-  const journalFile = posix.join(paths.agent, 'restores', `${restore.volume}.json`);
-  const helper = (script: string, ...more: string[]): [string, ...string[]] =>
-    helperArgv({
-      project: settings.project,
-      task,
-      image: restore.image,
-      argv: ['sh', '-c', script, 'sh', VOLUME_MOUNT, journal.token, ...more],
-      volume: { name: restore.volume, readOnly: false },
-      capabilities: CAPABILITIES,
-    });
-
-  let journal = await readJournal(context, journalFile, restore.id);
-  if (journal.phase === 'preparing') {
-    await saveJournal(context, journalFile, journal);
-    let users: readonly User[];
-    try {
-      await fill(helper(FILL, restore.fillScript), restore.content());
-      await host.run({ argv: helper(COMPLETE) });
-      users = await usersOf(context, restore.volume, 'running');
-      await restore.consent(users.map(({ name }) => name));
-    } catch (error) {
-      await removeHelpers(host, engine, settings.project, task);
-      await host.run({ argv: helper(TAKE_BACK) });
-      await host.remove(journalFile);
-      throw error;
-    }
-    journal = { ...journal, phase: 'swapping', stopped: users.map(({ id }) => id) };
-    await saveJournal(context, journalFile, journal);
+  const { host, engine, paths, settings, now } = context;
+  const { id, volume, image, holdServer } = restore;
+  const server = { host, engine, paths, project: settings.project };
+  await requireVolume(host, volume);
+  const file = journalFile(paths, volume);
+  const found = await readJournal(host, file, id);
+  if (found?.phase === 'swapping') {
+    await holdServer(() => finishSwap(server, volume, found));
+    return { kept: await keptFolder(host, volume, found.token) };
   }
-  for (const { id } of await usersOf(context, restore.volume, 'running')) {
+  await removeHelpers(host, engine, settings.project, taskOf(volume));
+  const begun = { version: 1, phase: 'preparing', stopped: [] } as const;
+  const journal: Journal = found ?? { ...begun, id, token: newBackupId(now()), image };
+  await saveJournal(host, file, journal);
+  const helper = helperFor(server, volume, journal);
+  try {
+    await fill(helper(FILL, restore.fillScript), restore.content());
+    await host.run({ argv: helper(COMPLETE) });
+    const users = await usersOf(server, volume, 'running');
+    await restore.consent(users.map(({ name }) => name));
+  } catch (error) {
+    await removeHelpers(host, engine, settings.project, taskOf(volume));
+    await host.run({ argv: helper(TAKE_BACK) });
+    await host.remove(file);
+    throw error;
+  }
+  await holdServer(async () => {
+    // Again: while the question stood, an apply may have replaced them.
+    const users = await usersOf(server, volume, 'running');
+    const stopped = users.map((user) => user.id);
+    const swapping: Journal = { ...journal, phase: 'swapping', stopped };
+    await saveJournal(host, file, swapping);
+    await finishSwap(server, volume, swapping);
+  });
+  return { kept: await keptFolder(host, volume, journal.token) };
+}
+
+/**
+ * Carries on with every swap that was killed. For whoever starts containers: one that starts on the half of a
+ * volume would fill the gap with new files. The caller holds the server's lock, as the swap itself does.
+ */
+export async function finishSwaps(server: SwapServer, report: Report): Promise<void> {
+  for (const { volume, journal } of await unfinishedSwaps(server.host, server.paths)) {
+    report({
+      kind: 'notice',
+      text: `finishing the restore of ${journal.id} into ${volume}, which was interrupted in its swap`,
+    });
+    await finishSwap(server, volume, journal);
+  }
+}
+
+async function finishSwap(server: SwapServer, volume: string, journal: Journal): Promise<void> {
+  const { host, engine, paths, project } = server;
+  await removeHelpers(host, engine, project, taskOf(volume));
+  for (const { id } of await usersOf(server, volume, 'running')) {
     await host.run({ argv: ['docker', 'stop', '--time', '60', id] });
   }
-  await host.run({ argv: helper(SWAP) });
-  const there = new Set((await usersOf(context, restore.volume, 'all')).map(({ id }) => id));
-  // One that an apply has replaced meanwhile is not ours to start any more.
+  await host.run({ argv: helperFor(server, volume, journal)(SWAP) });
+  const there = new Set((await usersOf(server, volume, 'all')).map(({ id }) => id));
+  // One that somebody has removed meanwhile is not ours to start any more.
   for (const container of journal.stopped.filter((id) => there.has(id))) {
     await host.run({ argv: ['docker', 'start', container] });
   }
-  await host.remove(journalFile);
+  await host.remove(journalFile(paths, volume));
+}
+
+function taskOf(volume: string): string {
+  return `restore-${volume}`;
+}
+
+function helperFor(
+  { project }: SwapServer,
+  volume: string,
+  { image, token }: Journal,
+): (script: string, ...more: string[]) => [string, ...string[]] {
+  return (script, ...more) =>
+    helperArgv({
+      project,
+      task: taskOf(volume),
+      image,
+      argv: ['sh', '-c', script, 'sh', VOLUME_MOUNT, token, ...more],
+      volume: { name: volume, readOnly: false },
+      capabilities: CAPABILITIES,
+    });
+}
+
+async function keptFolder(host: Host, volume: string, token: string): Promise<string> {
   const { stdout } = await host.run({
-    argv: ['docker', 'volume', 'inspect', '--format', '{{.Mountpoint}}', restore.volume],
+    argv: ['docker', 'volume', 'inspect', '--format', '{{.Mountpoint}}', volume],
   });
-  return { kept: posix.join(stdout.trim(), `.holdfast-before-${journal.token}`) };
+  return posix.join(stdout.trim(), `.holdfast-before-${token}`);
 }
 
 async function fill(
@@ -159,7 +214,7 @@ interface User {
 
 /** Containers of the project that mount the volume. */
 async function usersOf(
-  { host, settings }: BackupContext,
+  { host, project }: SwapServer,
   volume: string,
   which: 'running' | 'all',
 ): Promise<User[]> {
@@ -169,38 +224,12 @@ async function usersOf(
       'ps',
       ...(which === 'all' ? ['--all'] : []),
       ...['--filter', `volume=${volume}`],
-      ...['--filter', `label=io.holdfast.project=${settings.project}`],
+      ...['--filter', `label=io.holdfast.project=${project}`],
       ...['--no-trunc', '--format', '{{.ID}} {{.Names}}'],
     ],
   });
   return stdout.split('\n').flatMap((line) => {
     const [id, name] = line.split(' ');
     return id === undefined || id === '' ? [] : [{ id, name: name ?? id }];
-  });
-}
-
-async function readJournal(
-  { host, now }: BackupContext,
-  file: string,
-  id: string,
-): Promise<Journal> {
-  const content = await host.read(file);
-  if (content !== undefined) {
-    const journal = JSON.parse(Buffer.from(content).toString('utf8')) as Journal;
-    if (journal.id === id) return journal;
-    if (journal.phase === 'swapping') throw unfinished(journal.id);
-  }
-  return { version: 1, id, token: newBackupId(now()), phase: 'preparing', stopped: [] };
-}
-
-async function saveJournal({ host }: BackupContext, file: string, journal: Journal): Promise<void> {
-  await host.write(file, `${JSON.stringify(journal)}\n`, { mode: 0o600, uid: 0, gid: 0 });
-}
-
-function unfinished(id: string): AppError {
-  return new AppError({
-    code: 'restore/unfinished',
-    what: `a restore of ${id} was interrupted in the middle of its swap`,
-    hint: `finish it first: \`holdfast restore ${id}\``,
   });
 }

@@ -4,14 +4,14 @@ import { objectNamePart } from '../keys.ts';
 import {
   connectionTo,
   type PostgresServer,
+  postgresDown,
   postgresExec,
   queryJson,
-  runSql,
   sqlError,
 } from '../psql.ts';
 import type { Catalog } from './catalog.ts';
 import { Snapshot } from './snapshot.ts';
-import type { Source, SourceObject } from './source.ts';
+import type { Source, SourceContent, SourceObject } from './source.ts';
 
 const MIB = 1024 ** 2;
 /** The header and table of contents of an empty database come to about 1.1 kB. */
@@ -23,6 +23,8 @@ interface ServerFacts {
   readonly version: string;
   readonly major: number;
   readonly systemIdentifier: string;
+  /** Arguments of the build. */
+  readonly configure: string;
   /** Bytes by database. */
   readonly sizes: Readonly<Record<string, number>>;
 }
@@ -38,10 +40,9 @@ export async function openPostgresSource(
   server: PostgresServer,
   { databases }: Extract<BackupSource, { kind: 'postgres' }>,
 ): Promise<Source> {
-  await endLeftovers(server);
   const facts = await serverFacts(server);
   refuseMissing(server, databases, facts);
-  const compression = await bestCompression(server, facts.major);
+  const compression = bestCompression(facts);
   const snapshots = new Map<string, Counted>();
   const objects = databases.flatMap((database) =>
     databaseObjects(server, database, facts.sizes[database] ?? 0, compression, snapshots),
@@ -77,20 +78,20 @@ function databaseObjects(
       database,
       expectedBytes: size,
       floorBytes: DUMP_FLOOR,
-      read: async function* () {
+      content: program(server, async () => {
         const snapshot = await Snapshot.take(server, database);
         // While pg_dump compresses on one processor, another one counts.
         const catalog = snapshot.catalog();
         catalog.catch(() => undefined);
         snapshots.set(database, { snapshot, catalog });
-        yield* output(server, [
+        return [
           'pg_dump',
           '--format=custom',
           `--compress=${compression}`,
           `--snapshot=${snapshot.id}`,
           `--dbname=${connectionTo(database)}`,
-        ]);
-      },
+        ];
+      }),
     },
     {
       name: `db-${part}.catalog.json`,
@@ -99,12 +100,15 @@ function databaseObjects(
       database,
       expectedBytes: MIB,
       floorBytes: 2,
-      read: async function* () {
-        const counted = snapshots.get(database);
-        if (counted === undefined) throw new Error(`${database} was not dumped before`);
-        yield Buffer.from(`${JSON.stringify(await counted.catalog)}\n`, 'utf8');
-        snapshots.delete(database);
-        await counted.snapshot.close();
+      content: {
+        kind: 'stream',
+        read: async function* () {
+          const counted = snapshots.get(database);
+          if (counted === undefined) throw new Error(`${database} was not dumped before`);
+          yield Buffer.from(`${JSON.stringify(await counted.catalog)}\n`, 'utf8');
+          snapshots.delete(database);
+          await counted.snapshot.close();
+        },
       },
     },
   ];
@@ -117,49 +121,60 @@ function globals(server: PostgresServer): SourceObject {
     format: 'sql',
     expectedBytes: MIB,
     floorBytes: GLOBALS_FLOOR,
-    read: () =>
-      output(server, ['pg_dumpall', '--globals-only', `--dbname=${connectionTo('postgres')}`]),
+    content: program(server, async () => [
+      'pg_dumpall',
+      '--globals-only',
+      `--dbname=${connectionTo('postgres')}`,
+    ]),
   };
 }
 
-async function* output(
+/** Through Docker's own client, so that the bytes go from it to age and not through us. */
+function program(
   server: PostgresServer,
-  argv: readonly [string, ...string[]],
-): AsyncGenerator<Uint8Array> {
-  const { argv: command, ...rest } = postgresExec(server, argv);
-  const { stdout, done } = await server.engine.execStream(server.container, {
-    argv: command,
-    ...rest,
-  });
-  done.catch(() => undefined);
-  try {
-    yield* stdout as AsyncIterable<Uint8Array>;
-  } finally {
-    // A reader that stops early must stop the program, which would hold its snapshot for ever.
-    stdout.destroy();
-  }
-  const { exitCode, stderr } = await done;
-  if (exitCode !== 0) throw sqlError(server, exitCode, stderr);
+  command: () => Promise<[string, ...string[]]>,
+): SourceContent {
+  return {
+    kind: 'program',
+    prepare: async () => {
+      const { argv, user, env } = postgresExec(server, await command());
+      return {
+        argv: [
+          ...['docker', 'exec', '--user', user],
+          ...Object.entries(env).flatMap(([name, value]) => ['--env', `${name}=${value}`]),
+          server.container,
+          ...argv,
+        ] as [string, ...string[]],
+        failure: (exitCode, stderr) => dumpFailure(server, exitCode, stderr),
+      };
+    },
+  };
 }
 
-/** Sessions of a run that was killed: whoever holds the lock of the job is the only one with its name. */
-async function endLeftovers(server: PostgresServer): Promise<void> {
-  await runSql(
-    server,
-    'postgres',
-    `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-     WHERE application_name = '${server.applicationName}' AND pid <> pg_backend_pid();`,
-  );
+/** 137: the kernel or a stop of the container ended it. */
+function dumpFailure(server: PostgresServer, exitCode: number, stderr: string): Error {
+  const why = stderr.trim() || `the program was ended from outside, exit code ${exitCode}`;
+  const isGone = /is not running|no such container|cannot connect to the docker daemon/i.test(why);
+  return isGone || exitCode > 128
+    ? postgresDown(server.container, why)
+    : sqlError(server, exitCode, stderr);
 }
 
+/**
+ * Also ends the sessions of a run that was killed: whoever holds the lock of the job is the only one with its
+ * name.
+ */
 async function serverFacts(server: PostgresServer): Promise<ServerFacts> {
   return await queryJson<ServerFacts>(
     server,
     'postgres',
-    `SELECT json_build_object(
+    `DO $$ BEGIN PERFORM pg_terminate_backend(pid) FROM pg_stat_activity
+       WHERE application_name = '${server.applicationName}' AND pid <> pg_backend_pid(); END $$;
+     SELECT json_build_object(
        'version', split_part(current_setting('server_version'), ' ', 1),
        'major', current_setting('server_version_num')::int / 10000,
        'systemIdentifier', (SELECT system_identifier::text FROM pg_control_system()),
+       'configure', (SELECT setting FROM pg_config WHERE name = 'CONFIGURE'),
        'sizes', (SELECT json_object_agg(datname, pg_database_size(oid)) FROM pg_database
                  WHERE datallowconn));`,
   );
@@ -182,21 +197,10 @@ function refuseMissing(
 
 /**
  * zstd at level 1: on text rows 1.7 times as fast as level 3 at a size within 5 %, and 4.5 times as fast as
- * gzip (docs/decisions/backup-format.md). Before 16 pg_dump has gzip alone.
+ * gzip (docs/decisions/backup-format.md). Before 16 pg_dump has gzip alone; after, what it was built with.
  */
-async function bestCompression(server: PostgresServer, major: number): Promise<string> {
+function bestCompression({ major, configure }: ServerFacts): string {
   if (major < 16) return '1';
-  for (const candidate of ['zstd:1', 'lz4']) {
-    const { argv, ...rest } = postgresExec(server, [
-      'pg_dump',
-      '--format=custom',
-      '--schema-only',
-      `--compress=${candidate}`,
-      '--file=/dev/null',
-      `--dbname=${connectionTo('template1')}`,
-    ]);
-    const { exitCode } = await server.engine.exec(server.container, { argv, ...rest });
-    if (exitCode === 0) return candidate;
-  }
-  return 'gzip:1';
+  if (configure.includes('--with-zstd')) return 'zstd:1';
+  return configure.includes('--with-lz4') ? 'lz4' : 'gzip:1';
 }

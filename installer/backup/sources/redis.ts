@@ -32,21 +32,23 @@ export async function openRedisSource(server: RedisServer): Promise<Source> {
         format: 'rdb',
         expectedBytes: Number(info['used_memory'] ?? 0),
         floorBytes: EMPTY_DUMP,
-        read: async function* () {
-          await save(server);
-          const folder = await redisSetting(server, 'dir');
-          const file = await redisSetting(server, 'dbfilename');
-          const { stdout, done } = await server.engine.execStream(server.container, {
-            argv: ['cat', `${folder}/${file}`],
-          });
-          yield* stdout as AsyncIterable<Uint8Array>;
-          const { exitCode, stderr } = await done;
-          if (exitCode !== 0) throw redisError(server, stderr.trim());
-        },
+        content: { kind: 'stream', read: () => dump(server) },
       },
     ],
     close: async () => undefined,
   };
+}
+
+async function* dump(server: RedisServer): AsyncGenerator<Uint8Array> {
+  await save(server);
+  const folder = await redisSetting(server, 'dir');
+  const file = await redisSetting(server, 'dbfilename');
+  const { stdout, done } = await server.engine.execStream(server.container, {
+    argv: ['cat', `${folder}/${file}`],
+  });
+  yield* stdout as AsyncIterable<Uint8Array>;
+  const { exitCode, stderr } = await done;
+  if (exitCode !== 0) throw redisError(server, stderr.trim());
 }
 
 /** Sends commands as a person would type them; the password goes through standard input only. */

@@ -11,8 +11,20 @@ export interface SourceObject {
   readonly expectedBytes: number;
   /** Fewer bytes than this are no backup of anything. */
   readonly floorBytes: number;
+  readonly content: SourceContent;
+}
+
+export type SourceContent =
   /** Throws after the last byte when the program that made them failed. */
-  readonly read: () => AsyncIterable<Uint8Array>;
+  | { readonly kind: 'stream'; readonly read: () => AsyncIterable<Uint8Array> }
+  /** The output of a program, which can go into another one without passing through this process. */
+  | { readonly kind: 'program'; readonly prepare: () => Promise<SourceProgram> };
+
+export interface SourceProgram {
+  /** On this machine. */
+  readonly argv: readonly [string, ...string[]];
+  /** What its failure means. */
+  readonly failure: (exitCode: number, stderr: string) => Error;
 }
 
 /** What a job saves, looked at before anything is stored. */

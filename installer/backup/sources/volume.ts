@@ -43,12 +43,15 @@ export async function openVolumeSource(
         expectedBytes: Number.parseInt(size.stdout, 10) || 0,
         // An empty folder makes two blocks of zeros, which compress to this.
         floorBytes: 20,
-        read: () =>
-          compress(
-            tar(helperArgv({ ...request, argv: TAR }), (stderr) =>
-              report({ kind: 'warning', code: 'backup/changed-while-read', text: stderr }),
+        content: {
+          kind: 'stream',
+          read: () =>
+            compress(
+              tar(helperArgv({ ...request, argv: TAR }), (stderr) =>
+                report({ kind: 'warning', code: 'backup/changed-while-read', text: stderr }),
+              ),
             ),
-          ),
+        },
       },
     ],
     close: async () => undefined,

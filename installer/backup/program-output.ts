@@ -1,0 +1,58 @@
+import type { Readable } from 'node:stream';
+import { type Child, startChild } from '../host/child.ts';
+import { CommandError } from '../host/command-error.ts';
+import type { SourceProgram } from './sources/source.ts';
+
+/** The output of a program. Throws after the last byte when it failed. */
+export async function* outputOfProgram({ argv, failure }: SourceProgram): AsyncGenerator<Buffer> {
+  const program = startChild({ argv });
+  program.stdin.destroy();
+  yield* outputOf([program], async () => {
+    const { exitCode, stderr } = await program.done;
+    if (exitCode !== 0) throw failure(exitCode, stderr);
+  });
+}
+
+/**
+ * The output of a program through a filter, piped by the system: on two processors the copying through this
+ * process would take a third of what the dump itself takes. Throws after the last byte when one of them failed.
+ */
+export async function* filteredOutput(
+  { argv, failure }: SourceProgram,
+  filterArgv: readonly [string, ...string[]],
+): AsyncGenerator<Buffer> {
+  const filter = startChild({ argv: filterArgv });
+  const program = startChild({ argv, into: filter });
+  program.stdin.destroy();
+  yield* outputOf([filter, program], async () => {
+    const filtered = await filter.done;
+    // A filter that ended early breaks the pipe of the program, so it is the cause.
+    if (filtered.exitCode !== 0) {
+      throw new CommandError({
+        reason: 'exit',
+        argv: filterArgv,
+        host: 'localhost',
+        exitCode: filtered.exitCode,
+        stderr: filtered.stderr,
+      });
+    }
+    const { exitCode, stderr } = await program.done;
+    // To the filter the output of a program that failed looks whole.
+    if (exitCode !== 0) throw failure(exitCode, stderr);
+  });
+}
+
+/** What the first child puts out, then the verdict; ends all of them when the reader stops before. */
+async function* outputOf(
+  children: readonly [Child, ...Child[]],
+  verdict: () => Promise<void>,
+): AsyncGenerator<Buffer> {
+  let ended = false;
+  try {
+    yield* children[0].stdout as Readable & AsyncIterable<Buffer>;
+    await verdict();
+    ended = true;
+  } finally {
+    if (!ended) for (const child of children) child.kill('SIGKILL');
+  }
+}
