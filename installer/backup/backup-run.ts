@@ -54,19 +54,23 @@ export class BackupRun {
         text: 'only the key on this server opens this backup: add one of yours to backups.recipients',
       });
     }
-    const recipients =
-      settings.encryption === 'age'
-        ? await prepareRecipients(host, paths, settings.recipients)
-        : undefined;
+    const marking = this.#mark();
     try {
+      marking.catch(() => undefined);
+      const recipients =
+        settings.encryption === 'age'
+          ? await prepareRecipients(host, paths, settings.recipients)
+          : undefined;
+      await marking;
       return await this.#storeAll(recipients);
     } catch (error) {
+      await marking.catch(() => undefined);
       await this.#takeBack();
       throw error;
     }
   }
 
-  async #storeAll(recipients: Recipients | undefined): Promise<BackupManifest> {
+  async #mark(): Promise<void> {
     const marker = markerBytes({
       version: 1,
       id: this.id,
@@ -74,6 +78,9 @@ export class BackupRun {
       writer: this.#input.writer,
     });
     await this.#input.store.putSmall(`${this.#folder}${RUN_MARKER_NAME}`, marker);
+  }
+
+  async #storeAll(recipients: Recipients | undefined): Promise<BackupManifest> {
     const objects: BackupManifest['objects'] = [];
     for (const object of this.#input.source.objects) {
       objects.push(

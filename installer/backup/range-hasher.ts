@@ -18,7 +18,7 @@ export interface RangeDigests {
   readonly ranges: readonly string[];
 }
 
-/** sha256 of a whole stream and of each equal range of it, in one pass. */
+/** sha256 of each equal range of a stream, and of the whole of it, in one pass. */
 export class RangeHasher {
   readonly #rangeBytes: number;
   readonly #onRange: ((index: number, sha256: string) => void) | undefined;

@@ -11,7 +11,7 @@ import { lastRun, recordBackup } from './results.ts';
 import { findJob, findStore } from './settings.ts';
 import { openSource } from './sources/open-source.ts';
 import type { Source } from './sources/source.ts';
-import { sweep } from './sweep.ts';
+import { type Swept, sweep } from './sweep.ts';
 import { backupLock, jobLocks } from './wait-for-backups.ts';
 import { writerIdentity } from './writer-id.ts';
 
@@ -58,22 +58,36 @@ async function attempt(
   await removeHelpers(host, engine, settings.project, `backup-${job.name}`);
   const store = await context.openStore(job.store);
   try {
-    // First, so that a store that refuses us is known before the database is burdened.
-    const { stored, removed, abortedUploads } = await sweep({
-      store,
-      place: settings,
-      job: job.name,
-      writerId: writer.id,
-      now: startedAt,
-    });
+    // Both at once, since each waits for somebody else; the source only looks, so that a store that refuses us is
+    // known before the database is burdened.
+    const opening = openSource(context, job);
+    opening.catch(() => undefined);
+    let swept: Swept;
+    try {
+      swept = await sweep({
+        store,
+        place: settings,
+        job: job.name,
+        writerId: writer.id,
+        now: startedAt,
+      });
+    } catch (error) {
+      await opening.then(
+        (source) => source.close(),
+        () => undefined,
+      );
+      throw error;
+    }
+    const { stored, removed, abortedUploads } = swept;
     if (removed.length + abortedUploads > 0) {
       report({ kind: 'notice', text: `removed what ${removed.length || 'a'} killed run left` });
     }
-    const source = await openSource(context, job);
+    const source = await opening;
     try {
       await checkSpace(context, job, source, stored);
       const run = new BackupRun({ context, job, store, source, writer, startedAt });
       const made = await run.make();
+      const storedSeconds = (performance.now() - clock) / 1000;
       const verifiedAt = readsBack(context, job) ? await run.verify() : undefined;
       await applyRetention(context, job, store);
       return {
@@ -81,6 +95,7 @@ async function attempt(
         finishedAt: context.now().toISOString(),
         ...(verifiedAt === undefined ? {} : { verifiedAt }),
         bytes: made.objects.reduce((sum, { size }) => sum + size, 0),
+        storedSeconds,
         seconds: (performance.now() - clock) / 1000,
       };
     } finally {

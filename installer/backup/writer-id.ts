@@ -12,16 +12,20 @@ export async function writerIdentity(
   host: Host,
   paths: Paths,
 ): Promise<{ readonly host: string; readonly id: string }> {
-  const identity = async (): Promise<{ readonly host: string; readonly id: string }> => {
-    const path = posix.join(paths.agent, 'writer-id');
-    const stored = Buffer.from((await host.read(path)) ?? [])
+  const path = posix.join(paths.agent, 'writer-id');
+  const stored = async (): Promise<string> =>
+    Buffer.from((await host.read(path)) ?? [])
       .toString('utf8')
       .trim();
-    if (stored !== '') return { host: hostname(), id: stored };
+  const make = async (): Promise<string> => {
+    const there = await stored();
+    if (there !== '') return there;
     const id = randomUUID();
     await host.write(path, `${id}\n`, { mode: 0o600, uid: 0, gid: 0 });
-    return { host: hostname(), id };
+    return id;
   };
   const locks = posix.join(paths.agent, 'locks');
-  return await exclusively(host, locks, 'writer-id', identity, LOCK_WAIT_SECONDS);
+  const id =
+    (await stored()) || (await exclusively(host, locks, 'writer-id', make, LOCK_WAIT_SECONDS));
+  return { host: hostname(), id };
 }

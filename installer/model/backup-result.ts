@@ -21,6 +21,8 @@ export interface BackupResult {
     readonly verifiedAt?: string;
     /** Stored bytes of all objects. */
     readonly bytes: number;
+    /** Until its manifest lay in the store. */
+    readonly storedSeconds?: number;
     /** Of the whole run, read-back included. */
     readonly seconds: number;
   };
