@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import t from 'tap';
 import type { BackupContext } from '../../installer/backup/context.ts';
 import { restoreTestIdentityFile } from '../../installer/backup/recovery-keys.ts';
@@ -15,6 +16,8 @@ import {
   restorePostgres,
 } from '../../installer/backup/restore/restore-postgres.ts';
 import { runRestoreTest } from '../../installer/backup/restore/restore-test.ts';
+import { unfinishedSwaps } from '../../installer/backup/restore/swap-journal.ts';
+import { finishSwaps } from '../../installer/backup/restore/volume-swap.ts';
 import { runBackup } from '../../installer/backup/run-backup.ts';
 import { AppError } from '../../installer/errors.ts';
 import { BackupStack } from '../support/backup-stack.ts';
@@ -430,6 +433,48 @@ t.test(
     t.match(kept, /^newer/, 'what was there is kept each time');
   },
 );
+
+t.test('a volume restore killed in its swap is finished by the next apply', async (t) => {
+  const volume = `${stack.project}-killed`;
+  await stack.docker(['volume', 'create', ...stack.labels(), volume]);
+  // Does not stop before it is told to, so that the swap is certainly at work when it is killed.
+  const script =
+    "trap 'while [ ! -e /tmp/go ]; do sleep 0.05; done; exit 0' TERM; while :; do sleep 0.05; done";
+  const user = await stack.docker([
+    'run',
+    '--detach',
+    ...stack.labels(),
+    ...['--network', 'none', '--volume', `${volume}:/data`, '--entrypoint', 'sh'],
+    ...[postgres, '-c', script],
+  ]);
+  const inside = (command: string) => stack.docker(['exec', user, 'sh', '-c', command]);
+  await inside('echo saved >/data/note');
+  const source = { kind: 'volume', name: 'killed', volume, service: 'web' } as const;
+  const jobs = [stack.job({ name: 'killed', source })];
+  await runBackup(stack.context({ jobs }), 'killed');
+  await inside('echo newer >/data/note; echo later >/data/more');
+  const child = spawn(
+    process.execPath,
+    [
+      new URL('../support/restore-volume-child.ts', import.meta.url).pathname,
+      ...[JSON.stringify(stack.identity()), JSON.stringify({ jobs })],
+    ],
+    { stdio: ['ignore', 'ignore', 'inherit'] },
+  );
+  const gone = new Promise((resolve) => child.once('exit', (_code, signal) => resolve(signal)));
+  const { host, engine, paths, project } = stack;
+  while ((await unfinishedSwaps(host, paths)).length === 0) await wait(20);
+  child.kill('SIGKILL');
+  t.equal(await gone, 'SIGKILL');
+  await inside('touch /tmp/go');
+  await finishSwaps({ host, engine, paths, project }, (event) => stack.events.push(event));
+  t.match(stack.events.at(-1), { kind: 'notice', text: /finishing the restore of .* into/ });
+  t.equal(
+    await inside('cat /data/note; ls /data; cat /data/.holdfast-before-*/more'),
+    'saved\nnote\nlater',
+  );
+  t.strictSame(await unfinishedSwaps(host, paths), []);
+});
 
 t.test('Redis comes back with its keys, with and without an AOF', async (t) => {
   for (const aof of ['yes', 'no']) {

@@ -132,7 +132,10 @@ t.test(
     }
     const manifest = await readFile(join(path, 'manifest.json'), 'utf8');
     t.notMatch(manifest, /orders/, 'the manifest names no table');
-    t.match(JSON.parse(manifest), { encryption: { kind: 'age', recipients: [key, /^age1/] } });
+    t.match(JSON.parse(manifest), {
+      encryption: { kind: 'age', recipients: [key, /^age1/] },
+      tools: { compression: 'zstd:1' },
+    });
   },
 );
 
