@@ -32,7 +32,7 @@ await stack.sql('postgres', 'CREATE ROLE shop LOGIN; CREATE DATABASE shop OWNER 
 await stack.sql(
   'shop',
   `CREATE TABLE blobs AS SELECT i AS id, (SELECT string_agg(md5(random()::text || i || j), '') FROM generate_series(1, 8) j) AS data
-   FROM generate_series(1, 120000) i; ALTER TABLE blobs ADD PRIMARY KEY (id);`,
+   FROM generate_series(1, 150000) i; ALTER TABLE blobs ADD PRIMARY KEY (id);`,
 );
 
 const settings: S3Settings = {
@@ -285,7 +285,7 @@ for (const { name, change, message } of damages) {
         t.equal(backup.manifest.id, good.id, 'without an id, the one before it is used'),
       ],
     );
-    t.match(restored, [{ tables: 1, rows: 120000 }]);
+    t.match(restored, [{ tables: 1, rows: 150000 }]);
     const keys: string[] = [];
     for await (const { key } of open().list(backupPrefix(context().settings, 'daily', id))) {
       keys.push(key);
