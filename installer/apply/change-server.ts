@@ -6,7 +6,7 @@ import type { ApplyContext } from './context.ts';
 import { checkDiskSpace } from './disk.ts';
 import { execute } from './execute.ts';
 import { finish, waitForChanged } from './finish.ts';
-import { isImageOperation } from './images.ts';
+import { isBringing } from './images.ts';
 import { explainLostEngine } from './lost-engine.ts';
 import { ManifestKeeper, setUnreadableManifestAside } from './manifest.ts';
 import { checkPorts } from './ports.ts';
@@ -67,14 +67,14 @@ export async function changeServer(
 async function perform(run: Run, request: ApplyRequest): Promise<void> {
   const { operations } = run.plan;
   await request.keepRendered?.();
-  await execute(run, operations.filter(isImageOperation));
+  await execute(run, operations.filter(isBringing));
   const recorded: Run = { ...run, desired: await recordImages(run) };
   stopIfInterrupted(recorded);
   await validate(recorded);
   try {
     await execute(
       recorded,
-      operations.filter((operation) => !isImageOperation(operation)),
+      operations.filter((operation) => !isBringing(operation)),
     );
     await waitForChanged(recorded);
     await request.verify?.(recorded.desired);

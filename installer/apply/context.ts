@@ -4,6 +4,7 @@ import type { Report } from '../model/events.ts';
 import type { ImageAction } from '../model/images.ts';
 import type { Paths } from '../model/paths.ts';
 import type { Secret } from '../model/secret.ts';
+import type { DesiredSite } from '../model/site.ts';
 
 /** What changes of a server pass through. */
 export interface ApplyContext {
@@ -13,6 +14,7 @@ export interface ApplyContext {
   readonly project: string;
   readonly secrets: SecretAccess;
   readonly images: ImageMaker;
+  readonly releases: ReleaseMaker;
   readonly report: Report;
   readonly clock: Clock;
   /** Logs in to another machine once more; absent where the host is this machine. */
@@ -39,6 +41,11 @@ export interface ImageMaker {
     action: Extract<ImageAction, { kind: 'build' }>,
     service: string,
   ): Promise<void>;
+}
+
+export interface ReleaseMaker {
+  /** Fills a new folder on the host with the finished files of a release; may be repeated after a kill. */
+  fill(site: DesiredSite, folder: string): Promise<void>;
 }
 
 export interface Clock {

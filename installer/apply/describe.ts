@@ -13,6 +13,14 @@ export function describeOperation(operation: Operation): string {
       return `Pulling ${operation.reference}`;
     case 'build-image':
       return `Building the image of ${operation.service}`;
+    case 'make-release':
+      return `Bringing release ${operation.release} of site ${operation.site}`;
+    case 'switch-site':
+      return `Switching site ${operation.site} to release ${operation.release}`;
+    case 'remove-releases':
+      return `Removing old releases of site ${operation.site}`;
+    case 'remove-site':
+      return `Removing site ${operation.site}`;
     case 'write-file':
       return `Writing ${operation.path}`;
     case 'remove-file':

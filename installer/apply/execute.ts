@@ -5,6 +5,7 @@ import { bakeImages, buildImage, pullImage, removeImages } from './images.ts';
 import { changeNetwork } from './networks.ts';
 import { hostCommand, provision, reload, restart } from './reactions.ts';
 import { type Run, stopIfInterrupted } from './run.ts';
+import { makeRelease, removeReleases, removeSite, switchSite } from './sites.ts';
 import { storeSecret } from './store-secret.ts';
 import {
   declareFileChanges,
@@ -55,6 +56,14 @@ async function carryOut(run: Run, operation: Operation): Promise<void> {
       return pullImage(run, operation);
     case 'build-image':
       return buildImage(run, operation);
+    case 'make-release':
+      return makeRelease(run, operation);
+    case 'switch-site':
+      return switchSite(run, operation);
+    case 'remove-releases':
+      return removeReleases(run, operation);
+    case 'remove-site':
+      return removeSite(run, operation);
     case 'write-file':
       return writeFile(run, operation);
     case 'remove-file':

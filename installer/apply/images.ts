@@ -4,11 +4,16 @@ import type { Run } from './run.ts';
 
 type OperationOf<Kind extends Operation['kind']> = Extract<Operation, { kind: Kind }>;
 
-/** The operations that make images present: they run before validation and touch nothing that runs. */
-const IMAGE_KINDS: readonly Operation['kind'][] = ['bake-images', 'pull-image', 'build-image'];
+/** The operations that bring images and releases of sites: they run before validation and touch nothing that runs. */
+const BRINGING: readonly Operation['kind'][] = [
+  'bake-images',
+  'pull-image',
+  'build-image',
+  'make-release',
+];
 
-export function isImageOperation({ kind }: Operation): boolean {
-  return IMAGE_KINDS.includes(kind);
+export function isBringing({ kind }: Operation): boolean {
+  return BRINGING.includes(kind);
 }
 
 export async function bakeImages(run: Run, operation: OperationOf<'bake-images'>): Promise<void> {

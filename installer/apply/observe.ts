@@ -5,6 +5,7 @@ import { EMPTY_MANIFEST, type Manifest } from '../model/manifest.ts';
 import { sha256 } from '../plan/files.ts';
 import type { Observed, ObservedContainer, ObservedFile } from '../plan/observed.ts';
 import { reactionKey } from '../plan/reactions.ts';
+import { observeSites } from '../rollout/site-folders.ts';
 import type { ApplyContext } from './context.ts';
 import { hostFacts } from './facts.ts';
 import { readLockFile } from './lock-file.ts';
@@ -29,7 +30,7 @@ export async function observeServer(
 ): Promise<Observed> {
   const { host, engine, paths, project } = context;
   const ours = { [LABELS.project]: project };
-  const [facts, manifest, lock, secrets, containers, networks, volumes] = await Promise.all([
+  const [facts, manifest, lock, secrets, containers, networks, volumes, sites] = await Promise.all([
     hostFacts(host),
     readManifestOr(context, options),
     readLockFile(host, paths.lock),
@@ -37,6 +38,7 @@ export async function observeServer(
     engine.containers(ours),
     engine.networks(ours),
     engine.volumes(ours),
+    observeSites(host, paths),
   ]);
   return {
     facts,
@@ -48,6 +50,7 @@ export async function observeServer(
     containers: containers.filter(({ service }) => service !== '').map(observedContainer),
     networks: networks.map(({ name, subnet }) => ({ name, subnet })),
     volumes: volumes.map(({ name }) => name),
+    sites,
     images: new Map(),
   };
 }

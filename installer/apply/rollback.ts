@@ -14,6 +14,7 @@ import { waitForServices } from './health.ts';
 import { changeNetwork } from './networks.ts';
 import { reloadContainers, runOnHost } from './reactions.ts';
 import type { Run } from './run.ts';
+import { switchSitesBack } from './sites.ts';
 import { attributesOf } from './write-files.ts';
 
 /** Whether going back to the last complete apply helps: what we changed does not work. */
@@ -34,6 +35,7 @@ export async function rollBack(run: Run, failure: AppError): Promise<AppError> {
   try {
     const restored = await restoreFiles(run, generation);
     const services = await restoreServices(run, generation);
+    const sites = await switchSitesBack(run);
     await repeatReloads(run, generation, restored, services.started);
     for (const operation of services.networksLeft) await changeNetwork(run, operation);
     const { pending } = run.manifest.current;
@@ -42,7 +44,7 @@ export async function rollBack(run: Run, failure: AppError): Promise<AppError> {
         (key) => key.startsWith('host:') || run.observed.manifest.pending.includes(key),
       ),
     });
-    return explained(failure, summary(restored.length, services));
+    return explained(failure, summary(restored.length, services, sites));
   } catch (error) {
     const why = error instanceof AppError ? error.message : String(error);
     return explained(failure, `rolling back failed too: ${why}`, error);
@@ -158,11 +160,16 @@ async function repeatReloads(
   }
 }
 
-function summary(files: number, { started, removed }: RestoredServices): string {
+function summary(
+  files: number,
+  { started, removed }: RestoredServices,
+  sites: readonly string[],
+): string {
   const parts = [
     files === 0 ? '' : `${files} files put back`,
     started.length === 0 ? '' : `${started.join(', ')} brought back as before`,
     removed.length === 0 ? '' : `${removed.join(', ')} removed again`,
+    sites.length === 0 ? '' : `${sites.join(', ')} shown as before`,
   ].filter((part) => part !== '');
   return parts.length === 0
     ? 'nothing had to be rolled back'

@@ -52,6 +52,7 @@ export async function planUninstall(
     paths.staging,
     paths.metrics,
     paths.edge,
+    paths.sites,
     `${paths.state}/previous.json`,
     `${paths.state}/firewall`,
     paths.manifest,

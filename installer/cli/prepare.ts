@@ -5,6 +5,7 @@ import { imageNeed } from '../components/platform-image.ts';
 import { POSTGRES_VOLUME } from '../components/postgres/names.ts';
 import { components } from '../components/registry.ts';
 import { memoryProblems } from '../components/rules/memory.ts';
+import type { Config } from '../components/sections.ts';
 import { notYetApplied } from '../config/not-yet-applied.ts';
 import { formatProblem } from '../config/problem.ts';
 import { AppError } from '../errors.ts';
@@ -22,6 +23,7 @@ import type { Observed } from '../plan/observed.ts';
 
 import { render } from '../render/render.ts';
 import { subnetsInUse } from '../render/subnets.ts';
+import { fillRelease } from '../rollout/site-release.ts';
 import { generateMissing } from '../secrets/missing.ts';
 import { SecretStore } from '../secrets/store.ts';
 import { type Certificates, prepareCertificates } from '../tls/certificates.ts';
@@ -30,6 +32,7 @@ import { buildService } from './build-service.ts';
 import type { CliContext, Server } from './context.ts';
 import { allNeeds } from './needs.ts';
 import { type LoadedConfig, readConfig } from './read-config.ts';
+import { siteReleases } from './site-releases.ts';
 
 export interface Prepared {
   readonly loaded: LoadedConfig;
@@ -83,6 +86,14 @@ export async function prepare(
           request: { project: config.project, service, reference, action },
           onLine: onLine(`build-image:${reference}`),
         }),
+    },
+    releases: {
+      fill: (site, folder) =>
+        fillRelease(
+          { here: configHost(server), host, paths, onLine: onLine(`make-release:${site.name}`) },
+          site,
+          folder,
+        ),
     },
   };
   let certificates: Certificates | undefined;
@@ -153,6 +164,7 @@ async function renderFor(
     loadAssets(context.packageRoot),
     readSeeds(loaded),
   ]);
+  const releases = await siteReleases(configHost(server), loaded, outcome.images);
   refuseMajorChange(config.project, observed, outcome.lock.images.postgres?.version);
   const desired = render({
     config,
@@ -164,6 +176,7 @@ async function renderFor(
     secret: (name) => requireSecret(values, name),
     optionalSecret: (name) => values.get(name),
     certificates: certificates.pairs,
+    siteReleases: releases,
     lock: {
       ...observed.lock,
       ...outcome.lock,
@@ -204,10 +217,15 @@ function requireSecret(values: ReadonlyMap<string, Secret>, name: string): Secre
   return value;
 }
 
+/** Services and accessories share their names. */
+function containersOf({ services, accessories }: Config) {
+  return [...Object.values(services), ...Object.values(accessories)];
+}
+
 /** Relative contexts start from the folder of the config file. */
 function serviceImages({ config, folder }: LoadedConfig): Record<string, ServiceImage> {
   return Object.fromEntries(
-    Object.values(config.services).map(({ name, image, build }) => {
+    containersOf(config).map(({ name, image, build }) => {
       if (build !== undefined) {
         return [name, { build: { ...build, context: resolve(folder, build.context) } }];
       }
@@ -218,7 +236,7 @@ function serviceImages({ config, folder }: LoadedConfig): Record<string, Service
 
 /** A Dockerfile that takes our Node image as its base makes us build that image; others do not. */
 async function builtOnNode(host: Host, { config, folder }: LoadedConfig): Promise<ImageNeed[]> {
-  for (const { build } of Object.values(config.services)) {
+  for (const { build } of containersOf(config)) {
     if (build === undefined) continue;
     // One that is missing is reported when the image is resolved.
     const dockerfile = resolve(folder, build.context, build.dockerfile ?? 'Dockerfile');

@@ -29,6 +29,7 @@ export async function appliedContext(
     report,
     secrets: new SecretStore(host, paths),
     images: { bake: makesNoImages, pull: makesNoImages, build: makesNoImages },
+    releases: { fill: makesNoImages },
     clock: SYSTEM_CLOCK,
   };
 }

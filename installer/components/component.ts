@@ -3,6 +3,7 @@ import type { HostFacts } from '../model/facts.ts';
 import type { ResolvedImages } from '../model/images.ts';
 import type { Paths } from '../model/paths.ts';
 import type { Secret } from '../model/secret.ts';
+import type { SiteRelease } from '../model/site.ts';
 import type { Config } from './sections.ts';
 
 /** What a component may look at. All of it is plain data: a component touches no file, clock or network. */
@@ -20,6 +21,8 @@ export interface ComponentInput {
     string,
     { readonly certificate: string; readonly key: Secret }
   >;
+  /** By name of the site. */
+  readonly siteReleases: ReadonlyMap<string, SiteRelease>;
 }
 
 /** The sum of all first-round contributions, for the components that collect them. */

@@ -1,3 +1,4 @@
+import { accessories } from './accessories/component.ts';
 import { agent } from './agent/component.ts';
 import { backups } from './backups/component.ts';
 import type { Component } from './component.ts';
@@ -8,10 +9,13 @@ import { postgres } from './postgres/component.ts';
 import { prometheus } from './prometheus/component.ts';
 import { redis } from './redis/component.ts';
 import { services } from './services/component.ts';
+import { sites } from './sites/component.ts';
 
 /** All components, in the order in which they contribute. */
 export const components: readonly Component[] = [
   services,
+  accessories,
+  sites,
   postgres,
   redis,
   grafana,

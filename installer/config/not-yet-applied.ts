@@ -38,12 +38,11 @@ const GAPS: readonly Gap[] = [
     asked: (config) => when(config.http.rateLimits.length > 0, 'http.rateLimits'),
   },
   {
-    issue: 'accessories are not started',
-    asked: (config) => keysOf(config.accessories, 'accessories'),
-  },
-  {
-    issue: 'sites are not built or served',
-    asked: (config) => keysOf(config.sites, 'sites'),
+    issue: 'previews of a site are not made',
+    asked: (config) =>
+      Object.entries(config.sites).flatMap(([name, { preview }]) =>
+        when(preview !== undefined, `sites.${name}.preview`),
+      ),
   },
   {
     issue: 'the private CA of this server signs in the meantime',

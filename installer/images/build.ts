@@ -59,7 +59,7 @@ async function bakeSuite(
     timeoutSeconds: BUILD_SECONDS,
     onLine,
   });
-  await runBuild(host, images.map(({ name }) => name).join(', '), {
+  await runBuild(host, `the image of ${images.map(({ name }) => name).join(', ')}`, {
     argv: [
       'docker',
       'buildx',
@@ -121,7 +121,7 @@ export interface BuildRequest {
  */
 export async function buildImage(host: Host, request: BuildRequest, onLine: OnLine): Promise<void> {
   const { project, service, reference, action } = request;
-  await runBuild(host, `services.${service}`, {
+  await runBuild(host, `the image of services.${service}`, {
     argv: [
       'docker',
       'buildx',
@@ -147,6 +147,46 @@ export async function buildImage(host: Host, request: BuildRequest, onLine: OnLi
   });
 }
 
+/**
+ * Builds a Dockerfile's last stage into a folder of the host.
+ *
+ * @throws AppError `image/build-failed` with the last lines of the build
+ */
+export async function buildFolder(
+  host: Host,
+  request: {
+    /** Where the config asks for it. */
+    readonly what: string;
+    readonly context: string;
+    /** The Dockerfile's text. */
+    readonly recipe: string;
+    readonly args: Readonly<Record<string, string>>;
+    readonly folder: string;
+  },
+  onLine: OnLine,
+): Promise<void> {
+  const { what, context, recipe, args, folder } = request;
+  await runBuild(host, what, {
+    argv: [
+      'docker',
+      'buildx',
+      'build',
+      '--progress',
+      'plain',
+      '--output',
+      `type=local,dest=${folder}`,
+      '--file',
+      '-',
+      ...sortedArgs(args).flatMap(([name, value]) => ['--build-arg', `${name}=${value}`]),
+      context,
+    ],
+    stdin: recipe,
+    env: { BUILDX_CONFIG },
+    timeoutSeconds: BUILD_SECONDS,
+    onLine,
+  });
+}
+
 async function runBuild(host: Host, what: string, command: Command): Promise<void> {
   try {
     await host.run(command);
@@ -154,7 +194,7 @@ async function runBuild(host: Host, what: string, command: Command): Promise<voi
     if (!(error instanceof CommandError) || error.reason !== 'exit') throw error;
     throw new AppError({
       code: 'image/build-failed',
-      what: `the image of ${what} could not be built`,
+      what: `${what} could not be built`,
       why: lastLines(error),
       hint: 'correct what the last lines say, then run the same holdfast command again: finished steps are kept',
       cause: error,

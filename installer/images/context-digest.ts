@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, type Hash } from 'node:crypto';
 import { posix } from 'node:path';
 import { AppError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
@@ -11,6 +11,8 @@ export interface BuildSource {
   readonly dockerfile?: string;
   readonly target?: string;
   readonly args?: Readonly<Record<string, string>>;
+  /** The Dockerfile's text, where it is no file. */
+  readonly recipe?: string;
 }
 
 /**
@@ -48,7 +50,10 @@ export interface ContextEntry {
 /** @throws AppError `image/no-context`, `image/no-dockerfile` */
 export async function readContext(host: Host, source: BuildSource): Promise<BuildContext> {
   const dockerfile = dockerfileOf(source);
-  const recipe = await host.read(dockerfile);
+  const recipe =
+    source.recipe === undefined
+      ? await host.read(dockerfile)
+      : new TextEncoder().encode(source.recipe);
   if ((await host.stat(source.context))?.type !== 'directory') {
     throw new AppError({
       code: 'image/no-context',
@@ -73,19 +78,43 @@ export async function readContext(host: Host, source: BuildSource): Promise<Buil
     source.context,
     ignoredBy(new TextDecoder().decode(ignore)),
   );
-  const files = entries.filter(({ type }) => type === 'f').map(({ path }) => path);
-  return { recipe, ignore, entries, hashes: await fileHashes(host, source.context, files) };
+  return { recipe, ignore, entries, hashes: await hashesOf(host, source.context, entries) };
 }
 
 export function digestOf(source: BuildSource, { recipe, entries, hashes }: BuildContext): string {
   const hash = createHash('sha256');
   hash.update(JSON.stringify({ target: source.target, args: sortedArgs(source.args) }));
   hash.update(recipe);
+  addEntries(hash, entries, hashes);
+  return hash.digest('hex');
+}
+
+/** sha256, hex, of everything in a folder: names, types, execute bits and content, without times and owners. */
+export async function folderDigest(host: Host, folder: string): Promise<string> {
+  const entries = await listFolder(host, folder, () => false);
+  const hash = createHash('sha256');
+  addEntries(hash, entries, await hashesOf(host, folder, entries));
+  return hash.digest('hex');
+}
+
+function addEntries(
+  hash: Hash,
+  entries: BuildContext['entries'],
+  hashes: BuildContext['hashes'],
+): void {
   for (const { type, mode, path, link } of entries) {
     const executable = type === 'f' && (mode & 0o111) !== 0;
     hash.update(JSON.stringify([type, executable, path, link, hashes.get(path)]));
   }
-  return hash.digest('hex');
+}
+
+async function hashesOf(
+  host: Host,
+  folder: string,
+  entries: BuildContext['entries'],
+): Promise<Map<string, string>> {
+  const files = entries.filter(({ type }) => type === 'f').map(({ path }) => path);
+  return fileHashes(host, folder, files);
 }
 
 export function dockerfileOf(source: BuildSource): string {

@@ -3,6 +3,7 @@ import type { BackupSource } from './backup-settings.ts';
 import type { ImageNeed } from './images.ts';
 import type { Secret } from './secret.ts';
 import type { SecretNeed } from './secret-need.ts';
+import type { DesiredSite, SiteHost } from './site.ts';
 
 /** Everything that a component adds to the platform. All lists are optional: absent means none. */
 export interface Contribution {
@@ -30,6 +31,8 @@ export interface Contribution {
   readonly databases?: readonly DatabaseClient[];
   readonly redisClients?: readonly RedisClient[];
   readonly routes?: readonly Route[];
+  readonly sites?: readonly DesiredSite[];
+  readonly siteHosts?: readonly SiteHost[];
   readonly scrapes?: readonly ScrapeTarget[];
   readonly alerts?: readonly AlertRule[];
   readonly dashboards?: readonly Dashboard[];

@@ -12,6 +12,7 @@ import type {
 import type { ImageAction } from './images.ts';
 import type { LockFile } from './lock-file.ts';
 import type { Secret } from './secret.ts';
+import type { DesiredSite } from './site.ts';
 import type { Stack } from './stack.ts';
 
 export interface DesiredFile {
@@ -44,6 +45,7 @@ export interface Desired {
   readonly httpChecks: readonly HttpCheck[];
   readonly portChecks: readonly PortCheck[];
   readonly migrations: readonly Migration[];
+  readonly sites: readonly DesiredSite[];
   readonly directories: readonly DirectorySpec[];
   readonly notices: readonly Notice[];
   readonly lock: LockFile;

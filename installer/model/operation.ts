@@ -29,6 +29,23 @@ export type Operation =
       readonly service: string;
       readonly reference: string;
     })
+  /** Brings the files of a release beside those that are served. */
+  | (OperationBase & {
+      readonly kind: 'make-release';
+      readonly site: string;
+      readonly release: string;
+    })
+  | (OperationBase & {
+      readonly kind: 'switch-site';
+      readonly site: string;
+      readonly release: string;
+    })
+  | (OperationBase & {
+      readonly kind: 'remove-releases';
+      readonly site: string;
+      readonly releases: readonly string[];
+    })
+  | (OperationBase & { readonly kind: 'remove-site'; readonly site: string })
   | (OperationBase & {
       readonly kind: 'write-file';
       readonly path: string;

@@ -27,6 +27,8 @@ export interface Paths {
   readonly edge: string;
   readonly agent: string;
   readonly agentSocket: string;
+  /** Releases of static sites, `<site>/releases/<digest>`, and a link to the one that nginx serves. */
+  readonly sites: string;
   /** Text files that node-exporter reads. */
   readonly metrics: string;
 }
@@ -52,6 +54,7 @@ export function pathsUnder(root = ''): Paths {
     edge: inState('edge'),
     agent: inState('agent'),
     agentSocket: posix.join('/', root, 'run/holdfast/agent.sock'),
+    sites: inState('sites'),
     metrics: inState('metrics'),
   };
 }

@@ -7,6 +7,7 @@ import { networkOperations, staleNetworks, wantedNetworks } from './networks.ts'
 import type { Observed } from './observed.ts';
 import { reactionKey, settledByStart } from './reactions.ts';
 import { serviceChanges, startOrder } from './services.ts';
+import { siteOperations } from './sites.ts';
 
 export interface PlanOptions {
   /** Put our version back where somebody else changed a file of ours. */
@@ -15,15 +16,16 @@ export interface PlanOptions {
 
 /**
  * The ordered operations that turn what was observed into what is desired. Pure; empty when nothing differs.
- * Secrets and folders come first, then images, files, networks, containers by dependency (with the provisions
- * of a server right after it), files that go, reloads and restarts, and last containers, networks and
- * images that are no longer wanted.
+ * Secrets and folders come first, then images and releases of sites, files, networks, containers by dependency
+ * (with the provisions of a server right after it), sites that switch, files that go, reloads and restarts, and
+ * last releases, containers, networks and images that are no longer wanted.
  */
 export function makePlan(desired: Desired, observed: Observed, options: PlanOptions = {}): Plan {
   const files = fileChanges(desired.files, observed, options.overwriteDrift ?? false);
   const wanted = wantedNetworks(desired.stack);
   const services = serviceChanges(desired, observed, staleNetworks(wanted, observed));
   const networks = networkOperations(wanted, observed, services.changes);
+  const sites = siteOperations(desired.sites, observed.sites);
   const reactions = dueReactions(desired, observed, files.changed);
   for (const service of services.changes.values()) {
     if (service.change === 'scale') continue;
@@ -33,11 +35,14 @@ export function makePlan(desired: Desired, observed: Observed, options: PlanOpti
     ...secretOperations(desired),
     ...directoryOperations(desired, observed),
     ...imageOperations(desired, observed),
+    ...sites.releases,
     ...files.writes,
     ...networks.first,
     ...containerOperations(desired, observed, services.changes, reactions),
+    ...sites.switches,
     ...files.removals,
     ...reactionOperations(reactions),
+    ...sites.removals,
     ...leftoverOperations(desired, observed),
     ...networks.last,
   ];
@@ -46,7 +51,7 @@ export function makePlan(desired: Desired, observed: Observed, options: PlanOpti
     // By themselves they are no reason for an apply: a second one has nothing to do.
     operations:
       operations.length === 0 ? [] : [...operations, ...outdatedImages(desired, observed)],
-    notices: desired.notices,
+    notices: [...desired.notices, ...sites.notices],
     drift: [...files.drift, ...services.drift],
   };
 }

@@ -2,6 +2,7 @@ import type { HostFacts } from '../model/facts.ts';
 import type { LockFile } from '../model/lock-file.ts';
 import type { Manifest } from '../model/manifest.ts';
 import type { Secret } from '../model/secret.ts';
+import type { ObservedSite } from '../model/site.ts';
 
 /** A file as it stands on the server. */
 export interface ObservedFile {
@@ -47,6 +48,7 @@ export interface Observed {
   readonly containers: readonly ObservedContainer[];
   readonly networks: readonly { readonly name: string; readonly subnet: string }[];
   readonly volumes: readonly string[];
+  readonly sites: ReadonlyMap<string, ObservedSite>;
   /** Image id by reference, for every image of the stack that is present. */
   readonly images: ReadonlyMap<string, string>;
 }

@@ -45,6 +45,7 @@ export function planSummary(plan: Plan): string {
     [changes.filter(({ change }) => change === 'recreate').length, 'recreated'],
     [changes.filter(({ change }) => change === 'start').length, 'started'],
     [changes.filter(({ change }) => change === 'scale').length, 'scaled'],
+    [operations.filter(({ kind }) => kind === 'switch-site').length, 'sites switched'],
     [operations.filter(({ kind }) => kind === 'reload').length, 'reloaded'],
     [operations.filter(({ kind }) => kind === 'restart').length, 'restarted'],
     [operations.filter(({ kind }) => kind === 'remove-containers').length, 'services removed'],
@@ -73,6 +74,14 @@ function operationLines(operation: Operation): string[] {
       return [`+ image ${operation.reference} pulled (${operation.cause})`];
     case 'build-image':
       return [`+ image ${operation.reference} built for service ${operation.service}`];
+    case 'make-release':
+      return [`+ site ${operation.site}: release ${operation.release} (${operation.cause})`];
+    case 'switch-site':
+      return [`~ site ${operation.site}: switch to ${operation.release} (${operation.cause})`];
+    case 'remove-releases':
+      return [`- site ${operation.site}: ${operation.releases.length} old releases`];
+    case 'remove-site':
+      return [`- site ${operation.site} (${operation.cause})`];
     case 'write-file':
       return [
         `${operation.cause === 'new' ? '+' : '~'} file ${operation.path}` +

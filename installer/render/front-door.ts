@@ -1,5 +1,6 @@
 import type { HttpCheck, Route } from '../model/contribution.ts';
 import type { FrontDoorCheck } from '../model/desired.ts';
+import type { SiteHost } from '../model/site.ts';
 
 /**
  * For each route, the health path of its service as a client would ask for it; a route that does not lead
@@ -25,6 +26,17 @@ export function frontDoorChecks(
       { host: route.host, path, ...(check.expect === undefined ? {} : { expect: check.expect }) },
     ];
   });
+}
+
+/** The first page of each site, on every host that shows it. */
+export function siteChecks(
+  hosts: readonly SiteHost[],
+  closedPaths: readonly string[],
+): FrontDoorCheck[] {
+  if (isClosed('/', closedPaths)) return [];
+  return hosts.flatMap(({ host, redirectTo }) =>
+    redirectTo === undefined ? [{ host, path: '/' }] : [],
+  );
 }
 
 function pathThrough({ path, strip }: Route, healthPath: string): string | undefined {

@@ -22,6 +22,8 @@ export function mergeContributions(contributions: readonly Contribution[]): Coll
     databases: list('databases'),
     redisClients: list('redisClients'),
     routes: list('routes'),
+    sites: list('sites'),
+    siteHosts: list('siteHosts'),
     scrapes: list('scrapes'),
     alerts: list('alerts'),
     dashboards: list('dashboards'),

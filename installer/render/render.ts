@@ -6,7 +6,7 @@ import { type LockFile, lockFileText } from '../model/lock-file.ts';
 import type { Paths } from '../model/paths.ts';
 import type { Secret } from '../model/secret.ts';
 import { composeSecretsText, composeText } from './compose-file.ts';
-import { frontDoorChecks } from './front-door.ts';
+import { frontDoorChecks, siteChecks } from './front-door.ts';
 import { mergeContributions } from './merge.ts';
 import { seedProvision } from './seeds.ts';
 import { buildStack, specDigest } from './stack.ts';
@@ -68,7 +68,7 @@ export function render(input: RenderInput): Desired {
     files: uniqueByPath(files),
     stack,
     specs,
-    images: imageActions(input.images, stack.services),
+    images: imageActions(input.images, stack.services, all.sites),
     newSecrets: input.newSecrets,
     reloads: all.reloads,
     validators: all.validators,
@@ -76,10 +76,14 @@ export function render(input: RenderInput): Desired {
       ...all.provisions,
       ...all.seeds.map((seed) => seedProvision(seed, seedText(input, seed.service))),
     ],
-    frontDoor: frontDoorChecks(all.routes, all.httpChecks, [...config.http.denyPaths, '/metrics']),
+    frontDoor: [
+      ...frontDoorChecks(all.routes, all.httpChecks, [...config.http.denyPaths, '/metrics']),
+      ...siteChecks(all.siteHosts, config.http.denyPaths),
+    ],
     httpChecks: all.httpChecks,
     portChecks: all.portChecks,
     migrations: all.migrations,
+    sites: all.sites,
     directories: [...ownDirectories(paths), ...all.directories],
     notices: [...input.notices, ...all.notices],
     lock,
@@ -121,8 +125,10 @@ function uniqueByPath(files: readonly DesiredFile[]): ReadonlyMap<string, Desire
 function imageActions(
   images: ResolvedImages,
   services: Desired['stack']['services'],
+  sites: Desired['sites'],
 ): ReadonlyMap<string, ImageAction> {
   const used = new Set(Object.values(services).map(({ image }) => image));
+  for (const { source } of sites) if (source.kind === 'build') used.add(source.image);
   // A build that stands on one of our images needs that one first.
   for (const { action } of Object.values(images.services)) {
     if (action.kind === 'build') for (const value of Object.values(action.args)) used.add(value);
@@ -147,5 +153,6 @@ function ownDirectories(paths: Paths): DirectorySpec[] {
     folder(paths.agent, 0o700),
     folder(paths.backups, 0o700),
     folder(paths.metrics, 0o755),
+    folder(paths.sites, 0o755),
   ];
 }

@@ -54,6 +54,7 @@ export class World {
       clock,
       report: (event) => events.push(event),
       secrets: new SecretStore(host, PATHS),
+      releases: { fill: async () => undefined },
       images: {
         bake: async (_targets, references, onBase) => {
           await onBase('holdfast/base:trixie-1');

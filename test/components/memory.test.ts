@@ -22,7 +22,9 @@ function problems(text: string, memoryBytes: number) {
     facts: { ...input.facts, memoryBytes },
     images: {
       ...imagesWith(),
-      services: Object.fromEntries(Object.keys(config.services).map((name) => [name, IMAGE])),
+      services: Object.fromEntries(
+        Object.keys({ ...config.services, ...config.accessories }).map((name) => [name, IMAGE]),
+      ),
     },
   });
   return memoryProblems(config, stack, memoryBytes);

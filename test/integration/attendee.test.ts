@@ -158,6 +158,69 @@ t.test('the config of Attendee EMS on the real engine', async (t) => {
     t.equal(code, 52, 'an unknown host gets no answer');
   });
 
+  await t.test('the front end: pages, deep links, assets, and what is missing', async (t) => {
+    const page = await appliance.ask(`${ORIGIN}/`);
+    t.match(page, { status: 200, headers: { 'cache-control': 'no-cache' } });
+    const script = /src="(\/assets\/index-[\w-]{8}\.js)"/.exec(page.body)?.[1] ?? 'no script';
+    t.match(await appliance.ask(`${ORIGIN}/events/7?tab=people`), { status: 200, body: page.body });
+    const asset = await appliance.ask(`${ORIGIN}${script}`, {
+      headers: { 'accept-encoding': 'br' },
+    });
+    t.match(asset.headers, { 'cache-control': 'public, max-age=31536000, immutable' });
+    t.match(
+      (await appliance.ask(`${ORIGIN}${script}`)).body,
+      '"VITE_API_URL":"https://attendee.example.com/api"',
+      'built with its variables',
+    );
+    t.match(await appliance.ask(`${ORIGIN}/favicon.svg`), {
+      status: 200,
+      headers: { 'cache-control': 'public, max-age=3600' },
+    });
+    for (const path of [
+      '/assets/index-gone1234.js',
+      '/robots.txt',
+      '/.env',
+      '/downloads/none.zip',
+    ]) {
+      const missing = await appliance.ask(`${ORIGIN}${path}`);
+      t.match(missing, { status: 404, headers: { 'x-content-type-options': 'nosniff' } }, path);
+      t.notMatch(missing.body, 'Attendee EMS', `${path} is not the first page`);
+    }
+    t.match(await appliance.ask('https://www.attendee.example.com/events/7?a=b'), {
+      status: 301,
+      headers: { location: `${ORIGIN}/events/7?a=b` },
+    });
+  });
+
+  await t.test('downloads come from their volume', async (t) => {
+    const mounts = JSON.parse(
+      await docker('inspect', '--format', '{{json .Mounts}}', 'attendee-ems-nginx-1'),
+    ) as { Name?: string; Source: string; RW: boolean }[];
+    const volume = mounts.find(({ Name }) => Name === 'attendee-ems_downloads');
+    t.equal(volume?.RW, false, 'nginx only reads it');
+    writeFileSync(join(volume?.Source ?? '', 'badge.pdf'), '%PDF badge');
+    t.match(await appliance.ask(`${ORIGIN}/downloads/badge.pdf`), {
+      status: 200,
+      body: '%PDF badge',
+      headers: { 'cache-control': 'public, max-age=604800', 'x-frame-options': 'SAMEORIGIN' },
+    });
+    const settings = readFileSync(join(appliance.paths.stack, 'agent/backup.json'), 'utf8');
+    t.match(settings, /"attendee-ems_downloads"/, 'and it is backed up');
+  });
+
+  await t.test('a new build of the front end is switched to; nothing else moves', async (t) => {
+    const before = await containers();
+    const source = join(folder, 'attendee-ems-front/index.html');
+    writeFileSync(source, readFileSync(source, 'utf8').replace('Home', 'Start'));
+    const planned = await appliance.run(['plan', '--config', config]);
+    t.match(planned, { exitCode: 10, stdout: /site frontend: release \w{16} \(built from/ });
+    const applied = await apply('--yes');
+    t.equal(applied.exitCode, 0, applied.stderr.slice(-2000));
+    t.match((await appliance.ask(`${ORIGIN}/`)).body, '>Start<');
+    t.strictSame(await containers(), before);
+    t.match(await apply('--yes'), { stdout: /Nothing to do/ });
+  });
+
   await t.test('an upload of 10 MiB passes, one byte more does not', async (t) => {
     const limit = 10 * 1024 ** 2;
     const upload = (bytes: number) =>

@@ -59,7 +59,7 @@ export function inputOf(
         PLATFORM_IMAGES.map((name) => [name, image(options.images?.[name] ?? `test/${name}:1`)]),
       ),
       services: Object.fromEntries(
-        Object.values(config.services).map((service) => [
+        [...Object.values(config.services), ...Object.values(config.accessories)].map((service) => [
           service.name,
           image(service.image ?? `holdfast/${service.name}:built`),
         ]),
@@ -73,7 +73,18 @@ export function inputOf(
     },
     optionalSecret: (name) => values.get(name),
     certificates: new Map(),
+    siteReleases: releasesOf(config),
   };
+}
+
+/** Each site's release is made up. */
+export function releasesOf({ sites }: Config): ComponentInput['siteReleases'] {
+  return new Map(
+    Object.keys(sites).map((name) => [
+      name,
+      { release: '0123456789abcdef', source: { kind: 'folder', path: `/srv/${name}` } },
+    ]),
+  );
 }
 
 export function needsOf(config: Config, components: readonly Component[]): Needs {

@@ -11,6 +11,7 @@ import { EMPTY_LOCK } from '../../installer/model/lock-file.ts';
 import { pathsUnder } from '../../installer/model/paths.ts';
 import { Secret } from '../../installer/model/secret.ts';
 import { render } from '../../installer/render/render.ts';
+import { releasesOf } from './component-input.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 
@@ -41,6 +42,7 @@ export function componentInput(config: Config, more: Partial<ComponentInput> = {
     config.domain,
     config.monitoring.grafana.host,
     ...Object.values(config.services).flatMap(({ routes }) => routes.map(({ host }) => host)),
+    ...Object.values(config.sites).flatMap(({ hosts: names }) => names),
   ];
   return {
     config,
@@ -59,6 +61,7 @@ export function componentInput(config: Config, more: Partial<ComponentInput> = {
     secret: (name) => new Secret(`secret of ${name}`),
     optionalSecret: () => undefined,
     certificates: new Map(hosts.map((host) => [host, pair])),
+    siteReleases: releasesOf(config),
     ...more,
   };
 }

@@ -125,7 +125,8 @@ function mountOption(mount: NonNullable<StackService['volumes']>[number]): strin
     `type=${mount.type}`,
     ...source,
     `target=${mount.target}`,
-    ...(mount.read_only ? ['readonly'] : []),
+    // The engine knows no anonymous volume that is read only.
+    ...(mount.read_only && mount.type === 'bind' ? ['readonly'] : []),
     ...propagation,
   ];
   return ['--mount', parts.join(',')];

@@ -31,6 +31,7 @@ export function desiredWith(
     httpChecks: [],
     portChecks: [],
     migrations: [],
+    sites: [],
     directories: [],
     notices: [],
     lock: EMPTY_LOCK,
@@ -60,6 +61,7 @@ export function observedWith(more: Partial<Observed> = {}): Observed {
     containers: [],
     networks: [],
     volumes: [],
+    sites: new Map(),
     images: new Map(),
     ...more,
   };

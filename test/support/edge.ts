@@ -7,6 +7,7 @@ import { nginx } from '../../installer/components/nginx/component.ts';
 import { edgeFolders } from '../../installer/components/nginx/places.ts';
 import { edgeStatePath, readEdgeState } from '../../installer/engine/edge-state.ts';
 import { LocalHost } from '../../installer/host/local.ts';
+import { sites } from '../../installer/components/sites/component.ts';
 import type { Route } from '../../installer/model/contribution.ts';
 import type { Desired } from '../../installer/model/desired.ts';
 import { type EdgeState, edgeStateText } from '../../installer/model/edge-state.ts';
@@ -248,7 +249,8 @@ export async function edgeDesired(
   secrets: Readonly<Record<string, string>> = {},
 ): Promise<{ readonly desired: Desired; readonly authority: string }> {
   const config = configFrom(configText);
-  const hosts = [...new Set([config.domain, ...routes.map(({ host }) => host)])];
+  const siteHosts = Object.values(config.sites).flatMap(({ hosts: names }) => names);
+  const hosts = [...new Set([config.domain, ...routes.map(({ host }) => host), ...siteHosts])];
   const empty = { authority: undefined, leaves: new Map() };
   const ca = await withCertificates(empty, hosts, { now: new Date(), name: 'test' });
   const input = componentInput(config, {
@@ -257,6 +259,6 @@ export async function edgeDesired(
     certificates: ca.leaves,
     secret: (name) => new Secret(secrets[name] ?? ''),
   });
-  const desired = renderWith([contributing({ routes }), nginx], input);
+  const desired = renderWith([contributing({ routes }), sites, nginx], input);
   return { desired, authority: ca.authority?.certificate ?? '' };
 }

@@ -2,11 +2,15 @@ import type { z } from 'zod';
 import { list, mapping, port } from '../../config/fields.ts';
 import { command, environment, named, secretWish } from '../../config/fields-names.ts';
 import { image } from '../../config/fields-network.ts';
-import { health, metrics, resources, volumes } from '../services/container-section.ts';
+import { build, health, metrics, resources, volumes } from '../services/container-section.ts';
 
 const accessory = mapping(
   {
-    image: image({ description: 'Image to run.', examples: ['docker.io/library/mongo:7.0'] }),
+    image: image({
+      description: 'Image to run.',
+      examples: ['docker.io/library/mongo:7.0'],
+    }).optional(),
+    build: build.optional(),
     port: port({ description: 'Port that it listens on.', examples: [27017] }).optional(),
     args: command({
       description: "Replaces the image's arguments.",

@@ -6,6 +6,7 @@ import type { Config } from '../sections.ts';
 import { certificateFiles, configFiles, passwordFiles } from './files.ts';
 import { type HostBlock, hostBlocks } from './hosts.ts';
 import { edgeFolders, IN_CONTAINER, NGINX_UID, STATUS_PORT } from './places.ts';
+import { siteFiles } from './site-files.ts';
 
 const CONFIG_FILE = `${IN_CONTAINER.config}/nginx.conf`;
 
@@ -50,10 +51,12 @@ function needs(config: Config): Needs {
 function collect(input: ComponentInput, collected: Collected): Contribution {
   const { config, paths } = input;
   const image = requiredImage(input, 'nginx');
-  const blocks = hostBlocks(config, collected.routes);
+  const blocks = hostBlocks(config, collected.routes, collected.siteHosts);
   const folders = edgeFolders(paths);
   const workers = Math.min(Math.max(input.facts.cores, 1), MAX_WORKERS);
   const networks = networkKinds(config, blocks);
+  // The official image lacks the module.
+  const hasBrotli = image.source !== 'registry' && collected.siteHosts.length > 0;
   const owned = { uid: NGINX_UID, gid: NGINX_UID, mode: 0o750 };
   return {
     fragments: [
@@ -65,6 +68,8 @@ function collect(input: ComponentInput, collected: Collected): Contribution {
           folders,
           networks: Object.fromEntries(Object.keys(networks).map((name) => [name, null])),
           networkKinds: networks,
+          downloads: downloadVolumes(config),
+          ownVolumes: downloadVolumes(config).filter((name) => !isUsedByContainer(config, name)),
           healthTest: httpHealthTest(image, `http://127.0.0.1:${STATUS_PORT}/healthy`, 'curl'),
           memory: BASE_MEMORY + workers * config.http.workerConnections * MEMORY_PER_CONNECTION,
         },
@@ -77,7 +82,8 @@ function collect(input: ComponentInput, collected: Collected): Contribution {
       { path: folders.bodies, ...owned },
     ],
     files: [
-      ...configFiles(config, workers, blocks),
+      ...configFiles(config, workers, blocks, hasBrotli),
+      ...siteFiles(blocks, hasBrotli),
       ...blocks.flatMap((block) => certificateFiles(input, block)),
       ...passwordFiles(input, blocks),
     ],
@@ -124,4 +130,17 @@ function networkKinds(
       ? [[exporterNetwork('nginx'), { internal: true }] as const]
       : []),
   ]);
+}
+
+/** Volumes whose files a site offers for download. */
+function downloadVolumes({ sites }: Config): string[] {
+  const names = Object.values(sites).flatMap(({ downloads }) => downloads?.volume ?? []);
+  return [...new Set(names)].sort();
+}
+
+/** Then its component declares the volume. */
+function isUsedByContainer({ services, accessories }: Config, volume: string): boolean {
+  return [...Object.values(services), ...Object.values(accessories)].some(({ volumes }) =>
+    volumes.some(({ name }) => name === volume),
+  );
 }

@@ -9,6 +9,7 @@ import type { HostBlock } from './hosts.ts';
 import { edgeFolders, IN_CONTAINER, NGINX_UID } from './places.ts';
 import { realIp } from './real-ip.ts';
 import { securityHeaders } from './security-headers.ts';
+import { siteFileInContainer } from './site-files.ts';
 
 const RELOAD: readonly Reaction[] = [{ kind: 'reload', service: 'nginx' }];
 
@@ -20,6 +21,7 @@ export function configFiles(
   config: Config,
   workers: number,
   blocks: readonly HostBlock[],
+  brotli: boolean,
 ): FileSpec[] {
   const headers = securityHeaders(config);
   const { trusted, header } = realIp(config.http.realIp);
@@ -34,6 +36,7 @@ export function configFiles(
   return [
     file('nginx.conf', 'nginx.conf', {
       workers,
+      brotli,
       workerConnections,
       openFiles: workerConnections * 2 + 256,
       maxBody: config.http.clientMaxBodySize,
@@ -77,6 +80,7 @@ export function configFiles(
       file(`hosts/${block.host}.conf`, 'host.conf', {
         ...block,
         cors,
+        siteFile: block.site && siteFileInContainer(block.site),
         http2: config.http.http2 ? 'on' : 'off',
         certificate: `${IN_CONTAINER.certificates}/${block.host}.crt`,
         key: `${IN_CONTAINER.certificates}/${block.host}.key`,

@@ -1,5 +1,6 @@
 import { AppError } from '../../errors.ts';
 import type { Route } from '../../model/contribution.ts';
+import type { SiteHost } from '../../model/site.ts';
 import type { Config } from '../sections.ts';
 
 /** Closed on every host unless a route names it: figures of a service are nobody else's business. */
@@ -29,24 +30,32 @@ export interface HostBlock {
   /** Paths that answer 404, each with all below it; without a slash at the end. */
   readonly closed: readonly string[];
   readonly locations: readonly Location[];
+  /** The site of this host, in what no route takes. */
+  readonly site: SiteHost | undefined;
   readonly hasRoot: boolean;
 }
 
 /** One block for each host, sorted; the domain has one even when nothing is routed there. */
-export function hostBlocks(config: Config, routes: readonly Route[]): HostBlock[] {
-  const hosts = new Set([config.domain, ...routes.map(({ host }) => host)]);
+export function hostBlocks(
+  config: Config,
+  routes: readonly Route[],
+  sites: readonly SiteHost[],
+): HostBlock[] {
+  const hosts = new Set([config.domain, ...[...routes, ...sites].map(({ host }) => host)]);
   const denied = config.http.denyPaths.map(decoded);
   return [...hosts].sort().map((host) => {
     const own = routes.filter((route) => route.host === host);
     const open = own.filter(({ path }) => !denied.some((deny) => isBelow(decoded(path), deny)));
     const closed = [...denied, ...metricsPaths(config, own)].map(withoutSlash);
+    const site = closed.includes('') ? undefined : sites.find((each) => each.host === host);
     return {
       host,
       closed: [...new Set(closed)].sort(),
       locations: open
         .toSorted((a, b) => (a.path < b.path ? -1 : 1))
         .flatMap((route) => locationsOf(route, config)),
-      hasRoot: open.some(({ path }) => path === '/') || closed.includes(''),
+      site,
+      hasRoot: site !== undefined || open.some(({ path }) => path === '/') || closed.includes(''),
     };
   });
 }

@@ -17,6 +17,9 @@ export const IN_CONTAINER = {
   logs: '/var/log/nginx',
   bodies: '/var/cache/nginx',
   edge: '/run/holdfast/edge',
+  /** Not there without the mount: `nginx -t` does not look for it. */
+  sites: '/srv/sites',
+  volumes: '/srv/volumes',
 } as const;
 
 export interface EdgeFolders {
@@ -30,6 +33,8 @@ export interface EdgeFolders {
   readonly bodies: string;
   /** The state file that says where requests go. */
   readonly edge: string;
+  /** Releases of static sites. The parent of the links is mounted, so that nginx sees them switch. */
+  readonly sites: string;
 }
 
 /** The same folders on the host. */
@@ -40,5 +45,6 @@ export function edgeFolders(paths: Paths): EdgeFolders {
     logs: posix.join(paths.state, 'logs/nginx'),
     bodies: posix.join(paths.state, 'nginx-bodies'),
     edge: paths.edge,
+    sites: paths.sites,
   };
 }

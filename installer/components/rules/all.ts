@@ -10,6 +10,7 @@ import { nodesFit } from './nodes.ts';
 import { domainAnswers, routesAreUnique, routesLeadSomewhere } from './routes.ts';
 import type { Rule } from './rule.ts';
 import {
+  accessoriesAreComplete,
   namesAreFree,
   poolsAreUsed,
   referencesExist,
@@ -32,6 +33,7 @@ export const rules: readonly Rule[] = [
   domainAnswers,
   namesAreFree,
   servicesAreComplete,
+  accessoriesAreComplete,
   imagesArePinned,
   replicasAreOrdered,
   referencesExist,

@@ -29,6 +29,9 @@ export function resolveBackups(
   const wishes = [
     ...Object.values(services).flatMap((service) => service.volumes),
     ...Object.values(file.accessories).flatMap((accessory) => accessory.volumes),
+    ...Object.values(file.sites).flatMap(({ downloads }) =>
+      downloads === undefined ? [] : [{ name: downloads.volume, backup: true }],
+    ),
   ];
   const open = new Set(
     wishes.filter((volume) => volume.backup && !covered.has(volume.name)).map(({ name }) => name),

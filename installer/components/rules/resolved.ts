@@ -5,8 +5,8 @@ import type { BackupJobInput, BackupsInput } from '../backups/section.ts';
 import type { MonitoringInput } from '../monitoring/section.ts';
 import type { PostgresInput } from '../postgres/section.ts';
 import type { Redis } from '../redis/section.ts';
-import type { VolumeSpec } from '../services/container-section.ts';
-import type { BuildSpec, RouteInput, ServiceInput } from '../services/section.ts';
+import type { BuildSpec, VolumeSpec } from '../services/container-section.ts';
+import type { RouteInput, ServiceInput } from '../services/section.ts';
 import type { Provider, Storage } from '../storage/section.ts';
 
 /** The parts of a config after resolution. Durations are whole seconds, sizes are bytes. */

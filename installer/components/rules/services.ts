@@ -110,6 +110,24 @@ export const servicesAreComplete: Rule = function* ({ file, merged, config }) {
   }
 };
 
+/** Each accessory has what it takes to run. */
+export const accessoriesAreComplete: Rule = function* ({ file }) {
+  for (const [name, accessory] of Object.entries(file.accessories)) {
+    const path = ['accessories', name];
+    if (accessory.image === undefined && accessory.build === undefined) {
+      yield atKey(error('no-image', path, 'needs an image or a build'));
+    }
+    if (accessory.image !== undefined && accessory.build !== undefined) {
+      const message = 'has an image as well: keep one of them';
+      yield atKey(error('image-and-build', [...path, 'build'], message));
+    }
+    if (accessory.health?.path !== undefined && accessory.port === undefined) {
+      const message = 'asks for a path, but the accessory has no port';
+      yield error('health-without-port', [...path, 'health'], message);
+    }
+  }
+};
+
 /** Ranges of replicas go upwards. */
 export const replicasAreOrdered: Rule = function* ({ file }) {
   for (const [path, entry] of servicesAndProfiles(file)) {

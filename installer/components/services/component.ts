@@ -1,19 +1,15 @@
-import { AppError } from '../../errors.ts';
-import type {
-  Contribution,
-  FileSpec,
-  HttpCheck,
-  PortCheck,
-  Route,
-} from '../../model/contribution.ts';
+import type { Contribution, Route } from '../../model/contribution.ts';
 import type { Secret } from '../../model/secret.ts';
-import type { Component, ComponentInput } from '../component.ts';
+import type { Component } from '../component.ts';
 import { appNetwork, dataNetwork, hasDataNetwork, peerNetworks } from '../networks.ts';
 import { redisUser, redisUserSecret } from '../redis/names.ts';
 import type { Service } from '../rules/resolved.ts';
+import { httpCheck, portCheck } from './checks.ts';
 import { databaseClient, secretNeeds, usesRedis } from './clients.ts';
-import { containerOf, secretPath } from './container.ts';
+import { containerOf } from './container.ts';
+import { imageOf } from './image.ts';
 import { environmentOf } from './injected.ts';
+import { secretFile } from './secret-file.ts';
 import { volumeNames, volumesOf } from './volumes.ts';
 
 export const services: Component = {
@@ -34,7 +30,7 @@ export const services: Component = {
     const containers = prepared.map(({ service, environment }) => ({
       name: service.name,
       container: containerOf(input, service, {
-        image: imageOf(input, service),
+        image: imageOf(input, 'services', service.name),
         environment: environment.plain,
         secretFiles: wishedNames(service, environment.secret),
         peerNetworks: [...peers]
@@ -57,7 +53,9 @@ export const services: Component = {
       files: prepared.flatMap(({ service, environment }) =>
         wishedNames(service, environment.secret).flatMap((name) => {
           const value = environment.secret[name];
-          return value === undefined ? [] : [secretFile(input, service, name, value)];
+          return value === undefined
+            ? []
+            : [secretFile(input, 'services', service.name, name, value)];
         }),
       ),
       secretEnvironment: Object.fromEntries(
@@ -94,39 +92,9 @@ export const services: Component = {
   },
 };
 
-function imageOf(input: ComponentInput, service: Service): string {
-  const image = input.images.services[service.name];
-  if (image !== undefined) return image.reference;
-  throw new AppError({
-    code: 'image/unavailable',
-    what: `The image of services.${service.name} was not resolved`,
-    hint: 'Run `holdfast plan` again.',
-  });
-}
-
 /** Of the secrets that the config names, those that have a value. */
 function wishedNames(service: Service, values: Readonly<Record<string, Secret>>): string[] {
   return service.secrets.map(({ name }) => name).filter((name) => name in values);
-}
-
-/**
- * Readable by every user inside the container, since an image may step down to any; on the host, the folder
- * above (0700, root) keeps everyone else out. See docs/decisions/secret-files.md.
- */
-function secretFile(
-  input: ComponentInput,
-  { name: service }: Service,
-  name: string,
-  value: Secret,
-): FileSpec {
-  return {
-    path: secretPath(input, service, name),
-    component: 'services',
-    content: { text: value.reveal() },
-    mode: 0o444,
-    secret: true,
-    onChange: [{ kind: 'restart', service }],
-  };
 }
 
 function networkKinds(
@@ -140,35 +108,6 @@ function networkKinds(
       .map(({ name }) => [dataNetwork(name), { internal: true }] as const),
     ...peerNames.map((name) => [name, { internal: true }] as const),
   ]);
-}
-
-function httpCheck(service: Service): HttpCheck[] {
-  const { path, expect } = service.health;
-  if (path === undefined) return [];
-  return checkedFromOutside(service).map((check) => ({
-    ...check,
-    path,
-    ...(expect !== undefined && { expect }),
-  }));
-}
-
-/** With no path to ask for, a port that takes a connection is all that can be known. */
-function portCheck(service: Service): PortCheck[] {
-  return service.health.path === undefined ? checkedFromOutside(service) : [];
-}
-
-function checkedFromOutside({ name, port, health }: Service): PortCheck[] {
-  if (health.command !== undefined || port === undefined) return [];
-  return [
-    {
-      service: name,
-      port,
-      intervalSeconds: health.interval,
-      timeoutSeconds: health.timeout,
-      healthy: health.healthy,
-      unhealthy: health.unhealthy,
-    },
-  ];
 }
 
 function routesOf({ name, port, routes }: Service): Route[] {

@@ -10,7 +10,7 @@ import {
   text,
   wholeNumber,
 } from '../../config/fields.ts';
-import { absolutePath, command, name } from '../../config/fields-names.ts';
+import { absolutePath, command, environment, filePath, name } from '../../config/fields-names.ts';
 import { urlPath } from '../../config/fields-network.ts';
 
 /** What services say about their containers, and accessories too. The defaults are filled in after the profiles are merged. */
@@ -142,3 +142,17 @@ export const metrics = mapping(
 );
 
 export type VolumeSpec = z.output<typeof volume>;
+
+export const build = mapping(
+  {
+    context: filePath({ description: 'Folder with the sources.', examples: ['./api'] }),
+    dockerfile: filePath({ description: 'Dockerfile within the context.' }).default('Dockerfile'),
+    target: name({ description: 'Stage of the Dockerfile.', examples: ['runtime'] }).optional(),
+    args: environment({
+      description: 'Build arguments. Never secrets: the image keeps them.',
+    }).default({}),
+  },
+  { description: 'Build the image on the server.' },
+);
+
+export type BuildSpec = z.output<typeof build>;

@@ -6,7 +6,7 @@ import { REDIS_SERVICE } from '../redis/names.ts';
 import type { Service } from '../rules/resolved.ts';
 
 /** What the image of a product may need to start as root, own its files, and step down to its user. */
-const CAPABILITIES = ['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'KILL', 'SETGID', 'SETUID'];
+export const CAPABILITIES = ['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'KILL', 'SETGID', 'SETUID'];
 
 export interface ContainerParts {
   readonly image: string;
@@ -28,10 +28,6 @@ export function containerOf(
     ...(hasDataNetwork(service) ? [dataNetwork(service.name)] : []),
     ...parts.peerNetworks,
   ];
-  const servers = service.uses.flatMap(({ kind }) => {
-    if (kind === 'postgres') return [POSTGRES_SERVICE];
-    return kind === 'redis' ? [REDIS_SERVICE] : [];
-  });
   return {
     image: parts.image,
     ...(service.command !== undefined && { entrypoint: [...service.command] }),
@@ -56,10 +52,24 @@ export function containerOf(
     // Where an unknown program writes is unknown too.
     read_only: false,
     stop_grace_period: '30s',
-    depends_on: Object.fromEntries(
-      servers.map((name) => [name, { condition: 'service_healthy' as const }]),
-    ),
+    depends_on: serversOf(input, service),
   };
+}
+
+/** What it uses starts first; one that is probed from outside counts once it runs. */
+function serversOf(
+  { config }: ComponentInput,
+  { uses }: Service,
+): NonNullable<StackService['depends_on']> {
+  const healthy = { condition: 'service_healthy' } as const;
+  const servers = uses.flatMap((use) => {
+    if (use.kind === 'postgres') return [[POSTGRES_SERVICE, healthy] as const];
+    if (use.kind === 'redis') return [[REDIS_SERVICE, healthy] as const];
+    if (use.kind === 'bucket') return [];
+    const isChecked = config.accessories[use.name]?.health.command !== undefined;
+    return [[use.name, isChecked ? healthy : { condition: 'service_started' as const }] as const];
+  });
+  return Object.fromEntries(servers);
 }
 
 /** Copy of a secret on the host that only this service mounts. */
@@ -68,7 +78,7 @@ export function secretPath(input: ComponentInput, service: string, name: string)
 }
 
 /** The image of a product may hold neither a shell nor a client, so a path is asked for from outside. */
-function healthcheckOf({ health }: Service): StackService['healthcheck'] {
+export function healthcheckOf({ health }: Pick<Service, 'health'>): StackService['healthcheck'] {
   if (health.command === undefined) return { test: ['NONE'] };
   return {
     test: ['CMD', ...health.command],

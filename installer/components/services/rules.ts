@@ -4,7 +4,7 @@ import { PLATFORM_VOLUME } from './volumes.ts';
 
 /** No service mounts the data of one of the platform's servers. */
 export const volumesAreTheirOwn: Rule = function* ({ file }) {
-  for (const section of ['services', 'profiles'] as const) {
+  for (const section of ['services', 'accessories', 'profiles'] as const) {
     for (const [name, entry] of Object.entries(file[section])) {
       for (const [index, volume] of (entry.volumes ?? []).entries()) {
         if (!PLATFORM_VOLUME.test(volume.name)) continue;

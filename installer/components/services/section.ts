@@ -11,7 +11,7 @@ import {
   secretWish,
 } from '../../config/fields-names.ts';
 import { cidr, hostName, image, urlPath } from '../../config/fields-network.ts';
-import { health, metrics, replicas, resources, volumes } from './container-section.ts';
+import { build, health, metrics, replicas, resources, volumes } from './container-section.ts';
 
 /**
  * What a service may say. No default is filled in here: a profile comes between, so that the defaults
@@ -55,18 +55,6 @@ const route = mapping(
     }).optional(),
   },
   { description: 'A host and a path prefix that lead to the service.' },
-);
-
-const build = mapping(
-  {
-    context: filePath({ description: 'Folder with the sources.', examples: ['./api'] }),
-    dockerfile: filePath({ description: 'Dockerfile within the context.' }).default('Dockerfile'),
-    target: name({ description: 'Stage of the Dockerfile.', examples: ['runtime'] }).optional(),
-    args: environment({
-      description: 'Build arguments. Never secrets: the image keeps them.',
-    }).default({}),
-  },
-  { description: 'Build the image on the server.' },
 );
 
 const use = z
@@ -194,4 +182,3 @@ export const servicesSection = named(service, {
 export type ServiceInput = z.output<typeof service>;
 export type ProfileInput = z.output<typeof profile>;
 export type RouteInput = z.output<typeof route>;
-export type BuildSpec = z.output<typeof build>;

@@ -28,6 +28,7 @@ export function applyContext(platform: CrashPlatform, engine: Engine): ApplyCont
     paths,
     project: platform.project,
     secrets: new SecretStore(host, paths),
+    releases: { fill: async () => undefined },
     images: { bake: noImages, pull: noImages, build: noImages },
     report: () => undefined,
     clock: SYSTEM_CLOCK,

@@ -53,6 +53,7 @@ export function openPlatform(platform: DataPlatform, killAt = Number.POSITIVE_IN
     project: config.project,
     secrets: store,
     images: { bake: noImages, pull: noImages, build: noImages },
+    releases: { fill: noImages },
     report: () => undefined,
     clock: SYSTEM_CLOCK,
   };
