@@ -68,6 +68,16 @@ export const commandTable: readonly CommandSpec[] = [
     run: async (args, context) => (await import('./apply.ts')).apply(args, context),
   },
   {
+    name: 'rollback',
+    summary: 'Let the release of a site that was served before serve again.',
+    positionals: 'SITE',
+    minPositionals: 1,
+    maxPositionals: 1,
+    options: { ...host, ...yes },
+    example: 'holdfast rollback web',
+    run: async (args, context) => (await import('./rollback.ts')).rollback(args, context),
+  },
+  {
     name: 'status',
     summary: 'Show how everything is, on one screen; exit code 11 when something is wrong.',
     options: { ...host, ...json },

@@ -12,6 +12,9 @@ import {
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { type ApplyContext, SYSTEM_CLOCK } from '../../installer/apply/context.ts';
+import { thisProcess } from '../../installer/apply/process-identity.ts';
+import { rollBackSite } from '../../installer/apply/site-rollback.ts';
 import type { Host } from '../../installer/host/host.ts';
 import { LocalHost } from '../../installer/host/local.ts';
 import { pathsUnder } from '../../installer/model/paths.ts';
@@ -141,17 +144,43 @@ t.test('old releases go, and what is rolled back to is the one before', async (t
   );
 });
 
-/** A host on which every change counts, and that dies before or after one of them. */
-function mortal(killAt: number, when: 'before' | 'after') {
+t.test('a rollback serves the release before and holds until the files change', async (t) => {
+  const { root, publish, shown, observe, folderWith } = setUp(t, {});
+  const paths = pathsUnder(root);
+  const host = new LocalHost();
+  const back = async (answer = true) =>
+    rollBackSite({ host, paths, clock: SYSTEM_CLOCK } as unknown as ApplyContext, {
+      site: 'web',
+      process: await thisProcess('ann'),
+      command: 'holdfast rollback web',
+      waitSeconds: 0,
+      confirm: async () => answer,
+    });
+  const page = () => readFileSync(shown('index.html'), 'utf8');
+  const first = await publish(folderWith('first'));
+  await t.rejects(back(), { code: 'usage/no-previous-release' });
+  const second = folderWith('second');
+  await publish(second);
+  t.equal(await back(false), undefined);
+  t.equal(page(), 'second', 'a no changes nothing');
+  t.equal(await back(), first);
+  t.equal(page(), 'first');
+  await publish(second);
+  t.equal(page(), 'first', 'apply with the same config leaves it so');
+  await publish(folderWith('third'));
+  t.equal(page(), 'third', 'other files take over');
+  t.equal((await observe()).get('web')?.held, undefined);
+  t.match(readFileSync(paths.audit, 'utf8'), /"command":"holdfast rollback web"/);
+});
+
+/** A host on which every change counts, and that dies before one of them, which is after the one before. */
+function mortal(killAt: number) {
   const real = new LocalHost();
   let changes = 0;
   const change = async <T>(act: () => Promise<T>): Promise<T> => {
     changes += 1;
-    if (changes === killAt && when === 'before') throw new Error('killed');
-    const result = await act();
-    if (changes === killAt) throw new Error('killed');
-    if (changes > killAt) throw new Error('killed');
-    return result;
+    if (changes >= killAt) throw new Error('killed');
+    return act();
   };
   const looks = new Set(['find', 'xargs']);
   const host: Host = {
@@ -175,28 +204,22 @@ t.test(
   'a release that is killed anywhere converges, and a whole one is served until then',
   async (t) => {
     const { root, shown, publish, folderWith } = setUp(t, {});
-    const counting = mortal(Number.POSITIVE_INFINITY, 'before');
+    const counting = mortal(Number.POSITIVE_INFINITY);
     await publish(folderWith('first'), { host: counting.host });
     const steps = counting.changes();
     t.ok(steps > 8, `there are ${steps} changes to be killed at`);
     let before = 'first';
     for (let step = 1; step <= steps; step += 1) {
-      for (const when of ['before', 'after'] as const) {
-        const next = `page-${step}-${when}`;
-        const source = folderWith(next);
-        await t.rejects(publish(source, { host: mortal(step, when).host }), /killed/);
-        const page = readFileSync(shown('index.html'), 'utf8');
-        t.ok([before, next].includes(page), `${page} is whole, killed ${when} ${step}`);
-        await publish(source);
-        t.equal(readFileSync(shown('index.html'), 'utf8'), next);
-        const names = readdirSync(join(pathsUnder(root).sites, 'web/releases'));
-        t.equal(
-          names.filter((name) => name.startsWith('.')).length,
-          0,
-          'nothing unfinished is left',
-        );
-        before = next;
-      }
+      const next = `page-${step}`;
+      const source = folderWith(next);
+      await t.rejects(publish(source, { host: mortal(step).host }), /killed/);
+      const page = readFileSync(shown('index.html'), 'utf8');
+      t.ok([before, next].includes(page), `${page} is whole, killed before ${step}`);
+      await publish(source);
+      t.equal(readFileSync(shown('index.html'), 'utf8'), next);
+      const names = readdirSync(join(pathsUnder(root).sites, 'web/releases'));
+      t.equal(names.filter((name) => name.startsWith('.')).length, 0, 'nothing unfinished stays');
+      before = next;
     }
   },
 );

@@ -1,0 +1,46 @@
+import { thisProcess } from '../apply/process-identity.ts';
+import { rollBackSite } from '../apply/site-rollback.ts';
+import { env } from '../env.ts';
+import { AppError } from '../errors.ts';
+import { observeSites } from '../rollout/site-folders.ts';
+import type { ParsedArguments } from './command.ts';
+import { consent } from './consent.ts';
+import type { CliContext } from './context.ts';
+import { appliedContext } from './server-context.ts';
+
+/** `holdfast rollback SITE`: the files that were served before. */
+export async function rollback(args: ParsedArguments, context: CliContext): Promise<number> {
+  const [site = ''] = args.positionals;
+  const server = await context.open(args.value('host'));
+  const known = [...(await observeSites(server.host, context.paths)).keys()].sort();
+  if (!known.includes(site)) {
+    throw new AppError({
+      code: 'usage/unknown-site',
+      what: `there is no site ${JSON.stringify(site)} on ${server.host.name}`,
+      why: known.length === 0 ? 'it serves no site' : `the sites are ${known.join(', ')}`,
+      hint: 'holdfast rollback SITE, with a name from the section sites of the config',
+    });
+  }
+  const release = await rollBackSite(await appliedContext(context, server), {
+    site,
+    process: await thisProcess(env.sudoUser ?? env.user ?? 'unknown'),
+    command: `holdfast rollback ${site}`,
+    waitSeconds: 0,
+    confirm: async (from, to) => {
+      context.io.out(`site ${site}: from release ${from} back to ${to}\n`);
+      return (
+        args.flag('yes') ||
+        (await consent(context, {
+          text: 'Switch? [y/N] ',
+          withConsent: `holdfast rollback ${site} --yes`,
+        }))
+      );
+    },
+  });
+  context.io.out(
+    release === undefined
+      ? 'No changes were made.\n'
+      : `Site ${site} shows release ${release}; the next change of its files takes over.\n`,
+  );
+  return 0;
+}
