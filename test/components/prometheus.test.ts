@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { parse } from 'yaml';
 import { commandTable } from '../../installer/cli/table.ts';
+import { firewall } from '../../installer/components/firewall/component.ts';
 import { prometheus } from '../../installer/components/prometheus/component.ts';
 import { longestGap } from '../../installer/components/prometheus/cron-gap.ts';
 import { metricExpression } from '../../installer/components/prometheus/metric-words.ts';
@@ -30,7 +31,10 @@ const SCRAPES = [
 function rendered(text: string, systemd = true): Desired {
   const input = componentInput(configFrom(text));
   const facts = { ...input.facts, systemd };
-  return renderWith([contributing({ scrapes: SCRAPES }), prometheus], { ...input, facts });
+  return renderWith([contributing({ scrapes: SCRAPES }), firewall, prometheus], {
+    ...input,
+    facts,
+  });
 }
 
 function yamlOf(desired: Desired, name: string) {
