@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process';
-import { globSync } from 'node:fs';
+import { globSync, readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 
 /**
- * Runs every check in order and adds up the assertions. A group that dies without a count is one failure,
+ * Runs every check and adds up the assertions. A group that dies without a count is one failure,
  * so nothing can pass by not running.
  */
 interface Group {
@@ -11,6 +11,13 @@ interface Group {
   readonly argv: readonly [string, ...string[]];
   /** Prints tap's closing line, `# { total: 60, pass: 60 }`. */
   readonly counts: boolean;
+}
+
+interface Outcome {
+  readonly passed: number;
+  readonly failed: number;
+  /** What the group printed, when it failed. */
+  readonly shown: string;
 }
 
 const tap = (files: readonly string[], ...flags: string[]): readonly [string, ...string[]] => [
@@ -43,21 +50,43 @@ const real: readonly Group[] = integrationFiles.map((file) => ({
   counts: true,
 }));
 
+/** Builds all images of the platform, which the others then find. */
+const BUILDS_IMAGES = 'test/integration/images.test.ts';
+/** Whole servers on this machine share its ports 80 and 443 and its subnets: one at a time. */
+const takesPorts = ({ name }: Group): boolean =>
+  readFileSync(name, 'utf8').includes('support/appliance.ts');
+
 let passed = 0;
 let failed = 0;
-for (const group of process.argv.includes('--unit') ? quick : [...quick, ...real]) {
-  const started = Date.now();
-  process.stdout.write(`==> ${group.name}\n`);
-  const outcome = await run(group);
-  passed += outcome.passed;
-  failed += outcome.failed;
-  const seconds = Math.round((Date.now() - started) / 1000);
-  process.stdout.write(`    ${outcome.passed} passed, ${outcome.failed} failed (${seconds} s)\n`);
+await inTurn([...quick]);
+if (!process.argv.includes('--unit')) {
+  await inTurn(real.filter(({ name }) => name === BUILDS_IMAGES));
+  const rest = real.filter(({ name }) => name !== BUILDS_IMAGES);
+  const servers = rest.filter(takesPorts);
+  const others = rest.filter((group) => !takesPorts(group));
+  // Much of an integration test is waiting: two side by side keep two processors busy.
+  await Promise.all([inTurn(servers).then(() => inTurn(others)), inTurn(others)]);
 }
 process.stdout.write(`${passed} passed, ${failed} failed\n`);
 process.exitCode = failed === 0 && passed > 0 ? 0 : 1;
 
-async function run({ argv, counts }: Group): Promise<{ passed: number; failed: number }> {
+/** Takes one after the other off the list, which several may share. */
+async function inTurn(groups: Group[]): Promise<void> {
+  for (let next = groups.shift(); next !== undefined; next = groups.shift()) await runAndSay(next);
+}
+
+async function runAndSay(group: Group): Promise<void> {
+  const started = Date.now();
+  const outcome = await run(group);
+  passed += outcome.passed;
+  failed += outcome.failed;
+  const seconds = Math.round((Date.now() - started) / 1000);
+  process.stdout.write(
+    `==> ${group.name}\n${outcome.shown}    ${outcome.passed} passed, ${outcome.failed} failed (${seconds} s)\n`,
+  );
+}
+
+async function run({ argv, counts }: Group): Promise<Outcome> {
   const [program, ...args] = argv;
   const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   const closed = new Promise<number>((resolve, reject) => {
@@ -75,11 +104,16 @@ async function run({ argv, counts }: Group): Promise<{ passed: number; failed: n
     }
   }
   const exitCode = await closed;
-  if (exitCode !== 0) process.stdout.write(`${shown.slice(-400).join('\n')}\n`);
-  if (!counts) return exitCode === 0 ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };
+  const text = exitCode === 0 ? '' : `${shown.slice(-400).join('\n')}\n`;
+  if (!counts)
+    return { passed: exitCode === 0 ? 1 : 0, failed: exitCode === 0 ? 0 : 1, shown: text };
   const { pass = 0, fail = 0 } = summary ?? {};
   const diedUncounted = exitCode !== 0 && fail === 0;
-  return { passed: pass, failed: fail + (diedUncounted || pass + fail === 0 ? 1 : 0) };
+  return {
+    passed: pass,
+    failed: fail + (diedUncounted || pass + fail === 0 ? 1 : 0),
+    shown: text,
+  };
 }
 
 function closingLine(line: string): { pass: number; fail: number } | undefined {
