@@ -13,8 +13,8 @@ const LOCK_SECONDS = 5;
 
 /** What the agent says of one replica. */
 export interface EdgeVerdict {
-  /** Name of the container. */
-  readonly container: string;
+  /** Of the container: one that was created anew under the same name is another replica. */
+  readonly id: string;
   readonly state: 'up' | 'out';
   readonly reason?: string;
 }
@@ -63,12 +63,12 @@ export class EdgeFile {
 /** The same object when nothing changes. */
 export function withVerdicts(state: EdgeState, verdicts: readonly EdgeVerdict[]): EdgeState {
   return verdicts.reduce((known, verdict) => {
-    const replica = replicasOf(known).find(({ container }) => container === verdict.container);
+    const replica = replicasOf(known).find(({ id }) => id === verdict.id);
     if (replica === undefined || replica.state === 'draining' || replica.state === verdict.state) {
       return known;
     }
-    const { container, state: next, reason } = verdict;
-    return withVerdict(known, container, {
+    const { state: next, reason } = verdict;
+    return withVerdict(known, replica.container, {
       state: next,
       ...(reason === undefined ? {} : { reason }),
     });

@@ -49,9 +49,9 @@ export class EdgeSync {
       return replicas.flatMap((watched) => {
         const state = serving.has(watched.id) ? 'up' : 'out';
         if (watched.edge === state) return [];
-        const { replica, standing } = watched;
+        const { id, standing } = watched;
         const reason = state === 'out' ? { reason: standing.why } : {};
-        return [{ watched, verdict: { container: replica.name, state, ...reason } as const }];
+        return [{ watched, verdict: { id, state, ...reason } as const }];
       });
     });
   }
@@ -65,13 +65,11 @@ export class EdgeSync {
       await edge.write(changes.map(({ verdict }) => verdict));
       for (const { watched, verdict } of changes) {
         watched.edge = verdict.state;
-        const { name } = watched.service;
-        if (verdict.state === 'out') this.#takenOut.set(name, this.takenOut(name) + 1);
-        log(
-          verdict.state === 'out'
-            ? `replica ${verdict.container} gets no more requests: ${verdict.reason}`
-            : `replica ${verdict.container} gets requests again`,
-        );
+        const { service, replica } = watched;
+        if (verdict.state === 'out') {
+          this.#takenOut.set(service.name, this.takenOut(service.name) + 1);
+          log(`replica ${replica.name} gets no more requests: ${verdict.reason}`);
+        } else log(`replica ${replica.name} gets requests again`);
       }
       onChange();
     } catch (error) {

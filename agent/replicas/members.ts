@@ -22,7 +22,7 @@ export function membersOf(
   return replicas.flatMap((replica): Member[] => {
     const known = edge.replicas.find(({ id }) => id === replica.id);
     if (known === undefined || known.state === 'draining') return [];
-    return [{ replica, edge: known.state }];
+    return [edge.port === undefined ? { replica } : { replica, edge: known.state }];
   });
 }
 

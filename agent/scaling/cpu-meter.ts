@@ -26,8 +26,7 @@ export class CpuMeter {
    * when one of them was not there then.
    */
   async meanPercent(ids: readonly string[], cores: number): Promise<number | undefined> {
-    const shares: (number | undefined)[] = [];
-    for (const id of ids) shares.push(await this.#share(id, cores));
+    const shares = await Promise.all(ids.map((id) => this.#share(id, cores)));
     const known = shares.filter((share) => share !== undefined);
     if (known.length === 0 || known.length < shares.length) return undefined;
     return known.reduce((sum, share) => sum + share, 0) / known.length;

@@ -16,6 +16,7 @@ const LockFileSchema = z.looseObject({
   images: z.record(z.string(), LockedImage),
   services: z.record(z.string(), LockedImage),
   subnets: z.record(z.string(), z.string()),
+  scales: z.record(z.string(), z.int()).optional(),
 });
 
 /**

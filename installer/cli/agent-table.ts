@@ -17,6 +17,26 @@ export const agentCommands: readonly CommandSpec[] = [
     run: async (args, context) => (await import('./update.ts')).update(args, context),
   },
   {
+    name: 'scale',
+    summary: 'Run another number of replicas of a service, within the range of the config.',
+    positionals: 'SERVICE N',
+    minPositionals: 2,
+    maxPositionals: 2,
+    options: {
+      ...config,
+      ...host,
+      ...json,
+      reason: { type: 'string', value: 'TEXT', description: 'Why, for the audit log.' },
+      wait: {
+        type: 'string',
+        value: 'SECONDS',
+        description: 'How long to wait for another change of the server; 0 when absent.',
+      },
+    },
+    example: 'holdfast scale web 3 --reason "sale starts at noon"',
+    run: async (args, context) => (await import('./scale.ts')).scale(args, context),
+  },
+  {
     name: 'agent status',
     summary: 'Show what the agent does, did and will do.',
     options: json,

@@ -6,6 +6,7 @@ import { POSTGRES_VOLUME } from '../components/postgres/names.ts';
 import { components } from '../components/registry.ts';
 import { memoryProblems } from '../components/rules/memory.ts';
 import type { Config } from '../components/sections.ts';
+import { keptScales } from '../components/services/scales.ts';
 import { notYetApplied } from '../config/not-yet-applied.ts';
 import { formatProblem } from '../config/problem.ts';
 import { AppError } from '../errors.ts';
@@ -49,6 +50,8 @@ export interface PrepareOptions {
   readonly refreshImages?: boolean;
   /** The value of `--host`. */
   readonly target?: string | undefined;
+  /** Another number of replicas for these services, from now on. */
+  readonly scales?: Readonly<Record<string, number>>;
 }
 
 /** From a config file and a server to what `planServer` and `apply` take. Changes nothing. */
@@ -165,6 +168,8 @@ async function renderFor(
     readSeeds(loaded),
   ]);
   const releases = await siteReleases(configHost(server), loaded, outcome.images);
+  const { scales } = keptScales(config, { ...observed.lock.scales, ...options.scales });
+  const { scales: _before, ...lock } = observed.lock;
   refuseMajorChange(config.project, observed, outcome.lock.images.postgres?.version);
   const desired = render({
     config,
@@ -173,13 +178,15 @@ async function renderFor(
     facts: observed.facts,
     images: outcome.images,
     paths: context.paths,
+    ...(scales !== undefined && { scales }),
     secret: (name) => requireSecret(values, name),
     optionalSecret: (name) => values.get(name),
     certificates: certificates.pairs,
     siteReleases: releases,
     lock: {
-      ...observed.lock,
+      ...lock,
       ...outcome.lock,
+      ...(scales !== undefined && { scales }),
       // What the engine has outweighs a lock file that is lost or older: a moved subnet recreates containers.
       subnets: {
         ...observed.lock.subnets,

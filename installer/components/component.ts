@@ -1,6 +1,7 @@
 import type { Contribution } from '../model/contribution.ts';
 import type { HostFacts } from '../model/facts.ts';
 import type { ResolvedImages } from '../model/images.ts';
+import type { LockFile } from '../model/lock-file.ts';
 import type { Paths } from '../model/paths.ts';
 import type { Secret } from '../model/secret.ts';
 import type { SiteRelease } from '../model/site.ts';
@@ -12,6 +13,8 @@ export interface ComponentInput {
   readonly facts: HostFacts;
   readonly images: ResolvedImages;
   readonly paths: Paths;
+  /** Replicas by service that were decided on this server; the config's least where absent. */
+  readonly scales?: LockFile['scales'];
   /** Stored and newly generated values; a missing one stopped the run before this. */
   readonly secret: (name: string) => Secret;
   /** The stored value of a secret that may be missing. */

@@ -25,11 +25,6 @@ const GAPS: readonly Gap[] = [
     asked: (config) => when(config.nodes.length > 1, 'nodes'),
   },
   {
-    issue: 'the number of replicas stays at min',
-    asked: (config) =>
-      eachService(config, ({ replicas }) => when(replicas.max > replicas.min, 'replicas.max')),
-  },
-  {
     issue: 'images are not scanned',
     asked: (config) => eachService(config, ({ scan }) => when(scan !== undefined, 'scan')),
   },

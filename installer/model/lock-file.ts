@@ -12,6 +12,8 @@ export interface LockFile {
   readonly services: Readonly<Record<string, LockedImage>>;
   /** CIDR by network name. */
   readonly subnets: Readonly<Record<string, string>>;
+  /** Replicas by service, where `holdfast scale` moved them within the range of the config. */
+  readonly scales?: Readonly<Record<string, number>>;
 }
 
 export interface LockedImage {

@@ -30,21 +30,21 @@ function stateOf(replicas: Readonly<Record<string, ReplicaState>>): EdgeState {
 t.test('a verdict is written, with its reason, under a new number', async (t) => {
   const folder = t.testdir({ 'services.json': edgeStateText(stateOf({ a: 'up', b: 'up' })) });
   const file = new EdgeFile(folder);
-  await file.write([{ container: 'b', state: 'out', reason: 'status 500' }]);
+  await file.write([{ id: 'id-b', state: 'out', reason: 'status 500' }]);
   t.match(file.read(), {
     generation: 8,
     services: { web: { replicas: [{ state: 'up' }, { state: 'out', reason: 'status 500' }] } },
   });
-  await file.write([{ container: 'b', state: 'up' }]);
+  await file.write([{ id: 'id-b', state: 'up' }]);
   t.strictSame(file.read(), { ...stateOf({ a: 'up', b: 'up' }), generation: 9 });
 });
 
 t.test('what is the same, drains or is not there is not touched', async (t) => {
   const state = stateOf({ a: 'up', b: 'draining' });
   const verdicts = [
-    { container: 'a', state: 'up' },
-    { container: 'b', state: 'up' },
-    { container: 'c', state: 'out' },
+    { id: 'id-a', state: 'up' },
+    { id: 'id-b', state: 'up' },
+    { id: 'id-c', state: 'out' },
   ] as const;
   t.equal(withVerdicts(state, verdicts), state);
   const folder = t.testdir({ 'services.json': edgeStateText(state) });
@@ -55,10 +55,10 @@ t.test('what is the same, drains or is not there is not touched', async (t) => {
 t.test('where nothing is routed, or the file is broken, nothing is made', async (t) => {
   const folder = t.testdir({});
   const file = new EdgeFile(folder);
-  await file.write([{ container: 'a', state: 'out' }]);
+  await file.write([{ id: 'id-a', state: 'out' }]);
   t.equal(file.read(), undefined);
   writeFileSync(`${folder}/services.json`, '{"version":1,"gen');
-  await file.write([{ container: 'a', state: 'out' }]);
+  await file.write([{ id: 'id-a', state: 'out' }]);
   t.equal(readFileSync(`${folder}/services.json`, 'utf8'), '{"version":1,"gen');
 });
 
@@ -75,7 +75,7 @@ t.test('it waits for another writer, and keeps what that one wrote', async (t) =
   await new Promise((resolve) => other.stdout.once('data', resolve));
   let isWritten = false;
   const writing = new EdgeFile(folder)
-    .write([{ container: 'b', state: 'out', reason: 'sick' }])
+    .write([{ id: 'id-b', state: 'out', reason: 'sick' }])
     .then(() => {
       isWritten = true;
     });
@@ -96,7 +96,7 @@ t.test('two at once lose nothing', async (t) => {
   const all = Object.fromEntries(names.map((name) => [name, 'up' as const]));
   const folder = t.testdir({ 'services.json': edgeStateText(stateOf(all)) });
   await Promise.all(
-    names.map((container) => new EdgeFile(folder).write([{ container, state: 'out' }])),
+    names.map((name) => new EdgeFile(folder).write([{ id: `id-${name}`, state: 'out' }])),
   );
   const state = new EdgeFile(folder).read();
   t.equal(state?.generation, 7 + names.length);

@@ -104,11 +104,12 @@ export class TestEdge {
     configText: string,
     routes: readonly Route[],
     secrets: Readonly<Record<string, string>> = {},
+    apps: Apps = {},
   ): Promise<TestEdge> {
     const folder = await mkdtemp(join(tmpdir(), 'holdfast-edge-'));
     const stack = new TestStack();
     try {
-      const started = await start(stack, folder, configText, routes, secrets);
+      const started = await start(stack, folder, configText, routes, secrets, apps);
       return new TestEdge({ folder, stack, ...started });
     } catch (error) {
       await stack.remove();
@@ -179,6 +180,12 @@ export class TestEdge {
   }
 }
 
+/** Another program in place of the echo, and further options of `docker create` for a service. */
+export interface Apps {
+  readonly program?: string;
+  readonly options?: (service: string) => readonly string[];
+}
+
 interface Started {
   readonly address: string;
   readonly container: string;
@@ -193,12 +200,13 @@ async function start(
   configText: string,
   routes: readonly Route[],
   secrets: Readonly<Record<string, string>>,
+  { program = ECHO, options: more = () => [] }: Apps,
 ): Promise<Started> {
   const { desired, authority } = await edgeDesired(folder, configText, routes, secrets);
   await writeDesired(desired);
   const network = await stack.network();
   const replicaIds = new Map<string, string>();
-  await writeFile(join(folder, 'echo.cjs'), ECHO, { mode: 0o644 });
+  await writeFile(join(folder, 'echo.cjs'), program, { mode: 0o644 });
   const config = configFrom(configText);
   const services = new Map(routes.map(({ service, port }) => [service, port]));
   const mount = ['--mount', `type=bind,source=${folder}/echo.cjs,target=/echo.cjs,readonly`];
@@ -208,7 +216,7 @@ async function start(
     for (let index = 1; index <= replicas; index += 1) {
       const name = `${config.project}-${service}-${index}`;
       const aliases = ['--network-alias', service, '--network-alias', name];
-      const options = ['--network', network, ...aliases, ...mount];
+      const options = ['--network', network, ...aliases, ...mount, ...more(service)];
       const command = ['node', '/echo.cjs', service, String(port), name];
       replicaIds.set(name, await stack.run(await builtImage('node'), options, command));
     }

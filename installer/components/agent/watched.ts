@@ -1,7 +1,12 @@
-import type { AgentSettings, ReplicaCheck, WatchedService } from '../../model/agent-settings.ts';
+import type {
+  AgentSettings,
+  ReplicaCheck,
+  ScalingRule,
+  WatchedService,
+} from '../../model/agent-settings.ts';
 import type { DatabaseClient } from '../../model/contribution.ts';
 import { connectionsAllowed } from '../rules/budgets.ts';
-import type { Service } from '../rules/resolved.ts';
+import type { Replicas, Service } from '../rules/resolved.ts';
 import type { Config } from '../sections.ts';
 
 /** What the agent needs to know of each service to watch its replicas and their number. */
@@ -21,7 +26,8 @@ export function watchedServices(
 }
 
 function watchedService(service: Service, connections: number): WatchedService {
-  const { name, health, port, resources } = service;
+  const { name, health, port, resources, replicas } = service;
+  const scaling = scalingRule(replicas);
   return {
     name,
     check: checkOf(service),
@@ -35,6 +41,7 @@ function watchedService(service: Service, connections: number): WatchedService {
     memoryBytes: resources.memory,
     ...(resources.cpus !== undefined && { cpus: resources.cpus }),
     connections,
+    ...(scaling !== undefined && { scaling }),
   };
 }
 
@@ -43,4 +50,26 @@ function checkOf({ health, port }: Service): ReplicaCheck {
   if (health.path === undefined) return { kind: 'port', port };
   const { path, expect } = health;
   return { kind: 'http', port, path, ...(expect !== undefined && { expect }) };
+}
+
+function scalingRule({
+  min,
+  max,
+  scaleUp,
+  scaleDown,
+  cooldown,
+}: Replicas): ScalingRule | undefined {
+  if (max <= min) return undefined;
+  const mark = ({ cpu, for: seconds, step }: Replicas['scaleUp']) => ({
+    cpuPercent: cpu,
+    forSeconds: seconds,
+    step,
+  });
+  return {
+    min,
+    max,
+    scaleUp: mark(scaleUp),
+    scaleDown: mark(scaleDown),
+    cooldownSeconds: cooldown,
+  };
 }

@@ -4,6 +4,7 @@ import { appNetwork, dataNetwork, hasDataNetwork } from '../networks.ts';
 import { POSTGRES_SERVICE } from '../postgres/names.ts';
 import { REDIS_SERVICE } from '../redis/names.ts';
 import type { Service } from '../rules/resolved.ts';
+import { wantedReplicas } from './scales.ts';
 
 /** What the image of a product may need to start as root, own its files, and step down to its user. */
 export const CAPABILITIES = ['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'KILL', 'SETGID', 'SETUID'];
@@ -33,7 +34,7 @@ export function containerOf(
     ...(service.command !== undefined && { entrypoint: [...service.command] }),
     ...(service.args !== undefined && { command: [...service.args] }),
     environment: { ...parts.environment },
-    scale: service.replicas.min,
+    scale: wantedReplicas(service, input.scales),
     volumes: service.volumes.map(({ name, mount }) => ({
       type: 'volume',
       source: name,

@@ -1,0 +1,111 @@
+import { apply as applyServer } from '../apply/apply.ts';
+import { thisProcess } from '../apply/process-identity.ts';
+import type { Service } from '../components/rules/resolved.ts';
+import { env } from '../env.ts';
+import { AppError } from '../errors.ts';
+import type { Operation, Plan } from '../model/operation.ts';
+import type { Paths } from '../model/paths.ts';
+import { planText } from '../plan/text.ts';
+import type { ParsedArguments } from './command.ts';
+import type { CliContext } from './context.ts';
+import { colouredPlan } from './display/plan.ts';
+import { durationText } from './display/quantity.ts';
+import { styleFor } from './display/style.ts';
+import { wholeNumber } from './parse.ts';
+import { type Prepared, prepare } from './prepare.ts';
+import { configDigest } from './read-config.ts';
+
+/**
+ * `holdfast scale SERVICE N`: another number of replicas, within the range of the config, which later applies
+ * keep. The agent runs it when the load asks for it.
+ */
+export async function scale(args: ParsedArguments, context: CliContext): Promise<number> {
+  const [name = '', count = ''] = args.positionals;
+  const { io, paths, signal } = context;
+  const configPath = args.value('config') ?? paths.config;
+  const replicas = Number(count);
+  const reason = args.value('reason');
+  const target = args.value('host');
+  const server = await context.open(target);
+  const scales = { [name]: replicas };
+  const prepared = await prepare(context, server, { configPath, target, scales });
+  refuseOutOfRange(scaledService(prepared, name), replicas);
+  const json = args.flag('json');
+  const { result, seconds } = await applyServer(prepared.apply, {
+    process: await thisProcess(env.sudoUser ?? env.user ?? 'unknown'),
+    command: `holdfast scale ${name} ${replicas}${reason === undefined ? '' : ` (${reason})`}`,
+    waitSeconds: wholeNumber('wait', args.value('wait') ?? '0', 0, 86_400),
+    render: prepared.render,
+    interrupt: signal,
+    configDigest: () => configDigest(configPath),
+    confirm: async (plan) => {
+      refuseOtherChanges(plan, name, paths);
+      if (!json) io.out(colouredPlan(planText(plan, { diffs: false }), styleFor(io.color)));
+      return true;
+    },
+    keepRendered: prepared.keepRendered,
+  });
+  if (json) {
+    io.out(`${JSON.stringify({ version: 1, service: name, replicas, result, seconds })}\n`);
+  } else if (result === 'applied') {
+    io.out(`${name} has ${replicas} replicas after ${durationText(seconds)}.\n`);
+  } else io.out(`${name} has ${replicas} replicas already.\n`);
+  return 0;
+}
+
+function scaledService({ loaded }: Prepared, name: string): Service {
+  const { services } = loaded.config;
+  const service = services[name];
+  if (service !== undefined) return service;
+  throw new AppError({
+    code: 'usage/unknown-service',
+    what: `there is no service ${JSON.stringify(name)}`,
+    why: `the services are ${Object.keys(services).sort().join(', ')}`,
+    hint: 'holdfast status',
+  });
+}
+
+/** @throws AppError `usage/replicas-out-of-range` */
+export function refuseOutOfRange(
+  { name, replicas: { min, max } }: Pick<Service, 'name' | 'replicas'>,
+  wanted: number,
+): void {
+  if (Number.isInteger(wanted) && wanted >= min && wanted <= max) return;
+  throw new AppError({
+    code: 'usage/replicas-out-of-range',
+    what: `${name} cannot have so many replicas`,
+    why:
+      min === max
+        ? `the config says that it has ${min}`
+        : `the config says that it has ${min} to ${max}`,
+    hint: `change services.${name}.replicas in config.yaml and run holdfast apply`,
+  });
+}
+
+/**
+ * A change of the number brings nothing else along: least of all half of an edit.
+ * @throws AppError `config/not-applied`
+ */
+export function refuseOtherChanges({ operations }: Plan, service: string, paths: Paths): void {
+  const others = operations.filter((operation) => !isOfScaling(operation, service, paths));
+  if (others.length === 0) return;
+  throw new AppError({
+    code: 'config/not-applied',
+    what: `the replicas of ${service} are not changed while other changes wait`,
+    why: others.map(({ id }) => id).join('\n'),
+    hint: 'holdfast apply',
+  });
+}
+
+function isOfScaling(operation: Operation, service: string, paths: Paths): boolean {
+  switch (operation.kind) {
+    case 'write-file':
+      return [paths.lock, `${paths.stack}/compose.yaml`].includes(operation.path);
+    case 'compose-up':
+      return operation.services.every(
+        (change) => change.service === service && change.change === 'scale',
+      );
+    default:
+      return false;
+  }
+}
