@@ -49,7 +49,7 @@ await publish('web', folder(t.testdir(webFiles('Dk1'))));
 const SECURITY = {
   'strict-transport-security': 'max-age=31536000; includeSubDomains',
   'x-content-type-options': 'nosniff',
-  'x-frame-options': 'SAMEORIGIN',
+  'x-frame-options': 'DENY',
 };
 
 t.test('pages, deep links and files each answer as they should, with our headers', async (t) => {
