@@ -35,6 +35,8 @@ async function main(): Promise<void> {
     environment: {
       PATH,
       HOME: '/root',
+      // Who holds the lock, for whoever meets it, and for the audit log.
+      LOGNAME: 'the agent',
       LANG: 'C.UTF-8',
       // The home folder is read only for the service: logins to registries are there, buildx's state is here.
       BUILDX_CONFIG: `${paths.agent}/buildx`,

@@ -168,6 +168,8 @@ export const commandTable: readonly CommandSpec[] = [
   {
     name: 'completion',
     summary: 'Print a completion script for bash.',
+    positionals: '[bash]',
+    maxPositionals: 1,
     example: 'holdfast completion > /etc/bash_completion.d/holdfast',
     run: async (_args, context) => {
       const { completionScript } = await import('./completion.ts');

@@ -1,6 +1,7 @@
 import t from 'tap';
 import type { CommandSpec } from '../../installer/cli/command.ts';
 import { completionScript } from '../../installer/cli/completion.ts';
+import { JSON_ANSWERS } from '../../installer/cli/json-answers.ts';
 import { wholeNumber } from '../../installer/cli/parse.ts';
 import { commandTable } from '../../installer/cli/table.ts';
 import { AppError } from '../../installer/errors.ts';
@@ -107,6 +108,18 @@ t.test('every command of the table has help with an example of itself', async (t
       `${name} shows its example`,
     );
     t.match(summary, /^[A-Z].*\.$/, `${name} has a sentence`);
+  }
+});
+
+t.test('each documented JSON answer belongs to a command that has the option', async (t) => {
+  for (const [name, answer] of Object.entries(JSON_ANSWERS)) {
+    const command = commandTable.find((one) => one.name === name);
+    t.ok(command?.options !== undefined && 'json' in command.options, name);
+    t.match(answer, /^(\{ version, |that of `plan`)/);
+  }
+  const shape = JSON_ANSWERS['check'] ?? '';
+  for (const key of Object.keys({ version: 1, ok: true, problems: [], warnings: [] })) {
+    t.match(shape, key);
   }
 });
 

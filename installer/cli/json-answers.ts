@@ -1,0 +1,29 @@
+/**
+ * What each command answers with `--json`, version 1, for the reference. Fields are added within a version,
+ * never changed or taken away. A name with `?` may be absent; times are UTC in ISO 8601, sizes are bytes.
+ */
+export const JSON_ANSWERS: Readonly<Record<string, string>> = {
+  check:
+    '{ version, ok, problems: [PROBLEM], warnings: [PROBLEM] }; PROBLEM is { file, path, line, column, message, code, severity }',
+  plan: '{ version, project, changes, operations: [{ kind, id, cause, impact, … }], notices: [{ code, text }], drift: [{ subject, text, blocks }] }; `impact` is none, reload, restart, recreate or destructive; diffs of secret files are empty',
+  apply:
+    'that of `plan`, and { result: "unchanged" | "declined" | "applied", seconds, unhealthy: [container] }',
+  status:
+    '{ version, project, host, services: [{ service, healthy, replicas, state, image, watched? }], backups: [{ job, ok, lastSuccessAt?, lastVerifiedAt?, bytes? }], restoreTest?: { finishedAt, seconds, rows, ok }, certificates: [{ name, daysLeft }], disk: { usedPercent, freeBytes }, pendingUpdates: [UPDATE], agent: "running" | "not running", problems: [text] }',
+  doctor:
+    '{ version, ok, findings: [{ check, result: "ok" | "warning" | "problem", text, hint? }] }',
+  'backup run': '{ version, made: [{ job, id, bytes, seconds, verifiedAt? }] }',
+  'backup list':
+    '{ version, backups: [{ id, job, store, at, bytes, state: "verified" | "unverified" | "incomplete" }] }',
+  'backup verify': '{ version, checked: [{ job, id, checks: [name] }] }',
+  'backup restore-test':
+    '{ version, backupId, databases, tables, rows, seconds }; the first three numbers are counts',
+  restore: '{ version, id, databases: [{ … }], files: [{ … }] }',
+  'secrets list':
+    '{ version, secrets: [{ name, state: "stored" | "missing" | "optional" | …, usedBy }] }; never a value',
+  update:
+    '{ version, pending: [UPDATE], result: "checked" | "applied" | "declined" | "unchanged", seconds?, unhealthy? }; UPDATE is { name, current, available, changes: [text] }',
+  'agent status':
+    '{ version, pid, startedAt, residentMemory, timezone, jobs: [{ id, cron, nextStart?, runningSince? }], probes: [{ … }], history: [{ … }] }',
+  'volumes list': '{ version, volumes: [{ name, component, usedBy: [container], wanted }] }',
+};
