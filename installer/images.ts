@@ -7,6 +7,9 @@ import type { PlatformImage } from './model/images.ts';
  * decides what they are today. The registry road pulls what stands below. Digests are not written down:
  * a tag is resolved to its digest by the registry at the first apply and kept in the lock file, which
  * pins it from then on; `digest` is for whoever wants one that holds before the first apply too.
+ *
+ * No registry can be asked where this is written. Names and tags were looked up on 2026-11-28 in what others
+ * pin in public: each stands, as written here, in several independent compose files, Dockerfiles or lock files.
  */
 export interface OfficialImage {
   /** With the registry's host. */
@@ -26,7 +29,7 @@ export interface OfficialRelease {
 export const OFFICIAL_IMAGES: Readonly<Record<PlatformImage, OfficialImage>> = {
   postgres: {
     repository: 'docker.io/library/postgres',
-    releases: [{ version: '17.6' }, { version: '16.10' }, { version: '15.14' }],
+    releases: [{ version: '17.9' }, { version: '16.13' }, { version: '15.17' }],
   },
   redis: {
     repository: 'docker.io/library/redis',

@@ -49,7 +49,7 @@ t.test(
       }),
     );
     t.match(images.platform.postgres, {
-      reference: `docker.io/library/postgres:16.10@${DIGEST}`,
+      reference: `docker.io/library/postgres:16.13@${DIGEST}`,
       action: { kind: 'pull' },
     });
     t.equal(lock.images.postgres?.digest, DIGEST);
