@@ -66,9 +66,10 @@ async function runOrExplain(
     await run.host.run(command);
   } catch (error) {
     if (!(error instanceof CommandError) || error.reason !== 'exit') throw error;
+    const said = quoted(run, error.stderr.trim() === '' ? error.stdout : error.stderr);
     throw new AppError({
       ...failure,
-      why: quoted(run, error.stderr.trim() === '' ? error.stdout : error.stderr),
+      why: said === '' ? `it printed nothing and ended with exit code ${error.exitCode}` : said,
       hint: 'correct what the message says and run `holdfast apply` again',
       cause: error,
     });

@@ -101,6 +101,11 @@ t.test('a migration that fails leaves the old release running', async (t) => {
   });
   t.equal(world.containerId('web'), id);
   t.equal(world.engine.all().find((one) => one.id === id)?.status, 'running');
+  world.host.on(MIGRATE, () => ({ exitCode: 137 }));
+  await t.rejects(world.apply(platform(NEXT)), {
+    code: 'health/migration-failed',
+    why: /^it printed nothing and ended with exit code 137\n/,
+  });
 });
 
 t.test(
