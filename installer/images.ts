@@ -36,6 +36,7 @@ export const OFFICIAL_IMAGES: Readonly<Record<PlatformImage, OfficialImage>> = {
     releases: [{ version: '8.0.3' }, { version: '7.4.5' }, { version: '7.2.10' }],
   },
   nginx: { repository: 'docker.io/library/nginx', releases: [{ version: '1.28.0' }] },
+  'nginx-waf': { repository: '', releases: [] },
   prometheus: {
     repository: 'docker.io/prom/prometheus',
     releases: [{ version: '2.53.5', tag: 'v2.53.5' }],
@@ -74,5 +75,5 @@ export const OLDER_DEBIAN: Readonly<
   Partial<Record<PlatformImage, readonly { readonly suite: string; readonly major: number }[]>>
 > = { postgres: [{ suite: 'bookworm', major: 15 }] };
 
-/** Images that Debian does not carry. */
+/** Images that Debian does not carry. The other way round, an image without releases is built from Debian only. */
 export const NOT_IN_DEBIAN: ReadonlySet<PlatformImage> = new Set(['grafana']);

@@ -6,6 +6,8 @@ interface Line {
   readonly service: string;
   readonly status: number;
   readonly seconds: number;
+  /** Which guard of the edge ended the request; empty or absent for none. */
+  readonly refused?: unknown;
 }
 
 /** Upper bounds in seconds; the last bucket is without one. */
@@ -23,16 +25,20 @@ interface Durations {
 export interface RequestCountsState {
   readonly requests: Readonly<Record<string, number>>;
   readonly durations: Readonly<Record<string, Durations>>;
+  /** Absent in what an earlier version kept. */
+  readonly refused?: Readonly<Record<string, number>>;
 }
 
 /** Requests by host, service and class of status, and how long they took by service. */
 export class RequestCounts {
   readonly #requests: Map<string, number>;
   readonly #durations: Map<string, Durations>;
+  readonly #refused: Map<string, number>;
 
   constructor(state: RequestCountsState = { requests: {}, durations: {} }) {
     this.#requests = new Map(Object.entries(state.requests));
     this.#durations = new Map(Object.entries(state.durations));
+    this.#refused = new Map(Object.entries(state.refused ?? {}));
   }
 
   /** Counts one line; a line that is none is passed over. */
@@ -43,6 +49,10 @@ export class RequestCounts {
     const key = JSON.stringify([line.host, line.service, codeClass]);
     if (!this.#requests.has(key) && this.#requests.size >= MOST_SERIES) return;
     this.#requests.set(key, (this.#requests.get(key) ?? 0) + 1);
+    if (typeof line.refused === 'string' && line.refused !== '') {
+      const refusal = JSON.stringify([line.host, line.refused]);
+      this.#refused.set(refusal, (this.#refused.get(refusal) ?? 0) + 1);
+    }
 
     const durations = this.#durations.get(line.service) ?? {
       buckets: Array.from({ length: BOUNDS.length + 1 }, () => 0),
@@ -59,6 +69,7 @@ export class RequestCounts {
     return {
       requests: Object.fromEntries(this.#requests),
       durations: Object.fromEntries(this.#durations),
+      refused: Object.fromEntries(this.#refused),
     };
   }
 
@@ -67,9 +78,18 @@ export class RequestCounts {
       const [host = '', service = '', code_class = ''] = JSON.parse(key) as string[];
       return { labels: { host, service, code_class }, value };
     });
+    const refused = [...this.#refused].map(([key, value]): Sample => {
+      const [host = '', by = ''] = JSON.parse(key) as string[];
+      return { labels: { host, by }, value };
+    });
     const durations = [...this.#durations].flatMap(([service, one]) => histogram(service, one));
     return [
       counter('holdfast_http_requests_total', 'Requests that nginx answered.', requests),
+      counter(
+        'holdfast_http_refused_total',
+        'Requests that a limit or the web application firewall ended.',
+        refused,
+      ),
       {
         name: 'holdfast_http_request_duration_seconds',
         type: 'histogram',

@@ -87,6 +87,18 @@ closure_upstream() {
   printf '%s\n' "$1" | sed -E 's/^[0-9]+://; s/-[^-]*$//; s/[+~](ds|dfsg|repack).*$//; s/[^A-Za-z0-9._]/_/g'
 }
 
+# closure_rootfs DIR IMAGE: the folders of rootfs/ that go into IMAGE, which may
+# be those of another one.
+closure_rootfs() {
+  if [ "$2" = base ]; then
+    echo base
+  else
+    awk -v image="$2" '
+      /^FROM / { mine = ($NF == image) }
+      mine && sub(/^COPY rootfs\//, "") && sub(/\/.*/, "")' "$1/Dockerfile"
+  fi
+}
+
 # closure_recipe DIR IMAGE: a hash over the files that make IMAGE and no other,
 # so that a change to one image leaves the others as they are.
 closure_recipe() {
@@ -100,10 +112,10 @@ closure_recipe() {
         /^FROM / { mine = ($NF == image) }
         mine && !/^#/' "$dir/Dockerfile"
     fi
-    if [ -d "$dir/rootfs/$image" ]; then
-      (cd "$dir/rootfs/$image" && find . -type f -printf '%m %p\n' | LC_ALL=C sort &&
+    for folder in $(closure_rootfs "$dir" "$image"); do
+      (cd "$dir/rootfs/$folder" && find . -type f -printf '%m %p\n' | LC_ALL=C sort &&
         find . -type f -print0 | LC_ALL=C sort -z | xargs -0r cat)
-    fi
+    done
   } | sha256sum | cut -c1-64
 }
 

@@ -27,6 +27,7 @@ export type Login =
 export function loginOf(config: Config, secret: string): Login | undefined {
   const { postgres } = config;
   if (secret === rd.MONITOR_SECRET) return { server: 'redis', user: rd.MONITOR_USER };
+  if (secret === rd.LIMITS_SECRET) return { server: 'redis', user: rd.LIMITS_USER };
   if (postgres !== undefined) {
     if (secret === pg.MONITOR_SECRET) return { server: 'postgres', role: pg.MONITOR_ROLE };
     if (secret === pg.SUPERUSER_SECRET) return { server: 'postgres', role: pg.SUPERUSER };

@@ -8,6 +8,9 @@ import { coverWithCliques } from './networks/cliques.ts';
 /** Prometheus, the exporters and Grafana; internal. */
 export const MONITOR_NETWORK = 'monitor';
 
+/** Redis and nginx, for counting requests; internal. */
+export const LIMITS_NETWORK = 'limits';
+
 /** A service's way out to the Internet, and the way in for nginx. */
 export function appNetwork(service: string): string {
   return `app-${service}`;

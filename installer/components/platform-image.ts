@@ -5,7 +5,8 @@ import type { Config } from './sections.ts';
 
 /** The wish for one image of the platform, as the `images` section has it. */
 export function imageNeed(config: Config, image: PlatformImage): ImageNeed {
-  const own = config.images[image];
+  // The edge is one part to whoever chooses images, with its firewall or without.
+  const own = config.images[image === 'nginx-waf' ? 'nginx' : image];
   return {
     image,
     source: own?.source ?? config.images.source,

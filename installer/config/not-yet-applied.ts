@@ -29,10 +29,6 @@ const GAPS: readonly Gap[] = [
     asked: (config) => eachService(config, ({ scan }) => when(scan !== undefined, 'scan')),
   },
   {
-    issue: 'requests are not limited',
-    asked: (config) => when(config.http.rateLimits.length > 0, 'http.rateLimits'),
-  },
-  {
     issue: 'previews of a site are not made',
     asked: (config) =>
       Object.entries(config.sites).flatMap(([name, { preview }]) =>
@@ -50,10 +46,6 @@ const GAPS: readonly Gap[] = [
   {
     issue: 'nobody is banned',
     asked: (config) => keysOf(config.firewall.fail2ban, 'firewall.fail2ban'),
-  },
-  {
-    issue: 'the web application firewall is off',
-    asked: (config) => when(config.http.waf.mode !== 'off', 'http.waf.mode'),
   },
   {
     issue: 'countries are not told apart',

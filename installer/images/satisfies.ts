@@ -36,6 +36,7 @@ export function officialRelease(
   wish: string | undefined,
 ): OfficialRelease | undefined {
   const { releases } = OFFICIAL_IMAGES[image];
+  if (releases.length === 0) return undefined;
   if (wish === undefined) return releases[0];
   const sameLine = releases.find((release) => isSameLine(release.version, wish));
   if (sameLine !== undefined) return sameLine;

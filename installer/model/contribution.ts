@@ -129,7 +129,7 @@ export interface HostValidator extends ValidatorBase {
 }
 
 export interface ContainerValidator extends ValidatorBase {
-  readonly image: 'nginx' | 'prometheus';
+  readonly image: 'nginx' | 'nginx-waf' | 'prometheus';
   readonly argv: readonly [string, ...string[]];
   /** Where the staged folder appears in the container. */
   readonly target: string;
@@ -201,6 +201,10 @@ export interface RedisClient {
   readonly service: string;
   readonly user: string;
   readonly passwordSecret: string;
+  /** Where it meets Redis; the data network of the service when absent. */
+  readonly network?: string;
+  /** Its rule of Redis' access list; what services may do when absent. */
+  readonly rights?: string;
 }
 
 /** A path of a host that nginx hands to a service. */

@@ -3,6 +3,7 @@ export const PLATFORM_IMAGES = [
   'postgres',
   'redis',
   'nginx',
+  'nginx-waf',
   'prometheus',
   'grafana',
   'node-exporter',

@@ -105,7 +105,7 @@ services:
   web: { image: "a:1", port: 1, routes: [{ path: /, basicAuth: USERS }, { host: b.example.com }] }
 `);
   t.match(nginx.needs?.(config), {
-    images: [{ image: 'nginx', source: 'auto' }],
+    images: [{ image: 'nginx', source: 'debian' }],
     hosts: ['app.example.com', 'b.example.com'],
     secrets: [{ name: 'USERS', optional: false, usedBy: 'services.web.routes' }],
   });

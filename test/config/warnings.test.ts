@@ -45,6 +45,17 @@ const rows: readonly {
     ],
   },
   {
+    name: 'a route that the firewall leaves alone',
+    yaml: [
+      'services:',
+      '  web: { image: ghcr.io/acme/web:1.4.2, port: 3000, routes: [{ path: /film/, maxBody: 100m }] }',
+      'http: { waf: { mode: block } }',
+    ],
+    says: [
+      'config.yaml:5:62 services.web.routes[0]: takes bodies over 64m: the firewall leaves the whole route alone',
+    ],
+  },
+  {
     name: 'cross-origin requests from everywhere',
     yaml: [WEB, 'http: { cors: { allowOrigins: ["https://a.example.com", "*"] } }'],
     says: [

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { nginx } from '../../installer/components/nginx/component.ts';
 import { edgeFolders } from '../../installer/components/nginx/places.ts';
+import { redis } from '../../installer/components/redis/component.ts';
 import { sites } from '../../installer/components/sites/component.ts';
 import { edgeStatePath, readEdgeState } from '../../installer/engine/edge-state.ts';
 import { LocalHost } from '../../installer/host/local.ts';
@@ -90,6 +91,8 @@ export class TestEdge {
   readonly container: string;
   readonly authority: string;
   readonly replicaIds: ReadonlyMap<string, string>;
+  /** Container of Redis, where the config needs one. */
+  readonly redis: string | undefined;
 
   private constructor(fields: { folder: string; stack: TestStack } & Started) {
     this.folder = fields.folder;
@@ -98,6 +101,7 @@ export class TestEdge {
     this.container = fields.container;
     this.authority = fields.authority;
     this.replicaIds = fields.replicaIds;
+    this.redis = fields.redis;
   }
 
   static async start(
@@ -192,6 +196,7 @@ interface Started {
   readonly authority: string;
   /** Container ids of the echo services, by the name that compose would give them. */
   readonly replicaIds: ReadonlyMap<string, string>;
+  readonly redis: string | undefined;
 }
 
 async function start(
@@ -224,9 +229,13 @@ async function start(
   await writeState(folder, stateOf(routes, [...replicaIds]));
   const service = desired.stack.services['nginx'];
   if (service === undefined) throw new Error('no nginx in the stack');
+  const counters = desired.stack.services['redis'];
+  const redisId = counters && (await stack.service(counters, network, ['redis']));
+  if (redisId !== undefined) await waitHealthy(redisId);
   const container = await stack.service(service, network, ['nginx']);
   await waitHealthy(container);
-  return { address: await addressOf(container), container, authority, replicaIds };
+  const address = await addressOf(container);
+  return { address, container, authority, replicaIds, redis: redisId };
 }
 
 /** Services with one replica are left out: those are found by their name. */
@@ -263,10 +272,15 @@ export async function edgeDesired(
   const ca = await withCertificates(empty, hosts, { now: new Date(), name: 'test' });
   const input = componentInput(config, {
     paths: pathsUnder(folder),
-    images: imagesWith({ nginx: await builtImage('nginx') }),
+    images: imagesWith({
+      nginx: await builtImage('nginx'),
+      'nginx-waf': await builtImage('nginx-waf'),
+      redis: await builtImage('redis'),
+    }),
     certificates: ca.leaves,
     secret: (name) => new Secret(secrets[name] ?? ''),
   });
-  const desired = renderWith([contributing({ routes }), sites, nginx], input);
+  const servers = config.redis === undefined ? [nginx] : [redis, nginx];
+  const desired = renderWith([contributing({ routes }), sites, ...servers], input);
   return { desired, authority: ca.authority?.certificate ?? '' };
 }

@@ -17,7 +17,10 @@ const rateLimitKey = z
   .regex(/^(?:ip|(?:jwt|header|cookie):[A-Za-z0-9_-]{1,64})$/, {
     error: 'ip, jwt:<claim>, header:<name> or cookie:<name>',
   })
-  .meta({ description: 'What is counted: the client address, or a claim, header or cookie.' });
+  .meta({
+    description:
+      'What is counted: the client address (of IPv6 its /64), or a claim of a bearer token, a header or a cookie.',
+  });
 
 const rateLimit = mapping(
   {
@@ -25,10 +28,15 @@ const rateLimit = mapping(
     key: rateLimitKey.default('ip'),
     limit: wholeNumber(1, 1_000_000, { description: 'Requests per window.', examples: [100] }),
     window: duration({ description: 'Length of the sliding window.' }).prefault('1m'),
-    standardHeaders: flag({ description: 'Send RateLimit-* headers.' }).default(true),
+    standardHeaders: flag({
+      description: 'Send the RateLimit and RateLimit-Policy headers.',
+    }).default(true),
+    onFailure: choice(['open', 'closed'], {
+      description: 'While nothing can be counted: let requests pass, or answer 503.',
+    }).prefault('open'),
     verifyWith: secretName({
       description:
-        'Secret that verifies the token of `jwt:<claim>`; others fall under the IP limits only.',
+        'Secret that verifies the token of `jwt:<claim>`: a text for HS256, a public key in PEM for RS256 or ES256. Requests without a valid token fall under the IP limits only.',
       examples: ['JWT_SECRET'],
     }).optional(),
   },

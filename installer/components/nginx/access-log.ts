@@ -23,6 +23,8 @@ export interface AccessLine {
   readonly seconds: number;
   /** Bytes sent to the client, headers included. */
   readonly bytes: number;
+  /** Which guard of the edge ended the request; empty for none, absent where the config has no guards. */
+  readonly refused?: '' | 'limit' | 'uncounted' | 'waf';
 }
 
 export const ACCESS_LOG_FILE = 'access.json';
@@ -73,11 +75,16 @@ const CONSOLE_FIELDS: readonly LogField[] = [
   text('request_id', 'request_id'),
 ];
 
+const REFUSED = text('refused', 'refused');
+
 /** Bodies of two `log_format … escape=json` directives, as nginx strings. */
-export const LOG_FORMATS = {
-  metrics: logFormat(METRIC_FIELDS),
-  console: logFormat(CONSOLE_FIELDS),
-} as const;
+export function logFormats({ refusals }: { readonly refusals: boolean }) {
+  const more = refusals ? [REFUSED] : [];
+  return {
+    metricsFormat: logFormat([...METRIC_FIELDS, ...more]),
+    consoleFormat: logFormat([...CONSOLE_FIELDS, ...more]),
+  };
+}
 
 function logFormat(fields: readonly LogField[]): string {
   const members = fields.map(({ key, variable, isNumber }) =>

@@ -1,12 +1,15 @@
 import type { Contribution, Notice } from '../../model/contribution.ts';
 import type { Collected, Component, ComponentInput, Needs } from '../component.ts';
-import { appNetwork, exporterNetwork } from '../networks.ts';
+import { edgeImage } from '../http/waf.ts';
+import { appNetwork, exporterNetwork, LIMITS_NETWORK } from '../networks.ts';
 import { httpHealthTest, imageNeed, requiredImage } from '../platform-image.ts';
 import type { Config } from '../sections.ts';
-import { certificateFiles, configFiles, passwordFiles } from './files.ts';
+import { certificateFiles, configFiles, passwordFiles, RELOAD } from './files.ts';
 import { type HostBlock, hostBlocks } from './hosts.ts';
+import { hasLimits, limitsClient, limitsFiles, limitsSecrets } from './limits.ts';
 import { edgeFolders, IN_CONTAINER, NGINX_UID, STATUS_PORT } from './places.ts';
 import { siteFiles } from './site-files.ts';
+import { wafFiles, wafMemory } from './waf.ts';
 
 const CONFIG_FILE = `${IN_CONTAINER.config}/nginx.conf`;
 
@@ -29,6 +32,7 @@ export const nginx: Component = {
   id: 'nginx',
   enabled: () => true,
   needs,
+  contribute: ({ config }) => (hasLimits(config) ? { redisClients: [limitsClient()] } : {}),
   collect,
 };
 
@@ -37,20 +41,23 @@ function needs(config: Config): Needs {
     own.map((route) => ({ ...route, service: name })),
   );
   return {
-    // The official image has no Lua, by which requests find their replica.
-    images: [{ ...imageNeed(config, 'nginx'), source: 'debian' }],
+    // The official image has no Lua, by which requests find their replica and are counted.
+    images: [{ ...imageNeed(config, edgeImage(config)), source: 'debian' }],
     hosts: [...new Set([config.domain, ...routes.map(({ host }) => host)])].sort(),
-    secrets: routes.flatMap(({ basicAuth, service }) =>
-      basicAuth === undefined
-        ? []
-        : [{ name: basicAuth, optional: false, usedBy: `services.${service}.routes` }],
-    ),
+    secrets: [
+      ...routes.flatMap(({ basicAuth, service }) =>
+        basicAuth === undefined
+          ? []
+          : [{ name: basicAuth, optional: false, usedBy: `services.${service}.routes` }],
+      ),
+      ...limitsSecrets(config),
+    ],
   };
 }
 
 function collect(input: ComponentInput, collected: Collected): Contribution {
   const { config, paths } = input;
-  const image = requiredImage(input, 'nginx');
+  const image = requiredImage(input, edgeImage(config));
   const blocks = hostBlocks(config, collected.routes, collected.siteHosts);
   const folders = edgeFolders(paths);
   const workers = Math.min(Math.max(input.facts.cores, 1), MAX_WORKERS);
@@ -71,7 +78,10 @@ function collect(input: ComponentInput, collected: Collected): Contribution {
           downloads: downloadVolumes(config),
           ownVolumes: downloadVolumes(config).filter((name) => !isUsedByContainer(config, name)),
           healthTest: httpHealthTest(image, `http://127.0.0.1:${STATUS_PORT}/healthy`, 'curl'),
-          memory: BASE_MEMORY + workers * config.http.workerConnections * MEMORY_PER_CONNECTION,
+          memory:
+            BASE_MEMORY +
+            workers * config.http.workerConnections * MEMORY_PER_CONNECTION +
+            wafMemory(config, workers, blocks),
         },
       },
     ],
@@ -86,6 +96,8 @@ function collect(input: ComponentInput, collected: Collected): Contribution {
       ...siteFiles(blocks, hasBrotli),
       ...blocks.flatMap((block) => certificateFiles(input, block)),
       ...passwordFiles(input, blocks),
+      ...limitsFiles(input, RELOAD),
+      ...wafFiles(config, RELOAD),
     ],
     notices: registryNotice(config),
     reloads: {
@@ -98,7 +110,7 @@ function collect(input: ComponentInput, collected: Collected): Contribution {
       {
         id: 'nginx',
         folder: 'nginx',
-        image: 'nginx',
+        image: edgeImage(config),
         argv: ['nginx', '-t', '-q', '-c', CONFIG_FILE, '-g', 'user nginx;'],
         target: IN_CONTAINER.config,
         mounts: [{ source: folders.certificates, target: IN_CONTAINER.certificates }],
@@ -129,6 +141,7 @@ function networkKinds(
     ...(config.monitoring.prometheus.enabled
       ? [[exporterNetwork('nginx'), { internal: true }] as const]
       : []),
+    ...(hasLimits(config) ? [[LIMITS_NETWORK, { internal: true }] as const] : []),
   ]);
 }
 

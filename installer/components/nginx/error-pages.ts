@@ -12,6 +12,11 @@ export const ERROR_PAGES: readonly {
   page(408, 'Too slow', 'The request took too long to arrive.'),
   page(413, 'Too large', 'The request is larger than this address accepts.'),
   page(414, 'Address too long', 'The address of the request is too long.'),
+  page(
+    429,
+    'Too many requests',
+    'There were too many requests. Please wait a little and try again.',
+  ),
   page(431, 'Headers too large', 'The headers of the request are too large.'),
   page(500, 'Something went wrong', 'The server met an error. Please try again.'),
   page(502, 'Not reachable', 'The application does not answer right now. Please try again soon.'),

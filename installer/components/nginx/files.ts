@@ -1,17 +1,19 @@
 import type { FileSpec, Reaction } from '../../model/contribution.ts';
 import type { ComponentInput } from '../component.ts';
+import { hasWaf } from '../http/waf.ts';
 import type { Config } from '../sections.ts';
-import { LOG_FORMATS } from './access-log.ts';
+import { logFormats } from './access-log.ts';
 import { passwordFile } from './basic-auth.ts';
 import { CORS_MAX_AGE, CORS_METHODS, corsOf } from './cors.ts';
 import { ERROR_PAGES } from './error-pages.ts';
 import type { HostBlock } from './hosts.ts';
+import { hasLimits } from './limits.ts';
 import { edgeFolders, IN_CONTAINER, NGINX_UID } from './places.ts';
 import { realIp } from './real-ip.ts';
 import { securityHeaders } from './security-headers.ts';
 import { siteFileInContainer } from './site-files.ts';
 
-const RELOAD: readonly Reaction[] = [{ kind: 'reload', service: 'nginx' }];
+export const RELOAD: readonly Reaction[] = [{ kind: 'reload', service: 'nginx' }];
 
 /** Modules in `nginx/lua/`, which nginx finds by name: `require("balancer")`. */
 const LUA_MODULES = ['balancer', 'replicas', 'status'];
@@ -44,9 +46,10 @@ export function configFiles(
       trusted,
       realIpHeader: header,
       anonymiseClients: config.logs.anonymise.includes('ip'),
-      consoleFormat: LOG_FORMATS.console,
-      metricsFormat: LOG_FORMATS.metrics,
+      ...logFormats({ refusals: hasWaf(config) || hasLimits(config) }),
       headers,
+      limits: hasLimits(config),
+      waf: hasWaf(config),
       cors: cors && { ...cors, methods: CORS_METHODS, maxAge: CORS_MAX_AGE },
       hosts: blocks.map(({ host }) => host),
       routed: [
@@ -65,6 +68,7 @@ export function configFiles(
     file('snippets/headers.conf', 'snippets/headers.conf', {
       headers,
       cors,
+      limits: hasLimits(config),
     }),
     file('snippets/proxy.conf', 'snippets/proxy.conf', { headers, cors }),
     file('snippets/errors.conf', 'snippets/errors.conf', { pages: ERROR_PAGES }),
@@ -81,6 +85,7 @@ export function configFiles(
         ...block,
         cors,
         siteFile: block.site && siteFileInContainer(block.site),
+        waf: hasWaf(config),
         http2: config.http.http2 ? 'on' : 'off',
         certificate: `${IN_CONTAINER.certificates}/${block.host}.crt`,
         key: `${IN_CONTAINER.certificates}/${block.host}.key`,

@@ -1,6 +1,8 @@
 import { AppError } from '../../errors.ts';
 import type { Route } from '../../model/contribution.ts';
 import type { SiteHost } from '../../model/site.ts';
+import { limitsOfRoute } from '../http/limits.ts';
+import { hasWaf, wafLeavesAlone } from '../http/waf.ts';
 import type { Config } from '../sections.ts';
 
 /** Closed on every host unless a route names it: figures of a service are nobody else's business. */
@@ -23,6 +25,10 @@ export interface Location {
   readonly allowFrom: readonly string[];
   /** Name of the secret with users and passwords. */
   readonly basicAuth: string | undefined;
+  /** Names of the limits of requests that hold here. */
+  readonly limits: readonly string[];
+  /** Whether the web application firewall looks at requests. */
+  readonly inspected: boolean;
 }
 
 export interface HostBlock {
@@ -63,6 +69,7 @@ export function hostBlocks(
 /** nginx takes the longest prefix, so only the two spellings of a folder need words here. */
 function locationsOf(route: Route, config: Config): Location[] {
   const folder = decoded(route.path);
+  const written = writtenRoute(route, config);
   const location = {
     service: route.service,
     port: route.port,
@@ -72,7 +79,9 @@ function locationsOf(route: Route, config: Config): Location[] {
     rawBody: route.rawBody,
     maxBody: route.maxBody,
     allowFrom: route.allowFrom,
-    basicAuth: basicAuthOf(route, config),
+    basicAuth: written?.basicAuth,
+    limits: limitsOfRoute(config, written?.rateLimit),
+    inspected: hasWaf(config) && wafLeavesAlone(config.http, route) === undefined,
   };
   const below = { ...location, path: folder, exact: false };
   // Without it nginx would answer /api with a redirect to /api/.
@@ -90,11 +99,11 @@ function stickyOf(
   return replicas > 1 ? (sticky ?? (websocket ? 'ip' : undefined)) : undefined;
 }
 
-function basicAuthOf({ service, host, path }: Route, config: Config): string | undefined {
-  const written = config.services[service]?.routes.find(
+/** What the config says about the route, which is nothing for a component of ours. */
+function writtenRoute({ service, host, path }: Route, config: Config) {
+  return config.services[service]?.routes.find(
     (route) => route.host === host && withoutSlash(route.path) === withoutSlash(path),
   );
-  return written?.basicAuth;
 }
 
 /** Where metrics of services would show, as a browser sees the path. */

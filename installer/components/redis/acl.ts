@@ -6,6 +6,8 @@ import type { Redis } from './section.ts';
 export interface AclUser {
   readonly name: string;
   readonly password: Secret;
+  /** What services may do when absent. */
+  readonly rights?: string;
 }
 
 /**
@@ -59,8 +61,8 @@ export function aclLines(
     userLine(ADMIN_USER, hash(admin), '~* &* +@all'),
     userLine(HEALTH_USER, 'nopass', 'resetkeys resetchannels -@all +ping'),
     userLine(MONITOR_USER, hash(monitor), `resetkeys resetchannels ${MONITOR_COMMANDS.join(' ')}`),
-    ...services.map(({ name, password }) =>
-      userLine(name, hash(password), `~* &* ${commands.join(' ')}`),
+    ...services.map(({ name, password, rights = `~* &* ${commands.join(' ')}` }) =>
+      userLine(name, hash(password), rights),
     ),
   ];
 }

@@ -65,7 +65,7 @@ function fragmentData(
 ): Readonly<Record<string, unknown>> {
   const networks = [
     exporterNetwork('redis'),
-    ...new Set(clients.map(({ service }) => dataNetwork(service))),
+    ...new Set(clients.map(({ service, network }) => network ?? dataNetwork(service))),
   ].sort();
   return {
     image: requiredImage(input, 'redis').reference,
@@ -116,9 +116,10 @@ function usersFile(
   clients: readonly RedisClient[],
 ): { readonly file: FileSpec; readonly load: Provision } {
   const admin = input.secret(ADMIN_SECRET);
-  const services = clients.map(({ user, passwordSecret }) => ({
+  const services = clients.map(({ user, passwordSecret, rights }) => ({
     name: user,
     password: input.secret(passwordSecret),
+    ...(rights !== undefined && { rights }),
   }));
   const lines = aclLines(wish.purpose, admin, input.secret(MONITOR_SECRET), services);
   return {

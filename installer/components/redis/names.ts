@@ -18,6 +18,10 @@ export const MONITOR_SECRET = 'REDIS_MONITOR_PASSWORD';
 /** Of the health check: may say PING and nothing else, so it needs no password. */
 export const HEALTH_USER = 'holdfast_health';
 
+/** Of the edge: sees its counters of requests and nothing else. */
+export const LIMITS_USER = 'holdfast_limits';
+export const LIMITS_SECRET = 'REDIS_LIMITS_PASSWORD';
+
 /** The ACL user of a service. Names of services hold no underscore, so none is taken twice. */
 export function redisUser(service: string): string {
   return service === 'default' ? 'service_default' : service;

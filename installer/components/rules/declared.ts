@@ -9,6 +9,7 @@ export function declaredNames(value: unknown): Declared {
   const downloads = Object.values(asRecord(get(value, 'sites'))).map((site) =>
     get(get(site, 'downloads'), 'volume'),
   );
+  const rateLimits = namesOf(get(get(value, 'http'), 'rateLimits'));
   return {
     profiles: keys(get(value, 'profiles')),
     services: keys(get(value, 'services')),
@@ -16,7 +17,7 @@ export function declaredNames(value: unknown): Declared {
     accessories: keys(get(value, 'accessories')),
     providers: ['local', ...keys(get(get(value, 'storage'), 'providers'))],
     buckets: keys(get(get(value, 'storage'), 'buckets')),
-    rateLimits: namesOf(get(get(value, 'http'), 'rateLimits')),
+    rateLimits,
     jobs: namesOf(get(get(value, 'backups'), 'jobs')),
     nodes: namesOf(get(value, 'nodes')),
     volumes: [
@@ -24,7 +25,7 @@ export function declaredNames(value: unknown): Declared {
       ...downloads.filter((name) => typeof name === 'string'),
     ],
     postgres: get(value, 'postgres') !== undefined || uses.includes('postgres'),
-    redis: get(value, 'redis') !== undefined || uses.includes('redis'),
+    redis: get(value, 'redis') !== undefined || uses.includes('redis') || rateLimits.length > 0,
   };
 }
 

@@ -1,4 +1,5 @@
-import { error, warning } from './finding.ts';
+import { hasWaf, wafLeavesAlone } from '../http/waf.ts';
+import { error, type Finding, warning } from './finding.ts';
 import { didYouMean } from './nearest.ts';
 import { normalisePath } from './resolve-service.ts';
 import type { Rule } from './rule.ts';
@@ -22,6 +23,18 @@ export const limitsAreClear: Rule = function* ({ file }) {
   }
 };
 
+/** A firewall that somebody asked for looks at everything that he did not take out himself. */
+function* largeRoutes({ http, services }: Parameters<Rule>[0]['config']): Generator<Finding> {
+  if (!hasWaf({ http })) return;
+  for (const { name, routes } of Object.values(services)) {
+    for (const [index, route] of routes.entries()) {
+      if (wafLeavesAlone(http, route) !== 'large') continue;
+      const message = 'takes bodies over 64m: the firewall leaves the whole route alone';
+      yield warning('waf-large-route', ['services', name, 'routes', index], message);
+    }
+  }
+}
+
 export const edgeFiltersFit: Rule = function* ({ file, config }) {
   const { waf, geo, cors } = file.http;
   const paths = new Set(
@@ -33,6 +46,7 @@ export const edgeFiltersFit: Rule = function* ({ file, config }) {
       yield error('unknown-route', ['http', 'waf', 'exclude', index], message);
     }
   }
+  yield* largeRoutes(config);
   if (geo !== undefined && geo.allow.length > 0 && geo.deny.length > 0) {
     yield error(
       'geo-both',

@@ -1,4 +1,5 @@
 import type { MaintenanceWindow } from '../../model/maintenance-window.ts';
+import { countingLimits } from '../http/limits.ts';
 import { postgresSection } from '../postgres/section.ts';
 import { redisSection } from '../redis/section.ts';
 import type { Config, ConfigFile } from '../sections.ts';
@@ -40,7 +41,8 @@ export function resolveConfig(file: ConfigFile): Config {
     Object.values(services).flatMap((service) => service.uses.map((use) => use.kind)),
   );
   const postgres = file.postgres ?? (used.has('postgres') ? postgresSection.parse({}) : undefined);
-  const redis = file.redis ?? (used.has('redis') ? redisSection.parse({}) : undefined);
+  const usesRedis = used.has('redis') || countingLimits(file.http).length > 0;
+  const redis = file.redis ?? (usesRedis ? redisSection.parse({}) : undefined);
   return {
     ...rest,
     project,

@@ -141,7 +141,7 @@ export interface Resolved {
   readonly tls: Tls;
   /** Undefined: no Postgres. Present also when only a service's `uses` asks for it. */
   readonly postgres: Postgres | undefined;
-  /** Undefined: no Redis. Present also when only a service's `uses` asks for it. */
+  /** Undefined: no Redis. Present also when only a service's `uses` or a limit of requests asks for it. */
   readonly redis: Redis | undefined;
   /** Always has the provider `local`. */
   readonly storage: Omit<Storage, 'providers'> & {

@@ -2,6 +2,7 @@ import type { Contribution } from '../../model/contribution.ts';
 import type { DesiredSite, SiteHost } from '../../model/site.ts';
 import { engineName } from '../../model/stack.ts';
 import type { Component, ComponentInput } from '../component.ts';
+import { edgeImage } from '../http/waf.ts';
 import { imageNeed, requiredImage } from '../platform-image.ts';
 import type { Config } from '../sections.ts';
 import type { Site } from './section.ts';
@@ -48,7 +49,7 @@ function desiredSite(input: ComponentInput, name: string): DesiredSite {
     name,
     ...release,
     keep: input.config.updates.rollback.keepReleases,
-    toolImage: requiredImage(input, 'nginx').reference,
+    toolImage: requiredImage(input, edgeImage(input.config)).reference,
   };
 }
 

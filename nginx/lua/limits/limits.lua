@@ -1,0 +1,121 @@
+-- Limits of requests, the same for all workers since Redis counts. Written by holdfast from config.yaml.
+local cjson = require 'cjson'
+local counter = require 'limits.counter'
+local token = require 'limits.token'
+local ngx = ngx
+
+local function content(path)
+  local file = assert(io.open(path, 'rb'))
+  local text = file:read('*a')
+  file:close()
+  return text
+end
+
+local function hexadecimal(bytes)
+  return (bytes:gsub('.', function(byte) return string.format('%02x', byte:byte()) end))
+end
+
+-- What the config says, and what nobody but nginx may read. A reload starts new workers, which read anew.
+local limits = cjson.decode(content('/etc/nginx/holdfast/limits.json'))
+local secrets = cjson.decode(content('/etc/nginx/certificates/limits.secrets.json'))
+local text = content('/etc/nginx/holdfast/lua/limits/sliding-log.redis.lua')
+local script = { text = text, digest = hexadecimal(ngx.sha1_bin(text)) }
+
+local verifiers = {}
+for name, secret in pairs(secrets.verifyWith) do
+  verifiers[name] = token.verifier(secret)
+  if not verifiers[name] then
+    ngx.log(ngx.ERR, 'limit ', name, ' counts nobody: its secret is neither text for HS256 nor a public key')
+  end
+end
+
+-- Of an IPv6 address the first half: a household has all that follow it.
+local function address()
+  return ngx.var.binary_remote_addr:sub(1, 8)
+end
+
+local function claim(limit)
+  local verifier = verifiers[limit.name]
+  local bearer = verifier and (ngx.var.http_authorization or ''):match('^[Bb][Ee][Aa][Rr][Ee][Rr] +(%S+)$')
+  local claims = bearer and token.claims(bearer, verifier)
+  local value = claims and claims[limit.of]
+  if type(value) ~= 'string' and type(value) ~= 'number' then return nil end
+  return tostring(value)
+end
+
+local IDENTITY = {
+  ip = address,
+  jwt = claim,
+  header = function(limit) return ngx.var[limit.variable] end,
+  cookie = function(limit) return ngx.var[limit.variable] end,
+}
+
+-- Limits of these names that hold for this request, with the key of its client. Who shows nothing that a limit
+-- counts by does not fall under it.
+local function applicable(names)
+  local found, keys, arguments = {}, {}, {}
+  for _, name in ipairs(names) do
+    local limit = limits[name]
+    local identity = IDENTITY[limit.by](limit)
+    if identity and identity ~= '' then
+      -- A digest: keys are short, whatever a client sends, and hold nobody's token.
+      local digest = ngx.encode_base64(ngx.sha1_bin(identity), true)
+      found[#found + 1] = limit
+      keys[#keys + 1] = 'holdfast:limit:' .. limit.name .. ':' .. digest
+      arguments[#arguments + 1] = limit.limit
+      arguments[#arguments + 1] = limit.window * 1000000
+    end
+  end
+  return found, keys, arguments
+end
+
+local function seconds(microseconds)
+  return math.max(math.ceil(microseconds / 1000000), 1)
+end
+
+-- RateLimit and RateLimit-Policy, draft-ietf-httpapi-ratelimit-headers-11.
+local function announce(found, answer)
+  local left, policies = {}, {}
+  for index, limit in ipairs(found) do
+    if limit.headers then
+      local remaining, reset = answer[2 * index], seconds(answer[2 * index + 1])
+      left[#left + 1] = string.format('"%s";r=%d;t=%d', limit.name, remaining, reset)
+      policies[#policies + 1] = string.format('"%s";q=%d;w=%d', limit.name, limit.limit, limit.window)
+    end
+  end
+  ngx.var.rate_limit = table.concat(left, ', ')
+  ngx.var.rate_limit_policy = table.concat(policies, ', ')
+end
+
+local told = 0
+
+local function uncounted(found, problem)
+  -- Once in ten seconds from each worker: a log that fills the disk helps nobody.
+  if ngx.now() - told > 10 then
+    told = ngx.now()
+    ngx.log(ngx.ERR, 'limits cannot be counted: ', problem)
+  end
+  for _, limit in ipairs(found) do
+    if limit.closed then
+      ngx.var.retry_after = 1
+      ngx.var.refused = 'uncounted'
+      return ngx.exit(ngx.HTTP_SERVICE_UNAVAILABLE)
+    end
+  end
+end
+
+--- Lets the request pass, or ends it with 429, or with 503 where it cannot be counted and must be.
+local function enforce(names)
+  local found, keys, arguments = applicable(names)
+  if #found == 0 then return end
+  local answer, problem = counter.ask(secrets.redis, script, keys, arguments)
+  if not answer then return uncounted(found, problem) end
+  announce(found, answer)
+  if answer[1] > 0 then
+    ngx.var.retry_after = seconds(answer[1])
+    ngx.var.refused = 'limit'
+    return ngx.exit(ngx.HTTP_TOO_MANY_REQUESTS)
+  end
+end
+
+return { enforce = enforce }

@@ -1,0 +1,304 @@
+import { createHmac, generateKeyPairSync, sign } from 'node:crypto';
+import t from 'tap';
+import { docker, waitFor, waitHealthy } from '../support/containers.ts';
+import { type Answer, type Question, routeTo, TestEdge } from '../support/edge.ts';
+
+const CONFIG = `
+domain: app.example.com
+http:
+  rateLimits:
+    - { name: fifty, key: "header:x-fifty", limit: 50, window: 1h }
+    - { name: user, key: "jwt:sub", limit: 2, window: 1m, verifyWith: JWT_SECRET }
+    - { name: rsa, key: "jwt:sub", limit: 1, window: 1m, verifyWith: RSA_KEY, standardHeaders: false }
+    - { name: ecdsa, key: "jwt:tenant", limit: 1, window: 1m, verifyWith: EC_KEY, standardHeaders: false }
+    - { name: basket, key: "cookie:basket", limit: 1, window: 1d, standardHeaders: false }
+    - { name: login, key: ip, limit: 3, window: 2s }
+    - { name: strict, key: "header:x-strict", limit: 1, window: 15m, onFailure: closed }
+services:
+  web: { image: "a:1", port: 3000, routes: [{ path: / }] }
+  api:
+    image: "a:1"
+    port: 3001
+    routes: [{ path: /login/, rateLimit: login, allowFrom: [0.0.0.0/0] }, { path: /strict/, rateLimit: strict }]
+`;
+const ROUTES = [
+  routeTo('web', 3000, {}),
+  routeTo('web', 3000, { host: 'other.example.com' }),
+  routeTo('api', 3001, { path: '/login/' }),
+  routeTo('api', 3001, { path: '/strict/' }),
+  routeTo('web', 3000, { path: '/closed/', allowFrom: ['192.0.2.0/24'] }),
+];
+const JWT_SECRET = 'a secret of the application';
+const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 });
+const ec = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+const pem = (key: typeof rsa.publicKey) => String(key.export({ type: 'spki', format: 'pem' }));
+
+const edge = await TestEdge.start(CONFIG, ROUTES, {
+  JWT_SECRET,
+  RSA_KEY: pem(rsa.publicKey),
+  EC_KEY: pem(ec.publicKey),
+  REDIS_LIMITS_PASSWORD: 'of the limits',
+  REDIS_ADMIN_PASSWORD: 'of the administrator',
+});
+t.teardown(() => edge.stop());
+const redis = edge.redis ?? '';
+
+const ask = (path: string, headers: Record<string, string>, more: Question = {}) =>
+  edge.ask(path, { ...more, headers });
+
+function countOf(answers: readonly Answer[]): Record<number, number> {
+  const counts: Record<number, number> = {};
+  for (const { status } of answers) counts[status] = (counts[status] ?? 0) + 1;
+  return counts;
+}
+
+t.test(
+  'of 200 requests at once against a limit of 50, exactly 50 pass, on all hosts together',
+  async (t) => {
+    const hosts = ['app.example.com', 'other.example.com'];
+    const answers = await Promise.all(
+      Array.from({ length: 200 }, (_, index) =>
+        ask('/', { 'x-fifty': 'a' }, { host: hosts[index % 2] ?? '' }),
+      ),
+    );
+    t.same(countOf(answers), { 200: 50, 429: 150 });
+    const left = answers.flatMap(({ status, headers }) =>
+      status === 200 ? [Number(/r=(\d+)/.exec(String(headers['ratelimit']))?.[1])] : [],
+    );
+    t.same(
+      left.sort((a, b) => a - b),
+      Array.from({ length: 50 }, (_, index) => index),
+    );
+    t.same(countOf([await ask('/', { 'x-fifty': 'b' })]), { 200: 1 }, 'another client');
+    t.same(countOf([await ask('/', {})]), { 200: 1 }, 'who shows no key does not fall under it');
+  },
+);
+
+t.test('a refusal says when to come again, in all our headers', async (t) => {
+  const { status, headers, body } = await ask('/', { 'x-fifty': 'a' });
+  t.equal(status, 429);
+  t.match(body, /<h1>Too many requests<\/h1>/);
+  t.match(headers, {
+    'retry-after': /^35\d\d$/,
+    ratelimit: /^"fifty";r=0;t=35\d\d$/,
+    'ratelimit-policy': '"fifty";q=50;w=3600',
+    'x-content-type-options': 'nosniff',
+    'x-frame-options': 'DENY',
+  });
+  const fine = await ask('/', { 'x-fifty': 'c' });
+  t.match(fine.headers, { ratelimit: '"fifty";r=49;t=3600', 'ratelimit-policy': /^"fifty"/ });
+  t.notOk(fine.headers['retry-after']);
+  const both = await ask('/', { 'x-fifty': 'c', authorization: bearer({ sub: 'both' }) });
+  t.equal(both.headers['ratelimit'], '"fifty";r=48;t=3600, "user";r=1;t=60');
+  const error = await ask('/', { 'x-fifty': 'c', 'x-status': '500' });
+  t.match(error.headers['ratelimit'], /r=47/, 'an error of the service counts and says so');
+});
+
+t.test('what one limit refuses does not count for another', async (t) => {
+  const user = { 'x-fifty': 'd', authorization: bearer({ sub: 'both' }) };
+  await ask('/', user);
+  for (let count = 0; count < 5; count += 1) t.equal((await ask('/', user)).status, 429);
+  t.match((await ask('/', { 'x-fifty': 'd' })).headers['ratelimit'], /"fifty";r=48/);
+});
+
+t.test(
+  'the window slides: a place is free again when the request that took it is old enough',
+  async (t) => {
+    const begun = Date.now();
+    const first = await Promise.all(Array.from({ length: 3 }, () => ask('/login/', {})));
+    t.same(countOf(first), { 200: 3 });
+    const refused = await ask('/login', {});
+    t.equal(refused.status, 429);
+    t.match(refused.headers, { 'ratelimit-policy': '"login";q=3;w=2', 'retry-after': /^[12]$/ });
+    const accepted: number[] = [];
+    await waitFor('six more', async () => {
+      const sent = Date.now();
+      if ((await ask('/login/', {})).status === 200) accepted.push(sent);
+      return accepted.length >= 6 ? true : undefined;
+    });
+    const all = [begun, begun, begun, ...accepted];
+    for (let index = 3; index < all.length; index += 1) {
+      const apart = (all[index] ?? 0) - (all[index - 3] ?? 0);
+      // The request of before may have been counted a moment after it was sent.
+      t.ok(apart > 1900, `never more than three in two seconds: ${apart} ms`);
+    }
+  },
+);
+
+t.test(
+  'a limit that a route names holds there only; requests refused before it do not count',
+  async (t) => {
+    await Promise.all(Array.from({ length: 4 }, () => ask('/login/', {})));
+    t.equal((await ask('/', {})).status, 200);
+    const key = { 'x-fifty': 'e' };
+    t.equal((await ask('/closed/', key)).status, 403);
+    t.match((await ask('/', key)).headers['ratelimit'], /r=49/);
+  },
+);
+
+const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
+const hs256 = (text: string, secret = JWT_SECRET) =>
+  createHmac('sha256', secret).update(text).digest('base64url');
+
+/** A token as an application would issue it, or with whatever a forger changes. */
+function bearer(
+  claims: object,
+  header: object = { alg: 'HS256', typ: 'JWT' },
+  signed = hs256,
+): string {
+  const text = `${part(header)}.${part(claims)}`;
+  return `Bearer ${text}.${signed(text)}`;
+}
+
+/** Whether the requests of this token are counted for its user. */
+async function isCounted(limit: string, authorization: string): Promise<boolean> {
+  const answers = [];
+  for (let count = 0; count < 3; count += 1) answers.push(await ask('/', { authorization }));
+  const { 429: refused = 0 } = countOf(answers);
+  if (refused > 0) t.match(answers.at(-1)?.body, 'Too many', limit);
+  return refused > 0;
+}
+
+t.test('a user is counted by a token that is his, and by no other', async (t) => {
+  const now = Math.floor(Date.now() / 1000);
+  t.ok(await isCounted('user', bearer({ sub: 'ann', exp: now + 60, nbf: now - 60 })));
+  t.equal((await ask('/', { authorization: bearer({ sub: 'bob' }) })).status, 200, 'another user');
+  t.ok(await isCounted('user', bearer({ sub: 7 })), 'a number is a name too');
+  const forged = {
+    'signed with another secret': bearer({ sub: 'c1' }, undefined, (text) => hs256(text, 'guess')),
+    'not signed': bearer({ sub: 'c2' }, { alg: 'none' }, () => ''),
+    'alg none with a signature': bearer({ sub: 'c3' }, { alg: 'none' }),
+    'an algorithm of its own choice': bearer({ sub: 'c4' }, { alg: 'HS512' }),
+    expired: bearer({ sub: 'c5', exp: now - 1 }),
+    'not yet valid': bearer({ sub: 'c6', nbf: now + 60 }),
+    'an expiry that is no time': bearer({ sub: 'c7', exp: 'never' }),
+    'without the claim': bearer({ name: 'c8' }),
+    'a claim that is no name': bearer({ sub: { a: 1 } }),
+    'a critical extension': bearer({ sub: 'c9' }, { alg: 'HS256', crit: ['b64'] }),
+    'a signature cut short': bearer({ sub: 'c10' }, undefined, (text) => hs256(text).slice(0, 10)),
+    'no token': 'Bearer x.y',
+    'a public key as the secret': bearer({ sub: 'c11' }, undefined, (text) =>
+      hs256(text, pem(rsa.publicKey)),
+    ),
+  };
+  for (const [name, authorization] of Object.entries(forged)) {
+    t.notOk(await isCounted('none', authorization), name);
+  }
+});
+
+t.test('RS256 and ES256 are verified with a public key', async (t) => {
+  const rs256 = (text: string) =>
+    sign('sha256', Buffer.from(text), rsa.privateKey).toString('base64url');
+  const es256 = (text: string) =>
+    sign('sha256', Buffer.from(text), { key: ec.privateKey, dsaEncoding: 'ieee-p1363' }).toString(
+      'base64url',
+    );
+  t.ok(await isCounted('rsa', bearer({ sub: 'ann' }, { alg: 'RS256' }, rs256)));
+  // Often enough that numbers with leading zeros and high bits come by.
+  for (let count = 0; count < 20; count += 1) {
+    t.ok(await isCounted('ecdsa', bearer({ tenant: `t${count}` }, { alg: 'ES256' }, es256)));
+  }
+  t.notOk(await isCounted('none', bearer({ sub: 'x', tenant: 'x' }, { alg: 'ES256' }, rs256)));
+  t.notOk(await isCounted('none', bearer({ sub: 'y', tenant: 'y' }, { alg: 'RS256' }, hs256)));
+});
+
+t.test('a cookie counts too', async (t) => {
+  const cookie = { cookie: 'a=b; basket=full' };
+  t.equal((await ask('/', cookie)).status, 200);
+  const refused = await ask('/', cookie);
+  t.equal(refused.status, 429);
+  t.match(refused.headers['retry-after'], /^86[34]\d\d$/);
+  t.notOk(refused.headers['ratelimit'], 'standardHeaders: false');
+});
+
+const inRedis = (...command: string[]) =>
+  docker(
+    'exec',
+    '-e',
+    'REDISCLI_AUTH=of the administrator',
+    redis,
+    'redis-cli',
+    '--user',
+    'holdfast_admin',
+    '--no-auth-warning',
+    '-n',
+    '15',
+    ...command,
+  );
+
+t.test('counters are few, short and go by themselves', async (t) => {
+  // At once: some are about to go.
+  const script =
+    "local all = {} for _, key in ipairs(redis.call('KEYS', '*')) do all[#all + 1] = key .. ' ' .. redis.call('PTTL', key) .. ' ' .. redis.call('LLEN', key) end return all";
+  const counters = (await inRedis('EVAL', script, '0')).split('\n');
+  t.ok(counters.length > 20);
+  for (const counter of counters) {
+    const [key = '', expiry, length] = counter.split(' ');
+    t.match(key, /^holdfast:limit:[a-z]+:[A-Za-z0-9+/]{27}$/);
+    t.ok(Number(expiry) > 0 && Number(expiry) <= 86_400_000, counter);
+    t.ok(Number(length) <= 50, counter);
+  }
+  const edgeUser = [
+    '-e',
+    'REDISCLI_AUTH=of the limits',
+    redis,
+    'redis-cli',
+    '-e',
+    '--user',
+    'holdfast_limits',
+  ];
+  for (const command of [
+    ['GET', 'other'],
+    ['LLEN', 'other'],
+    ['KEYS', '*'],
+    ['FLUSHALL'],
+    ['INFO'],
+    ['CONFIG', 'GET', '*'],
+  ]) {
+    await t.rejects(docker('exec', ...edgeUser, ...command), /NOPERM/, command.join(' '));
+  }
+});
+
+t.test('a Redis that forgot the script learns it again', async (t) => {
+  await inRedis('SCRIPT', 'FLUSH', 'SYNC');
+  const { status, headers } = await ask('/', { 'x-fifty': 'f' });
+  t.equal(status, 200);
+  t.match(headers['ratelimit'], /r=49/);
+});
+
+t.test('while Redis hangs, requests pass soon or are refused, as the limit says', async (t) => {
+  await docker('pause', redis);
+  try {
+    const begun = Date.now();
+    const answers = await Promise.all(
+      Array.from({ length: 60 }, () => ask('/', { 'x-fifty': 'g' })),
+    );
+    t.same(countOf(answers), { 200: 60 }, 'open');
+    t.ok(Date.now() - begun < 3000, `${Date.now() - begun} ms`);
+    t.notOk(answers[0]?.headers['ratelimit'], 'nothing is made up');
+    const closed = await ask('/strict/', { 'x-strict': 'a' });
+    t.equal(closed.status, 503);
+    t.match(closed.headers, { 'retry-after': '1', 'x-content-type-options': 'nosniff' });
+    t.equal((await ask('/strict/', {})).status, 200, 'whom it does not count it does not hold up');
+  } finally {
+    await docker('unpause', redis);
+  }
+});
+
+t.test('Redis down and back: the same, and then counts are what they were', async (t) => {
+  t.match((await ask('/', { 'x-fifty': 'h' })).headers['ratelimit'], /r=49/);
+  await docker('stop', redis);
+  t.same(
+    countOf(await Promise.all(Array.from({ length: 60 }, () => ask('/', { 'x-fifty': 'h' })))),
+    { 200: 60 },
+  );
+  t.equal((await ask('/strict/', { 'x-strict': 'b' })).status, 503);
+  await docker('start', redis);
+  await waitHealthy(redis);
+  const back = await waitFor('counting again', async () => {
+    const { headers } = await ask('/', { 'x-fifty': 'h' });
+    return headers['ratelimit'];
+  });
+  t.match(String(back), /r=48/);
+  t.equal((await ask('/strict/', { 'x-strict': 'b' })).status, 200);
+});
