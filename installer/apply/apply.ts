@@ -84,10 +84,7 @@ async function applyLocked(
     plan,
     desired,
     seconds: (context.clock.now().getTime() - start) / 1000,
-    unhealthy:
-      result === 'unchanged'
-        ? observed.containers.filter(({ healthy }) => !healthy).map(({ name }) => name)
-        : [],
+    unhealthy: result === 'unchanged' ? sickContainers(desired, observed) : [],
   });
   refuseBlockingDrift(plan);
   const nothingToDo = plan.operations.length === 0;
@@ -97,6 +94,16 @@ async function applyLocked(
   await lock.assertHeld();
   await changeServer(context, request, { ...planned, observed: fresh });
   return outcome(nothingToDo ? 'unchanged' : 'applied');
+}
+
+/** A release that does not serve is stopped for the way back: that is no sickness. */
+function sickContainers({ rolled }: Desired, { containers, edge }: Observed): string[] {
+  return containers
+    .filter(({ service, slot, healthy }) => {
+      const isOther = rolled.has(service) && edge.services[service]?.slot !== slot;
+      return !healthy && !isOther;
+    })
+    .map(({ name }) => name);
 }
 
 /** Nothing is shown as certain that is not so any more when the answer comes. */

@@ -19,6 +19,8 @@ export interface ApplyContext {
   readonly clock: Clock;
   /** Logs in to another machine once more; absent where the host is this machine. */
   readonly reconnect?: () => Promise<Host>;
+  /** Backs the databases up before a migration; absent where the config does not ask for it. */
+  readonly snapshotBeforeMigration?: () => Promise<void>;
 }
 
 /** The part of the secret store that apply needs. */

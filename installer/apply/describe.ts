@@ -27,6 +27,8 @@ export function describeOperation(operation: Operation): string {
       return `Removing ${operation.path}`;
     case 'compose-up':
       return `Starting ${operation.services.map(({ service }) => service).join(', ')}`;
+    case 'retire-release':
+      return `Stopping the release of ${operation.service} that does not serve`;
     case 'remove-containers':
       return `Removing the containers of ${operation.service}`;
     case 'create-network':

@@ -1,4 +1,5 @@
 import type { Operation } from '../model/operation.ts';
+import { retireRelease } from '../rollout/retire-release.ts';
 import { removeContainers, startServices } from './containers.ts';
 import { describeOperation } from './describe.ts';
 import { bakeImages, buildImage, pullImage, removeImages } from './images.ts';
@@ -70,6 +71,8 @@ async function carryOut(run: Run, operation: Operation): Promise<void> {
       return removeFile(run, operation);
     case 'compose-up':
       return startServices(run, operation);
+    case 'retire-release':
+      return retireRelease(run, operation);
     case 'remove-containers':
       return removeContainers(run, operation);
     case 'create-network':

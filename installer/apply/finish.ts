@@ -1,4 +1,6 @@
+import { updateEdgeState } from '../engine/edge-state.ts';
 import type { Desired } from '../model/desired.ts';
+import { withOnly } from '../model/edge-state.ts';
 import type { Manifest } from '../model/manifest.ts';
 import { sha256 } from '../plan/files.ts';
 import { imagesInUse } from '../plan/images.ts';
@@ -40,6 +42,7 @@ export async function waitForChanged(run: Run): Promise<void> {
 export async function finish(run: Run): Promise<void> {
   const { host, paths, desired, manifest } = run;
   await writeRecordedLock(run);
+  await updateEdgeState(run, (state) => withOnly(state, [...desired.rolled.keys()]));
   const generation = manifest.current.generation + 1;
   await keepGeneration(host, paths, desired, generation);
   await manifest.update({

@@ -1,7 +1,7 @@
 import { posix } from 'node:path';
 import { z } from 'zod';
 import type { Host } from '../host/host.ts';
-import type { Reaction } from '../model/contribution.ts';
+import type { Reaction, RolledService } from '../model/contribution.ts';
 import type { Desired, DesiredFile } from '../model/desired.ts';
 import type { Paths } from '../model/paths.ts';
 import { type WantedNetworks, wantedNetworks } from '../plan/networks.ts';
@@ -16,11 +16,20 @@ export interface Generation {
   readonly specs: Readonly<Record<string, string>>;
   /** Absent in what was kept while compose made the networks. */
   readonly networks?: WantedNetworks | undefined;
+  /** Services whose releases take turns; none in what was kept before there were any. */
+  readonly rolled: readonly RolledService[];
 }
 
 const ReactionSchema = z.custom<Reaction>(
   (value) => typeof value === 'object' && value !== null && 'kind' in value,
 );
+
+const RolledSchema = z.object({
+  service: z.string(),
+  port: z.int().exactOptional(),
+  peerNetworks: z.array(z.string()),
+  watchSeconds: z.number(),
+});
 
 const StoredSchema = z.object({
   version: z.literal(1),
@@ -43,6 +52,7 @@ const StoredSchema = z.object({
       services: z.record(z.string(), z.array(z.string())),
     })
     .optional(),
+  rolled: z.array(RolledSchema).optional(),
 });
 
 function generationPath(paths: Paths): string {
@@ -71,6 +81,10 @@ export async function keepGeneration(
         Object.entries(services).map(([service, names]) => [service, [...names]]),
       ),
     },
+    rolled: [...desired.rolled.values()].map((one) => ({
+      ...one,
+      peerNetworks: [...one.peerNetworks],
+    })),
   };
   await host.write(generationPath(paths), `${JSON.stringify(stored)}\n`, {
     mode: 0o600,
@@ -85,8 +99,14 @@ export async function readGeneration(host: Host, paths: Paths): Promise<Generati
   if (text === undefined) return undefined;
   const stored = StoredSchema.safeParse(parseJson(text));
   if (!stored.success) return undefined;
-  const { number, files, specs, networks } = stored.data;
-  return { number, specs, networks, files: new Map(files.map((file) => [file.path, file])) };
+  const { number, files, specs, networks, rolled = [] } = stored.data;
+  return {
+    number,
+    specs,
+    networks,
+    rolled,
+    files: new Map(files.map((file) => [file.path, file])),
+  };
 }
 
 function parseJson(text: string): unknown {

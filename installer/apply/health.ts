@@ -5,7 +5,7 @@ import type { StackService } from '../model/stack.ts';
 import { parseDuration } from '../model/units.ts';
 import { probe } from './probe.ts';
 import { redact } from './redact.ts';
-import { knownSecrets, quoted, type Run, serviceContainers } from './run.ts';
+import { knownSecrets, quoted, type Run, serviceContainers, servingContainers } from './run.ts';
 
 const SHORTEST_WAIT_SECONDS = 60;
 const LONGEST_WAIT_SECONDS = 600;
@@ -17,26 +17,39 @@ const LOG_LINES = 20;
  */
 export async function waitForServices(run: Run, services: readonly string[]): Promise<void> {
   for (const service of services) {
-    const definition = run.desired.stack.services[service];
-    const timeoutSeconds = definition === undefined ? SHORTEST_WAIT_SECONDS : patience(definition);
-    const containers = await serviceContainers(run, [service]);
-    if (containers.length === 0) {
-      throw new AppError({
-        code: 'health/not-healthy',
-        what: `${service} has no container`,
-        hint: 'run `holdfast apply` again',
-      });
-    }
-    try {
-      await run.engine.waitHealthy(
-        containers.map(({ id }) => id),
-        { timeoutSeconds },
-      );
-    } catch (error) {
-      if (!(error instanceof AppError) || error.code !== 'health/not-healthy') throw error;
-      throw withoutSecrets(run, service, error);
-    }
-    for (const check of checksOf(run, service)) await waitForAnswers(run, check, containers);
+    await waitForContainers(run, service, await servingContainers(run, service));
+  }
+}
+
+/** The same for some containers of one service. */
+export async function waitForContainers(
+  run: Run,
+  service: string,
+  containers: readonly ContainerState[],
+): Promise<void> {
+  const definition = run.desired.stack.services[service];
+  const timeoutSeconds = definition === undefined ? SHORTEST_WAIT_SECONDS : patience(definition);
+  if (containers.length === 0) {
+    throw new AppError({
+      code: 'health/not-healthy',
+      what: `${service} has no container`,
+      hint: 'run `holdfast apply` again',
+    });
+  }
+  try {
+    await run.engine.waitHealthy(
+      containers.map(({ id }) => id),
+      { timeoutSeconds },
+    );
+  } catch (error) {
+    if (!(error instanceof AppError) || error.code !== 'health/not-healthy') throw error;
+    throw withoutSecrets(run, service, error);
+  }
+  // Addresses are known for sure once it runs.
+  const ids = containers.map(({ id }) => id);
+  const running = (await serviceContainers(run, [service])).filter(({ id }) => ids.includes(id));
+  for (const check of checksOf(run, service)) {
+    await waitForAnswers(run, check, running);
   }
 }
 

@@ -1,3 +1,4 @@
+import { edgeContainer, readEdgeState } from '../engine/edge-state.ts';
 import type { ContainerState } from '../engine/engine.ts';
 import type { Desired } from '../model/desired.ts';
 import { LABELS } from '../model/labels.ts';
@@ -30,21 +31,24 @@ export async function observeServer(
 ): Promise<Observed> {
   const { host, engine, paths, project } = context;
   const ours = { [LABELS.project]: project };
-  const [facts, manifest, lock, secrets, containers, networks, volumes, sites] = await Promise.all([
-    hostFacts(host),
-    readManifestOr(context, options),
-    readLockFile(host, paths.lock),
-    context.secrets.all(),
-    engine.containers(ours),
-    engine.networks(ours),
-    engine.volumes(ours),
-    observeSites(host, paths),
-  ]);
+  const [facts, manifest, lock, secrets, edge, containers, networks, volumes, sites] =
+    await Promise.all([
+      hostFacts(host),
+      readManifestOr(context, options),
+      readLockFile(host, paths.lock),
+      context.secrets.all(),
+      readEdgeState(context),
+      engine.containers(ours),
+      engine.networks(ours),
+      engine.volumes(ours),
+      observeSites(host, paths),
+    ]);
   return {
     facts,
     manifest,
     lock,
     secrets,
+    edge,
     files: new Map(),
     directories: new Map(),
     containers: containers.filter(({ service }) => service !== '').map(observedContainer),
@@ -136,7 +140,9 @@ function observedContainer(state: ContainerState): ObservedContainer {
     id: state.id,
     name: state.name,
     service: state.service,
+    slot: edgeContainer(state).slot,
     spec: state.labels[LABELS.spec] ?? '',
+    image: state.imageReference,
     imageId: state.imageId,
     running,
     healthy: running && (state.health === 'healthy' || state.health === 'none'),

@@ -1,11 +1,11 @@
 import { posix } from 'node:path';
 import { CommandError } from '../host/command-error.ts';
 import type { Host } from '../host/host.ts';
-import { stopAndRemove } from './containers.ts';
 import type { ApplyContext } from './context.ts';
 import { readLockFile } from './lock-file.ts';
 import { isUnreadable, readManifest } from './manifest.ts';
 import { removeNetwork } from './networks.ts';
+import { stopAndRemove } from './stop-containers.ts';
 import type { UninstallPlan } from './uninstall.ts';
 
 /** Takes down what an uninstall plan names. May be repeated after a kill: the record of our files goes last. */

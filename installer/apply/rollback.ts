@@ -8,13 +8,15 @@ import {
   type WantedNetworks,
 } from '../plan/networks.ts';
 import { reactionKey } from '../plan/reactions.ts';
-import { stopAndRemove, up } from './containers.ts';
+import { bringBack } from '../rollout/bring-back.ts';
+import { up } from './compose-run.ts';
 import { type Generation, readGeneration } from './generation.ts';
 import { waitForServices } from './health.ts';
 import { changeNetwork } from './networks.ts';
 import { reloadContainers, runOnHost } from './reactions.ts';
 import type { Run } from './run.ts';
 import { switchSitesBack } from './sites.ts';
+import { stopAndRemove } from './stop-containers.ts';
 import { attributesOf } from './write-files.ts';
 
 /** Whether going back to the last complete apply helps: what we changed does not work. */
@@ -84,7 +86,7 @@ interface RestoredServices {
 
 async function restoreServices(
   run: Run,
-  { specs, networks }: Generation,
+  { specs, networks, rolled }: Generation,
 ): Promise<RestoredServices> {
   const containers = await run.engine.containers({ [LABELS.project]: run.project });
   const ours = containers.filter(({ service }) => service !== '');
@@ -93,7 +95,9 @@ async function restoreServices(
     run,
     surplus.map(({ id }) => id),
   );
+  const isRolled = (service: string): boolean => rolled.some((one) => one.service === service);
   const started = Object.keys(specs).filter((service) => {
+    if (isRolled(service)) return false;
     const own = ours.filter((container) => container.service === service);
     return (
       own.length === 0 ||
@@ -106,8 +110,12 @@ async function restoreServices(
   for (const operation of first) await changeNetwork(run, operation);
   await up(run, started, { recreate: true });
   await waitForServices(run, started);
+  const returned: string[] = [];
+  for (const one of rolled) {
+    if (await bringBack(run, one, specs[one.service] ?? '')) returned.push(one.service);
+  }
   return {
-    started,
+    started: [...started, ...returned],
     removed: [...new Set(surplus.map(({ service }) => service))],
     networksLeft: last,
   };

@@ -1,6 +1,8 @@
+import { edgeContainer, readEdgeState } from '../engine/edge-state.ts';
 import type { ContainerState } from '../engine/engine.ts';
 import { AppError } from '../errors.ts';
 import type { Desired } from '../model/desired.ts';
+import { type EdgeState, type Slot, servingSlot } from '../model/edge-state.ts';
 import { LABELS } from '../model/labels.ts';
 import type { Plan } from '../model/operation.ts';
 import type { Secret } from '../model/secret.ts';
@@ -21,13 +23,33 @@ export interface Run extends ApplyContext {
   readonly interrupt?: AbortSignal;
 }
 
-/** Containers of the stack's services, without one-offs. */
+/** Containers of the stack's services, without one-offs; of a rolled service, of both releases. */
 export async function serviceContainers(
   { engine, project }: Pick<ApplyContext, 'engine' | 'project'>,
   services: readonly string[],
 ): Promise<ContainerState[]> {
   const all = await engine.containers({ [LABELS.project]: project });
   return all.filter(({ service }) => services.includes(service));
+}
+
+/** The containers of a service that serve: of a rolled one, not those of another release. */
+export async function servingContainers(
+  run: Pick<Run, 'engine' | 'project' | 'host' | 'paths' | 'desired'>,
+  service: string,
+): Promise<ContainerState[]> {
+  const all = await serviceContainers(run, [service]);
+  if (!run.desired.rolled.has(service)) return all;
+  const slot = slotOf(await readEdgeState(run), service, all);
+  return all.filter((container) => edgeContainer(container).slot === slot);
+}
+
+/** The slot of a rolled service that serves, of all its containers. */
+export function slotOf(state: EdgeState, service: string, all: readonly ContainerState[]): Slot {
+  const slots = all.map((one) => ({
+    slot: edgeContainer(one).slot,
+    running: one.status === 'running',
+  }));
+  return servingSlot(state, service, slots);
 }
 
 export function knownSecrets(run: Pick<Run, 'observed' | 'desired'>): Secret[] {

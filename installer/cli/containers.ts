@@ -1,3 +1,4 @@
+import { readEdgeState } from '../engine/edge-state.ts';
 import type { ContainerState } from '../engine/engine.ts';
 import { AppError } from '../errors.ts';
 import { LABELS } from '../model/labels.ts';
@@ -8,8 +9,16 @@ import type { Server } from './context.ts';
 /** All containers of the applied project, by name. */
 export async function stackContainers(server: Server, paths: Paths): Promise<ContainerState[]> {
   const { project } = await appliedAgentSettings(server.host, paths);
-  const containers = await server.engine.containers({ [LABELS.project]: project });
-  return containers.filter(({ service }) => service !== '');
+  const [containers, edge] = await Promise.all([
+    server.engine.containers({ [LABELS.project]: project }),
+    readEdgeState({ host: server.host, paths }),
+  ]);
+  return containers.filter(({ service, labels, status }) => {
+    // A release that does not serve is kept, stopped, for the way back: nothing is wrong with it.
+    const isOther =
+      labels[LABELS.slot] !== undefined && labels[LABELS.slot] !== edge.services[service]?.slot;
+    return service !== '' && !(isOther && status !== 'running');
+  });
 }
 
 /**

@@ -18,6 +18,7 @@ import type { ServiceImage } from '../images/services.ts';
 import type { Notice } from '../model/contribution.ts';
 import type { Desired } from '../model/desired.ts';
 import type { ImageNeed } from '../model/images.ts';
+import type { LockFile } from '../model/lock-file.ts';
 import type { Secret } from '../model/secret.ts';
 import { engineName } from '../model/stack.ts';
 import type { Observed } from '../plan/observed.ts';
@@ -34,6 +35,7 @@ import type { CliContext, Server } from './context.ts';
 import { allNeeds } from './needs.ts';
 import { type LoadedConfig, readConfig } from './read-config.ts';
 import { siteReleases } from './site-releases.ts';
+import { snapshot } from './snapshot.ts';
 
 export interface Prepared {
   readonly loaded: LoadedConfig;
@@ -52,6 +54,8 @@ export interface PrepareOptions {
   readonly target?: string | undefined;
   /** Another number of replicas for these services, from now on. */
   readonly scales?: Readonly<Record<string, number>>;
+  /** Images that take the place of what the config says, by service. */
+  readonly pins?: (lock: LockFile) => Readonly<Record<string, string>>;
 }
 
 /** From a config file and a server to what `planServer` and `apply` take. Changes nothing. */
@@ -79,6 +83,9 @@ export async function prepare(
     ...(options.target === undefined
       ? {}
       : { reconnect: async () => (await context.open(options.target)).host }),
+    ...(config.postgres?.snapshotBefore.includes('migrate') === true
+      ? { snapshotBeforeMigration: () => snapshot(context, server) }
+      : {}),
     images: {
       bake: (_targets, references, onBase) =>
         bakeImages(host, programPath, references, onLine('bake-images'), onBase),
@@ -155,6 +162,8 @@ async function renderFor(
       lock: observed.lock,
       programPath,
       refresh: options.refreshImages ?? false,
+      keepReleases: config.updates.rollback.keepReleases,
+      pins: options.pins?.(observed.lock) ?? {},
       ...(config.images.registry === undefined ? {} : { registry: config.images.registry }),
     }),
     prepareCertificates(host, context.paths, {
@@ -196,10 +205,24 @@ async function renderFor(
     configDigest: loaded.digest,
     newSecrets,
     seedTexts,
-    notices: [...notices(loaded), ...certificates.notices],
+    notices: [...notices(loaded), ...pinNotices(outcome.lock.services), ...certificates.notices],
   });
   const memory = memoryNotices(loaded, desired, observed.facts.memoryBytes);
   return { desired: { ...desired, notices: [...desired.notices, ...memory] }, certificates };
+}
+
+/** A release that was deployed stands beside the config: the plan says so. */
+function pinNotices(services: LockFile['services']): Notice[] {
+  return Object.entries(services).flatMap(([name, { pinned, reference }]) =>
+    pinned === true
+      ? [
+          {
+            code: 'image/deployed',
+            text: `services.${name}: ${reference}, as deployed; the config's image takes over when it changes`,
+          },
+        ]
+      : [],
+  );
 }
 
 /** @throws AppError `config/postgres-major` when data of another major version stands in the volume */

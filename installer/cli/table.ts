@@ -4,6 +4,10 @@ import type { CommandSpec } from './command.ts';
 import { config, host, json, yes } from './common-options.ts';
 import { secretsCommands } from './secrets-table.ts';
 
+const wait = {
+  wait: { type: 'string', value: 'SECONDS', description: 'Wait for another change to end.' },
+} as const;
+
 /** Every command. Its module is loaded only when it runs, so that a plain one starts at once. */
 export const commandTable: readonly CommandSpec[] = [
   {
@@ -68,14 +72,24 @@ export const commandTable: readonly CommandSpec[] = [
     run: async (args, context) => (await import('./apply.ts')).apply(args, context),
   },
   {
+    name: 'deploy',
+    summary: 'Put another image of a service into service, without losing a request.',
+    positionals: 'SERVICE IMAGE',
+    minPositionals: 2,
+    maxPositionals: 2,
+    options: { ...config, ...host, ...json, ...yes, ...wait },
+    example: 'holdfast deploy api ghcr.io/acme/api:1.4.2',
+    run: async (args, context) => (await import('./deploy.ts')).deploy(args, context),
+  },
+  {
     name: 'rollback',
-    summary: 'Let the release of a site that was served before serve again.',
-    positionals: 'SITE',
+    summary: 'Let the release of a service or site that served before serve again.',
+    positionals: 'NAME',
     minPositionals: 1,
     maxPositionals: 1,
-    options: { ...host, ...yes },
-    example: 'holdfast rollback web',
-    run: async (args, context) => (await import('./rollback.ts')).rollback(args, context),
+    options: { ...config, ...host, ...json, ...yes, ...wait },
+    example: 'holdfast rollback api',
+    run: async (args, context) => (await import('./deploy.ts')).rollback(args, context),
   },
   {
     name: 'status',

@@ -26,6 +26,12 @@ export function containerState(info: ContainerInspectInfo): ContainerState {
         IPAddress === '' ? [] : [[name, IPAddress]],
       ),
     ),
+    aliases: Object.fromEntries(
+      Object.entries(info.NetworkSettings.Networks ?? {}).map(([name, { Aliases }]) => [
+        name,
+        Aliases ?? [],
+      ]),
+    ),
     networks: Object.keys(info.NetworkSettings.Networks ?? {}).sort(),
     memoryLimit: info.HostConfig.Memory ?? 0,
   };

@@ -68,7 +68,8 @@ export async function updateEdgeState(
   for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
     const read = await readFile(host, path);
     const containers = (await engine.containers({ [LABELS.project]: project })).map(edgeContainer);
-    const wanted = reconcile(change(read.state, containers), containers);
+    const now = reconcile(read.state, containers);
+    const wanted = reconcile(change(now, containers), containers);
     // Also where the file is lost and nobody says what to route: nginx keeps to the last good one.
     if (edgeStateText(wanted) === edgeStateText(read.state)) return read.state;
     const next: EdgeState = { ...wanted, generation: read.state.generation + 1 };

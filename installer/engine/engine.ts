@@ -28,6 +28,8 @@ export interface ContainerState {
   readonly startedAt: string;
   /** IPv4 by network name. */
   readonly addresses: Readonly<Record<string, string>>;
+  /** DNS names by network name, besides its own. */
+  readonly aliases: Readonly<Record<string, readonly string[]>>;
   /** Names of the networks that it is attached to, also while it is stopped; sorted. */
   readonly networks: readonly string[];
   /** Bytes; 0 means no limit. */

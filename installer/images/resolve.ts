@@ -23,6 +23,10 @@ export interface ImageRequest {
   readonly programPath: string;
   /** Decide all anew, as `update` does; otherwise a decision of the lock file holds while its wish does. */
   readonly refresh?: boolean;
+  /** By service: images that a deploy puts in the place of what the config says. */
+  readonly pins?: Readonly<Record<string, string>>;
+  /** Releases of each service that are remembered; 3 when absent, as in the config. */
+  readonly keepReleases?: number;
 }
 
 export type ImageLock = Pick<LockFile, 'images' | 'services' | 'unavailable'>;
@@ -64,6 +68,8 @@ export async function resolveImages(request: ImageRequest): Promise<ImageOutcome
     project: request.project,
     locked: request.lock.services,
     refresh: request.refresh ?? false,
+    pins: request.pins ?? {},
+    keepReleases: request.keepReleases ?? 3,
     nodeImage: node !== undefined && 'reference' in node ? node.reference : undefined,
   });
   const serviceOutcome = await services.resolveAll(request.services);

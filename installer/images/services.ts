@@ -17,6 +17,10 @@ export interface ServiceContext {
   readonly project: string;
   readonly locked: LockFile['services'];
   readonly refresh: boolean;
+  /** Images that a deploy or a rollback puts in the place of what the config says, by service. */
+  readonly pins: Readonly<Record<string, string>>;
+  /** How many releases are remembered for the way back. */
+  readonly keepReleases: number;
   /** The platform's own Node image, when there is one: Dockerfiles get it as `HOLDFAST_NODE_IMAGE`. */
   readonly nodeImage: string | undefined;
 }
@@ -37,17 +41,67 @@ export class ServiceResolver {
   async resolveAll(services: Readonly<Record<string, ServiceImage>>): Promise<ServiceOutcome> {
     const resolved = await Promise.all(
       Object.entries(services).map(async ([name, source]) => {
-        const image =
-          'build' in source
-            ? await this.#built(name, source.build)
-            : await this.#pulled(name, source.image);
-        return [name, image] as const;
+        const { image, locked } = await this.#resolve(name, source);
+        return [name, { image, locked: this.#withPrevious(name, locked) }] as const;
       }),
     );
     return {
       images: Object.fromEntries(resolved.map(([name, { image }]) => [name, image])),
       locked: Object.fromEntries(resolved.map(([name, { locked }]) => [name, locked])),
     };
+  }
+
+  async #resolve(name: string, source: ServiceImage) {
+    const pin = this.#context.pins[name];
+    const kept = this.#context.locked[name];
+    if ('build' in source) {
+      const built = await this.#built(name, source.build);
+      if (pin !== undefined) return this.#pinned(name, pin, built.locked.wish);
+      return isPinned(kept, built.locked.wish) ? this.#asLocked(kept) : built;
+    }
+    if (pin !== undefined) return this.#pinned(name, pin, source.image);
+    return isPinned(kept, source.image) ? this.#asLocked(kept) : this.#pulled(name, source.image);
+  }
+
+  async #pinned(service: string, pin: string, wish: string) {
+    const { locked, engine } = this.#context;
+    const before = [locked[service], ...(locked[service]?.previous ?? [])];
+    const known = before.find((one) => one?.reference === pin);
+    // What served here before may be gone from its registry, and what was built here was never in one.
+    const isHere = known !== undefined && (await engine.image(pin)) !== undefined;
+    const found = isHere ? known : (await this.#pulled(service, pin)).locked;
+    const { reference, version, source, digest } = found;
+    return this.#asLocked({
+      reference,
+      version,
+      source,
+      ...(digest === undefined ? {} : { digest }),
+      wish,
+      pinned: true,
+    });
+  }
+
+  async #asLocked(locked: LockedImage) {
+    const { reference, version, source } = locked;
+    const isPresent = (await this.#context.engine.image(reference)) !== undefined;
+    const action = isPresent ? ({ kind: 'present' } as const) : ({ kind: 'pull' } as const);
+    const image: ResolvedImage = { reference, version, source, action };
+    return { image, locked };
+  }
+
+  /** What served until now goes to the front of the releases that served before. */
+  #withPrevious(service: string, locked: LockedImage): LockedImage {
+    const { locked: all, keepReleases } = this.#context;
+    const { previous: _own, ...own } = locked;
+    const kept = all[service];
+    if (kept === undefined) return own;
+    const earlier = kept.previous ?? [];
+    const { reference, version, source, digest } = kept;
+    const last = { reference, version, source, ...(digest === undefined ? {} : { digest }) };
+    const previous = (kept.reference === own.reference ? earlier : [last, ...earlier])
+      .filter((one) => one.reference !== own.reference)
+      .slice(0, keepReleases);
+    return previous.length === 0 ? own : { ...own, previous };
   }
 
   async #built(service: string, source: BuildSource) {
@@ -81,7 +135,7 @@ export class ServiceResolver {
       version: digest,
       source: 'build',
       ...(kept?.digest === undefined ? {} : { digest: kept.digest }),
-      wish: `build ${source.context}`,
+      wish: `build ${source.context} ${digest}`,
     };
     return { image, locked };
   }
@@ -122,6 +176,10 @@ export class ServiceResolver {
     }
     throw noImage(service, wish, answer.kind, answer.reason);
   }
+}
+
+function isPinned(kept: LockedImage | undefined, wish: string): kept is LockedImage {
+  return kept?.pinned === true && kept.wish === wish;
 }
 
 function versionOf(reference: string): string {

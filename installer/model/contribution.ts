@@ -33,6 +33,8 @@ export interface Contribution {
   readonly routes?: readonly Route[];
   readonly sites?: readonly DesiredSite[];
   readonly siteHosts?: readonly SiteHost[];
+  /** Services of the product: a new release starts beside the old one. */
+  readonly rolled?: readonly RolledService[];
   readonly scrapes?: readonly ScrapeTarget[];
   readonly alerts?: readonly AlertRule[];
   readonly dashboards?: readonly Dashboard[];
@@ -205,6 +207,17 @@ export interface RedisClient {
   readonly network?: string;
   /** Its rule of Redis' access list; what services may do when absent. */
   readonly rights?: string;
+}
+
+/** A service with two sets of containers, of which one serves. See docs/decisions/releases.md. */
+export interface RolledService {
+  readonly service: string;
+  /** Where nginx sends its requests; absent when nothing is routed to it. */
+  readonly port?: number;
+  /** Networks on which its name leads to releases that have become healthy only. */
+  readonly peerNetworks: readonly string[];
+  /** Seconds for which a release that has just taken over is watched. */
+  readonly watchSeconds: number;
 }
 
 /** A path of a host that nginx hands to a service. */

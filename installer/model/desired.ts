@@ -7,6 +7,7 @@ import type {
   Provision,
   Reaction,
   Reload,
+  RolledService,
   Validator,
 } from './contribution.ts';
 import type { ImageAction } from './images.ts';
@@ -46,6 +47,8 @@ export interface Desired {
   readonly portChecks: readonly PortCheck[];
   readonly migrations: readonly Migration[];
   readonly sites: readonly DesiredSite[];
+  /** By service. */
+  readonly rolled: ReadonlyMap<string, RolledService>;
   readonly directories: readonly DirectorySpec[];
   readonly notices: readonly Notice[];
   readonly lock: LockFile;

@@ -13,12 +13,14 @@ export interface EdgeState {
 }
 
 /** A service has two sets of containers: one serves, the other is the release before or after it. */
-export type Slot = 'a' | 'b';
+export const SLOTS = ['a', 'b'] as const;
+export type Slot = (typeof SLOTS)[number];
 
 export interface EdgeService {
   /** The set of containers that serves. */
   readonly slot: Slot;
-  readonly port: number;
+  /** Absent when nothing is routed to it. */
+  readonly port?: number;
   /** Sorted by container. */
   readonly replicas: readonly EdgeReplica[];
 }
@@ -36,6 +38,9 @@ export interface EdgeReplica {
   readonly reason?: string;
 }
 
+/** Why a replica that came while its service was serving is out, until it was seen healthy. */
+export const STARTING = 'starting';
+
 export const EMPTY_EDGE_STATE: EdgeState = { version: 1, generation: 0, services: {} };
 
 /** What the state is computed from. */
@@ -50,6 +55,24 @@ export function otherSlot(slot: Slot): Slot {
   return slot === 'a' ? 'b' : 'a';
 }
 
+/** Name of one of the two sets of containers, in the compose file and in the containers' names. */
+export function slotName(service: string, slot: Slot): string {
+  return `${service}_${slot}`;
+}
+
+/** The slot that serves: as recorded, or, where the record is lost, the one that runs. */
+export function servingSlot(
+  state: EdgeState,
+  service: string,
+  containers: readonly { readonly slot: Slot; readonly running: boolean }[],
+): Slot {
+  const recorded = state.services[service]?.slot;
+  const has = (slot: Slot) => containers.some((container) => container.slot === slot);
+  if (recorded !== undefined && has(recorded)) return recorded;
+  const running = containers.find((container) => container.running);
+  return running?.slot ?? (has('b') && !has('a') ? 'b' : (recorded ?? 'a'));
+}
+
 /** The state with the replicas of each active slot as they are; verdicts stay with their container. */
 export function reconcile(state: EdgeState, containers: readonly EdgeContainer[]): EdgeState {
   const services = Object.entries(state.services).map(([name, service]) => {
@@ -58,7 +81,11 @@ export function reconcile(state: EdgeState, containers: readonly EdgeContainer[]
       .toSorted((a, b) => (a.name < b.name ? -1 : 1))
       .map(({ id, name: container }): EdgeReplica => {
         const known = service.replicas.find((replica) => replica.id === id);
-        return known ?? { container, id, state: 'up' };
+        if (known !== undefined) return known;
+        const isLate = service.replicas.some(({ state }) => state === 'up');
+        return isLate
+          ? { container, id, state: 'out', reason: STARTING }
+          : { container, id, state: 'up' };
       });
     return [name, { ...service, replicas }] as const;
   });
@@ -69,11 +96,21 @@ export function reconcile(state: EdgeState, containers: readonly EdgeContainer[]
 export function withActive(
   state: EdgeState,
   service: string,
-  { slot, port }: Pick<EdgeService, 'slot' | 'port'>,
+  { slot, port }: { readonly slot: Slot; readonly port: number | undefined },
 ): EdgeState {
   const known = state.services[service];
   const replicas = known?.slot === slot ? known.replicas : [];
-  return { ...state, services: { ...state.services, [service]: { slot, port, replicas } } };
+  const next = port === undefined ? { slot, replicas } : { slot, port, replicas };
+  return { ...state, services: { ...state.services, [service]: next } };
+}
+
+/** Puts the late replicas of a service into service: they were seen healthy. */
+export function withStarted(state: EdgeState, service: string): EdgeState {
+  const late = state.services[service]?.replicas.filter(({ reason }) => reason === STARTING) ?? [];
+  return late.reduce(
+    (changed, { container }) => withVerdict(changed, container, { state: 'up' }),
+    state,
+  );
 }
 
 /** Forgets the services that are not named. */
@@ -133,7 +170,7 @@ function isService(value: unknown): boolean {
   const { slot, port, replicas } = fields<EdgeService>(value);
   return (
     (slot === 'a' || slot === 'b') &&
-    Number.isInteger(port) &&
+    (port === undefined || Number.isInteger(port)) &&
     Array.isArray(replicas) &&
     replicas.every(isReplica)
   );

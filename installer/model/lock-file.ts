@@ -24,7 +24,13 @@ export interface LockedImage {
   readonly digest?: string;
   /** What was asked for when this was decided; a different wish decides anew. */
   readonly wish: string;
+  /** Of a service: set by `holdfast deploy` or `rollback`, and kept until the config's image changes. */
+  readonly pinned?: true;
+  /** Of a service: releases that served before, newest first; `holdfast rollback` goes to the first. */
+  readonly previous?: readonly PreviousRelease[];
 }
+
+export type PreviousRelease = Pick<LockedImage, 'reference' | 'version' | 'source' | 'digest'>;
 
 export const EMPTY_LOCK: LockFile = { version: 1, images: {}, services: {}, subnets: {} };
 

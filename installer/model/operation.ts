@@ -60,6 +60,12 @@ export type Operation =
     })
   /** Starts, creates or recreates the containers of these services and waits for their health. */
   | (OperationBase & { readonly kind: 'compose-up'; readonly services: readonly ServiceChange[] })
+  /** Takes a release out of service that a killed deploy left running. */
+  | (OperationBase & {
+      readonly kind: 'retire-release';
+      readonly service: string;
+      readonly containers: readonly string[];
+    })
   | (OperationBase & {
       readonly kind: 'remove-containers';
       readonly service: string;
@@ -98,7 +104,8 @@ export interface NetworkMembers {
 
 export interface ServiceChange {
   readonly service: string;
-  readonly change: 'create' | 'start' | 'recreate' | 'scale';
+  /** `release`: new containers beside the old ones, which stop once the new ones have taken over. */
+  readonly change: 'create' | 'start' | 'recreate' | 'release' | 'scale';
   readonly cause: string;
 }
 

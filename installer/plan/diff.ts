@@ -23,10 +23,15 @@ export interface PlanOptions {
 export function makePlan(desired: Desired, observed: Observed, options: PlanOptions = {}): Plan {
   const files = fileChanges(desired.files, observed, options.overwriteDrift ?? false);
   const wanted = wantedNetworks(desired.stack);
-  const services = serviceChanges(desired, observed, staleNetworks(wanted, observed));
-  const networks = networkOperations(wanted, observed, services.changes);
   const sites = siteOperations(desired.sites, observed.sites);
   const reactions = dueReactions(desired, observed, files.changed);
+  const restarts = new Set(
+    [...desired.rolled.keys()].filter((service) =>
+      reactions.has(reactionKey({ kind: 'restart', service })),
+    ),
+  );
+  const services = serviceChanges(desired, observed, staleNetworks(wanted, observed), restarts);
+  const networks = networkOperations(wanted, observed, services.changes);
   for (const service of services.changes.values()) {
     if (service.change === 'scale') continue;
     for (const key of settledByStart(service.service)) reactions.delete(key);
@@ -40,6 +45,7 @@ export function makePlan(desired: Desired, observed: Observed, options: PlanOpti
     ...networks.first,
     ...containerOperations(desired, observed, services.changes, reactions),
     ...sites.switches,
+    ...retireOperations(services.leftRunning),
     ...files.removals,
     ...reactionOperations(reactions),
     ...sites.removals,
@@ -50,7 +56,9 @@ export function makePlan(desired: Desired, observed: Observed, options: PlanOpti
     project: desired.project,
     // By themselves they are no reason for an apply: a second one has nothing to do.
     operations:
-      operations.length === 0 ? [] : [...operations, ...outdatedImages(desired, observed)],
+      operations.length === 0
+        ? []
+        : [...operations, ...outdatedImages(desired, observed, services.changes)],
     notices: [...desired.notices, ...sites.notices],
     drift: [...files.drift, ...services.drift],
   };
@@ -189,8 +197,22 @@ function containerOperations(
   return operations;
 }
 
+function retireOperations(leftRunning: ReadonlyMap<string, readonly string[]>): Operation[] {
+  return [...leftRunning]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([service, containers]) => ({
+      kind: 'retire-release',
+      id: `retire-release:${service}`,
+      service,
+      containers,
+      cause: 'left over from a deploy that did not end',
+      impact: 'none',
+    }));
+}
+
 function upImpact(services: readonly ServiceChange[], observed: Observed): Impact {
   if (services.some(({ change }) => change === 'recreate')) return 'recreate';
+  if (services.some(({ change }) => change === 'release')) return 'reload';
   const restarts = services.some(
     ({ service, change }) =>
       change === 'start' && observed.containers.some((container) => container.service === service),

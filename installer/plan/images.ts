@@ -1,5 +1,6 @@
 import type { Desired } from '../model/desired.ts';
-import type { Operation } from '../model/operation.ts';
+import { servingSlot } from '../model/edge-state.ts';
+import type { Operation, ServiceChange } from '../model/operation.ts';
 import type { Observed } from './observed.ts';
 
 /** Name of the root file systems that the Debian images stand on. */
@@ -50,6 +51,21 @@ function serviceOfImage(desired: Desired, reference: string): string {
   return entry?.[0] ?? '';
 }
 
+/** Images of the containers of rolled services that the plan leaves: what serves now stays for the way back. */
+function keptReleases(
+  { rolled }: Desired,
+  { containers, edge }: Observed,
+  changes: ReadonlyMap<string, ServiceChange>,
+): string[] {
+  return containers
+    .filter(({ service, slot }) => {
+      if (!rolled.has(service)) return false;
+      const all = containers.filter((one) => one.service === service);
+      return changes.get(service)?.change !== 'release' || slot === servingSlot(edge, service, all);
+    })
+    .map(({ image }) => image);
+}
+
 /** Every image that this generation names. */
 export function imagesInUse({ stack, images, lock }: Desired): ReadonlySet<string> {
   const locked = [...Object.values(lock.images), ...Object.values(lock.services)];
@@ -57,6 +73,10 @@ export function imagesInUse({ stack, images, lock }: Desired): ReadonlySet<strin
     ...images.keys(),
     ...Object.values(stack.services).map(({ image }) => image),
     ...locked.flatMap((image) => (image === undefined ? [] : [image.reference])),
+    // For the way back.
+    ...Object.values(lock.services).flatMap(({ previous = [] }) =>
+      previous.map(({ reference }) => reference),
+    ),
   ]);
 }
 
@@ -64,8 +84,13 @@ export function imagesInUse({ stack, images, lock }: Desired): ReadonlySet<strin
  * Removes images that we made present and that neither this generation nor the one before it uses: a failing
  * apply goes back to the one before. What others brought here is not in the record and stays.
  */
-export function outdatedImages(desired: Desired, { manifest }: Observed): Operation[] {
-  const inUse = imagesInUse(desired);
+export function outdatedImages(
+  desired: Desired,
+  observed: Observed,
+  changes: ReadonlyMap<string, ServiceChange>,
+): Operation[] {
+  const { manifest } = observed;
+  const inUse = new Set([...imagesInUse(desired), ...keptReleases(desired, observed, changes)]);
   const newestBase = Object.entries(manifest.images)
     .filter(([reference]) => reference.startsWith(BASE_IMAGE))
     .sort(([, a], [, b]) => b - a)[0]?.[0];

@@ -1,3 +1,4 @@
+import type { EdgeState, Slot } from '../model/edge-state.ts';
 import type { HostFacts } from '../model/facts.ts';
 import type { LockFile } from '../model/lock-file.ts';
 import type { Manifest } from '../model/manifest.ts';
@@ -19,8 +20,12 @@ export interface ObservedContainer {
   readonly id: string;
   readonly name: string;
   readonly service: string;
+  /** Of a service that is rolled. */
+  readonly slot: Slot;
   /** The `io.holdfast.spec` label. */
   readonly spec: string;
+  /** As the compose file named it. */
+  readonly image: string;
   readonly imageId: string;
   readonly running: boolean;
   readonly healthy: boolean;
@@ -44,6 +49,8 @@ export interface Observed {
     string,
     { readonly mode: number; readonly uid: number; readonly gid: number }
   >;
+  /** Which release of each service serves, and where nginx sends requests. */
+  readonly edge: EdgeState;
   /** All containers of the project. */
   readonly containers: readonly ObservedContainer[];
   readonly networks: readonly { readonly name: string; readonly subnet: string }[];

@@ -1,4 +1,6 @@
+import type { RolledService } from '../model/contribution.ts';
 import type { Desired } from '../model/desired.ts';
+import { type EdgeState, STARTING, servingSlot } from '../model/edge-state.ts';
 import type { Drift, ServiceChange } from '../model/operation.ts';
 import type { StackService } from '../model/stack.ts';
 import type { Observed, ObservedContainer } from './observed.ts';
@@ -7,6 +9,8 @@ export interface ServiceChanges {
   /** By stack service name. */
   readonly changes: ReadonlyMap<string, ServiceChange>;
   readonly drift: readonly Drift[];
+  /** Running containers of releases that do not serve, by service: a killed deploy left them. */
+  readonly leftRunning: ReadonlyMap<string, readonly string[]>;
 }
 
 /** What has to happen to each service of the stack so that its containers are as desired. */
@@ -14,21 +18,38 @@ export function serviceChanges(
   desired: Desired,
   observed: Observed,
   staleNetworks: ReadonlySet<string>,
+  restarts: ReadonlySet<string> = new Set(),
 ): ServiceChanges {
   const changes = new Map<string, ServiceChange>();
   const drift: Drift[] = [];
+  const leftRunning = new Map<string, string[]>();
   for (const [name, service] of Object.entries(desired.stack.services)) {
-    const containers = observed.containers.filter((container) => container.service === name);
+    const all = observed.containers.filter((container) => container.service === name);
+    const rolled = desired.rolled.get(name);
+    const slot = servingSlot(observed.edge, name, all);
+    const containers = rolled === undefined ? all : all.filter((one) => one.slot === slot);
     const spec = desired.specs.get(name) ?? '';
     const imageId = observed.images.get(service.image);
-    const change = changeOf(service, spec, imageId, containers, staleNetworks);
+    const found = changeOf(service, spec, imageId, containers, staleNetworks);
+    const change =
+      rolled === undefined ? found : rolledChange(found, rolled, observed.edge, restarts.has(name));
+    const others = all.filter(
+      ({ id, running }) => running && !containers.some((one) => one.id === id),
+    );
+    // Those of a release that is about to be made are not in its way: it takes them over.
+    if (others.length > 0 && change?.change !== 'release') {
+      leftRunning.set(
+        name,
+        others.map(({ id }) => id),
+      );
+    }
     if (change === undefined) continue;
     changes.set(name, { service: name, ...change });
     if (containers.length > 0 && change.drift !== undefined) {
       drift.push({ subject: name, text: change.drift, blocks: false });
     }
   }
-  return { changes, drift };
+  return { changes, drift, leftRunning };
 }
 
 interface Change {
@@ -77,6 +98,26 @@ function changeOf(
     };
   }
   return undefined;
+}
+
+/** A rolled service is never recreated in place, and nginx has to know where it is. */
+function rolledChange(
+  found: Change | undefined,
+  { service, port }: RolledService,
+  edge: EdgeState,
+  isRestarted: boolean,
+): Change | undefined {
+  if (found?.change === 'recreate') return { ...found, change: 'release' };
+  if (found?.change === 'create') return found;
+  if (isRestarted) return { change: 'release', cause: 'a secret file of it changed' };
+  if (found !== undefined) return found;
+  const known = edge.services[service];
+  if (known === undefined || known.port !== port) {
+    return { change: 'start', cause: 'requests do not find it yet' };
+  }
+  return known.replicas.some(({ reason }) => reason === STARTING)
+    ? { change: 'start', cause: 'a replica was not put into service' }
+    : undefined;
 }
 
 /** Groups of services in the order of `depends_on`: each group needs only earlier ones. */

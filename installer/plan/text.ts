@@ -4,6 +4,7 @@ const SIGN: Readonly<Record<ServiceChange['change'], string>> = {
   create: '+',
   start: '>',
   recreate: '±',
+  release: '↻',
   scale: '*',
 };
 
@@ -43,6 +44,7 @@ export function planSummary(plan: Plan): string {
     [operations.filter(({ kind }) => kind === 'remove-file').length, 'files removed'],
     [changes.filter(({ change }) => change === 'create').length, 'services created'],
     [changes.filter(({ change }) => change === 'recreate').length, 'recreated'],
+    [changes.filter(({ change }) => change === 'release').length, 'released'],
     [changes.filter(({ change }) => change === 'start').length, 'started'],
     [changes.filter(({ change }) => change === 'scale').length, 'scaled'],
     [operations.filter(({ kind }) => kind === 'switch-site').length, 'sites switched'],
@@ -95,6 +97,8 @@ function operationLines(operation: Operation): string[] {
           `${SIGN[change]} service ${service}: ${change} (${cause})` +
           (change === 'recreate' ? ' [recreate]' : ''),
       );
+    case 'retire-release':
+      return [`- release of service ${operation.service}: stop (${operation.cause})`];
     case 'remove-containers':
       return [
         `- service ${operation.service}: ${operation.containers.length} containers (${operation.cause})`,

@@ -1,15 +1,26 @@
+import type { RolledService } from '../model/contribution.ts';
+import { SLOTS, slotName } from '../model/edge-state.ts';
 import { LABELS } from '../model/labels.ts';
 import type { Secret } from '../model/secret.ts';
 import { engineName, type Stack, type StackService } from '../model/stack.ts';
 
 /** The compose file of a stack. Deterministic: the same stack gives the same bytes. */
-export function composeText(stack: Stack, specs: ReadonlyMap<string, string>): string {
+export function composeText(
+  stack: Stack,
+  specs: ReadonlyMap<string, string>,
+  rolled: ReadonlyMap<string, RolledService> = new Map(),
+): string {
   const labels = { [LABELS.project]: stack.project };
+  const services: Record<string, object> = {};
+  for (const [name, service] of Object.entries(stack.services)) {
+    const own = composeService(service, { ...labels, [LABELS.spec]: specs.get(name) ?? '' });
+    const rolling = rolled.get(name);
+    if (rolling === undefined) services[name] = own;
+    else Object.assign(services, rolledServices(own, service, rolling));
+  }
   const file = {
     name: stack.project,
-    services: sortedMap(stack.services, (service, name) =>
-      composeService(service, { ...labels, [LABELS.spec]: specs.get(name) ?? '' }),
-    ),
+    services: sortedMap(services, (service) => service),
     // Ours, not compose's: it would recreate what stands on a network that differs from its file.
     networks: sortedMap(stack.networks, (_network, name) => ({
       name: engineName(stack.project, name),
@@ -26,11 +37,42 @@ export function composeText(stack: Stack, specs: ReadonlyMap<string, string>): s
 /** The file that compose merges over the first: environment values that are secret, and nothing else. */
 export function composeSecretsText(
   environment: Readonly<Record<string, Readonly<Record<string, Secret>>>>,
+  rolled: ReadonlyMap<string, RolledService> = new Map(),
 ): string {
-  const services = sortedMap(environment, (values) => ({
+  const everywhere = Object.entries(environment).flatMap(([name, values]) =>
+    [name, ...(rolled.has(name) ? SLOTS.map((slot) => slotName(name, slot)) : [])].map(
+      (service) => [service, values] as const,
+    ),
+  );
+  const services = sortedMap(Object.fromEntries(everywhere), (values) => ({
     environment: sortedMap(values, (secret) => secret.reveal()),
   }));
   return yaml(escapeDollars({ services }));
+}
+
+/**
+ * A definition that starts nothing by itself, and the two sets of containers made from it. Peers find a set by
+ * the name of the service only once it is healthy, so that name is no alias of it on their networks at first.
+ */
+function rolledServices(
+  own: object,
+  { networks }: StackService,
+  { service, peerNetworks }: RolledService,
+): Record<string, object> {
+  const named = sortedMap(networks, (_none, name) =>
+    peerNetworks.includes(name) ? null : { aliases: [service] },
+  );
+  const slots = SLOTS.map((slot) => [
+    slotName(service, slot),
+    {
+      extends: { service },
+      labels: { [LABELS.service]: service, [LABELS.slot]: slot },
+    },
+  ]);
+  return {
+    [service]: { ...own, profiles: ['release'], networks: named },
+    ...Object.fromEntries(slots),
+  };
 }
 
 function composeService(service: StackService, labels: Record<string, string>): object {

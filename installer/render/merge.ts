@@ -24,6 +24,7 @@ export function mergeContributions(contributions: readonly Contribution[]): Coll
     routes: list('routes'),
     sites: list('sites'),
     siteHosts: list('siteHosts'),
+    rolled: list('rolled'),
     scrapes: list('scrapes'),
     alerts: list('alerts'),
     dashboards: list('dashboards'),

@@ -42,6 +42,7 @@ export function render(input: RenderInput): Desired {
       specDigest(service, all.secretEnvironment[name]),
     ]),
   );
+  const rolled = new Map(all.rolled.map((one) => [one.service, one]));
   const lock: LockFile = {
     ...input.lock,
     subnets: Object.fromEntries(
@@ -58,8 +59,12 @@ export function render(input: RenderInput): Desired {
     onChange: [],
   });
   const files = [
-    own(`${paths.stack}/compose.yaml`, composeText(stack, specs), false),
-    own(`${paths.stack}/compose.secrets.yaml`, composeSecretsText(all.secretEnvironment), true),
+    own(`${paths.stack}/compose.yaml`, composeText(stack, specs, rolled), false),
+    own(
+      `${paths.stack}/compose.secrets.yaml`,
+      composeSecretsText(all.secretEnvironment, rolled),
+      true,
+    ),
     own(paths.lock, lockFileText(lock), false),
     ...all.files.map((file) => desiredFile(file, paths, assets)),
   ];
@@ -84,6 +89,7 @@ export function render(input: RenderInput): Desired {
     portChecks: all.portChecks,
     migrations: all.migrations,
     sites: all.sites,
+    rolled,
     directories: [...ownDirectories(paths), ...all.directories],
     notices: [...input.notices, ...all.notices],
     lock,

@@ -335,7 +335,7 @@ t.test('containers that are sick although nothing changed are named', async (t) 
   const world = await applied();
   world.engine.behave('web', { health: 'unhealthy' });
   const outcome = await world.apply(platform());
-  t.strictSame(outcome, { ...outcome, result: 'unchanged', unhealthy: ['demo-web-1'] });
+  t.strictSame(outcome, { ...outcome, result: 'unchanged', unhealthy: ['demo-web_a-1'] });
 });
 
 t.test('an error in a component of ours is audited as a failure and thrown as it is', async (t) => {

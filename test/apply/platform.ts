@@ -25,6 +25,12 @@ export interface PlatformOptions {
   readonly published?: readonly string[];
 }
 
+/** Its name is given on the network of its peers only when it is healthy. */
+function rolledOf({ dataNetwork = true }: PlatformOptions): Desired['rolled'] {
+  const peerNetworks = dataNetwork ? ['data-web'] : [];
+  return new Map([['web', { service: 'web', port: 3000, peerNetworks, watchSeconds: 5 }]]);
+}
+
 let generated = 0;
 
 /**
@@ -38,6 +44,7 @@ export function platform(options: PlatformOptions = {}): (observed: Observed) =>
     const password = stored ?? new Secret(`generated-password-${generated}`);
     const environment = { web: { DATABASE_URL: password } };
     const stack = stackOf(options);
+    const rolled = rolledOf(options);
     const specs = new Map(
       Object.entries(stack.services).map(([name, service]) => [
         name,
@@ -53,8 +60,8 @@ export function platform(options: PlatformOptions = {}): (observed: Observed) =>
       subnets: { front: '10.9.0.0/24' },
     } as const;
     const fileList = [
-      desiredFile(`${STACK}/compose.yaml`, composeText(stack, specs)),
-      desiredFile(`${STACK}/compose.secrets.yaml`, composeSecretsText(environment), {
+      desiredFile(`${STACK}/compose.yaml`, composeText(stack, specs, rolled)),
+      desiredFile(`${STACK}/compose.secrets.yaml`, composeSecretsText(environment, rolled), {
         mode: 0o600,
         secret: true,
       }),
@@ -105,6 +112,7 @@ export function platform(options: PlatformOptions = {}): (observed: Observed) =>
         },
       ],
       migrations: [{ service: 'web', argv: ['migrate'] }],
+      rolled,
       directories: [
         { path: PATHS.stack, mode: 0o755, uid: 0, gid: 0 },
         { path: PATHS.secrets, mode: 0o700, uid: 0, gid: 0 },

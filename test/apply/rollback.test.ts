@@ -15,7 +15,8 @@ async function applied(): Promise<World> {
 }
 
 function imageOf(world: World, service: string): string | undefined {
-  return world.engine.all().find((one) => one.service === service)?.imageReference;
+  return world.engine.all().find((one) => one.service === service && one.status === 'running')
+    ?.imageReference;
 }
 
 t.test(
@@ -27,7 +28,7 @@ t.test(
     await t.rejects(world.apply(platform(NEXT)), {
       code: 'health/not-healthy',
       what: 'web did not become healthy',
-      why: /demo-web-1:\ncannot reach db\nrolled back: \d+ files put back; web brought back as before\. Data was not touched/,
+      why: /demo-web_b-1:\ncannot reach db\nrolled back: \d+ files put back\. Data was not touched/,
       hint: /holdfast apply.*holdfast logs web/,
     });
     t.equal(imageOf(world, 'web'), 'holdfast-build/web:1');
@@ -200,13 +201,13 @@ t.test('a release that a killed apply had started is not taken for good', async 
   await failing.apply(platform({ web: '2' }));
   const wanted = failing.host.effects.transcript
     .slice(lines)
-    .findIndex((line) => / up .* web$/.test(line));
+    .findIndex((line) => / up .* web_b$/.test(line));
   world.host.crashAt({ effect: wanted + 1, when: 'after' });
   await t.rejects(world.apply(platform({ web: '2' })), { name: 'SimulatedKill' });
   world.host.effects.revive();
   await t.rejects(world.apply(platform({ web: '2' })), {
     code: 'health/not-healthy',
-    why: /web brought back as before/,
+    why: /demo-web_b-1:\ncannot reach db/,
   });
   t.equal(imageOf(world, 'web'), 'holdfast-build/web:1');
 });
@@ -231,7 +232,8 @@ t.test('no secret stands in the message of a failure', async (t) => {
 t.test('containers carry the spec of the generation that was brought back', async (t) => {
   const world = await applied();
   const spec = () =>
-    world.engine.all().find(({ service }) => service === 'web')?.labels[LABELS.spec];
+    world.engine.all().find(({ service, status }) => service === 'web' && status === 'running')
+      ?.labels[LABELS.spec];
   const before = spec();
   world.sickImages.add('holdfast-build/web:2');
   await t.rejects(world.apply(platform(NEXT)));

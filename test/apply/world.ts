@@ -1,7 +1,10 @@
 import { type ApplyOutcome, type ApplyRequest, apply } from '../../installer/apply/apply.ts';
 import type { ApplyContext } from '../../installer/apply/context.ts';
 import { composeRunOnce } from '../../installer/engine/compose.ts';
+import { edgeStatePath } from '../../installer/engine/edge-state.ts';
 import type { Desired } from '../../installer/model/desired.ts';
+import { EMPTY_EDGE_STATE, parseEdgeState } from '../../installer/model/edge-state.ts';
+import type { EdgeStatus } from '../../installer/model/edge-status.ts';
 import type { ProgressEvent } from '../../installer/model/events.ts';
 import { LABELS } from '../../installer/model/labels.ts';
 import type { Plan } from '../../installer/model/operation.ts';
@@ -98,6 +101,19 @@ export class World {
     });
   }
 
+  /** As nginx answers that follows the state at once and has nothing on its way. */
+  edgeStatus(): EdgeStatus {
+    const { generation, services } =
+      parseEdgeState(this.text(edgeStatePath(PATHS)) ?? '') ?? EMPTY_EDGE_STATE;
+    const listed = Object.entries(services).map(([name, { replicas }]) => [
+      name,
+      Object.fromEntries(
+        replicas.map(({ container, state }) => [container, { address: '', state }]),
+      ),
+    ]);
+    return { generation, services: Object.fromEntries(listed), inFlight: {} };
+  }
+
   text(path: string): string | undefined {
     return this.host.files.text(path);
   }
@@ -147,7 +163,12 @@ export class World {
     host.on(['docker', 'ps', '--all', '--filter'], ({ rest }) => this.#usersOf(rest), {
       looks: true,
     });
-    host.on(['curl'], () => ({ stdout: `ok\n${this.httpStatus}` }), { looks: true });
+    const answer = ({ argv }: Call) => ({
+      stdout: argv.at(-1)?.endsWith('/replicas')
+        ? JSON.stringify(this.edgeStatus())
+        : `ok\n${this.httpStatus}`,
+    });
+    host.on(['curl'], answer, { looks: true });
     host.on(['systemctl'], () => ({}));
     host.on(MIGRATE, () => ({}));
   }

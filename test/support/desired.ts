@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Desired, DesiredFile } from '../../installer/model/desired.ts';
+import { EMPTY_EDGE_STATE } from '../../installer/model/edge-state.ts';
 import { EMPTY_LOCK } from '../../installer/model/lock-file.ts';
 import { EMPTY_MANIFEST } from '../../installer/model/manifest.ts';
 import type { Observed } from '../../installer/plan/observed.ts';
@@ -32,6 +33,7 @@ export function desiredWith(
     portChecks: [],
     migrations: [],
     sites: [],
+    rolled: new Map(),
     directories: [],
     notices: [],
     lock: EMPTY_LOCK,
@@ -58,6 +60,7 @@ export function observedWith(more: Partial<Observed> = {}): Observed {
     secrets: new Map(),
     files: new Map(),
     directories: new Map(),
+    edge: EMPTY_EDGE_STATE,
     containers: [],
     networks: [],
     volumes: [],

@@ -1,5 +1,6 @@
 import { parse } from 'yaml';
 import type { ContainerState } from '../../installer/engine/engine.ts';
+import { LABELS } from '../../installer/model/labels.ts';
 import type { FakeEngine } from './fake-engine.ts';
 import type { Call, MemoryHost } from './memory-host.ts';
 
@@ -17,12 +18,13 @@ interface Named {
 }
 
 interface ComposeFileService {
+  readonly extends?: { readonly service: string };
   readonly image: string;
   readonly scale?: number;
   readonly labels?: Readonly<Record<string, string>>;
   readonly healthcheck?: { readonly test: readonly string[] };
   readonly mem_limit?: number;
-  readonly networks?: Readonly<Record<string, unknown>>;
+  readonly networks?: Readonly<Record<string, { aliases?: readonly string[] } | null>>;
   readonly volumes?: readonly {
     type: string;
     source: string;
@@ -48,9 +50,10 @@ export function compose(
   );
   const missing = texts.indexOf(undefined);
   if (missing !== -1) throw new Refusal(`open ${files[missing]}: no such file or directory`);
-  const file = unescapeDollars(parse(texts[0] ?? '')) as ComposeFile;
-  if (file?.services === undefined || Array.isArray(file.services))
+  const written = unescapeDollars(parse(texts[0] ?? '')) as ComposeFile;
+  if (written?.services === undefined || Array.isArray(written.services))
     throw new Refusal('services must be a mapping');
+  const file = { ...written, services: extended(written.services) };
 
   const after = rest.slice(verb + 1);
   const services = words(after).filter((word) => word in file.services);
@@ -75,6 +78,15 @@ export function compose(
     default:
       throw new Refusal(`unknown docker command: "compose ${rest.join(' ')}"`);
   }
+}
+
+function extended(services: ComposeFile['services']): ComposeFile['services'] {
+  return Object.fromEntries(
+    Object.entries(services).map(([name, own]) => {
+      const base = services[own.extends?.service ?? ''];
+      return [name, { ...base, ...own, labels: { ...base?.labels, ...own.labels } }];
+    }),
+  );
 }
 
 interface Up {
@@ -123,12 +135,18 @@ function createReplica(
 ): ContainerState {
   return engine.create({
     name: `${project}-${service}-${number}`,
-    service,
+    service: definition.labels?.[LABELS.service] ?? service,
     image: definition.image,
     checked: definition.healthcheck !== undefined && definition.healthcheck.test[0] !== 'NONE',
     memoryLimit: definition.mem_limit ?? 0,
     networks: Object.keys(definition.networks ?? {}).map(
       (one) => file.networks?.[one]?.name ?? one,
+    ),
+    aliases: Object.fromEntries(
+      Object.entries(definition.networks ?? {}).map(([one, options]) => [
+        file.networks?.[one]?.name ?? one,
+        [service, ...(options?.aliases ?? [])],
+      ]),
     ),
     labels: {
       ...definition.labels,

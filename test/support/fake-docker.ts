@@ -46,7 +46,7 @@ export function installFakeDocker(host: MemoryHost, engine: FakeEngine): void {
     const [, alias = '', network = '', id = ''] = rest;
     if (rest[0] !== '--alias' || alias === '') throw new Refusal('without an alias');
     if (!engine.networkStates.has(network)) throw new Refusal(`network ${network} not found`);
-    refusing(() => engine.connect(id, network));
+    refusing(() => engine.connect(id, network, alias));
   });
   on(['network', 'disconnect'], ({ rest: [network = '', id = ''] }) =>
     refusing(() => engine.disconnect(id, network)),

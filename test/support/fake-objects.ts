@@ -22,6 +22,8 @@ export interface ContainerSpec {
   readonly checked: boolean;
   readonly memoryLimit: number;
   readonly networks: readonly string[];
+  /** By network. */
+  readonly aliases?: Readonly<Record<string, readonly string[]>>;
 }
 
 export type Labels = Readonly<Record<string, string>>;
@@ -79,6 +81,7 @@ export class FakeObjects {
       restartCount: 0,
       startedAt: '0001-01-01T00:00:00Z',
       addresses: Object.fromEntries(spec.networks.map((name, n) => [name, `10.0.${n}.2`])),
+      aliases: spec.aliases ?? {},
       networks: [...spec.networks].sort(),
       memoryLimit: spec.memoryLimit,
     };
@@ -102,25 +105,31 @@ export class FakeObjects {
   }
 
   /** @throws Error as the engine says it */
-  connect(id: string, network: string): void {
-    const { networks, addresses, name } = this.get(id);
+  connect(id: string, network: string, alias = ''): void {
+    const { networks, addresses, aliases, name } = this.get(id);
     if (networks.includes(network)) {
       throw new Error(`endpoint with name ${name} already exists in network ${network}`);
     }
     this.#update(id, {
       networks: [...networks, network].sort(),
       addresses: { ...addresses, [network]: `10.0.${networks.length}.2` },
+      aliases: { ...aliases, [network]: [alias] },
     });
   }
 
   /** @throws Error as the engine says it */
   disconnect(id: string, network: string): void {
-    const { networks, addresses } = this.get(id);
+    const { networks, addresses, aliases } = this.get(id);
     if (!networks.includes(network)) {
       throw new Error(`container ${id} is not connected to network ${network}`);
     }
     const { [network]: _gone, ...rest } = addresses;
-    this.#update(id, { networks: networks.filter((one) => one !== network), addresses: rest });
+    const { [network]: _names, ...named } = aliases;
+    this.#update(id, {
+      networks: networks.filter((one) => one !== network),
+      addresses: rest,
+      aliases: named,
+    });
   }
 
   remove(id: string): void {

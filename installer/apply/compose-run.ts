@@ -1,0 +1,58 @@
+import {
+  type ComposeProject,
+  type ComposeService,
+  composeRunOnce,
+  composeUp,
+} from '../engine/compose.ts';
+import { AppError } from '../errors.ts';
+import { CommandError } from '../host/command-error.ts';
+import type { Command } from '../host/host.ts';
+import { quoted, type Run } from './run.ts';
+
+/** @throws AppError `health/not-started` with what compose said */
+export async function up(
+  run: Run,
+  services: readonly string[],
+  options: { readonly recreate: boolean },
+): Promise<void> {
+  const [first, ...others] = services.map((service): ComposeService => ({ service }));
+  if (first === undefined) return;
+  await runOrExplain(run, composeUp(composeProject(run), [first, ...others], options), {
+    code: 'health/not-started',
+    what: `${services.join(', ')} could not be started`,
+  });
+}
+
+/** Before its service is replaced: a migration that fails leaves the old release running. */
+export async function migrate(run: Run, services: readonly string[]): Promise<void> {
+  for (const { service, argv } of run.desired.migrations) {
+    if (!services.includes(service)) continue;
+    await runOrExplain(run, composeRunOnce(composeProject(run), service, argv), {
+      code: 'health/migration-failed',
+      what: `the migration of ${service} failed, so ${service} was not replaced`,
+    });
+  }
+}
+
+function composeProject({ project, paths }: Run): ComposeProject {
+  return { project, directory: paths.stack, secrets: true };
+}
+
+async function runOrExplain(
+  run: Run,
+  command: Command,
+  failure: { readonly code: `health/${string}`; readonly what: string },
+): Promise<void> {
+  try {
+    await run.host.run(command);
+  } catch (error) {
+    if (!(error instanceof CommandError) || error.reason !== 'exit') throw error;
+    const said = quoted(run, error.stderr.trim() === '' ? error.stdout : error.stderr);
+    throw new AppError({
+      ...failure,
+      why: said === '' ? `it printed nothing and ended with exit code ${error.exitCode}` : said,
+      hint: 'correct what the message says and run `holdfast apply` again',
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,151 @@
+import { apply as applyServer } from '../apply/apply.ts';
+import { thisProcess } from '../apply/process-identity.ts';
+import { env } from '../env.ts';
+import { AppError, EXIT_CODES } from '../errors.ts';
+import type { LockFile } from '../model/lock-file.ts';
+import { planText } from '../plan/text.ts';
+import { observeSites } from '../rollout/site-folders.ts';
+import type { ParsedArguments } from './command.ts';
+import { consent } from './consent.ts';
+import type { CliContext } from './context.ts';
+import { colouredPlan } from './display/plan.ts';
+import { durationText } from './display/quantity.ts';
+import { styleFor } from './display/style.ts';
+import { verifyFrontDoor } from './front-door.ts';
+import { wholeNumber } from './parse.ts';
+import { planJson } from './plan.ts';
+import { prepare } from './prepare.ts';
+import { configDigest, readConfig } from './read-config.ts';
+import { rollback as rollbackSite } from './rollback.ts';
+
+/**
+ * `holdfast deploy SERVICE IMAGE`: a new release beside the old one, and a switch once it is healthy. The image
+ * is kept beside the config until the config's own image changes.
+ */
+export async function deploy(args: ParsedArguments, context: CliContext): Promise<number> {
+  const [service = '', image = ''] = args.positionals;
+  requireVersion(image);
+  return releaseImage(args, context, {
+    service,
+    command: `holdfast deploy ${service} ${image}`,
+    image: () => image,
+  });
+}
+
+/** `holdfast rollback NAME`: the release that served before. Stopped containers of it start again. */
+export async function rollback(args: ParsedArguments, context: CliContext): Promise<number> {
+  const [service = ''] = args.positionals;
+  const { host } = await context.open(args.value('host'));
+  if ((await observeSites(host, context.paths)).has(service)) return rollbackSite(args, context);
+  return releaseImage(args, context, {
+    service,
+    command: `holdfast rollback ${service}`,
+    image: (lock) => previousImage(lock, service),
+  });
+}
+
+interface ReleaseRequest {
+  readonly service: string;
+  readonly command: string;
+  readonly image: (lock: LockFile) => string;
+}
+
+async function releaseImage(
+  args: ParsedArguments,
+  context: CliContext,
+  { service, command, image }: ReleaseRequest,
+): Promise<number> {
+  const configPath = args.value('config') ?? context.paths.config;
+  await requireService(configPath, service);
+  const server = await context.open(args.value('host'));
+  const prepared = await prepare(context, server, {
+    configPath,
+    pins: (lock) => ({ [service]: image(lock) }),
+  });
+  const json = args.flag('json');
+  const show = (text: string): void => {
+    if (!json) context.io.out(text);
+  };
+  const outcome = await applyServer(prepared.apply, {
+    process: await thisProcess(env.sudoUser ?? env.user ?? 'unknown'),
+    command,
+    waitSeconds: wholeNumber('wait', args.value('wait') ?? '0', 0, 86_400),
+    render: async (observed) => {
+      const desired = await prepared.render(observed);
+      if (observed.manifest.configDigest !== desired.configDigest) throw editedConfig();
+      return desired;
+    },
+    interrupt: context.signal,
+    configDigest: () => configDigest(configPath),
+    confirm: async (plan) => {
+      show(colouredPlan(planText(plan), styleFor(context.io.color)));
+      return (
+        args.flag('yes') ||
+        (await consent(context, {
+          text: `Release this on ${server.host.name}? [y/N] `,
+          withConsent: `${command} --yes`,
+        }))
+      );
+    },
+    keepRendered: prepared.keepRendered,
+    verify: (desired) => verifyFrontDoor(server.host, context.paths, desired),
+  });
+  const { result, seconds, unhealthy } = outcome;
+  if (json) {
+    context.io.out(
+      `${JSON.stringify({ ...planJson(outcome.plan), result, seconds, unhealthy })}\n`,
+    );
+  } else {
+    const reference = outcome.desired.stack.services[service]?.image ?? '';
+    const endings = {
+      unchanged: `${service} runs ${reference} already.\n`,
+      declined: 'No changes were made.\n',
+      applied: `${service} runs ${reference} after ${durationText(seconds)}.\n`,
+    };
+    show(endings[result]);
+  }
+  return unhealthy.length === 0 ? 0 : EXIT_CODES.health;
+}
+
+/** The same rule as for a config: a name without a version is another image every day. */
+function requireVersion(image: string): void {
+  const isName = /^[a-z0-9][a-zA-Z0-9._/:@-]*$/.test(image);
+  const tag = /:([\w][\w.-]*)$/.exec(image)?.[1];
+  if (isName && (image.includes('@sha256:') || (tag !== undefined && tag !== 'latest'))) return;
+  throw new AppError({
+    code: 'usage/image',
+    what: `${JSON.stringify(image)} names no version of an image`,
+    hint: 'holdfast deploy api ghcr.io/acme/api:1.4.2, or a digest: ghcr.io/acme/api@sha256:…',
+  });
+}
+
+async function requireService(configPath: string, service: string): Promise<void> {
+  const { config } = await readConfig(configPath);
+  if (service in config.services) return;
+  throw new AppError({
+    code: 'usage/unknown-service',
+    what: `there is no service ${JSON.stringify(service)} in the config`,
+    why: `the services are ${Object.keys(config.services).join(', ')}`,
+    hint: 'holdfast status',
+  });
+}
+
+function previousImage({ services }: LockFile, service: string): string {
+  const previous = services[service]?.previous?.[0];
+  if (previous !== undefined) return previous.reference;
+  throw new AppError({
+    code: 'usage/no-previous-release',
+    what: `no other release of ${service} has served on this server`,
+    hint: `holdfast deploy ${service} IMAGE`,
+  });
+}
+
+/** A release brings another image of one service and nothing else: least of all half of an edit. */
+function editedConfig(): AppError {
+  return new AppError({
+    code: 'config/not-applied',
+    what: 'config.yaml was edited after the last apply',
+    why: 'a release brings another image of one service and no other change',
+    hint: 'holdfast apply',
+  });
+}

@@ -1,0 +1,170 @@
+import { migrate, up } from '../apply/compose-run.ts';
+import { waitForContainers } from '../apply/health.ts';
+import { type Run, serviceContainers, slotOf } from '../apply/run.ts';
+import { stopAndRemove, stopContainers } from '../apply/stop-containers.ts';
+import { edgeContainer, readEdgeState, updateEdgeState } from '../engine/edge-state.ts';
+import type { ContainerState } from '../engine/engine.ts';
+import { startContainers } from '../engine/objects.ts';
+import { AppError } from '../errors.ts';
+import type { RolledService } from '../model/contribution.ts';
+import { otherSlot, type Slot, slotName, withActive, withStarted } from '../model/edge-state.ts';
+import { LABELS } from '../model/labels.ts';
+import { drain, waitForAdoption } from './edge-view.ts';
+import { takeNameAmongPeers } from './peers.ts';
+
+/** A release that has taken over, and what it took over from. */
+export interface Replacement {
+  readonly rolled: RolledService;
+  readonly slot: Slot;
+  readonly containers: readonly ContainerState[];
+  /** Empty for the first release. */
+  readonly before: readonly ContainerState[];
+  /** Milliseconds of the run's clock. */
+  readonly switchedAt: number;
+}
+
+/**
+ * Starts what the compose file says beside the release that serves, and lets it take over once it is healthy.
+ * The old one goes on running, without new requests. When this fails, the old release serves as before and the
+ * new one is stopped.
+ */
+export async function release(
+  run: Run,
+  rolled: RolledService,
+  options: { readonly migrate: boolean },
+): Promise<Replacement> {
+  const { service } = rolled;
+  const { serving, inSlot } = await slots(run, service);
+  const before = inSlot(serving);
+  const slot = before.length === 0 ? serving : otherSlot(serving);
+  const isKept = await canServeAgain(run, service, inSlot(slot));
+  if (!isKept) {
+    await stopAndRemove(run, ids(inSlot(slot)));
+    if (options.migrate) await migrateAfterSnapshot(run, service, before.length > 0);
+  }
+  try {
+    if (isKept) await startStopped(run, inSlot(slot));
+    else await up(run, [slotName(service, slot)], { recreate: false });
+    const containers = (await slots(run, service)).inSlot(slot);
+    await waitForContainers(run, service, containers);
+    await takeOver(run, rolled, slot);
+    const now = (await slots(run, service)).inSlot(slot);
+    return { rolled, slot, containers: now, before, switchedAt: run.clock.now().getTime() };
+  } catch (error) {
+    if (before.length > 0) await abandon(run, rolled, { to: serving, from: slot });
+    throw error;
+  }
+}
+
+/** Makes a slot with healthy containers the one that serves, and waits until nginx has followed. */
+export async function takeOver(run: Run, rolled: RolledService, slot: Slot): Promise<void> {
+  const { service, port } = rolled;
+  const containers = (await slots(run, service)).inSlot(slot);
+  if (await takeNameAmongPeers(run, rolled, containers)) {
+    await waitForContainers(run, service, containers);
+  }
+  await updateEdgeState(run, (state) =>
+    withStarted(withActive(state, service, { slot, port }), service),
+  );
+  if (port === undefined) return;
+  await waitForAdoption(
+    run,
+    service,
+    containers.map(({ name }) => name),
+  );
+}
+
+/** Starts the release in a slot again where it was stopped, and makes it the one that serves. */
+export async function returnTo(run: Run, rolled: RolledService, slot: Slot): Promise<void> {
+  const { service } = rolled;
+  const { inSlot } = await slots(run, service);
+  await startStopped(run, inSlot(slot));
+  await waitForOld(run, service, (await slots(run, service)).inSlot(slot));
+  await takeOver(run, rolled, slot);
+  await retire(run, inSlot(otherSlot(slot)));
+}
+
+async function startStopped(run: Run, containers: readonly ContainerState[]): Promise<void> {
+  const [first, ...others] = containers.filter(({ status }) => status !== 'running');
+  if (first !== undefined) await run.host.run(startContainers([first.id, ...ids(others)]));
+}
+
+/** Whether these containers are just what the compose file would make: then a start is enough. */
+async function canServeAgain(
+  run: Run,
+  service: string,
+  containers: readonly ContainerState[],
+): Promise<boolean> {
+  const definition = run.desired.stack.services[service];
+  const image = definition && (await run.engine.image(definition.image));
+  const isSame = ({ labels, imageId, memoryLimit }: ContainerState): boolean =>
+    labels[LABELS.spec] === run.desired.specs.get(service) &&
+    imageId === image?.id &&
+    memoryLimit === definition?.mem_limit;
+  return containers.length === (definition?.scale ?? 1) && containers.every(isSame);
+}
+
+/** A failed migration leaves the old release serving, and the snapshot from which its data can come back. */
+async function migrateAfterSnapshot(run: Run, service: string, hasData: boolean): Promise<void> {
+  const migrates = run.desired.migrations.some((migration) => migration.service === service);
+  if (migrates && hasData) await run.snapshotBeforeMigration?.();
+  await migrate(run, [service]);
+}
+
+/** The health path may be one that only the new release knows; what served before is better than what does not. */
+async function waitForOld(
+  run: Run,
+  service: string,
+  containers: readonly ContainerState[],
+): Promise<void> {
+  try {
+    await waitForContainers(run, service, containers);
+  } catch (error) {
+    if (!(error instanceof AppError) || error.code !== 'health/not-healthy') throw error;
+    run.report({
+      kind: 'warning',
+      code: error.code,
+      text: `${error.what}: it serves all the same`,
+    });
+  }
+}
+
+/** Stops containers that get no new requests once they have answered what they had, and keeps them. */
+export async function retire(run: Run, containers: readonly ContainerState[]): Promise<void> {
+  const running = containers.filter(({ status }) => status === 'running');
+  if (running.length === 0) return;
+  await drain(
+    run,
+    running.map(({ name }) => name),
+  );
+  await stopContainers(run, ids(running));
+}
+
+async function abandon(
+  run: Run,
+  { service, port }: RolledService,
+  { to, from }: { readonly to: Slot; readonly from: Slot },
+): Promise<void> {
+  await updateEdgeState(run, (state) => withActive(state, service, { slot: to, port }));
+  await retire(run, (await slots(run, service)).inSlot(from));
+}
+
+/** The slot of a service that serves, and its containers by slot. */
+export async function slots(
+  run: Run,
+  service: string,
+): Promise<{
+  readonly serving: Slot;
+  readonly inSlot: (slot: Slot) => readonly ContainerState[];
+}> {
+  const all = await serviceContainers(run, [service]);
+  const serving = slotOf(await readEdgeState(run), service, all);
+  return {
+    serving,
+    inSlot: (slot) => all.filter((container) => edgeContainer(container).slot === slot),
+  };
+}
+
+function ids(containers: readonly ContainerState[]): string[] {
+  return containers.map(({ id }) => id);
+}

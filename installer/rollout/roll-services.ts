@@ -1,0 +1,56 @@
+import { up } from '../apply/compose-run.ts';
+import { waitForContainers } from '../apply/health.ts';
+import type { Run } from '../apply/run.ts';
+import { updateEdgeState } from '../engine/edge-state.ts';
+import type { ContainerState } from '../engine/engine.ts';
+import type { RolledService } from '../model/contribution.ts';
+import { slotName, withVerdict } from '../model/edge-state.ts';
+import type { ServiceChange } from '../model/operation.ts';
+import { drain } from './edge-view.ts';
+import { type Replacement, release, retire, slots, takeOver } from './release.ts';
+import { watch } from './watch.ts';
+
+/** Carries out the changes of services whose releases take turns. */
+export async function rollServices(run: Run, changes: readonly ServiceChange[]): Promise<void> {
+  const replacements: Replacement[] = [];
+  for (const { service, change } of changes) {
+    const rolled = run.desired.rolled.get(service);
+    if (rolled === undefined) throw new Error(`${service} is not rolled`);
+    if (change !== 'create' && change !== 'release') {
+      await resize(run, rolled);
+      continue;
+    }
+    const replacement = await release(run, rolled, { migrate: true });
+    replacements.push(replacement);
+    // One at a time: the memory of the machine holds two releases of one service, not of all.
+    if (changes.length > 1) await retire(run, replacement.before);
+  }
+  await watch(run, replacements);
+  for (const { before } of replacements) await retire(run, before);
+}
+
+/** Another number of replicas, or containers that were stopped: those that go are drained first. */
+async function resize(run: Run, rolled: RolledService): Promise<void> {
+  const { service } = rolled;
+  const { serving, inSlot } = await slots(run, service);
+  const wanted = run.desired.stack.services[service]?.scale ?? 1;
+  const surplus = inSlot(serving).toSorted(byNumber).slice(wanted);
+  for (const { name } of surplus) {
+    await updateEdgeState(run, (state) =>
+      withVerdict(state, name, { state: 'draining', reason: 'fewer replicas are wanted' }),
+    );
+  }
+  await drain(
+    run,
+    surplus.map(({ name }) => name),
+  );
+  await up(run, [slotName(service, serving)], { recreate: false });
+  await waitForContainers(run, service, (await slots(run, service)).inSlot(serving));
+  await takeOver(run, rolled, serving);
+}
+
+/** Compose takes away those with the highest numbers. */
+function byNumber(a: ContainerState, b: ContainerState): number {
+  const number = ({ name }: ContainerState) => Number(/\d+$/.exec(name)?.[0] ?? 0);
+  return number(a) - number(b);
+}

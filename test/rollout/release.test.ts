@@ -1,0 +1,165 @@
+import t from 'tap';
+import { readEdgeState } from '../../installer/engine/edge-state.ts';
+import type { ContainerState } from '../../installer/engine/engine.ts';
+import { platform } from '../apply/platform.ts';
+import { MIGRATE, PATHS, World } from '../apply/world.ts';
+
+async function applied(options = {}): Promise<World> {
+  const world = new World();
+  await world.apply(platform(options));
+  return world;
+}
+
+function web(world: World): string[] {
+  return world.engine
+    .all()
+    .filter(({ service }) => service === 'web')
+    .map(({ name, status, imageReference }) => `${name} ${status} ${imageReference}`)
+    .sort();
+}
+
+async function serving(world: World): Promise<string[]> {
+  const { services } = await readEdgeState({ host: world.host, paths: PATHS });
+  return (services['web']?.replicas ?? []).map(({ container, state }) => `${container} ${state}`);
+}
+
+function commands(world: World, since: number): string[] {
+  return world.host.effects.transcript.slice(since);
+}
+
+function named(world: World, name: string): ContainerState {
+  const found = world.engine.all().find((one) => one.name === name);
+  if (found === undefined) throw new Error(`no ${name}`);
+  return found;
+}
+
+t.test('a new release starts beside the old one, which is kept stopped', async (t) => {
+  const world = await applied();
+  t.strictSame(await serving(world), ['demo-web_a-1 up']);
+  const old = named(world, 'demo-web_a-1');
+  const { plan } = await world.apply(platform({ web: '2' }));
+  t.match(plan.operations.at(-1), {
+    kind: 'compose-up',
+    impact: 'reload',
+    services: [{ service: 'web', change: 'release' }],
+  });
+  t.strictSame(web(world), [
+    'demo-web_a-1 exited holdfast-build/web:1',
+    'demo-web_b-1 running holdfast-build/web:2',
+  ]);
+  t.strictSame(await serving(world), ['demo-web_b-1 up']);
+  t.equal(named(world, 'demo-web_a-1').id, old.id);
+  const again = await world.apply(platform({ web: '2' }));
+  t.strictSame([again.result, again.unhealthy], ['unchanged', []]);
+});
+
+t.test('the old one is stopped only after nginx follows and nothing is on its way', async (t) => {
+  const world = await applied();
+  const status = world.edgeStatus.bind(world);
+  let looks = 0;
+  world.edgeStatus = () => {
+    looks += 1;
+    const stillThere = named(world, 'demo-web_a-1').status;
+    t.equal(stillThere, 'running', `look ${looks}`);
+    const { services, ...rest } = status();
+    if (looks < 3)
+      return { ...rest, services: { web: { 'demo-web_a-1': { address: '', state: 'up' } } } };
+    const inFlight = looks < 6 ? { 'demo-web_a-1': { requests: 1, webSockets: 2 } } : {};
+    return { ...rest, services, inFlight };
+  };
+  await world.apply(platform({ web: '2' }));
+  t.equal(looks, 6);
+  t.match(web(world), [/a-1 exited/, /b-1 running/]);
+});
+
+t.test(
+  'among its peers it has the name of the service once it is healthy, not before',
+  async (t) => {
+    const world = await applied();
+    await world.apply(platform({ web: '2' }));
+    t.ok(named(world, 'demo-web_b-1').aliases['demo_data-web']?.includes('web'));
+    const lines = world.host.effects.transcript;
+    const connected = lines.findLastIndex((line) => / network connect --alias web /.test(line));
+    const started = lines.findLastIndex((line) => / up .* web_b$/.test(line));
+    const switched = lines.findLastIndex((line) => line.startsWith('run flock'));
+    t.ok(started < connected && connected < switched, `${started} ${connected} ${switched}`);
+  },
+);
+
+t.test('a release that does not become healthy leaves the old one untouched', async (t) => {
+  const world = await applied();
+  const old = named(world, 'demo-web_a-1');
+  world.sickImages.add('holdfast-build/web:2');
+  const before = world.host.effects.transcript.length;
+  await t.rejects(world.apply(platform({ web: '2' })), { code: 'health/not-healthy' });
+  t.match(web(world), [/a-1 running/, /b-1 exited/]);
+  t.strictSame(await serving(world), ['demo-web_a-1 up']);
+  t.notMatch(commands(world, before).join('\n'), old.id);
+  t.strictSame((await world.apply(platform())).result, 'unchanged');
+});
+
+t.test('a migration that fails starts nothing', async (t) => {
+  const world = await applied();
+  world.host.on(MIGRATE, () => ({ exitCode: 1, stderr: 'column exists' }));
+  await t.rejects(world.apply(platform({ web: '2' })), {
+    code: 'health/migration-failed',
+    why: /column exists/,
+  });
+  t.match(web(world), [/a-1 running/]);
+});
+
+t.test('a release that dies after it took over gives way to the one before', async (t) => {
+  const world = await applied();
+  const pause = world.clock.pause.bind(world.clock);
+  world.clock.pause = async (seconds) => {
+    const fresh = world.engine.all().find(({ name }) => name === 'demo-web_b-1');
+    const { services } = await readEdgeState({ host: world.host, paths: PATHS });
+    if (services['web']?.slot === 'b' && fresh?.status === 'running') world.engine.stop(fresh.id);
+    await pause(seconds);
+  };
+  await t.rejects(world.apply(platform({ web: '2' })), {
+    code: 'health/release-died',
+    what: /web died within 5 s .* the release before serves again/,
+  });
+  t.match(web(world), [/a-1 running/, /b-1 exited/]);
+  t.strictSame(await serving(world), ['demo-web_a-1 up']);
+});
+
+t.test('going back starts the containers that are there, without a migration', async (t) => {
+  const world = await applied();
+  await world.apply(platform({ web: '2' }));
+  const old = named(world, 'demo-web_a-1');
+  const before = world.host.effects.transcript.length;
+  await world.apply(platform());
+  t.match(web(world), [/a-1 running/, /b-1 exited/]);
+  t.equal(named(world, 'demo-web_a-1').id, old.id);
+  t.notMatch(commands(world, before).join('\n'), MIGRATE.join(' '));
+});
+
+t.test(
+  'a replica that is taken away is drained first; a new one waits for its health',
+  async (t) => {
+    const world = await applied({ webReplicas: 2 });
+    const before = world.host.effects.transcript.length;
+    await world.apply(platform({ webReplicas: 1 }));
+    const [draining, up] = [/^run flock/, / up .* web_a$/].map((pattern) =>
+      commands(world, before).findIndex((line) => pattern.test(line)),
+    );
+    t.ok((draining ?? -1) >= 0 && (draining ?? 0) < (up ?? 0), 'listed as draining before it goes');
+    t.strictSame(await serving(world), ['demo-web_a-1 up']);
+    await world.apply(platform({ webReplicas: 3 }));
+    t.strictSame(await serving(world), ['demo-web_a-1 up', 'demo-web_a-2 up', 'demo-web_a-3 up']);
+  },
+);
+
+t.test('a release that a killed deploy left running is stopped', async (t) => {
+  const world = await applied();
+  await world.apply(platform({ web: '2' }));
+  world.engine.start(named(world, 'demo-web_a-1').id);
+  const { plan } = await world.apply(platform({ web: '2' }));
+  t.strictSame(
+    plan.operations.map(({ id }) => id),
+    ['retire-release:web'],
+  );
+  t.match(web(world), [/a-1 exited/, /b-1 running/]);
+});
