@@ -19,6 +19,7 @@ export const EXIT_CODES = {
   restore: 14,
   drift: 15,
   agent: 16,
+  certificate: 17,
 } as const;
 
 /** Exit code of `plan` when there is something to apply. */

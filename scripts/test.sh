@@ -23,6 +23,8 @@ wanted=(
   sshd:openssh-server
   ssh-keygen:openssh-client
   docker-registry:docker-registry
+  pebble:pebble
+  named:bind9
   curl:curl
   git:git
   zstd:zstd

@@ -8,6 +8,16 @@ interface Known {
   readonly changed: number;
   /** Seconds since the epoch. */
   readonly notAfter: number;
+  /** Seconds from its beginning to its end. */
+  readonly lifetime: number;
+}
+
+export interface CertificateEnd {
+  readonly name: string;
+  /** Seconds since the epoch. */
+  readonly notAfter: number;
+  /** Seconds. */
+  readonly lifetime: number;
 }
 
 /** When certificates on the disk end. `openssl` reads them: Node's own reader would load its crypto for good. */
@@ -19,14 +29,16 @@ export class Certificates {
   async notAfter(
     certificates: readonly { readonly name: string; readonly path: string }[],
     now: number,
-  ): Promise<{ readonly name: string; readonly notAfter: number }[]> {
+  ): Promise<CertificateEnd[]> {
     if (Math.abs(now - this.#lookedAt) >= LOOK_EVERY) {
       this.#lookedAt = now;
       for (const { path } of certificates) await this.#look(path);
     }
     return certificates.flatMap(({ name, path }) => {
       const known = this.#known.get(path);
-      return known === undefined ? [] : [{ name, notAfter: known.notAfter }];
+      return known === undefined
+        ? []
+        : [{ name, notAfter: known.notAfter, lifetime: known.lifetime }];
     });
   }
 
@@ -37,9 +49,9 @@ export class Certificates {
       return;
     }
     if (this.#known.get(path)?.changed === changed) return;
-    const notAfter = await readNotAfter(path);
-    if (notAfter === undefined) this.#known.delete(path);
-    else this.#known.set(path, { changed, notAfter });
+    const dates = await readDates(path);
+    if (dates === undefined) this.#known.delete(path);
+    else this.#known.set(path, { changed, ...dates });
   }
 }
 
@@ -52,15 +64,18 @@ function changedAt(path: string): number | undefined {
   }
 }
 
-function readNotAfter(path: string): Promise<number | undefined> {
+function readDates(path: string): Promise<Omit<Known, 'changed'> | undefined> {
   return new Promise((resolve) => {
     childProcess.execFile(
       'openssl',
-      ['x509', '-noout', '-enddate', '-in', path],
+      ['x509', '-noout', '-dates', '-in', path],
       { timeout: 10_000 },
       (error, stdout) => {
-        const time = Date.parse(/^notAfter=(.*)$/m.exec(stdout)?.[1] ?? '');
-        resolve(error === null && !Number.isNaN(time) ? time / 1_000 : undefined);
+        const secondsOf = (key: string): number =>
+          Date.parse(new RegExp(`^${key}=(.*)$`, 'm').exec(stdout)?.[1] ?? '') / 1_000;
+        const notAfter = secondsOf('notAfter');
+        const lifetime = notAfter - secondsOf('notBefore');
+        resolve(error !== null || Number.isNaN(lifetime) ? undefined : { notAfter, lifetime });
       },
     );
   });

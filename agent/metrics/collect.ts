@@ -1,10 +1,15 @@
 import type { AgentSettings, ScheduledJob } from '../../installer/model/agent-settings.ts';
 import { RESULTS_FOLDER } from '../../installer/model/backup-result.ts';
+import {
+  CERTIFICATES_RESULT,
+  type CertificatesResult,
+} from '../../installer/model/certificates-result.ts';
 import { UPDATES_RESULT, type UpdatesResult } from '../../installer/model/updates-result.ts';
 import { readJson, readText } from '../files.ts';
 import type { RunCounts } from '../jobs/run-counts.ts';
 import type { ProbeResult } from '../net/probes.ts';
 import { backupMetrics } from './backup-metrics.ts';
+import type { CertificateEnd } from './certificates.ts';
 import { counter, gauge, type Metric, type Sample } from './text-format.ts';
 
 export interface MetricSources {
@@ -14,7 +19,7 @@ export interface MetricSources {
   readonly counts: RunCounts;
   readonly isRunning: (job: string) => boolean;
   readonly probes: readonly ProbeResult[];
-  readonly certificates: readonly { readonly name: string; readonly notAfter: number }[];
+  readonly certificates: readonly CertificateEnd[];
   /** Absent on a machine without rules of ours. */
   readonly isFirewallLoaded: boolean | undefined;
   /** Seconds since the epoch. */
@@ -35,6 +40,9 @@ export function collectMetrics(sources: MetricSources): Metric[] {
   const pending = readJson<UpdatesResult>(
     `${sources.folder}/${RESULTS_FOLDER}/${UPDATES_RESULT}`,
   )?.pending;
+  const asked = readJson<CertificatesResult>(
+    `${sources.folder}/${RESULTS_FOLDER}/${CERTIFICATES_RESULT}`,
+  )?.certificates;
   return [
     ...backupMetrics(
       sources.folder,
@@ -67,6 +75,16 @@ export function collectMetrics(sources: MetricSources): Metric[] {
       'holdfast_certificate_not_after_timestamp_seconds',
       'When the certificate of the host ends.',
       certificates.map(({ name, notAfter }) => ({ labels: { name }, value: notAfter })),
+    ),
+    gauge(
+      'holdfast_certificate_lifetime_seconds',
+      'How long the certificate of the host is valid in all.',
+      certificates.map(({ name, lifetime }) => ({ labels: { name }, value: lifetime })),
+    ),
+    gauge(
+      'holdfast_certificate_refused',
+      'Whether the last attempt to get the public certificate failed.',
+      (asked ?? []).map(({ name, ok }) => ({ labels: { name }, value: Number(!ok) })),
     ),
     gauge(
       'holdfast_probe_success',

@@ -3,6 +3,7 @@ import { thisProcess } from '../apply/process-identity.ts';
 import { env } from '../env.ts';
 import { EXIT_CODES } from '../errors.ts';
 import { planText } from '../plan/text.ts';
+import { bringCertificates } from './bring-certificates.ts';
 import type { ParsedArguments } from './command.ts';
 import { consent } from './consent.ts';
 import type { CliContext } from './context.ts';
@@ -50,6 +51,7 @@ export async function apply(args: ParsedArguments, context: CliContext): Promise
     keepRendered: prepared.keepRendered,
     verify: (desired) => verifyFrontDoor(server.host, context.paths, desired),
   });
+  if (outcome.result === 'applied') await bringCertificates(context, server);
   if (json) {
     const { result, seconds, unhealthy } = outcome;
     context.io.out(

@@ -1,105 +1,145 @@
+import type { RenewResult } from '../acme/renew.ts';
 import { withLock } from '../apply/lock.ts';
 import { thisProcess } from '../apply/process-identity.ts';
-import { edgeFolders } from '../components/nginx/places.ts';
 import { env } from '../env.ts';
-import { AppError } from '../errors.ts';
+import { EXIT_CODES } from '../errors.ts';
 import type { Host } from '../host/host.ts';
-import type { CertificatePair } from '../tls/certificate-pair.ts';
-import { withCertificates } from '../tls/private-ca.ts';
-import { readPrivateCa, storePrivateCa } from '../tls/private-ca-store.ts';
+import { CERTIFICATE_SETTINGS, type CertificateSettings } from '../model/certificate-settings.ts';
+import type { Paths } from '../model/paths.ts';
+import { signedCertificates } from '../tls/certificates.ts';
 import { appliedAgentSettings } from './applied.ts';
 import type { ParsedArguments } from './command.ts';
-import { runningContainer } from './containers.ts';
-import type { CliContext } from './context.ts';
+import type { CliContext, Server } from './context.ts';
+import { errorText } from './display/error.ts';
+import { styleFor } from './display/style.ts';
+import { checkServed, type EdgeAddress, installCertificates } from './install-certificates.ts';
+import { renewPublic } from './renew-public.ts';
 import { appliedContext } from './server-context.ts';
 
-const NGINX = ['nginx', '-c', '/etc/nginx/holdfast/nginx.conf'] as const;
+/** Waits this long for another run and for an apply, seconds. */
+const LOCK_SECONDS = 600;
 
-/**
- * `holdfast certificates renew`: signs what the private authority has to sign anew and reloads nginx.
- * The agent runs it every day; it does nothing while every certificate has more than a third of its life left.
- */
-export async function certificatesRenew(
-  _args: ParsedArguments,
-  context: CliContext,
-): Promise<number> {
-  const server = await context.open();
-  const { host, engine } = server;
-  const { paths } = context;
-  const { edgeHosts = [], project } = await appliedAgentSettings(host, paths);
-  const apply = await appliedContext(context, server);
-  return withLock(
-    host,
-    paths,
-    {
-      process: await thisProcess(env.sudoUser ?? env.user ?? 'unknown'),
-      command: 'holdfast certificates renew',
-      waitSeconds: 600,
-      clock: apply.clock,
-    },
-    async () => {
-      const before = await readPrivateCa(host, paths);
-      if (before.authority === undefined) {
-        context.io.out('The certificates are given files: renew them where they come from.\n');
-        return 0;
-      }
-      const after = await withCertificates(before, edgeHosts, {
-        now: context.now(),
-        name: project,
-      });
-      await storePrivateCa(host, paths, before, after);
-      const folder = edgeFolders(paths).certificates;
-      const due = await notServed(host, folder, edgeHosts, after.leaves);
-      if (due.length === 0) {
-        context.io.out(`${edgeHosts.length} certificates, none is due.\n`);
-        return 0;
-      }
-      for (const name of due) {
-        const pair = after.leaves.get(name);
-        const key = await host.stat(`${folder}/${name}.key`);
-        if (pair === undefined || key === undefined) continue;
-        const owner = { uid: key.uid, gid: key.gid };
-        await host.write(`${folder}/${name}.key`, pair.key.reveal(), { mode: key.mode, ...owner });
-        await host.write(`${folder}/${name}.crt`, pair.certificate, { mode: 0o644, ...owner });
-      }
-      const nginx = await runningContainer(server, paths, 'nginx');
-      for (const flags of [['-t'], ['-s', 'reload']]) {
-        const { exitCode, stderr } = await engine.exec(nginx.id, { argv: [...NGINX, ...flags] });
-        if (exitCode !== 0) {
-          throw new AppError({
-            code: 'engine/reload-refused',
-            what: 'nginx does not accept the renewed certificates; it goes on with the old ones',
-            why: stderr.trim(),
-            hint: 'holdfast apply',
-          });
-        }
-      }
-      context.io.out(`Renewed: ${due.join(', ')}.\n`);
-      return 0;
-    },
-  );
+export interface RenewRequest {
+  readonly urgentOnly: boolean;
+  readonly force: boolean;
+  /** Where proofs are looked for; 80 but in tests. */
+  readonly httpPort?: number;
+  /** Patience for one answer of the authority. */
+  readonly answerSeconds?: number;
+  readonly edge?: EdgeAddress;
+}
+
+export interface RenewOutcome {
+  /** Of the public authority; empty where none is asked. */
+  readonly results: readonly RenewResult[];
+  /** Hosts whose certificate is another one now. */
+  readonly changed: readonly string[];
+  /** Hosts in all. */
+  readonly hosts: number;
 }
 
 /**
- * Hosts whose files beside nginx are not those of the store: also what a run that was killed between
- * storing and writing left behind.
+ * `holdfast certificates renew`: gets and renews what is due, gives it to nginx and looks on the wire.
+ * The agent runs it every day, and with `--urgent` every hour.
  */
-async function notServed(
-  host: Host,
-  folder: string,
-  names: readonly string[],
-  leaves: ReadonlyMap<string, CertificatePair>,
-): Promise<string[]> {
-  const holds = async (path: string, wanted: string): Promise<boolean> =>
-    new TextDecoder().decode(await host.read(path)) === wanted;
-  const stale: string[] = [];
-  for (const name of names) {
-    const pair = leaves.get(name);
-    if (pair === undefined) continue;
-    const isServed =
-      (await holds(`${folder}/${name}.crt`, pair.certificate)) &&
-      (await holds(`${folder}/${name}.key`, pair.key.reveal()));
-    if (!isServed) stale.push(name);
+export async function certificatesRenew(
+  args: ParsedArguments,
+  context: CliContext,
+): Promise<number> {
+  const server = await context.open();
+  if ((await certificateSettings(server.host, context.paths)).source === 'files') {
+    context.io.out('The certificates are given files: renew them where they come from.\n');
+    return 0;
   }
-  return stale;
+  const outcome = await renewOnServer(context, server, {
+    urgentOnly: args.flag('urgent'),
+    force: args.flag('now'),
+  });
+  return printOutcome(context, outcome);
+}
+
+/** Exit code of the command. */
+export function printOutcome(
+  { io, now }: CliContext,
+  { results, changed, hosts }: RenewOutcome,
+): number {
+  for (const result of results) {
+    if (result.outcome === 'failed') {
+      io.err(errorText(result.error, styleFor(io.color)));
+    } else if (result.outcome === 'wait' && result.until > now()) {
+      io.out(`${result.name}: asked again after ${minutes(result.until)} UTC.\n`);
+    }
+  }
+  io.out(
+    changed.length === 0
+      ? `${hosts} certificates, none is new.\n`
+      : `Renewed: ${changed.join(', ')}.\n`,
+  );
+  return results.some(({ outcome }) => outcome === 'failed') ? EXIT_CODES.certificate : 0;
+}
+
+function minutes(time: Date): string {
+  return time.toISOString().slice(0, 16).replace('T', ' ');
+}
+
+/** Does it all, whatever the command around it. Two never ask an authority at once. */
+export async function renewOnServer(
+  context: CliContext,
+  server: Server,
+  request: RenewRequest,
+): Promise<RenewOutcome> {
+  const { host } = server;
+  const { paths } = context;
+  const { edge, httpPort = 80, ...options } = request;
+  const settings = await certificateSettings(host, paths);
+  const { clock } = await appliedContext(context, server);
+  const lock = {
+    process: await thisProcess(env.sudoUser ?? env.user ?? 'unknown'),
+    command: 'holdfast certificates renew',
+    waitSeconds: LOCK_SECONDS,
+    clock,
+  };
+  const ownLock = { ...paths, applyLock: `${paths.state}/certificates.lock` };
+  return withLock(host, ownLock, lock, async () => {
+    const results =
+      settings.acme === undefined
+        ? []
+        : await renewPublic(context, server, settings.acme, { ...options, httpPort });
+    // An authority may take minutes: an apply does not have to wait for that.
+    return withLock(host, paths, lock, async () => ({
+      results,
+      ...(await install(context, server, settings, edge)),
+    }));
+  });
+}
+
+async function install(
+  { paths, now }: CliContext,
+  server: Server,
+  settings: CertificateSettings,
+  edge: EdgeAddress | undefined,
+): Promise<Pick<RenewOutcome, 'changed' | 'hosts'>> {
+  const { edgeHosts, edgeAddress, project } = await appliedAgentSettings(server.host, paths);
+  const directory = settings.acme?.directory;
+  const { pairs, store } = await signedCertificates(server.host, paths, {
+    hosts: edgeHosts,
+    project,
+    now: now(),
+    ...(directory === undefined ? {} : { directory }),
+  });
+  await store();
+  const changed = await installCertificates(server, paths, pairs);
+  for (const name of changed) {
+    const pair = pairs.get(name);
+    if (pair === undefined) continue;
+    await checkServed(edge ?? { address: edgeAddress, port: 443 }, name, pair);
+  }
+  return { changed, hosts: edgeHosts.length };
+}
+
+/** Before the first apply of this version nothing public was asked for. */
+export async function certificateSettings(host: Host, paths: Paths): Promise<CertificateSettings> {
+  const bytes = await host.read(`${paths.stack}/${CERTIFICATE_SETTINGS}`);
+  if (bytes === undefined) return { version: 1, source: 'private' };
+  return JSON.parse(new TextDecoder().decode(bytes)) as CertificateSettings;
 }

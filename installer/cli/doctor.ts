@@ -3,6 +3,7 @@ import { formatBytes } from '../model/format-bytes.ts';
 import { LABELS } from '../model/labels.ts';
 import type { Paths } from '../model/paths.ts';
 import { agentRuns } from './agent-runs.ts';
+import { certificateProblems } from './certificate-status.ts';
 import type { ParsedArguments } from './command.ts';
 import type { CliContext, Server } from './context.ts';
 import { styleFor } from './display/style.ts';
@@ -198,6 +199,14 @@ const agentIsUp: Check = async ({ host }, paths) => {
   ];
 };
 
+const publicCertificates: Check = async ({ host }, paths, now) =>
+  (await certificateProblems(host, paths, now)).map(({ what, why, hint }) => ({
+    check: 'certificates',
+    result: 'problem',
+    text: why === undefined ? what : `${what}: ${why.replaceAll('\n', '; ')}`,
+    hint,
+  }));
+
 const CHECKS: readonly Check[] = [
   engineAnswers,
   composeVersion,
@@ -206,4 +215,5 @@ const CHECKS: readonly Check[] = [
   secretModes,
   closedStack,
   agentIsUp,
+  publicCertificates,
 ];

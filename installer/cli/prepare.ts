@@ -7,6 +7,7 @@ import { components } from '../components/registry.ts';
 import { memoryProblems } from '../components/rules/memory.ts';
 import type { Config } from '../components/sections.ts';
 import { keptScales } from '../components/services/scales.ts';
+import { acmeSettings } from '../components/tls/settings.ts';
 import { notYetApplied } from '../config/not-yet-applied.ts';
 import { formatProblem } from '../config/problem.ts';
 import { AppError } from '../errors.ts';
@@ -149,6 +150,7 @@ async function renderFor(
   const { host, engine } = server;
   const { config } = loaded;
   const needs = allNeeds(components, config);
+  const directory = acmeSettings(config)?.directory;
   const newSecrets = await generateMissing(host, needs.secrets, observed.secrets);
   const values = new Map<string, Secret>([...observed.secrets, ...newSecrets]);
   const [outcome, certificates, assets, seedTexts] = await Promise.all([
@@ -171,6 +173,7 @@ async function renderFor(
       files: { host: configHost(server), folder: loaded.folder },
       tls: config.tls,
       project: config.project,
+      ...(directory === undefined ? {} : { directory }),
       now: context.now(),
     }),
     loadAssets(context.packageRoot),

@@ -1,4 +1,3 @@
-import { X509Certificate } from 'node:crypto';
 import type { ContainerState } from '../engine/engine.ts';
 import type { Host } from '../host/host.ts';
 import {
@@ -11,6 +10,12 @@ import type { Paths } from '../model/paths.ts';
 import { type PendingUpdate, UPDATES_RESULT, type UpdatesResult } from '../model/updates-result.ts';
 import { agentRuns } from './agent-runs.ts';
 import { appliedAgentSettings, appliedBackupSettings } from './applied.ts';
+import {
+  type CertificateProblem,
+  type CertificateStatus,
+  certificateProblems,
+  certificateStatus,
+} from './certificate-status.ts';
 import { stackContainers } from './containers.ts';
 import type { Server } from './context.ts';
 import { type WatchedStatus, watchedProblems, watchedStatus } from './replica-status.ts';
@@ -29,7 +34,9 @@ export interface StatusReport {
     readonly rows: number;
     readonly ok: boolean;
   };
-  readonly certificates: readonly { readonly name: string; readonly daysLeft: number }[];
+  readonly certificates: readonly CertificateStatus[];
+  /** Public certificates that were not given at the last attempt. */
+  readonly certificateProblems: readonly CertificateProblem[];
   readonly disk: { readonly usedPercent: number; readonly freeBytes: number };
   /** What is newer than what runs; empty also before the first check. */
   readonly pendingUpdates: readonly PendingUpdate[];
@@ -57,14 +64,23 @@ export interface BackupStatus {
   readonly bytes?: number;
 }
 
-const CERTIFICATE_WARNING_DAYS = 14;
 const DISK_WARNING_PERCENT = 85;
 
 export async function statusReport(server: Server, paths: Paths, now: Date): Promise<StatusReport> {
   const { host } = server;
   const settings = await appliedAgentSettings(host, paths);
   const { jobs } = await appliedBackupSettings(host, paths);
-  const [containers, watched, backups, restoreTest, updates, certificates, disk, isAgentRunning] =
+  const [
+    containers,
+    watched,
+    backups,
+    restoreTest,
+    updates,
+    certificates,
+    refused,
+    disk,
+    isAgentRunning,
+  ] =
     await Promise.all([
       stackContainers(server, paths),
       watchedStatus(host, paths),
@@ -72,6 +88,7 @@ export async function statusReport(server: Server, paths: Paths, now: Date): Pro
       readResult<RestoreTestResult>(host, paths, RESTORE_TEST_RESULT),
       readResult<UpdatesResult>(host, paths, UPDATES_RESULT),
       certificateStatus(host, settings.certificates, now),
+      certificateProblems(host, paths, now),
       diskStatus(host, paths.state),
       agentRuns(host, paths),
     ]);
@@ -94,6 +111,7 @@ export async function statusReport(server: Server, paths: Paths, now: Date): Pro
           },
         }),
     certificates,
+    certificateProblems: refused,
     disk,
     pendingUpdates: updates?.pending ?? [],
     agent,
@@ -118,8 +136,11 @@ export async function statusReport(server: Server, paths: Paths, now: Date): Pro
         ? [`the last restore test failed: ${restoreTest.lastRun.what ?? ''}`]
         : []),
       ...certificates
-        .filter(({ daysLeft }) => daysLeft < CERTIFICATE_WARNING_DAYS)
+        .filter(({ isLate }) => isLate)
         .map(({ name, daysLeft }) => `the certificate of ${name} ends in ${daysLeft} days`),
+      ...refused.map(
+        ({ name, what, hint }) => `no new public certificate for ${name}: ${what}; ${hint}`,
+      ),
       ...(disk.usedPercent > DISK_WARNING_PERCENT
         ? [`the disk is ${disk.usedPercent} % full`]
         : []),
@@ -174,22 +195,6 @@ async function backupStatus(host: Host, paths: Paths, job: string): Promise<Back
 async function readResult<T>(host: Host, paths: Paths, name: string): Promise<T | undefined> {
   const bytes = await host.read(`${paths.agent}/${RESULTS_FOLDER}/${name}`);
   return bytes === undefined ? undefined : (JSON.parse(new TextDecoder().decode(bytes)) as T);
-}
-
-async function certificateStatus(
-  host: Host,
-  certificates: readonly { readonly name: string; readonly path: string }[],
-  now: Date,
-): Promise<{ name: string; daysLeft: number }[]> {
-  const read = await Promise.all(
-    certificates.map(async ({ name, path }) => {
-      const pem = await host.read(path);
-      if (pem === undefined) return [];
-      const end = new X509Certificate(pem).validToDate.getTime();
-      return [{ name, daysLeft: Math.floor((end - now.getTime()) / 86_400_000) }];
-    }),
-  );
-  return read.flat();
 }
 
 async function diskStatus(host: Host, path: string): Promise<StatusReport['disk']> {

@@ -43,8 +43,8 @@ export function statusText(report: StatusReport, now: Date, style: Style): strin
       ? `  restore test: ${style.warn('none yet')}; run: holdfast backup restore-test`
       : `  restore test: ${ago(report.restoreTest.finishedAt)}, came back in ${durationText(report.restoreTest.seconds)} (${report.restoreTest.rows} rows)`,
   );
-  for (const { name, daysLeft } of report.certificates) {
-    lines.push(`  certificate ${name}: ${daysLeft} days left`);
+  for (const { name, daysLeft, issuer } of report.certificates) {
+    lines.push(`  certificate ${name}: ${daysLeft} days left, signed by ${issuer}`);
   }
   lines.push(
     `  disk: ${report.disk.usedPercent} % used, ${formatBytes(report.disk.freeBytes)} free`,

@@ -154,7 +154,17 @@ export const commandTable: readonly CommandSpec[] = [
   },
   {
     name: 'certificates renew',
-    summary: 'Renew what is due of the certificates; the agent does so every day.',
+    summary: 'Get and renew what is due of the certificates; the agent does so every day.',
+    options: {
+      urgent: {
+        type: 'boolean',
+        description: 'Only what is missing, failed or near its end; the agent does so every hour.',
+      },
+      now: {
+        type: 'boolean',
+        description: 'Ask at once after a failure, within what the authority allows.',
+      },
+    },
     example: 'holdfast certificates renew',
     run: async (args, context) =>
       (await import('./certificates.ts')).certificatesRenew(args, context),

@@ -10,6 +10,7 @@ import { prometheus } from './prometheus/component.ts';
 import { redis } from './redis/component.ts';
 import { services } from './services/component.ts';
 import { sites } from './sites/component.ts';
+import { tls } from './tls/component.ts';
 
 /** All components, in the order in which they contribute. */
 export const components: readonly Component[] = [
@@ -19,6 +20,7 @@ export const components: readonly Component[] = [
   postgres,
   redis,
   grafana,
+  tls,
   nginx,
   prometheus,
   backups,

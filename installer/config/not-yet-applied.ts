@@ -1,4 +1,5 @@
 import type { Config } from '../components/sections.ts';
+import { acmeSettings } from '../components/tls/settings.ts';
 
 /** A part of a config that was checked, and that this version does not act on. The plan shows it. */
 export interface NotYetApplied {
@@ -36,8 +37,15 @@ const GAPS: readonly Gap[] = [
       ),
   },
   {
-    issue: 'the private CA of this server signs in the meantime',
-    asked: (config) => when(!['selfsigned', 'files'].includes(config.tls.issuer), 'tls.issuer'),
+    issue:
+      'DNS is not written at this provider: the private CA of this server signs in the meantime',
+    asked: (config) =>
+      when(
+        !['selfsigned', 'files'].includes(config.tls.issuer) &&
+          config.tls.challenge === 'dns-01' &&
+          acmeSettings(config) === undefined,
+        'tls.dnsProvider.kind',
+      ),
   },
   {
     issue: 'connections are not logged',

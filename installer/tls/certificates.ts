@@ -8,6 +8,7 @@ import type { CertificatePair } from './certificate-pair.ts';
 import { checkGivenCertificate } from './given-files.ts';
 import { certificatesNeeded, withCertificates } from './private-ca.ts';
 import { authorityFile, readPrivateCa, storePrivateCa } from './private-ca-store.ts';
+import { publicPairFor, readPublicCertificates } from './public-store.ts';
 
 export interface CertificateRequest {
   /** Every host name that needs a certificate. */
@@ -21,6 +22,8 @@ export interface CertificateRequest {
   readonly files: { readonly host: Host; readonly folder: string };
   /** Name of the product; stands in the name of the private authority. */
   readonly project: string;
+  /** URL of the ACME directory; absent where no public authority is asked. */
+  readonly directory?: string;
   readonly now: Date;
 }
 
@@ -36,9 +39,8 @@ export interface Certificates {
 }
 
 /**
- * A certificate for each host: the user's files, or the private authority of this server. Until the
- * public authorities are supported, `letsencrypt` and `acme` take the private one too; the config's own
- * notices say so.
+ * A certificate for each host: the user's files, what a public authority gave, or the private authority of
+ * this server, which also serves a host until its first public certificate is there.
  * Only looks; nothing is written before {@link Certificates.store}.
  * @throws AppError `config/tls-…` for given files, `host/private-ca` for a damaged authority
  */
@@ -49,7 +51,7 @@ export async function prepareCertificates(
 ): Promise<Certificates> {
   return request.tls.issuer === 'files'
     ? givenCertificates(request)
-    : privateCertificates(host, paths, request);
+    : signedCertificates(host, paths, request);
 }
 
 async function givenCertificates({
@@ -87,28 +89,49 @@ async function givenCertificates({
   };
 }
 
-async function privateCertificates(
+/** As {@link prepareCertificates}, where the user gives no files. */
+export async function signedCertificates(
   host: Host,
   paths: Paths,
-  { hosts, project, now }: CertificateRequest,
+  { hosts, project, directory, now }: Omit<CertificateRequest, 'files' | 'tls'>,
 ): Promise<Certificates> {
+  const open = await publicPairs(host, paths, hosts, directory);
+  const privateHosts = hosts.filter((name) => !open.has(name));
   const before = await readPrivateCa(host, paths);
-  const needed = certificatesNeeded(before, hosts, now);
-  const after = await withCertificates(before, hosts, { now, name: project });
+  const needed = certificatesNeeded(before, privateHosts, now);
+  const after = await withCertificates(before, privateHosts, { now, name: project });
   const pairs = hosts.flatMap((name) => {
-    const pair = after.leaves.get(name);
+    const pair = open.get(name) ?? after.leaves.get(name);
     return pair === undefined ? [] : [[name, pair] as const];
   });
+  const later = directory === undefined ? '' : ', until the public one is there';
   return {
     pairs: new Map(pairs),
     notices: [
       ...needed.map(({ host: name, reason }) => ({
         code: 'certificate',
-        text: `certificate of ${name}: ${REASONS[reason]}; signed by the private authority ${authorityFile(paths)}`,
+        text: `certificate of ${name}: ${REASONS[reason]}; signed by the private authority ${authorityFile(paths)}${later}`,
       })),
     ],
     store: () => storePrivateCa(host, paths, before, after),
   };
+}
+
+/** What public authorities gave, by host; nothing where none is to be used. */
+async function publicPairs(
+  host: Host,
+  paths: Paths,
+  hosts: readonly string[],
+  directory: string | undefined,
+): Promise<ReadonlyMap<string, CertificatePair>> {
+  if (directory === undefined) return new Map();
+  const stored = [...(await readPublicCertificates(host, paths)).values()];
+  return new Map(
+    hosts.flatMap((name) => {
+      const pair = publicPairFor(stored, name, directory);
+      return pair === undefined ? [] : [[name, pair] as const];
+    }),
+  );
 }
 
 const REASONS = {

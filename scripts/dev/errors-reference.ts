@@ -21,6 +21,7 @@ const MEANING: Readonly<Record<ErrorClass, string>> = {
   restore: 'A restore was refused or failed.',
   drift: 'The server is not as holdfast left it.',
   agent: 'The resident agent.',
+  certificate: 'A public certificate was not issued; the one that is there stays.',
 };
 
 /** `docs/reference/errors.md`: every code in the sources, with what it says where that is plain text. */

@@ -56,6 +56,7 @@ t.test(
       [
         { id: 'backup-daily', argv: ['backup', 'run', 'daily'], cron: '0 2 * * *' },
         { id: 'restore-test', argv: ['backup', 'restore-test'], cron: '0 6 * * 0' },
+        { id: 'certificates-urgent', argv: ['certificates', 'renew', '--urgent'] },
         { id: 'certificates', argv: ['certificates', 'renew'], cron: '0 3 * * *' },
         { id: 'update-check', argv: ['update', '--check'] },
       ],
@@ -110,7 +111,7 @@ backups: { jobs: [{ name: weekly, source: appliance, cron: "0 4 * * 0" }] }
   t.strictSame(backup.jobs, []);
   t.strictSame(
     agent.jobs.map(({ id }) => id),
-    ['certificates', 'update-check'],
+    ['certificates-urgent', 'certificates', 'update-check'],
   );
 });
 

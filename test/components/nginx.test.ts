@@ -40,10 +40,10 @@ t.test(
 
 t.test('a key is readable by nginx only, and a change of any file reloads', async (t) => {
   const { files } = rendered(SERVICES);
-  const key = files.get('/var/lib/holdfast/secret-mounts/nginx/app.example.com.key');
+  const key = files.get('/var/lib/holdfast/secret-mounts/nginx/app.example.com.pem');
   t.match(key, { mode: 0o400, uid: 101, secret: true });
   for (const file of files.values()) {
-    if (!/nginx.*\.(conf|crt|key)$/.test(file.path)) continue;
+    if (!/nginx.*\.(conf|crt|pem)$/.test(file.path)) continue;
     t.match(file.onChange, [{ kind: 'reload', service: 'nginx' }], file.path);
   }
 });

@@ -89,7 +89,6 @@ t.test('what is accepted and not yet applied is named, and nothing else', async 
     [
       'services.backend.health.deepPath',
       'http.rateLimits',
-      'tls.issuer',
       'firewall.fail2ban.sshd',
       'firewall.fail2ban.nginxHttpAuth',
       'backups.jobs[2]',

@@ -88,6 +88,7 @@ function collect(input: ComponentInput, collected: Collected): Contribution {
     directories: [
       { path: folders.certificates, mode: 0o755, uid: 0, gid: 0 },
       { path: folders.edge, mode: 0o755, uid: 0, gid: 0 },
+      { path: folders.challenges, mode: 0o755, uid: 0, gid: 0 },
       { path: folders.logs, ...owned },
       { path: folders.bodies, ...owned },
     ],

@@ -8,7 +8,7 @@ import { CORS_MAX_AGE, CORS_METHODS, corsOf } from './cors.ts';
 import { ERROR_PAGES } from './error-pages.ts';
 import type { HostBlock } from './hosts.ts';
 import { hasLimits } from './limits.ts';
-import { edgeFolders, IN_CONTAINER, NGINX_UID } from './places.ts';
+import { edgeFolders, IN_CONTAINER, NGINX_UID, pairFile, pairText } from './places.ts';
 import { realIp } from './real-ip.ts';
 import { securityHeaders } from './security-headers.ts';
 import { siteFileInContainer } from './site-files.ts';
@@ -87,8 +87,8 @@ export function configFiles(
         siteFile: block.site && siteFileInContainer(block.site),
         waf: hasWaf(config),
         http2: config.http.http2 ? 'on' : 'off',
-        certificate: `${IN_CONTAINER.certificates}/${block.host}.crt`,
-        key: `${IN_CONTAINER.certificates}/${block.host}.key`,
+        challenges: IN_CONTAINER.challenges,
+        pair: `${IN_CONTAINER.certificates}/${pairFile(block.host)}`,
         locations: block.locations.map((location) => ({
           ...location,
           sticky: location.sticky ?? '',
@@ -100,7 +100,7 @@ export function configFiles(
   ];
 }
 
-/** Certificate and key of one host. */
+/** Certificate and key of one host; the certificate also apart, for whoever may not read the key. */
 export function certificateFiles(input: ComponentInput, { host }: HostBlock): FileSpec[] {
   const pair = input.certificates.get(host);
   if (pair === undefined) throw new Error(`no certificate was made for ${host}`);
@@ -112,7 +112,7 @@ export function certificateFiles(input: ComponentInput, { host }: HostBlock): Fi
       content: { text: pair.certificate },
       onChange: RELOAD,
     },
-    secretFile(`${folder}/${host}.key`, pair.key.reveal()),
+    secretFile(`${folder}/${pairFile(host)}`, pairText(pair)),
   ];
 }
 

@@ -1,5 +1,6 @@
 import { posix } from 'node:path';
 import type { Paths } from '../../model/paths.ts';
+import type { Secret } from '../../model/secret.ts';
 
 /** uid and gid of nginx in Debian's image as built by us and in the official one. */
 export const NGINX_UID = 101;
@@ -14,6 +15,7 @@ export const STATUS_PORT = 8081;
 export const IN_CONTAINER = {
   config: '/etc/nginx/holdfast',
   certificates: '/etc/nginx/certificates',
+  challenges: '/etc/nginx/challenges',
   logs: '/var/log/nginx',
   bodies: '/var/cache/nginx',
   edge: '/run/holdfast/edge',
@@ -27,6 +29,8 @@ export interface EdgeFolders {
   readonly config: string;
   /** Certificates and keys; its parent is closed to all but root. */
   readonly certificates: string;
+  /** Files that prove to an authority that a name leads here; shown on port 80. */
+  readonly challenges: string;
   /** {@link AccessLine} per request, for the agent. */
   readonly logs: string;
   /** Request bodies that are too large for memory, on their way to a service. */
@@ -42,9 +46,22 @@ export function edgeFolders(paths: Paths): EdgeFolders {
   return {
     config: posix.join(paths.stack, 'nginx'),
     certificates: posix.join(paths.secretMounts, 'nginx'),
+    challenges: posix.join(paths.state, 'acme-challenges'),
     logs: posix.join(paths.state, 'logs/nginx'),
     bodies: posix.join(paths.state, 'nginx-bodies'),
     edge: paths.edge,
     sites: paths.sites,
   };
+}
+
+/**
+ * File with the key and the certificate of a host. One file, so that whoever is killed while writing leaves
+ * no two that do not fit each other, with which nginx would not start.
+ */
+export function pairFile(host: string): string {
+  return `${host}.pem`;
+}
+
+export function pairText(pair: { readonly certificate: string; readonly key: Secret }): string {
+  return `${pair.key.reveal().trim()}\n${pair.certificate.trim()}\n`;
 }

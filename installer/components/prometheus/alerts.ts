@@ -85,6 +85,13 @@ const HOST: readonly Draft[] = [
   },
 ];
 
+/** Days, or for certificates that live a short time a share of their life: they are renewed with a third left. */
+function endsWithin(days: number, share: number): string {
+  const left = metricExpression('certificate_days_left');
+  const shortLife = `holdfast_certificate_lifetime_seconds / 86400 * ${share}`;
+  return `(${left}) < ${days} unless on (name) (${left}) > on (name) (${shortLife})`;
+}
+
 const EDGE: readonly Draft[] = [
   {
     name: 'HttpErrorRatio',
@@ -105,15 +112,24 @@ const EDGE: readonly Draft[] = [
   },
   {
     name: 'CertificateEndsSoon',
-    expression: `${metricExpression('certificate_days_left')} < 14`,
+    expression: endsWithin(14, 0.2),
     for: '1h',
     severity: 'warn',
     summary: 'The certificate of {{ $labels.name }} ends in {{ $value | printf "%.0f" }} days.',
     runbook: 'certificate-end',
   },
   {
+    name: 'CertificateNotIssued',
+    expression: 'holdfast_certificate_refused == 1',
+    for: '2h',
+    severity: 'warn',
+    summary:
+      'The authority gives no certificate for {{ $labels.name }}; the one that is there stays.',
+    runbook: 'certificate-not-issued',
+  },
+  {
     name: 'CertificateEndsVerySoon',
-    expression: `${metricExpression('certificate_days_left')} < 7`,
+    expression: endsWithin(7, 0.1),
     severity: 'page',
     summary: 'The certificate of {{ $labels.name }} ends in {{ $value | printf "%.0f" }} days.',
     runbook: 'certificate-end',

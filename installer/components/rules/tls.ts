@@ -33,6 +33,12 @@ export const issuerIsComplete: Rule = function* ({ file, config }) {
   if (tls.challenge === 'dns-01' && tls.dnsProvider === undefined) {
     yield error('dns-provider', ['tls', 'challenge'], 'dns-01 needs tls.dnsProvider');
   }
+  if (tls.challenge === 'dns-01' && tls.dnsProvider?.kind === 'rfc2136') {
+    for (const key of ['server', 'keyName'] as const) {
+      if (tls.dnsProvider[key] !== undefined) continue;
+      yield error('dns-provider', ['tls', 'dnsProvider'], `rfc2136 needs tls.dnsProvider.${key}`);
+    }
+  }
   if (tls.challenge === 'http-01' && !file.firewall.public.includes(80)) {
     yield error(
       'http-01-closed',

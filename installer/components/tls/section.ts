@@ -1,7 +1,7 @@
 import type { z } from 'zod';
-import { choice, cron, flag, mapping, seconds } from '../../config/fields.ts';
+import { choice, cron, flag, line, mapping, seconds } from '../../config/fields.ts';
 import { filePath, secretName } from '../../config/fields-names.ts';
-import { url } from '../../config/fields-network.ts';
+import { hostName, hostNameOrAddress, url } from '../../config/fields-network.ts';
 
 export const tlsSection = mapping(
   {
@@ -30,12 +30,43 @@ export const tlsSection = mapping(
         ),
         secretRef: secretName({
           description:
-            'Stands for the secrets `<NAME>_ACCESS_KEY_ID` and `<NAME>_SECRET_ACCESS_KEY`.',
+            'For `route53` it stands for the secrets `<NAME>_ACCESS_KEY_ID` and `<NAME>_SECRET_ACCESS_KEY`; for the others it is the secret with the API token (`cloudflare`) or the TSIG key in base64 (`rfc2136`).',
           examples: ['DNS'],
         }),
+        server: hostNameOrAddress({
+          description: 'Primary name server of the zone, for `rfc2136`.',
+          examples: ['ns1.example.com'],
+        }).optional(),
+        keyName: hostName({
+          description: 'Name of the TSIG key, for `rfc2136`.',
+          examples: ['holdfast.example.com'],
+        }).optional(),
+        algorithm: choice(['hmac-sha256', 'hmac-sha384', 'hmac-sha512'], {
+          description: 'Of the TSIG key, for `rfc2136`.',
+        }).prefault('hmac-sha256'),
       },
       { description: 'Access to the DNS zone, for `challenge: dns-01`.' },
     ).optional(),
+    eab: mapping(
+      {
+        keyId: line({
+          description: 'Key identifier that the authority gave you.',
+          examples: ['kid-1'],
+        }),
+        secret: secretName({
+          description: 'Secret with its HMAC key, in base64url as the authority gave it.',
+          examples: ['ACME_EAB'],
+        }),
+      },
+      {
+        description:
+          'External account binding: ties the ACME account to one that you have at the authority.',
+      },
+    ).optional(),
+    precheck: flag({
+      description:
+        'Before the authority is asked, look whether DNS, CAA and port 80 lead here. Off where this server cannot reach its own public address.',
+    }).default(true),
     wildcard: flag({
       description: 'One certificate for the domain and *.domain; needs dns-01.',
     }).default(false),

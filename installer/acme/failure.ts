@@ -1,0 +1,77 @@
+import { AppError, type ErrorCode } from '../errors.ts';
+
+/** How an authority or the way to it failed. */
+export interface AcmeProblem {
+  /** Last part of the URN of RFC 8555, such as `rateLimited`; absent when there was no such answer. */
+  readonly type?: string;
+  readonly status?: number;
+  readonly detail: string;
+  /** Seconds that the authority asks to wait. */
+  readonly retryAfter?: number;
+}
+
+/** Thrown by the transport; {@link asAppError} says what it means. */
+export class AcmeFailure extends Error {
+  readonly problem: AcmeProblem;
+
+  constructor(problem: AcmeProblem, cause?: unknown) {
+    super(problem.detail, { cause });
+    this.name = 'AcmeFailure';
+    this.problem = problem;
+  }
+}
+
+/** What a failure to get a certificate means and what to do; errors that say so already pass through. */
+export function asAppError(error: unknown, name: string, directory: string): unknown {
+  if (!(error instanceof AcmeFailure)) return error;
+  const { problem } = error;
+  const { host } = new URL(directory);
+  const of = (code: ErrorCode, what: string, hint: string): AppError =>
+    new AppError({ code, what, why: problem.detail, hint, cause: error, details: problem });
+  if (problem.status === undefined) {
+    return of(
+      'certificate/unreachable',
+      `${host} cannot be asked for the certificate of ${name}`,
+      'check that this server can reach it by HTTPS; holdfast tries again by itself',
+    );
+  }
+  switch (problem.type) {
+    case 'rateLimited':
+      return of(
+        'certificate/rate-limited',
+        `${host} gives no more certificates for ${name} for now`,
+        'wait: holdfast asks again when the time is over; while you try things out, set `tls.issuer: letsencrypt-staging`',
+      );
+    case 'externalAccountRequired':
+    case 'accountDoesNotExist':
+      return of(
+        'certificate/account',
+        `${host} does not accept this account`,
+        'name the key that the authority gave you under `tls.eab` and store its secret, then: holdfast certificates renew --now',
+      );
+    case 'caa':
+      return of(
+        'certificate/caa',
+        `the CAA records of ${name} do not allow ${host}`,
+        'change the CAA records of the domain, then: holdfast certificates renew --now',
+      );
+    case 'dns':
+    case 'connection':
+    case 'incorrectResponse':
+    case 'unauthorized':
+    case 'tls':
+      return of(
+        'certificate/not-proved',
+        `${host} could not see that ${name} is ours`,
+        'correct what the reason says at your DNS or firewall, then: holdfast certificates renew --now',
+      );
+    default:
+      return of(
+        problem.status >= 500 ? 'certificate/unreachable' : 'certificate/refused',
+        `${host} refuses a certificate for ${name}`,
+        problem.status >= 500
+          ? 'the authority has trouble of its own; holdfast tries again by itself'
+          : 'correct what the reason says, then: holdfast certificates renew --now',
+      );
+  }
+}

@@ -1,0 +1,45 @@
+import { posix } from 'node:path';
+import { AppError } from '../errors.ts';
+import { certificateSettings, renewOnServer } from './certificates.ts';
+import type { CliContext, Server } from './context.ts';
+
+/** Longer than a run of the renewal, seconds. */
+const REMOTE_SECONDS = 3600;
+
+/**
+ * After an apply the front door is up and proofs can be seen: asks the public authority for what is missing.
+ * The server works with the private certificates whatever comes of it, so a failure is told and fails nothing.
+ */
+export async function bringCertificates(context: CliContext, server: Server): Promise<void> {
+  const { source, acme } = await certificateSettings(server.host, context.paths);
+  if (source !== 'acme' || acme === undefined) return;
+  const warn = ({ code, what, why, hint }: AppError): void => {
+    const reason = why === undefined ? '' : `: ${why.replaceAll('\n', '; ')}`;
+    context.report({ kind: 'warning', code, text: `${what}${reason}. ${hint}` });
+  };
+  if (server.host.name !== 'localhost') return renewThere(context, server);
+  try {
+    const { results } = await renewOnServer(context, server, { urgentOnly: false, force: false });
+    for (const result of results) if (result.outcome === 'failed') warn(result.error);
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    warn(error);
+  }
+}
+
+/** Whether names lead to a server and what it can reach is known on that server only. */
+async function renewThere({ paths, report }: CliContext, { host }: Server): Promise<void> {
+  const inProgram = (path: string): string => posix.join(paths.program, path);
+  const { exitCode, stderr } = await host.run({
+    argv: [
+      inProgram('node_modules/.bin/node'),
+      inProgram('dist/installer/cli/main.js'),
+      'certificates',
+      'renew',
+    ],
+    timeoutSeconds: REMOTE_SECONDS,
+    okExitCodes: Array.from({ length: 256 }, (_, code) => code),
+  });
+  if (exitCode === 0) return;
+  report({ kind: 'warning', code: 'certificate/on-server', text: stderr.trim() });
+}

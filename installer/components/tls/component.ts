@@ -1,0 +1,67 @@
+import { posix } from 'node:path';
+import type { AgentJob } from '../../model/agent-settings.ts';
+import {
+  CERTIFICATE_SETTINGS,
+  type CertificateSettings,
+} from '../../model/certificate-settings.ts';
+import type { Route } from '../../model/contribution.ts';
+import type { Component, ComponentInput } from '../component.ts';
+import { acmeSecrets, acmeSettings, wantedCertificates } from './settings.ts';
+
+/** What `holdfast certificates renew` works by; nginx serves what it brings. */
+export const tls: Component = {
+  id: 'tls',
+  enabled: () => true,
+  needs: (config) => {
+    const settings = acmeSettings(config);
+    const names = settings === undefined ? [] : acmeSecrets(settings);
+    return { secrets: names.map((name) => ({ name, optional: false, usedBy: 'tls' })) };
+  },
+  contribute: ({ config }) => ({
+    jobs: acmeSettings(config) === undefined ? [] : [URGENT_LOOK],
+  }),
+  collect: (input, { routes }) => ({
+    files: [
+      {
+        path: CERTIFICATE_SETTINGS,
+        component: 'tls',
+        content: { text: `${JSON.stringify(certificateSettings(input, routes), undefined, 2)}\n` },
+      },
+    ],
+  }),
+};
+
+/** What is missing, failed or near its end does not wait for the daily look. */
+const URGENT_LOOK: AgentJob = {
+  id: 'certificates-urgent',
+  argv: ['certificates', 'renew', '--urgent'],
+  cron: '20 * * * *',
+  jitterSeconds: 30 * 60,
+  catchUp: false,
+  timeoutSeconds: 3600,
+};
+
+function certificateSettings(
+  { config, paths }: ComponentInput,
+  routes: readonly Route[],
+): CertificateSettings {
+  const acme = acmeSettings(config);
+  if (acme === undefined) {
+    return { version: 1, source: config.tls.issuer === 'files' ? 'files' : 'private' };
+  }
+  const { caFile } = acme;
+  return {
+    version: 1,
+    source: 'acme',
+    acme: {
+      ...acme,
+      certificates: wantedCertificates(
+        config,
+        routes.map(({ host }) => host),
+      ),
+      ...(caFile === undefined
+        ? {}
+        : { caFile: posix.resolve(posix.dirname(paths.config), caFile) }),
+    },
+  };
+}

@@ -1,0 +1,183 @@
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
+import t from 'tap';
+import { cloudflare } from '../../installer/acme/dns/cloudflare.ts';
+import { route53 } from '../../installer/acme/dns/route53.ts';
+import { AppError } from '../../installer/errors.ts';
+import { Secret } from '../../installer/model/secret.ts';
+
+const RECORD = { name: '_acme-challenge.app.example.com', values: ['one', 'two'] };
+
+type Handler = (request: IncomingMessage, body: string) => { status?: number; body: string };
+
+async function serving(
+  t: { teardown(fn: () => Promise<void>): void },
+  handler: Handler,
+): Promise<string> {
+  const server = createServer(async (incoming: IncomingMessage, answer: ServerResponse) => {
+    const { status = 200, body } = handler(incoming, await text(incoming));
+    answer.writeHead(status, { 'content-type': 'application/json' }).end(body);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => new Promise<void>((resolve) => server.close(() => resolve())));
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+async function thrownBy(run: () => Promise<unknown>): Promise<AppError> {
+  try {
+    await run();
+  } catch (error) {
+    if (error instanceof AppError) return error;
+    throw error;
+  }
+  throw new Error('nothing was thrown');
+}
+
+/** Cloudflare's API as far as a client of TXT records sees it: strict about token, zone and quotes. */
+function cloudflareZone(token: string) {
+  const records = new Map<string, { name: string; content: string }>();
+  const answer = (result: unknown) => ({
+    body: JSON.stringify({ success: true, errors: [], messages: [], result }),
+  });
+  const refuse = (status: number, code: number, message: string) => ({
+    status,
+    body: JSON.stringify({ success: false, errors: [{ code, message }], result: null }),
+  });
+  const handler: Handler = ({ method, url = '', headers }, body) => {
+    if (headers.authorization !== `Bearer ${token}`) {
+      return refuse(403, 9109, 'Invalid access token');
+    }
+    const { pathname, searchParams } = new URL(url, 'http://stand-in');
+    if (pathname === '/zones') {
+      const isOurs = searchParams.get('name') === 'example.com';
+      return answer(isOurs ? [{ id: 'z1', name: 'example.com' }] : []);
+    }
+    if (!pathname.startsWith('/zones/z1/dns_records')) return refuse(404, 7003, 'no such zone');
+    if (method === 'POST') {
+      const { type, name, content, ttl } = JSON.parse(body);
+      if (type !== 'TXT' || ttl < 60) return refuse(400, 9021, 'invalid TTL');
+      if (!/^".*"$/.test(content)) return refuse(400, 9207, 'TXT content must be quoted');
+      const id = `r${records.size + 1}`;
+      records.set(id, { name, content });
+      return answer({ id });
+    }
+    if (method === 'DELETE') {
+      records.delete(pathname.split('/').at(-1) ?? '');
+      return answer({});
+    }
+    const wanted = searchParams.get('name');
+    const list = [...records].filter(([, record]) => record.name === wanted);
+    return answer(list.map(([id, record]) => ({ id, ...record })));
+  };
+  return { records, handler };
+}
+
+t.test('Cloudflare: both values stand there, and only they are removed', async (t) => {
+  const { records, handler } = cloudflareZone('right');
+  const provider = cloudflare(new Secret('right'), 'DNS', await serving(t, handler));
+  records.set('old', { name: RECORD.name, content: '"somebody else"' });
+  await provider.check('app.example.com');
+  await provider.put(RECORD);
+  t.strictSame(
+    [...records.values()].map(({ content }) => content),
+    ['"somebody else"', '"one"', '"two"'],
+  );
+  await provider.remove(RECORD);
+  await provider.remove(RECORD);
+  t.strictSame([...records.keys()], ['old']);
+});
+
+t.test('Cloudflare: a wrong token and a zone that it may not see are told apart', async (t) => {
+  const { records, handler } = cloudflareZone('right');
+  const api = await serving(t, handler);
+  const wrong = await thrownBy(() =>
+    cloudflare(new Secret('wr0ng-t0ken'), 'DNS', api).check('app.example.com'),
+  );
+  t.match(wrong, { code: 'certificate/dns-provider', why: /403: Invalid access token \(9109\)/ });
+  t.match(wrong.hint, /secrets set DNS/);
+  t.notMatch(JSON.stringify(wrong) + wrong.message, /wr0ng-t0ken/);
+  const foreign = await thrownBy(() =>
+    cloudflare(new Secret('right'), 'DNS', api).check('app.example.org'),
+  );
+  t.match(foreign.what, /no zone of app\.example\.org/);
+  t.equal(records.size, 0);
+});
+
+t.test('Cloudflare: nobody there', async (t) => {
+  const provider = cloudflare(new Secret('right'), 'DNS', 'http://127.0.0.1:9');
+  const error = await thrownBy(() => provider.check('app.example.com'));
+  t.match(error, { code: 'certificate/dns-provider', what: /cannot be asked/ });
+});
+
+const XMLNS = 'xmlns="https://route53.amazonaws.com/doc/2013-04-01/"';
+
+/** Route 53's API as far as a client of TXT records sees it. */
+function route53Zone(accessKeyId: string) {
+  const changes: string[] = [];
+  const refuse = (code: string) => ({
+    status: code === 'InvalidChangeBatch' ? 400 : 403,
+    body: `<ErrorResponse ${XMLNS}><Error><Type>Sender</Type><Code>${code}</Code><Message>as told</Message></Error></ErrorResponse>`,
+  });
+  const handler: Handler = ({ method, url = '', headers }, body) => {
+    if (!headers.authorization?.includes(`Credential=${accessKeyId}/`)) {
+      return refuse('InvalidClientTokenId');
+    }
+    const { pathname, searchParams } = new URL(url, 'http://stand-in');
+    if (pathname.endsWith('/hostedzonesbyname')) {
+      const zone =
+        searchParams.get('dnsname') === 'example.com'
+          ? '<HostedZone><Id>/hostedzone/Z1</Id><Name>example.com.</Name><CallerReference>x</CallerReference><Config><PrivateZone>false</PrivateZone></Config></HostedZone>'
+          : '<HostedZone><Id>/hostedzone/Z2</Id><Name>other.org.</Name><CallerReference>x</CallerReference></HostedZone>';
+      return {
+        body: `<ListHostedZonesByNameResponse ${XMLNS}><HostedZones>${zone}</HostedZones><IsTruncated>false</IsTruncated><MaxItems>1</MaxItems></ListHostedZonesByNameResponse>`,
+      };
+    }
+    if (method === 'POST' && /\/hostedzone\/Z1\/rrset\/?$/.test(pathname)) {
+      const action = /<Action>(\w+)</.exec(body)?.[1] ?? '';
+      if (action === 'DELETE' && changes.at(-1)?.startsWith('UPSERT') !== true) {
+        return refuse('InvalidChangeBatch');
+      }
+      changes.push(`${action} ${[...body.matchAll(/<Value>([^<]*)</g)].map(([, v]) => v)}`);
+    }
+    const info =
+      '<ChangeInfo><Id>/change/C1</Id><Status>INSYNC</Status><SubmittedAt>2026-11-28T12:00:00Z</SubmittedAt></ChangeInfo>';
+    const root = method === 'POST' ? 'ChangeResourceRecordSetsResponse' : 'GetChangeResponse';
+    return { body: `<${root} ${XMLNS}>${info}</${root}>` };
+  };
+  return { changes, handler };
+}
+
+t.test(
+  'Route 53: one record set holds all values, and a second removal is no failure',
+  async (t) => {
+    const { changes, handler } = route53Zone('AKRIGHT');
+    const endpoint = await serving(t, handler);
+    const open = (id: string) =>
+      route53({
+        accessKeyId: new Secret(id),
+        secretAccessKey: new Secret('s3cret-key'),
+        secretName: 'DNS_SECRET_ACCESS_KEY',
+        endpoint,
+      });
+    const provider = await open('AKRIGHT');
+    await provider.check('app.example.com');
+    await provider.put(RECORD);
+    await provider.remove(RECORD);
+    await provider.remove(RECORD);
+    t.strictSame(
+      changes.map((change) => change.replaceAll(/&quot;|"/g, '')),
+      ['UPSERT one,two', 'DELETE one,two'],
+    );
+
+    const wrong = await thrownBy(async () => (await open('AKWRONG')).check('app.example.com'));
+    t.match(wrong, {
+      code: 'certificate/dns-provider',
+      what: /does not accept the access key/,
+      hint: /secrets set DNS_SECRET_ACCESS_KEY/,
+    });
+    t.notMatch(wrong.message, /s3cret-key/);
+    const foreign = await thrownBy(() => provider.check('app.example.org'));
+    t.match(foreign.what, /no public zone of app\.example\.org/);
+  },
+);

@@ -1,0 +1,200 @@
+import { readdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import t from 'tap';
+import type { RenewResult } from '../../installer/acme/renew.ts';
+import type { RenewOutcome } from '../../installer/cli/certificates.ts';
+import type { AcmeSettings } from '../../installer/model/certificate-settings.ts';
+import { AcmeEdge } from './support/acme-edge.ts';
+import { AcmeLab, CAA_IDENTITY, TSIG_KEY } from './support/acme-lab.ts';
+
+const DAY = 86_400_000;
+const HOUR = 3_600_000;
+const LIFE_DAYS = 6;
+const GOOD = 'good.edge.example';
+const BAD = ['caa', 'elsewhere', 'nowhere', 'six'].map((label) => `${label}.edge.example`);
+
+const edge = await AcmeEdge.start([GOOD, ...BAD]);
+t.teardown(() => edge.stop());
+const zone = [
+  `good A ${edge.address}`,
+  `good CAA 0 issue "${CAA_IDENTITY}"`,
+  `caa A ${edge.address}`,
+  'caa CAA 0 issue "other.example"',
+  'elsewhere A 127.0.0.78',
+  `six A ${edge.address}`,
+  'six AAAA 100::1',
+  `sub A ${edge.address}`,
+].join('\n');
+const lab = await AcmeLab.start(
+  join(edge.root, 'lab'),
+  { nameServer: edge.gateway, zone, httpPort: 8080 },
+  { days: LIFE_DAYS },
+);
+t.teardown(() => lab.stop());
+await writeFile(join(edge.root, 'acme-ca.pem'), lab.ca);
+
+function wants(hosts: readonly string[], more: Partial<AcmeSettings> = {}): AcmeSettings {
+  return {
+    directory: lab.directory,
+    caFile: join(edge.root, 'acme-ca.pem'),
+    contact: 'ops@edge.example',
+    proxied: false,
+    precheck: true,
+    certificates: hosts.map((name) => ({ name, hosts: [name] })),
+    ...more,
+  };
+}
+
+const orders = (): number => lab.orders;
+const resultOf = ({ results }: RenewOutcome, name: string): RenewResult | undefined =>
+  results.find((result) => result.name === name);
+const codeOf = (result: RenewResult | undefined): string | undefined =>
+  result?.outcome === 'failed' ? result.error.code : result?.outcome;
+
+t.test('one name gets its certificate while four wrong ones are told what to change', async (t) => {
+  const startedAt = await edge.startedAt();
+  const before = await edge.served(GOOD);
+  t.notMatch(before.issuer, /Pebble/, 'a private certificate from the first moment');
+  await edge.settings(wants([GOOD, ...BAD]));
+  const outcome = await edge.renew();
+
+  t.strictSame(outcome.changed, [GOOD]);
+  const after = await edge.served(GOOD);
+  t.match(after.issuer, /Pebble/);
+  t.match(after.publicKey.asymmetricKeyType, 'ec', 'ECDSA');
+  t.equal(await edge.startedAt(), startedAt, 'without a restart');
+  t.strictSame(
+    BAD.map((name) => codeOf(resultOf(outcome, name))),
+    ['certificate/caa', 'certificate/elsewhere', 'certificate/no-address', 'certificate/elsewhere'],
+  );
+  const messages = BAD.map((name) => {
+    const result = resultOf(outcome, name);
+    return result?.outcome === 'failed' ? `${result.error.message} ${result.error.hint}` : '';
+  });
+  t.match(messages[0], /add: caa\.edge\.example CAA 0 issue "pebble\.example"/);
+  t.match(messages[1], /its A record is 127\.0\.0\.78.*refused.*set the record/s);
+  t.match(messages[2], /add: nowhere\.edge\.example A /);
+  t.match(messages[3], /its AAAA record is 100::1.*remove the record six\.edge\.example AAAA/s);
+  t.equal(orders(), 1, 'the wrong names spent no attempt');
+  for (const name of BAD) t.notMatch((await edge.served(name)).issuer, /Pebble/, `${name} serves`);
+});
+
+t.test('port 80 shows proofs and redirects the rest, and none is left there', async (t) => {
+  t.strictSame(await readdir(join(edge.root, 'var/lib/holdfast/acme-challenges')), []);
+  t.match(await edge.plain(GOOD, '/.well-known/acme-challenge/none'), { status: 404 });
+  t.match(await edge.plain(GOOD, '/x?y=1'), {
+    status: 301,
+    location: `https://${GOOD}/x?y=1`,
+  });
+});
+
+t.test('renewed when a third of six days is left, and not before', async (t) => {
+  await edge.settings(wants([GOOD]));
+  const { serialNumber, validToDate } = await edge.served(GOOD);
+  const asked = orders();
+  const early = validToDate.getTime() - (LIFE_DAYS / 3) * DAY - HOUR;
+  t.equal(resultOf(await edge.renew({ at: early }), GOOD)?.outcome, 'none');
+  t.equal(resultOf(await edge.renew({ at: early, force: true }), GOOD)?.outcome, 'none');
+  t.equal(orders(), asked);
+  t.equal((await edge.served(GOOD)).serialNumber, serialNumber);
+
+  const due = validToDate.getTime() - 1.6 * DAY;
+  t.equal(
+    resultOf(await edge.renew({ at: due, urgentOnly: true }), GOOD)?.outcome,
+    'none',
+    'the hourly look leaves it to the hour of the config',
+  );
+  t.strictSame((await edge.renew({ at: due })).changed, [GOOD]);
+  t.not((await edge.served(GOOD)).serialNumber, serialNumber, 'on the wire');
+});
+
+t.test(
+  'an authority that refuses, hangs, breaks off or is rate limited: the old one stays',
+  async (t) => {
+    await edge.settings(wants([GOOD]));
+    const { serialNumber, validToDate } = await edge.served(GOOD);
+    let at = validToDate.getTime() - DAY;
+    const attempt = async (fault: AcmeLab['fault'], more = {}) => {
+      lab.fault = fault;
+      // Beyond every pause of the attempt before.
+      at += 2 * HOUR;
+      const outcome = await edge.renew({ at, force: true, ...more });
+      lab.fault = undefined;
+      t.strictSame(outcome.changed, []);
+      return codeOf(resultOf(outcome, GOOD));
+    };
+    const limited = {
+      kind: 'answer',
+      path: 'order-plz',
+      status: 429,
+      type: 'rateLimited',
+    } as const;
+    t.equal(await attempt({ kind: 'cut', path: '/dir' }), 'certificate/unreachable');
+    t.equal(
+      await attempt({ kind: 'hang', path: '/order-plz' }, { answerSeconds: 1 }),
+      'certificate/unreachable',
+    );
+    t.equal(
+      await attempt({ kind: 'answer', path: '/nonce-plz', status: 503 }),
+      'certificate/unreachable',
+    );
+    t.equal(
+      await attempt({ ...limited, status: 403, type: 'rejectedIdentifier' }),
+      'certificate/refused',
+    );
+    t.equal(await attempt({ ...limited, retryAfter: '36000' }), 'certificate/rate-limited');
+    const asked = lab.asked.length;
+    t.equal(await attempt(undefined), 'wait', 'what the authority asked for holds, whoever asks');
+    t.equal(lab.asked.length, asked, 'it was not even asked');
+    t.equal((await edge.served(GOOD)).serialNumber, serialNumber);
+  },
+);
+
+t.test('a proof that the authority refuses counts, and pauses only its own name', async (t) => {
+  const wrong = 'elsewhere.edge.example';
+  await edge.settings(wants([wrong, 'sub.edge.example'], { precheck: false }));
+  const first = await edge.renew();
+  t.equal(codeOf(resultOf(first, wrong)), 'certificate/not-proved');
+  t.match(resultOf(first, wrong), { error: { why: /elsewhere\.edge\.example/ } });
+  t.equal(
+    codeOf(resultOf(first, 'sub.edge.example')),
+    'certificate/not-proved',
+    'no server block of nginx has this name',
+  );
+  const asked = orders();
+  t.equal(resultOf(await edge.renew(), wrong)?.outcome, 'wait');
+  t.equal(orders(), asked);
+  t.equal(
+    codeOf(resultOf(await edge.renew({ at: Date.now() + 2 * HOUR }), wrong)),
+    'certificate/not-proved',
+  );
+});
+
+t.test(
+  'a wildcard by DNS updates, and a wrong key that is told before anything is asked',
+  async (t) => {
+    const dns = {
+      kind: 'rfc2136',
+      server: edge.gateway,
+      keyName: TSIG_KEY.name,
+      algorithm: 'hmac-sha256',
+      keySecret: 'DNS',
+    } as const;
+    const certificates = [{ name: 'edge.example', hosts: ['edge.example', '*.edge.example'] }];
+    await edge.settings(wants([], { dns, certificates }));
+    await edge.secret('DNS', Buffer.alloc(32, 8).toString('base64'));
+    const asked = lab.asked.length;
+    const refused = resultOf(await edge.renew(), 'edge.example');
+    t.equal(codeOf(refused), 'certificate/dns-provider');
+    t.match(refused, { error: { why: /BADSIG/, hint: /secrets set DNS/ } });
+    t.equal(lab.asked.length, asked);
+
+    await edge.secret('DNS', TSIG_KEY.secret);
+    const outcome = await edge.renew();
+    t.match(resultOf(outcome, 'edge.example'), { outcome: 'issued' });
+    t.strictSame([...outcome.changed].sort(), BAD, 'it covers every host that had none');
+    const served = await edge.served('six.edge.example');
+    t.match(served.subjectAltName, /DNS:\*\.edge\.example/);
+    t.match(served.issuer, /Pebble/);
+  },
+);
