@@ -80,18 +80,17 @@ export async function statusReport(server: Server, paths: Paths, now: Date): Pro
     refused,
     disk,
     isAgentRunning,
-  ] =
-    await Promise.all([
-      stackContainers(server, paths),
-      watchedStatus(host, paths),
-      Promise.all(jobs.map(({ name }) => backupStatus(host, paths, name))),
-      readResult<RestoreTestResult>(host, paths, RESTORE_TEST_RESULT),
-      readResult<UpdatesResult>(host, paths, UPDATES_RESULT),
-      certificateStatus(host, settings.certificates, now),
-      certificateProblems(host, paths, now),
-      diskStatus(host, paths.state),
-      agentRuns(host, paths),
-    ]);
+  ] = await Promise.all([
+    stackContainers(server, paths),
+    watchedStatus(host, paths),
+    Promise.all(jobs.map(({ name }) => backupStatus(host, paths, name))),
+    readResult<RestoreTestResult>(host, paths, RESTORE_TEST_RESULT),
+    readResult<UpdatesResult>(host, paths, UPDATES_RESULT),
+    certificateStatus(host, settings.certificates, now),
+    certificateProblems(host, paths, now),
+    diskStatus(host, paths.state),
+    agentRuns(host, paths),
+  ]);
   const services = serviceStatus(containers, watched);
   const agent = isAgentRunning ? 'running' : 'not running';
   return {
