@@ -87,7 +87,6 @@ t.test('what is accepted and not yet applied is named, and nothing else', async 
   t.strictSame(
     notYetApplied(loaded.config).map(({ path }) => path),
     [
-      'services.backend.health.deepPath',
       'http.rateLimits',
       'firewall.fail2ban.sshd',
       'firewall.fail2ban.nginxHttpAuth',
