@@ -73,7 +73,8 @@ function settings(input: ComponentInput, collected: Collected): AgentSettings {
 }
 
 function edgeHosts(config: ComponentInput['config'], collected: Collected): string[] {
-  return [...new Set([config.domain, ...collected.routes.map(({ host }) => host)])].sort();
+  const served = [...collected.routes, ...collected.siteHosts].map(({ host }) => host);
+  return [...new Set([config.domain, ...served])].sort();
 }
 
 function scheduled(jobs: readonly AgentJob[]): ScheduledJob[] {

@@ -4,7 +4,6 @@ import {
   CERTIFICATE_SETTINGS,
   type CertificateSettings,
 } from '../../model/certificate-settings.ts';
-import type { Route } from '../../model/contribution.ts';
 import type { Component, ComponentInput } from '../component.ts';
 import { acmeSecrets, acmeSettings, wantedCertificates } from './settings.ts';
 
@@ -20,12 +19,14 @@ export const tls: Component = {
   contribute: ({ config }) => ({
     jobs: acmeSettings(config) === undefined ? [] : [URGENT_LOOK],
   }),
-  collect: (input, { routes }) => ({
+  collect: (input, { routes, siteHosts }) => ({
     files: [
       {
         path: CERTIFICATE_SETTINGS,
         component: 'tls',
-        content: { text: `${JSON.stringify(certificateSettings(input, routes), undefined, 2)}\n` },
+        content: {
+          text: `${JSON.stringify(certificateSettings(input, [...routes, ...siteHosts]), undefined, 2)}\n`,
+        },
       },
     ],
   }),
@@ -43,7 +44,7 @@ const URGENT_LOOK: AgentJob = {
 
 function certificateSettings(
   { config, paths }: ComponentInput,
-  routes: readonly Route[],
+  served: readonly { readonly host: string }[],
 ): CertificateSettings {
   const acme = acmeSettings(config);
   if (acme === undefined) {
@@ -57,7 +58,7 @@ function certificateSettings(
       ...acme,
       certificates: wantedCertificates(
         config,
-        routes.map(({ host }) => host),
+        served.map(({ host }) => host),
       ),
       ...(caFile === undefined
         ? {}
