@@ -87,7 +87,6 @@ t.test('what is accepted and not yet applied is named, and nothing else', async 
   t.strictSame(
     notYetApplied(loaded.config).map(({ path }) => path),
     [
-      'http.rateLimits',
       'firewall.fail2ban.sshd',
       'firewall.fail2ban.nginxHttpAuth',
       'backups.jobs[2]',
