@@ -8,8 +8,9 @@ import type { PlatformImage } from './model/images.ts';
  * a tag is resolved to its digest by the registry at the first apply and kept in the lock file, which
  * pins it from then on; `digest` is for whoever wants one that holds before the first apply too.
  *
- * No registry can be asked where this is written. Names and tags were looked up on 2026-11-28 in what others
- * pin in public: each stands, as written here, in several independent compose files, Dockerfiles or lock files.
+ * No registry can be asked where this is written, so nothing was pulled. Names and tags were looked up on
+ * 2026-11-28 in what others pin in public compose files, Dockerfiles and lock files; those of nginx 1.28.0 and
+ * redis 7.2.10 mostly stand there with a variant behind them.
  */
 export interface OfficialImage {
   /** With the registry's host. */

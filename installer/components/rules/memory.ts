@@ -5,9 +5,8 @@ import type { Config } from '../sections.ts';
 import { error, type Finding, warning } from './finding.ts';
 
 /**
- * What a part of the platform takes of its limit when it has little to do: `npm run bench appliance` found a
- * tenth (Prometheus 37 of 384 MiB, nginx 12 of 128) to a third (exporters 10 of 32); limits leave room for
- * the worst moment.
+ * What a part of the platform takes of its limit when it has little to do. An estimate: the whole platform idles at
+ * about 210 MiB (`npm run bench appliance`), and full limits would refuse the demo on a server of 1 GiB.
  */
 const IDLE_SHARE = 1 / 4;
 /** The agent runs outside of the engine; `npm run bench appliance`. */
