@@ -40,7 +40,7 @@ export async function release(
   const isKept = await canServeAgain(run, service, inSlot(slot));
   if (!isKept) {
     await stopAndRemove(run, ids(inSlot(slot)));
-    if (options.migrate) await migrateAfterSnapshot(run, service, before.length > 0);
+    if (options.migrate) await migrateAfterSnapshot(run, service, before);
   }
   try {
     if (isKept) await startStopped(run, inSlot(slot));
@@ -104,10 +104,20 @@ async function canServeAgain(
   return containers.length === (definition?.scale ?? 1) && containers.every(isSame);
 }
 
-/** A failed migration leaves the old release serving, and the snapshot from which its data can come back. */
-async function migrateAfterSnapshot(run: Run, service: string, hasData: boolean): Promise<void> {
+/**
+ * A failed migration leaves the old release serving, and the snapshot from which its data can come back. The image
+ * that serves already has migrated already: an edit of a variable must not wait for a backup.
+ */
+async function migrateAfterSnapshot(
+  run: Run,
+  service: string,
+  before: readonly ContainerState[],
+): Promise<void> {
   const migrates = run.desired.migrations.some((migration) => migration.service === service);
-  if (migrates && hasData) await run.snapshotBeforeMigration?.();
+  const reference = run.desired.stack.services[service]?.image;
+  const image = reference === undefined ? undefined : await run.engine.image(reference);
+  const isNew = before.some(({ imageId }) => imageId !== image?.id);
+  if (migrates && isNew) await run.snapshotBeforeMigration?.();
   await migrate(run, [service]);
 }
 

@@ -14,6 +14,8 @@ const { stack: STACK } = PATHS;
 export interface PlatformOptions {
   readonly web?: string;
   readonly webReplicas?: number;
+  /** A variable of `web`. */
+  readonly webLevel?: string;
   readonly nginxConf?: string;
   readonly roles?: string;
   readonly unit?: string;
@@ -128,13 +130,15 @@ function pageFiles({ page }: PlatformOptions): DesiredFile[] {
 }
 
 function stackOf(options: PlatformOptions): Stack {
-  const { web = '1', webReplicas = 1, withCache = true, dataNetwork = true, published } = options;
+  const { web = '1', webReplicas = 1, webLevel, withCache = true } = options;
+  const { dataNetwork = true, published } = options;
   const networks = { front: null, ...(dataNetwork ? { 'data-web': null } : {}) };
   const services: Record<string, StackService> = {
     postgres: service('holdfast/postgres:17', { networks, volumes: [volume('postgres')] }),
     web: service(`holdfast-build/web:${web}`, {
       networks,
       scale: webReplicas,
+      ...(webLevel === undefined ? {} : { environment: { LEVEL: webLevel } }),
       depends_on: { postgres: { condition: 'service_healthy' } },
     }),
     nginx: service('holdfast/nginx:1.26', {

@@ -14,8 +14,10 @@ import {
   type EdgeState,
   edgeStateText,
   parseEdgeState,
+  STARTING,
   withActive,
   withOnly,
+  withStarted,
   withVerdict,
 } from '../../installer/model/edge-state.ts';
 import { LABELS } from '../../installer/model/labels.ts';
@@ -87,7 +89,14 @@ t.test('a verdict stays with its container, not with its name', async (t) => {
   await judge('out');
   context.engine.remove(sick);
   container(context.engine, 'a', 1);
-  t.strictSame(listed(await updateEdgeState(context)), ['a-1 up', 'a-2 up']);
+  const late = await updateEdgeState(context);
+  t.match(late.services['api']?.replicas, [{ state: 'out', reason: STARTING }, { state: 'up' }]);
+  const seen = await updateEdgeState(context, (state) => withStarted(state, 'api'));
+  t.strictSame(
+    listed(seen),
+    ['a-1 up', 'a-2 up'],
+    'one that came late is in once it was seen healthy',
+  );
 });
 
 t.test('of writers at the same time, none is lost', async (t) => {

@@ -283,7 +283,7 @@ t.test('the config of Attendee EMS on the real engine', async (t) => {
       );
     }
     t.equal(
-      inspected.find(({ Name }) => Name.includes('-backend-1'))?.HostConfig.Memory,
+      inspected.find(({ Name }) => Name.includes('-backend_a-1'))?.HostConfig.Memory,
       1024 ** 3,
     );
   });
@@ -334,8 +334,8 @@ t.test('the config of Attendee EMS on the real engine', async (t) => {
       'inspect',
       '--format',
       '{{.RestartCount}}',
-      'attendee-ems-backend-1',
-      'attendee-ems-backend-2',
+      'attendee-ems-backend_a-1',
+      'attendee-ems-backend_a-2',
     );
     t.equal(
       restarts
@@ -378,6 +378,6 @@ t.test('the config of Attendee EMS on the real engine', async (t) => {
     const changed = [...after]
       .filter(([name, id]) => before.get(name) !== id)
       .map(([name]) => name);
-    t.strictSame(changed.sort(), ['attendee-ems-backend-1', 'attendee-ems-backend-2']);
+    t.strictSame(changed.sort(), ['attendee-ems-backend_b-1', 'attendee-ems-backend_b-2']);
   });
 });

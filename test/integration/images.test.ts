@@ -270,12 +270,13 @@ t.test('nginx serves, logs to the container, stops gracefully, loads its modules
   t.ok(end.seconds < 5, `stopped in ${end.seconds} s`);
 
   const dir = t.testdir({
-    'nginx.conf': `load_module modules/ngx_http_js_module.so;
+    'nginx.conf': `load_module modules/ndk_http_module.so;
+load_module modules/ngx_http_lua_module.so;
 load_module modules/ngx_http_brotli_filter_module.so;
 load_module modules/ngx_http_brotli_static_module.so;
 pid /tmp/nginx.pid;
 events {}
-http { brotli on; server { listen 8080; location / { return 200 ok; } } }`,
+http { brotli on; server { listen 8080; location / { content_by_lua_block { ngx.say('ok') } } } }`,
   });
   const asUser = await start(t, [
     ...CLOSED,

@@ -108,6 +108,28 @@ t.test('a migration that fails starts nothing', async (t) => {
   t.match(web(world), [/a-1 running/]);
 });
 
+t.test(
+  'databases are backed up before another image migrates them, and for nothing less',
+  async (t) => {
+    const world = new World();
+    let snapshots = 0;
+    Object.assign(world.context, {
+      snapshotBeforeMigration: async () => {
+        t.match(web(world), [/a-1 running/], 'before anything of the new release is there');
+        snapshots += 1;
+      },
+    });
+    await world.apply(platform());
+    t.equal(snapshots, 0, 'the first release finds no data');
+    await world.apply(platform({ webLevel: 'debug' }));
+    t.match(web(world), [/a-1 exited .*:1/, /b-1 running .*:1/]);
+    t.equal(snapshots, 0, 'the image has migrated already');
+    await world.apply(platform());
+    await world.apply(platform({ web: '2' }));
+    t.equal(snapshots, 1);
+  },
+);
+
 t.test('a release that dies after it took over gives way to the one before', async (t) => {
   const world = await applied();
   const pause = world.clock.pause.bind(world.clock);
