@@ -15,6 +15,7 @@ import { type Log, reasonOf } from './log.ts';
 import { AccessLog } from './metrics/access-log.ts';
 import { Certificates } from './metrics/certificates.ts';
 import { collectMetrics } from './metrics/collect.ts';
+import { isMaintenance } from './metrics/maintenance.ts';
 import type { Metric } from './metrics/text-format.ts';
 import { MetricsWriter } from './metrics/writer.ts';
 import { Heartbeats } from './net/heartbeats.ts';
@@ -232,6 +233,7 @@ export class Agent {
       isRunning: (job) => this.#runner.isRunning(job),
       probes: await this.#probeResults(),
       certificates: await this.#notAfter(),
+      isMaintenance: isMaintenance(this.#context.paths),
       isFirewallLoaded: await this.#firewall.look(this.#context.clock.now()),
       startedAt: this.#startedAt / 1_000,
       others: [...this.#product.metrics(), ...this.#accessLog.metrics()],

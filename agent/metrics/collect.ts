@@ -20,6 +20,7 @@ export interface MetricSources {
   readonly isRunning: (job: string) => boolean;
   readonly probes: readonly ProbeResult[];
   readonly certificates: readonly CertificateEnd[];
+  readonly isMaintenance: boolean;
   /** Absent on a machine without rules of ours. */
   readonly isFirewallLoaded: boolean | undefined;
   /** Seconds since the epoch. */
@@ -107,6 +108,9 @@ export function collectMetrics(sources: MetricSources): Metric[] {
       'Images that a newer version is known of.',
       pending === undefined ? [] : [{ value: pending.length }],
     ),
+    gauge('holdfast_maintenance', 'Whether something is closed for maintenance.', [
+      { value: Number(sources.isMaintenance) },
+    ]),
     gauge(
       'holdfast_firewall_loaded',
       'Whether the firewall rules are in force.',

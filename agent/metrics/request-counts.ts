@@ -8,6 +8,8 @@ interface Line {
   readonly seconds: number;
   /** Which guard of the edge ended the request; empty or absent for none. */
   readonly refused?: unknown;
+  /** Absent in lines of an earlier version. */
+  readonly cache?: string;
 }
 
 /** Upper bounds in seconds; the last bucket is without one. */
@@ -27,6 +29,7 @@ export interface RequestCountsState {
   readonly durations: Readonly<Record<string, Durations>>;
   /** Absent in what an earlier version kept. */
   readonly refused?: Readonly<Record<string, number>>;
+  readonly caches?: Readonly<Record<string, number>>;
 }
 
 /** Requests by host, service and class of status, and how long they took by service. */
@@ -34,11 +37,13 @@ export class RequestCounts {
   readonly #requests: Map<string, number>;
   readonly #durations: Map<string, Durations>;
   readonly #refused: Map<string, number>;
+  readonly #caches: Map<string, number>;
 
   constructor(state: RequestCountsState = { requests: {}, durations: {} }) {
     this.#requests = new Map(Object.entries(state.requests));
     this.#durations = new Map(Object.entries(state.durations));
     this.#refused = new Map(Object.entries(state.refused ?? {}));
+    this.#caches = new Map(Object.entries(state.caches ?? {}));
   }
 
   /** Counts one line; a line that is none is passed over. */
@@ -52,6 +57,10 @@ export class RequestCounts {
     if (typeof line.refused === 'string' && line.refused !== '') {
       const refusal = JSON.stringify([line.host, line.refused]);
       this.#refused.set(refusal, (this.#refused.get(refusal) ?? 0) + 1);
+    }
+    if (line.cache) {
+      const cache = JSON.stringify([line.host, line.cache]);
+      this.#caches.set(cache, (this.#caches.get(cache) ?? 0) + 1);
     }
 
     const durations = this.#durations.get(line.service) ?? {
@@ -70,6 +79,7 @@ export class RequestCounts {
       requests: Object.fromEntries(this.#requests),
       durations: Object.fromEntries(this.#durations),
       refused: Object.fromEntries(this.#refused),
+      caches: Object.fromEntries(this.#caches),
     };
   }
 
@@ -82,6 +92,10 @@ export class RequestCounts {
       const [host = '', by = ''] = JSON.parse(key) as string[];
       return { labels: { host, by }, value };
     });
+    const caches = [...this.#caches].map(([key, value]): Sample => {
+      const [host = '', result = ''] = JSON.parse(key) as string[];
+      return { labels: { host, result }, value };
+    });
     const durations = [...this.#durations].flatMap(([service, one]) => histogram(service, one));
     return [
       counter('holdfast_http_requests_total', 'Requests that nginx answered.', requests),
@@ -90,6 +104,7 @@ export class RequestCounts {
         'Requests that a limit or the web application firewall ended.',
         refused,
       ),
+      counter('holdfast_edge_cache_requests_total', 'What the edge caches did.', caches),
       {
         name: 'holdfast_http_request_duration_seconds',
         type: 'histogram',

@@ -33,6 +33,7 @@ import { type Certificates, prepareCertificates } from '../tls/certificates.ts';
 import { loadAssets } from './assets.ts';
 import { buildService } from './build-service.ts';
 import type { CliContext, Server } from './context.ts';
+import { maintenanceState, maintenanceText } from './maintenance-state.ts';
 import { allNeeds } from './needs.ts';
 import { type LoadedConfig, readConfig } from './read-config.ts';
 import { siteReleases } from './site-releases.ts';
@@ -182,6 +183,7 @@ async function renderFor(
   const releases = await siteReleases(configHost(server), loaded, outcome.images);
   const { scales } = keptScales(config, { ...observed.lock.scales, ...options.scales });
   const { scales: _before, ...lock } = observed.lock;
+  const maintenance = await maintenanceState(host, context.paths);
   refuseMajorChange(config.project, observed, outcome.lock.images.postgres?.version);
   const desired = render({
     config,
@@ -208,7 +210,14 @@ async function renderFor(
     configDigest: loaded.digest,
     newSecrets,
     seedTexts,
-    notices: [...notices(loaded), ...pinNotices(outcome.lock.services), ...certificates.notices],
+    notices: [
+      ...notices(loaded),
+      ...pinNotices(outcome.lock.services),
+      ...certificates.notices,
+      ...(maintenance === undefined
+        ? []
+        : [{ code: 'maintenance/on', text: maintenanceText(maintenance) }]),
+    ],
   });
   const memory = memoryNotices(loaded, desired, observed.facts.memoryBytes);
   return { desired: { ...desired, notices: [...desired.notices, ...memory] }, certificates };

@@ -6,6 +6,7 @@ import {
   RESULTS_FOLDER,
   type RestoreTestResult,
 } from '../model/backup-result.ts';
+import type { Maintenance } from '../model/maintenance.ts';
 import type { Paths } from '../model/paths.ts';
 import { type PendingUpdate, UPDATES_RESULT, type UpdatesResult } from '../model/updates-result.ts';
 import { agentRuns } from './agent-runs.ts';
@@ -18,6 +19,7 @@ import {
 } from './certificate-status.ts';
 import { stackContainers } from './containers.ts';
 import type { Server } from './context.ts';
+import { maintenanceState } from './maintenance-state.ts';
 import { type WatchedStatus, watchedProblems, watchedStatus } from './replica-status.ts';
 
 /** What `holdfast status` shows; the shape of `--json`, version 1. Times are UTC. */
@@ -41,6 +43,8 @@ export interface StatusReport {
   /** What is newer than what runs; empty also before the first check. */
   readonly pendingUpdates: readonly PendingUpdate[];
   readonly agent: 'running' | 'not running';
+  /** Absent when nothing is closed. */
+  readonly maintenance?: Maintenance;
   /** Everything that is wrong, one sentence each; empty means healthy. */
   readonly problems: readonly string[];
 }
@@ -80,6 +84,7 @@ export async function statusReport(server: Server, paths: Paths, now: Date): Pro
     refused,
     disk,
     isAgentRunning,
+    maintenance,
   ] = await Promise.all([
     stackContainers(server, paths),
     watchedStatus(host, paths),
@@ -90,6 +95,7 @@ export async function statusReport(server: Server, paths: Paths, now: Date): Pro
     certificateProblems(host, paths, now),
     diskStatus(host, paths.state),
     agentRuns(host, paths),
+    maintenanceState(host, paths),
   ]);
   const services = serviceStatus(containers, watched);
   const agent = isAgentRunning ? 'running' : 'not running';
@@ -114,6 +120,7 @@ export async function statusReport(server: Server, paths: Paths, now: Date): Pro
     disk,
     pendingUpdates: updates?.pending ?? [],
     agent,
+    ...(maintenance === undefined ? {} : { maintenance }),
     problems: [
       ...services
         .filter(({ healthy, replicas }) => healthy < replicas)

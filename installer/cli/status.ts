@@ -4,6 +4,7 @@ import type { ParsedArguments } from './command.ts';
 import type { CliContext } from './context.ts';
 import { durationText } from './display/quantity.ts';
 import { type Style, styleFor } from './display/style.ts';
+import { maintenanceText } from './maintenance-state.ts';
 import { scalingText } from './replica-status.ts';
 import { type StatusReport, statusReport } from './status-report.ts';
 
@@ -51,6 +52,9 @@ export function statusText(report: StatusReport, now: Date, style: Style): strin
   );
   if (report.pendingUpdates.length > 0) {
     lines.push(`  updates: ${report.pendingUpdates.length} pending; run: holdfast update`);
+  }
+  if (report.maintenance !== undefined) {
+    lines.push(`  ${style.warn(maintenanceText(report.maintenance))}`);
   }
   lines.push(`  agent: ${report.agent}`, '');
   for (const problem of report.problems) lines.push(`${style.bad('✗')} ${problem}`);

@@ -170,6 +170,41 @@ export const commandTable: readonly CommandSpec[] = [
       (await import('./certificates.ts')).certificatesRenew(args, context),
   },
   {
+    name: 'maintenance on',
+    summary: 'Answer 503 with a page, at once and without a reload; probes and certificates go on.',
+    options: {
+      ...host,
+      service: { type: 'string', value: 'NAME', description: 'Only this service.' },
+      message: { type: 'string', value: 'TEXT', description: 'What the page says.' },
+      'allow-from': {
+        type: 'string',
+        value: 'NETWORKS',
+        description: 'Who sees the product all the same: addresses or small networks, with commas.',
+      },
+    },
+    example: 'holdfast maintenance on --message "Back at 18:00" --allow-from 198.51.100.7',
+    run: async (args, context) => (await import('./maintenance.ts')).maintenanceOn(args, context),
+  },
+  {
+    name: 'maintenance off',
+    summary: 'End the maintenance of one service or of everything.',
+    options: {
+      ...host,
+      service: { type: 'string', value: 'NAME', description: 'Only this service.' },
+    },
+    example: 'holdfast maintenance off',
+    run: async (args, context) => (await import('./maintenance.ts')).maintenanceOff(args, context),
+  },
+  {
+    name: 'cache purge',
+    summary: 'Forget what an edge cache keeps, of one host or of all.',
+    positionals: '[HOST]',
+    maxPositionals: 1,
+    options: host,
+    example: 'holdfast cache purge cdn.example.com',
+    run: async (args, context) => (await import('./cache.ts')).cachePurge(args, context),
+  },
+  {
     name: 'unlock',
     summary: 'Show who changes this server; --force takes the lock away from a run that is gone.',
     options: { ...host, force: { type: 'boolean', description: 'Take the lock away.' } },

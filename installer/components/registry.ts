@@ -2,6 +2,7 @@ import { accessories } from './accessories/component.ts';
 import { agent } from './agent/component.ts';
 import { backups } from './backups/component.ts';
 import type { Component } from './component.ts';
+import { edgeCache } from './edge-cache/component.ts';
 import { firewall } from './firewall/component.ts';
 import { grafana } from './grafana/component.ts';
 import { nginx } from './nginx/component.ts';
@@ -22,6 +23,7 @@ export const components: readonly Component[] = [
   grafana,
   tls,
   nginx,
+  edgeCache,
   prometheus,
   backups,
   firewall,

@@ -1,3 +1,4 @@
+import { isServed } from '../components/edge-cache/origins.ts';
 import type { Config } from '../components/sections.ts';
 import { acmeSettings } from '../components/tls/settings.ts';
 
@@ -52,16 +53,23 @@ const GAPS: readonly Gap[] = [
     asked: (config) => when(config.firewall.flowLogs, 'firewall.flowLogs'),
   },
   {
-    issue: 'nobody is banned',
-    asked: (config) => keysOf(config.firewall.fail2ban, 'firewall.fail2ban'),
-  },
-  {
     issue: 'countries are not told apart',
     asked: (config) => when(config.http.geo !== undefined, 'http.geo'),
   },
   {
-    issue: 'nothing is cached at the edge',
-    asked: (config) => config.edgeCache.map((_, index) => `edgeCache[${index}]`),
+    issue:
+      'not served: nginx reads buckets of an s3 provider with `private: false`, and URLs, without signed URLs',
+    asked: (config) =>
+      config.edgeCache.flatMap((entry, index) =>
+        when(!isServed(config, entry), `edgeCache[${index}]`),
+      ),
+  },
+  {
+    issue: 'images are passed as they are',
+    asked: (config) =>
+      config.edgeCache.flatMap(({ imageOptimisation }, index) =>
+        when(imageOptimisation, `edgeCache[${index}].imageOptimisation`),
+      ),
   },
   {
     issue: 'there is no point-in-time recovery: the logical backups are what can be restored',

@@ -1,5 +1,6 @@
 import t from 'tap';
 import { firewall } from '../../installer/components/firewall/component.ts';
+import { loadConfig } from '../../installer/config/load.ts';
 import type { HostFacts } from '../../installer/model/facts.ts';
 import { configOf, inputOf } from '../support/component-input.ts';
 import { renderConfig } from '../support/golden.ts';
@@ -16,6 +17,14 @@ function contributed(body: string, facts: Partial<HostFacts> = {}) {
 function rules(body: string): string {
   const head = 'version: 1\ndomain: app.example.com\ncontact: ops@example.com\n';
   return renderConfig(`${head}${SERVICE}${body}`).files.get(RULES)?.content ?? '';
+}
+
+/** A file of the firewall by its name; the jails when none is given. */
+function rulesAt(body: string, name: string): string {
+  const head = 'version: 1\ndomain: app.example.com\ncontact: ops@example.com\n';
+  const path =
+    name === '' ? '/etc/fail2ban/jail.d/holdfast.local' : RULES.replace('rules.nft', name);
+  return renderConfig(`${head}${SERVICE}${body}`).files.get(path)?.content ?? '';
 }
 
 const sessionFrom = (address: string) => ({
@@ -73,7 +82,7 @@ t.test('`enabled: false` takes the table away and leaves no unit', async (t) => 
   const { files = [] } = contributed('firewall: { enabled: false }', { nft: false });
   t.strictSame(
     files.map(({ path }) => path),
-    ['firewall/rules.nft'],
+    ['firewall/rules.nft', 'firewall/bans.nft'],
   );
   t.notMatch(rules('firewall: { enabled: false }'), /^table/m);
 });
@@ -93,4 +102,36 @@ t.test('a server below another root leaves the network of the machine alone', as
 t.test('another firewall is left alone and named', async (t) => {
   const { notices = [] } = contributed('', { otherFirewalls: ['ufw'] });
   t.match(notices, [{ code: 'firewall/other', text: /^ufw is active too/ }]);
+});
+
+t.test('fail2ban is set up only when a jail is named', async (t) => {
+  const paths = (body: string) => (contributed(body).files ?? []).map(({ path }) => path);
+  t.notOk(paths('').some((path) => path.startsWith('/etc/') && path.includes('fail2ban')));
+  t.match(rulesAt('', 'bans.nft'), /^delete table inet holdfast_bans$/m);
+  const jail = rulesAt('firewall: { fail2ban: { sshd: { maxRetry: 3, banTime: 600 } } }', '');
+  t.match(jail, /\[sshd\]\nenabled = true\nbackend = systemd\n[\s\S]*maxretry = 3\nbantime = 600/);
+  t.notMatch(jail, 'http-auth');
+  const other = rulesAt('firewall: { fail2ban: { nginxHttpAuth: {} } }', '');
+  t.match(other, /\[sshd\]\nenabled = false/);
+  t.match(other, /logpath = \/var\/lib\/holdfast\/logs\/nginx\/refused.log/);
+});
+
+t.test('whoever comes through a proxy cannot be banned here, and the plan says so', async (t) => {
+  const { notices = [] } = contributed(
+    'http: { realIp: cloudflare }\nfirewall: { fail2ban: { nginxHttpAuth: {} } }',
+  );
+  t.match(notices, [{ code: 'firewall/ban-behind-proxy' }]);
+});
+
+t.test('an unknown jail and a challenge that may not arrive are told', async (t) => {
+  const head = 'version: 1\ndomain: app.example.com\ncontact: ops@example.com\n';
+  const load = (body: string) => loadConfig(`${head}${SERVICE}${body}`, 'config.yaml');
+  t.match(load('firewall: { fail2ban: { ssh: {} } }'), {
+    ok: false,
+    problems: [{ code: 'config/unknown-jail', message: /did you mean sshd/ }],
+  });
+  t.match(load('firewall: { httpAllowFrom: cloudflare }'), {
+    ok: true,
+    warnings: [{ code: 'config/http-01-behind-proxy' }],
+  });
 });

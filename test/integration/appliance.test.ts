@@ -239,7 +239,7 @@ t.test('from a bare Debian 13 to a running platform and back', async (t) => {
       ).trim();
       await ok(
         ...['docker', 'run', '--detach', '--restart=always', '--name=foreign'],
-        ...['--publish=9999:8080', image],
+        ...['--publish=9999:80', image],
       );
       const answers = async (port: number) => {
         const command = 'exec 3<>"/dev/tcp/$1/$2"';

@@ -123,6 +123,7 @@ t.test('what the rules let in, on a machine with systemd', async (t) => {
     targets.map((target) => Number(/\d+$/.exec(target)?.[0]));
 
   await put('/root/firewall.sh', readFileSync(join(PACKAGE_ROOT, 'scripts/firewall.sh'), 'utf8'));
+  await put('/root/fail2ban.sh', readFileSync(join(PACKAGE_ROOT, 'scripts/fail2ban.sh'), 'utf8'));
   await put('/root/network.sh', NETWORK);
   await ok('mkdir', '--parents', '/var/lib/holdfast/firewall');
   await ok('sh', '/root/network.sh');
@@ -206,7 +207,8 @@ t.test('what the rules let in, on a machine with systemd', async (t) => {
 
   await t.test('rules that nobody confirms go away by themselves', async (t) => {
     await apply('{}');
-    await write('{ ssh: { allowFrom: [203.0.113.1] }, public: [80] }');
+    // The test itself comes from the second network.
+    await write('{ ssh: { allowFrom: [203.0.113.1, 172.16.0.0/12] }, public: [80] }');
     t.equal((await firewall('load', '3')).code, 0);
     t.strictSame(ports(await reached('192.0.2.7', V4)), [80], 'in force at once');
     await until('SSH is open again', 20, async () =>
@@ -215,6 +217,41 @@ t.test('what the rules let in, on a machine with systemd', async (t) => {
     t.strictSame(ports(await reached('192.0.2.7', V4)), [22, 80, 443]);
     t.match(await firewall('confirm'), { code: 1, stderr: /too late/ });
     t.match(await ok('cat', '/var/lib/holdfast/firewall/confirmed.nft'), /dport \{ 80, 443 \}/);
+  });
+
+  await t.test('fail2ban bans from the host and from what is published, for real', async (t) => {
+    const section =
+      '{ fail2ban: { sshd: { maxRetry: 2, banTime: 600 }, nginxHttpAuth: { maxRetry: 2, banTime: 600 } } }';
+    await apply(section);
+    const { files } = renderConfig(`${CONFIG}firewall: ${section}\n`);
+    for (const { path, content } of files.values()) {
+      if (/fail2ban|bans\.nft/.test(path)) await put(path, content);
+    }
+    await ok('sh', '/root/fail2ban.sh');
+    t.strictSame(ports(await reached('192.0.2.8', V4)), [22, 80, 443], 'nobody is banned yet');
+    const guess = ['-o', 'BatchMode=yes', '-o', 'StrictHostKeyChecking=no', '-b', '192.0.2.8'];
+    const isBanned = async (address: string, set: string) =>
+      (await ok('nft', 'list', 'set', 'inet', 'holdfast_bans', set)).includes(address);
+    await until('the guesser of SSH logins is banned', 60, async () => {
+      await machine.exec(
+        ...['ip', 'netns', 'exec', 'outside', 'ssh', ...guess, '-o', 'ConnectTimeout=2'],
+        'nobody-we-know@192.0.2.1',
+      );
+      return isBanned('192.0.2.8', 'banned4');
+    });
+    t.strictSame(await reached('192.0.2.8', V4), []);
+    t.strictSame(ports(await reached('192.0.2.7', V4)), [22, 80, 443], 'others stay');
+    // The lines that nginx writes; edge-closed.test.ts has them from nginx itself.
+    await until('the guesser of passwords is banned', 60, async () => {
+      const log = '/var/lib/holdfast/logs/nginx/refused.log';
+      await ok('sh', '-c', `echo "$(date -Iseconds) 2001:db8::8 401" >>${log}`);
+      return isBanned('2001:db8::8', 'banned6');
+    });
+    t.strictSame(await reached('2001:db8::8', V6), []);
+    await apply(section);
+    t.ok(await isBanned('192.0.2.8', 'banned4'), 'new rules forget no ban');
+    await ok('fail2ban-client', 'unban', '--all');
+    t.strictSame(ports(await reached('192.0.2.8', V4)), [22, 80, 443]);
   });
 
   await t.test(

@@ -20,8 +20,10 @@ export function agentMetrics(now = Date.now() / 1000): string {
     ['holdfast_http_requests_total{host="app.example.com",service="web",code_class="5xx"}', 1],
     ['holdfast_http_request_duration_seconds_bucket{service="web",le="0.1"}', 90],
     ['holdfast_http_request_duration_seconds_bucket{service="web",le="+Inf"}', 101],
+    ['holdfast_edge_cache_requests_total{host="cdn.example.com",result="HIT"}', 9],
     ['holdfast_updates_pending', 0],
     ['holdfast_firewall_loaded', 1],
+    ['holdfast_maintenance', 0],
   ];
   return lines.map(([name, value]) => `${name} ${value}\n`).join('');
 }

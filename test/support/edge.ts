@@ -3,6 +3,7 @@ import { type IncomingHttpHeaders, request as plainRequest } from 'node:http';
 import { request as tlsRequest } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { edgeCache } from '../../installer/components/edge-cache/component.ts';
 import { nginx } from '../../installer/components/nginx/component.ts';
 import { edgeFolders } from '../../installer/components/nginx/places.ts';
 import { redis } from '../../installer/components/redis/component.ts';
@@ -266,10 +267,14 @@ export async function edgeDesired(
   secrets: Readonly<Record<string, string>> = {},
 ): Promise<{ readonly desired: Desired; readonly authority: string }> {
   const config = configFrom(configText);
-  const siteHosts = Object.values(config.sites).flatMap(({ hosts: names }) => names);
-  const hosts = [...new Set([config.domain, ...routes.map(({ host }) => host), ...siteHosts])];
+  const hosts = [
+    config.domain,
+    ...routes.map(({ host }) => host),
+    ...Object.values(config.sites).flatMap(({ hosts: names }) => names),
+    ...config.edgeCache.map(({ host }) => host),
+  ];
   const empty = { authority: undefined, leaves: new Map() };
-  const ca = await withCertificates(empty, hosts, { now: new Date(), name: 'test' });
+  const ca = await withCertificates(empty, [...new Set(hosts)], { now: new Date(), name: 'test' });
   const input = componentInput(config, {
     paths: pathsUnder(folder),
     images: imagesWith({
@@ -281,6 +286,6 @@ export async function edgeDesired(
     secret: (name) => new Secret(secrets[name] ?? ''),
   });
   const servers = config.redis === undefined ? [nginx] : [redis, nginx];
-  const desired = renderWith([contributing({ routes }), sites, ...servers], input);
+  const desired = renderWith([contributing({ routes }), sites, ...servers, edgeCache], input);
   return { desired, authority: ca.authority?.certificate ?? '' };
 }

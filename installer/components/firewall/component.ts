@@ -9,6 +9,7 @@ import type {
 } from '../../model/contribution.ts';
 import { CLOUDFLARE_NETWORKS } from '../cloudflare.ts';
 import type { Component, ComponentInput } from '../component.ts';
+import { banFiles, banNotices } from './fail2ban.ts';
 import { refuseLockOut } from './lock-out.ts';
 import { byVersion } from './networks.ts';
 
@@ -45,7 +46,7 @@ function contribute(input: ComponentInput): Contribution {
     refuseLockOut(config.firewall, facts.ssh);
   }
   return {
-    files: [rulesFile(input), ...(enabled ? [bootFile(input)] : [])],
+    files: [rulesFile(input), ...(enabled ? [bootFile(input)] : []), ...banFiles(input)],
     ...(facts.nft
       ? {
           validators: [
@@ -60,7 +61,7 @@ function contribute(input: ComponentInput): Contribution {
       : {}),
     directories: [{ path: posix.dirname(CONFIRMED_RULES), mode: 0o700, uid: 0, gid: 0 }],
     alerts: enabled ? [NOT_LOADED] : [],
-    notices: enabled ? notices(input) : [],
+    notices: enabled ? [...notices(input), ...banNotices(config)] : [],
   };
 }
 

@@ -29,6 +29,7 @@ export function dashboardsOf(config: Config): DashboardSource[] {
     ...(config.postgres === undefined ? [] : [POSTGRES]),
     ...(config.redis === undefined ? [] : [REDIS]),
     NGINX,
+    ...(config.edgeCache.length === 0 ? [] : [EDGE_CACHE]),
     BACKUPS,
   ];
 }
@@ -181,6 +182,29 @@ const REDIS: DashboardSource = {
       by('for want of memory', 'rate(redis_evicted_keys_total[5m])'),
     ),
     graph('Connections refused', 'ops', 'rate(redis_rejected_connections_total[5m])'),
+  ],
+};
+
+const CACHED = 'sum by (host) (rate(holdfast_edge_cache_requests_total[5m]))';
+
+const EDGE_CACHE: DashboardSource = {
+  id: 'edge-cache',
+  title: 'Edge cache',
+  panels: [
+    graph(
+      'Answers out of the cache',
+      'percentunit',
+      by(
+        '{{host}}',
+        `sum by (host) (rate(holdfast_edge_cache_requests_total{result=~"HIT|STALE|UPDATING|REVALIDATED"}[5m])) / ${CACHED}`,
+      ),
+    ),
+    graph('Requests', 'reqps', by('{{host}}', CACHED)),
+    graph(
+      'What the cache did',
+      'reqps',
+      by('{{result}}', 'sum by (result) (rate(holdfast_edge_cache_requests_total[5m]))'),
+    ),
   ],
 };
 

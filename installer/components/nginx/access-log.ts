@@ -25,6 +25,8 @@ export interface AccessLine {
   readonly bytes: number;
   /** Which guard of the edge ended the request; empty for none, absent where the config has no guards. */
   readonly refused?: '' | 'limit' | 'uncounted' | 'waf';
+  /** What the cache of an edge host did, such as `HIT`; empty on other hosts. */
+  readonly cache: string;
 }
 
 export const ACCESS_LOG_FILE = 'access.json';
@@ -54,6 +56,7 @@ const METRIC_FIELDS: readonly LogField[] = [
   number('status', 'status'),
   number('seconds', 'answer_seconds'),
   number('bytes', 'bytes_sent'),
+  text('cache', 'upstream_cache_status'),
 ];
 
 /** Query strings are left out: they may hold tokens. */

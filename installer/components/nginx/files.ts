@@ -1,5 +1,7 @@
 import type { FileSpec, Reaction } from '../../model/contribution.ts';
 import type { ComponentInput } from '../component.ts';
+import { cacheHosts } from '../edge-cache/origins.ts';
+import { bansPasswordGuessers } from '../firewall/jails.ts';
 import { hasWaf } from '../http/waf.ts';
 import type { Config } from '../sections.ts';
 import { logFormats } from './access-log.ts';
@@ -47,11 +49,12 @@ export function configFiles(
       realIpHeader: header,
       anonymiseClients: config.logs.anonymise.includes('ip'),
       ...logFormats({ refusals: hasWaf(config) || hasLimits(config) }),
+      countsPasswords: bansPasswordGuessers(config),
       headers,
       limits: hasLimits(config),
       waf: hasWaf(config),
       cors: cors && { ...cors, methods: CORS_METHODS, maxAge: CORS_MAX_AGE },
-      hosts: blocks.map(({ host }) => host),
+      hosts: [...blocks, ...cacheHosts(config)].map(({ host }) => host),
       routed: [
         ...new Set(blocks.flatMap(({ locations }) => locations.map(({ service }) => service))),
       ].sort(),
@@ -73,6 +76,8 @@ export function configFiles(
     file('snippets/proxy.conf', 'snippets/proxy.conf', { headers, cors }),
     file('snippets/errors.conf', 'snippets/errors.conf', { pages: ERROR_PAGES }),
     file('snippets/error-files.conf', 'snippets/error-files.conf', {}),
+    file('snippets/maintenance.conf', 'snippets/maintenance.conf', {}),
+    file('snippets/maintenance-service.conf', 'snippets/maintenance-service.conf', {}),
     ...ERROR_PAGES.map(
       (page): FileSpec => ({
         path: `nginx/errors/${page.status}.html`,
@@ -101,7 +106,10 @@ export function configFiles(
 }
 
 /** Certificate and key of one host; the certificate also apart, for whoever may not read the key. */
-export function certificateFiles(input: ComponentInput, { host }: HostBlock): FileSpec[] {
+export function certificateFiles(
+  input: ComponentInput,
+  { host }: Pick<HostBlock, 'host'>,
+): FileSpec[] {
   const pair = input.certificates.get(host);
   if (pair === undefined) throw new Error(`no certificate was made for ${host}`);
   const folder = edgeFolders(input.paths).certificates;

@@ -7,6 +7,8 @@ import { metricExpression } from './metric-words.ts';
 
 const GIB = 1024 ** 3;
 const DAY = 86_400;
+/** Somebody closed the product and knows it. */
+const NOT_IN_MAINTENANCE = 'unless on () holdfast_maintenance == 1';
 /** Below this a file system is too small for the rule on free bytes, such as /boot. */
 const SMALL_DISK = 8 * GIB;
 
@@ -96,7 +98,7 @@ const EDGE: readonly Draft[] = [
   {
     name: 'HttpErrorRatio',
     // A handful of requests proves nothing: six in five minutes at least.
-    expression: `(${metricExpression('http_error_ratio')}) > 0.05 and sum by (service) (rate(holdfast_http_requests_total[5m])) > 0.02`,
+    expression: `(${metricExpression('http_error_ratio')}) > 0.05 and sum by (service) (rate(holdfast_http_requests_total[5m])) > 0.02 ${NOT_IN_MAINTENANCE}`,
     severity: 'page',
     summary:
       '{{ $value | humanizePercentage }} of the answers of {{ $labels.service }} are errors.',
@@ -104,7 +106,7 @@ const EDGE: readonly Draft[] = [
   },
   {
     name: 'ProbeFailed',
-    expression: 'holdfast_probe_success == 0',
+    expression: `holdfast_probe_success == 0 ${NOT_IN_MAINTENANCE}`,
     for: '3m',
     severity: 'page',
     summary: 'The probe {{ $labels.name }} fails.',

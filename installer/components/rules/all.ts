@@ -3,7 +3,7 @@ import { volumesAreTheirOwn } from '../services/rules.ts';
 import { backupTargetsFit, jobsSaveSomething } from './backups.ts';
 import { connectionsSuffice } from './budgets.ts';
 import { policyIsStrict } from './content-policy.ts';
-import { portsAreSane } from './firewall.ts';
+import { challengeArrives, jailsAreKnown, portsAreSane } from './firewall.ts';
 import { edgeFiltersFit, limitsAreClear } from './http.ts';
 import { imagesArePinned } from './images.ts';
 import { nodesFit } from './nodes.ts';
@@ -48,6 +48,8 @@ export const rules: readonly Rule[] = [
   policyIsStrict,
   edgeFiltersFit,
   portsAreSane,
+  jailsAreKnown,
+  challengeArrives,
   connectionsSuffice,
   databaseNamesAreFree,
   postgresSettingsAreSafe,

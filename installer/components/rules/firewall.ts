@@ -1,4 +1,6 @@
+import { JAILS } from '../firewall/jails.ts';
 import { error, warning } from './finding.ts';
+import { didYouMean } from './nearest.ts';
 import type { Rule } from './rule.ts';
 
 const DATA_PORTS: Readonly<Record<number, string>> = {
@@ -40,4 +42,23 @@ export const portsAreSane: Rule = function* ({ file }) {
     const message = 'any lets everyone in: the other networks have no effect';
     yield warning('ssh-any', ['firewall', 'ssh', 'allowFrom'], message);
   }
+};
+
+/** A jail that we do not know would ban nobody. */
+export const jailsAreKnown: Rule = function* ({ file }) {
+  for (const name of Object.keys(file.firewall.fail2ban)) {
+    if (JAILS.some((jail) => jail === name)) continue;
+    const message = `no such jail${didYouMean(name, JAILS)}: ${JAILS.join(' or ')}`;
+    yield error('unknown-jail', ['firewall', 'fail2ban', name], message);
+  }
+};
+
+/** An ACME server asks from anywhere: behind Cloudflare its question arrives only by way of Cloudflare. */
+export const challengeArrives: Rule = function* ({ file, config }) {
+  const { issuer } = config.tls;
+  if (file.firewall.httpAllowFrom !== 'cloudflare' || file.tls.challenge !== 'http-01') return;
+  if (issuer === 'selfsigned' || issuer === 'files') return;
+  const message =
+    'http-01 arrives only while Cloudflare proxies every name: tls.challenge dns-01 needs no open port';
+  yield warning('http-01-behind-proxy', ['firewall', 'httpAllowFrom'], message);
 };

@@ -1,0 +1,213 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import t from 'tap';
+import { commandTable } from '../../installer/cli/table.ts';
+import { edgeFolders } from '../../installer/components/nginx/places.ts';
+import { LocalHost } from '../../installer/host/local.ts';
+import { pathsUnder } from '../../installer/model/paths.ts';
+import { runCommand } from '../support/cli.ts';
+import { docker } from '../support/containers.ts';
+import { type Question, routeTo, TestEdge } from '../support/edge.ts';
+import { FakeEngine } from '../support/fake-engine.ts';
+import { MemoryHost } from '../support/memory-host.ts';
+import { until } from './support/docker.ts';
+import { startRadosgw } from './support/radosgw.ts';
+
+t.setTimeout(1_200_000);
+
+const CONFIG = `
+domain: app.example.com
+services:
+  web: { image: "a:1", port: 3000, routes: [{ path: / }, { path: /guarded/, basicAuth: USERS }] }
+  api: { image: "a:1", port: 3001, routes: [{ path: /api/ }] }
+firewall: { fail2ban: { nginxHttpAuth: { maxRetry: 5 } } }
+storage:
+  providers: { store: { kind: s3, endpoint: "http://s3:7480", secretRef: STORE } }
+  buckets: { files: { provider: store, name: backups, private: false } }
+edgeCache:
+  - { host: cdn.example.com, origin: "http://origin:3000/base" }
+  - { host: short.example.com, origin: "http://origin:3000", ttl: 1 }
+  - { host: files.example.com, origin: "bucket:files" }
+`;
+const ROUTES = [
+  routeTo('web', 3000, { path: '/' }),
+  routeTo('web', 3000, { path: '/guarded/' }),
+  routeTo('api', 3001, { path: '/api/' }),
+  routeTo('origin', 3000, { host: 'origin.example.com' }),
+];
+
+const edge = await TestEdge.start(CONFIG, ROUTES, { USERS: 'ann:s3cret' });
+t.teardown(() => edge.stop());
+const paths = pathsUnder(edge.folder);
+
+/** Runs a command on this machine, with the edge's folders. */
+async function holdfast(...argv: string[]) {
+  const server = { host: new LocalHost(), engine: new FakeEngine(new MemoryHost().effects) };
+  const done = await runCommand(argv, commandTable, { server, more: { paths } });
+  if (done.exitCode !== 0) throw new Error(done.stderr);
+  return done.stdout;
+}
+
+/** What the cache did, the status, and which request it was that reached the origin. */
+async function fetched(host: string, path: string, question: Question = {}) {
+  const { status, headers, body } = await edge.ask(path, { host, ...question });
+  const seen = status === 200 && body.startsWith('{') ? JSON.parse(body) : undefined;
+  return {
+    status,
+    cache: headers['x-cache-status'],
+    url: seen?.url,
+    request: seen?.headers['x-request-id'],
+    headers,
+    body,
+  };
+}
+const cdn = (path: string, question?: Question) => fetched('cdn.example.com', path, question);
+
+t.test('an answer is kept by host, path and query, and its origin asked once', async (t) => {
+  const first = await cdn('/a?size=1');
+  t.match(first, { status: 200, cache: 'MISS', url: '/base/a?size=1' });
+  t.match(await cdn('/a?size=1'), { cache: 'HIT', request: first.request });
+  t.match(await cdn('/a?size=2'), { cache: 'MISS', url: '/base/a?size=2' });
+  t.match(await fetched('short.example.com', '/a?size=1'), { cache: 'MISS', url: '/a?size=1' });
+  t.match(first.headers, { 'x-content-type-options': 'nosniff' });
+});
+
+t.test('what belongs to one person is never kept', async (t) => {
+  for (const headers of [{ authorization: 'Bearer x' }, { cookie: 'session=1' }]) {
+    const one = await cdn('/own', { headers });
+    const two = await cdn('/own', { headers });
+    t.match([one, two], [{ cache: 'BYPASS' }, { cache: 'BYPASS' }]);
+    t.not(one.request, two.request);
+  }
+  t.match(await cdn('/own'), { cache: 'MISS' }, 'nor given to others');
+  for (const [path, answer] of [
+    ['/cookie', { 'set-cookie': 'a=b' }],
+    ['/private', { 'cache-control': 'private, max-age=60' }],
+    ['/no-store', { 'cache-control': 'no-store' }],
+  ] as const) {
+    const headers = { 'x-answer': JSON.stringify(answer) };
+    t.match(await cdn(path, { headers }), { cache: 'MISS' });
+    t.match(await cdn(path, { headers }), { cache: 'MISS' }, path);
+  }
+  t.match(await cdn('/errors', { headers: { 'x-status': '500' } }), { status: 500 });
+  t.match(await cdn('/errors'), { status: 200, cache: 'MISS' }, 'a failure is not kept');
+});
+
+t.test('ranges come out of what is kept; nothing but reading is passed on', async (t) => {
+  const whole = await cdn('/range', { headers: { range: 'bytes=0-3' } });
+  t.match(whole, { status: 206, cache: 'MISS', body: /^.{4}$/ });
+  t.match(await cdn('/range', { headers: { range: 'bytes=2-5' } }), { status: 206, cache: 'HIT' });
+  t.match(await cdn('/range'), { status: 200, cache: 'HIT', url: '/base/range' });
+  for (const method of ['POST', 'PUT', 'DELETE'])
+    t.equal((await cdn('/a', { method })).status, 405);
+});
+
+t.test('emptied, the cache asks its origin again', async (t) => {
+  const before = await cdn('/a?size=1');
+  t.equal(before.cache, 'HIT');
+  t.match(await holdfast('cache', 'purge', 'cdn.example.com'), 'cdn.example.com: emptied');
+  const after = await cdn('/a?size=1');
+  t.match(after, { status: 200, cache: 'MISS' });
+  t.not(after.request, before.request);
+  await t.rejects(holdfast('cache', 'purge', 'nobody.example.com'), /There is no edge cache/);
+});
+
+t.test('the log says what the cache did', async (t) => {
+  await until('a line', 10, async () => (await edge.accessLog()).includes('"cache":"HIT"'));
+  const lines = (await edge.accessLog())
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  const hit = lines.find(({ cache }) => cache === 'HIT');
+  t.match(hit, { host: 'cdn.example.com', service: 'edge-cache' });
+});
+
+t.test('maintenance: a page with 503 for everybody but guests, without a reload', async (t) => {
+  const before = await docker('exec', edge.container, 'cat', '/proc/1/stat');
+  await holdfast('maintenance', 'on', '--message', 'Back at noon & soon');
+  const closed = await edge.ask('/');
+  t.match(closed, {
+    status: 503,
+    body: /Back at noon &amp; soon/,
+    headers: { 'retry-after': '300', 'cache-control': 'no-store', 'x-maintenance': 'on' },
+  });
+  t.match(await edge.ask('/api/x', { method: 'POST', body: 'x' }), { status: 503 });
+  t.match(await edge.ask('/a?size=1', { host: 'cdn.example.com' }), { status: 503 });
+  t.match(await edge.ask('/', { plain: true }), { status: 301 }, 'port 80 goes on as before');
+  t.equal((await edge.ask('/.holdfast/maintenance.html')).status, 503, 'nor is it a way in');
+  const gateway = '{{range .NetworkSettings.Networks}}{{.Gateway}}{{end}}';
+  const address = await docker('inspect', '--format', gateway, edge.container);
+  await holdfast('maintenance', 'on', '--allow-from', address);
+  t.equal((await edge.ask('/')).status, 200, 'a guest sees the product');
+  await holdfast('maintenance', 'on');
+  t.equal((await edge.ask('/')).status, 503, 'and leaves with the next word');
+  await holdfast('maintenance', 'off');
+  t.equal((await edge.ask('/')).status, 200);
+  t.equal((await edge.ask('/.holdfast/maintenance.html')).status, 404);
+  const after = await docker('exec', edge.container, 'cat', '/proc/1/stat');
+  t.equal(after.split(' ')[21], before.split(' ')[21], 'the same nginx');
+});
+
+t.test('a wrong password is written down for fail2ban, and nothing else', async (t) => {
+  const basic = (text: string) => ({
+    authorization: `Basic ${Buffer.from(text).toString('base64')}`,
+  });
+  t.equal((await edge.ask('/guarded/')).status, 401, 'a browser asks first without one');
+  t.equal((await edge.ask('/guarded/', { headers: basic('ann:s3cret') })).status, 200);
+  t.equal(
+    (await edge.ask('/api/x', { headers: { 'x-status': '401', ...basic('a:b') } })).status,
+    401,
+  );
+  t.equal((await edge.ask('/guarded/', { headers: basic('ann:guess') })).status, 401);
+  const log = () => readFile(join(edgeFolders(paths).logs, 'refused.log'), 'utf8');
+  await until('a line', 10, log);
+  t.match(await log(), /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:\d\d [\d.]+ 401\n$/);
+});
+
+t.test(
+  'objects of a bucket, and no list of them; stale ones while the store is down',
+  async (t) => {
+    const server = await startRadosgw(t);
+    const network = Object.keys(
+      JSON.parse(
+        await docker('inspect', '--format', '{{json .NetworkSettings.Networks}}', edge.container),
+      ),
+    )[0];
+    await docker('network', 'connect', '--alias', 's3', network ?? '', server.container);
+    const s3 = new S3Client({
+      region: 'us-east-1',
+      endpoint: server.endpoint,
+      forcePathStyle: true,
+      credentials: server,
+      requestChecksumCalculation: 'WHEN_REQUIRED',
+    });
+    const put = (Key: string, Body: string, ACL: 'public-read' | 'private') =>
+      s3.send(new PutObjectCommand({ Bucket: server.bucket, Key, Body, ACL }));
+    await put('a folder/käse.txt', 'cheese', 'public-read');
+    await put('hidden.txt', 'secret', 'private');
+    const files = (path: string, question?: Question) =>
+      fetched('files.example.com', path, question);
+    const path = '/a%20folder/k%C3%A4se.txt';
+    t.match(await files(path), { status: 200, cache: 'MISS', body: 'cheese' });
+    t.match(await files(path, { headers: { cookie: 'theme=dark' } }), {
+      cache: 'HIT',
+      body: 'cheese',
+    });
+    t.match(
+      await files(`${path}?acl`),
+      { status: 200, body: 'cheese' },
+      'a query asks for no more',
+    );
+    t.equal((await files('/hidden.txt')).status, 403);
+    t.equal((await files('/')).status, 404);
+    t.equal((await files('/?list-type=2')).status, 404);
+    const short = () => fetched('short.example.com', '/stale');
+    t.equal((await short()).cache, 'MISS');
+    const origin = [...edge.replicaIds].find(([name]) => name.includes('-origin-'))?.[1] ?? '';
+    await docker('stop', '--time', '1', origin);
+    await until('the time is over', 20, async () => (await short()).cache !== 'HIT');
+    t.match(await short(), { status: 200, cache: /STALE|UPDATING/ });
+    s3.destroy();
+  },
+);
