@@ -39,8 +39,8 @@ export async function release(
   const slot = before.length === 0 ? serving : otherSlot(serving);
   const isKept = await canServeAgain(run, service, inSlot(slot));
   if (!isKept) {
-    await stopAndRemove(run, ids(inSlot(slot)));
     if (options.migrate) await migrateAfterSnapshot(run, service, before);
+    await stopAndRemove(run, ids(inSlot(slot)));
   }
   try {
     if (isKept) await startStopped(run, inSlot(slot));
@@ -117,8 +117,23 @@ async function migrateAfterSnapshot(
   const reference = run.desired.stack.services[service]?.image;
   const image = reference === undefined ? undefined : await run.engine.image(reference);
   const isNew = before.some(({ imageId }) => imageId !== image?.id);
-  if (migrates && isNew) await run.snapshotBeforeMigration?.();
+  if (migrates && isNew) await snapshot(run, service);
   await migrate(run, [service]);
+}
+
+async function snapshot(run: Run, service: string): Promise<void> {
+  try {
+    await run.snapshotBeforeMigration?.();
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    throw new AppError({
+      code: 'health/snapshot-failed',
+      what: `the backup before the migration of ${service} failed, so ${service} was not replaced`,
+      why: error.message,
+      hint: error.hint,
+      cause: error,
+    });
+  }
 }
 
 /** The health path may be one that only the new release knows; what served before is better than what does not. */

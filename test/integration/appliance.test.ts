@@ -139,8 +139,16 @@ t.test('from a bare Debian 13 to a running platform and back', async (t) => {
     await writeFile(`${folder}/examples/demo/written-here.txt`, 'a change of the app');
     const built = await holdfast('apply', '--yes', '--config', `${folder}/config.yaml`);
     t.equal(built.code, 0, built.stderr);
+    const running = [
+      'docker',
+      'ps',
+      '--quiet',
+      '--filter',
+      'label=io.holdfast.service=web',
+    ] as const;
+    const [serving = ''] = (await ok(...running)).trim().split('\n');
     t.match(
-      await ok('docker', 'exec', 'demo-web-1', 'cat', 'written-here.txt'),
+      await ok('docker', 'exec', serving, 'cat', 'written-here.txt'),
       /a change of the app/,
       'what is built there are the sources from here',
     );

@@ -1,6 +1,7 @@
 import t from 'tap';
 import { readEdgeState } from '../../installer/engine/edge-state.ts';
 import type { ContainerState } from '../../installer/engine/engine.ts';
+import { AppError } from '../../installer/errors.ts';
 import { platform } from '../apply/platform.ts';
 import { MIGRATE, PATHS, World } from '../apply/world.ts';
 
@@ -129,6 +130,32 @@ t.test(
     t.equal(snapshots, 1);
   },
 );
+
+t.test('before a migration of another image there is a backup, or no migration', async (t) => {
+  const world = await applied();
+  let backups = 0;
+  let migrations = 0;
+  world.host.on(MIGRATE, () => {
+    migrations += 1;
+    return {};
+  });
+  const snapshotBeforeMigration = async () => {
+    t.equal(migrations, backups, 'the backup comes first');
+    backups += 1;
+    if (backups === 2) {
+      throw new AppError({ code: 'store/unreachable', what: 'no store', hint: 'holdfast doctor' });
+    }
+  };
+  Object.assign(world.context, { snapshotBeforeMigration });
+  await world.apply(platform({ web: '2' }));
+  t.strictSame([backups, migrations], [1, 1]);
+  await t.rejects(world.apply(platform({ web: '3' })), {
+    code: 'health/snapshot-failed',
+    why: /no store/,
+  });
+  t.strictSame([backups, migrations], [2, 1]);
+  t.match(web(world), [/a-1 exited .*:1$/, /b-1 running .*:2$/], 'the way back is still there');
+});
 
 t.test('a release that dies after it took over gives way to the one before', async (t) => {
   const world = await applied();
