@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import { type Child, startChild } from './child.ts';
+import { startChild } from './child.ts';
 import { CommandError } from './command-error.ts';
 
 /**
@@ -7,6 +7,11 @@ import { CommandError } from './command-error.ts';
  * The stream fails when tar does, so that half an archive is never taken for a whole one.
  */
 export function packFiles(folder: string, paths: readonly string[]): Readable {
+  return Readable.from(packed(folder, paths), { objectMode: false });
+}
+
+/** Started by its first reader: of a program that has ended, Node throws away what nobody was reading. */
+async function* packed(folder: string, paths: readonly string[]): AsyncGenerator<Buffer> {
   const argv = [
     'tar',
     '--create',
@@ -16,17 +21,10 @@ export function packFiles(folder: string, paths: readonly string[]): Readable {
     `--directory=${folder}`,
     '--files-from=-',
   ] satisfies [string, ...string[]];
-  const child = startChild({ argv });
+  const { stdin, stdout, done, kill } = startChild({ argv });
   // A tar that ended early says why by its exit code.
-  child.stdin.on('error', () => undefined);
-  child.stdin.end(paths.map((path) => `./${path}\0`).join(''));
-  return Readable.from(readToEnd(child, argv), { objectMode: false });
-}
-
-async function* readToEnd(
-  { stdout, done, kill }: Child,
-  argv: readonly string[],
-): AsyncGenerator<Buffer> {
+  stdin.on('error', () => undefined);
+  stdin.end(paths.map((path) => `./${path}\0`).join(''));
   try {
     for await (const chunk of stdout) yield chunk as Buffer;
     const { exitCode, stderr } = await done;

@@ -52,8 +52,11 @@ const real: readonly Group[] = integrationFiles.map((file) => ({
 
 /** Builds all images of the platform, which the others then find. */
 const BUILDS_IMAGES = 'test/integration/images.test.ts';
-/** Whole servers on this machine share its ports 80 and 443 and its subnets: one at a time. */
-const takesPorts = ({ name }: Group): boolean =>
+/**
+ * Whole servers on this machine take its ports and subnets, and take away the images that others use when they
+ * go: one at a time, and nothing beside them.
+ */
+const isServer = ({ name }: Group): boolean =>
   readFileSync(name, 'utf8').includes('support/appliance.ts');
 
 let passed = 0;
@@ -62,10 +65,10 @@ await inTurn([...quick]);
 if (!process.argv.includes('--unit')) {
   await inTurn(real.filter(({ name }) => name === BUILDS_IMAGES));
   const rest = real.filter(({ name }) => name !== BUILDS_IMAGES);
-  const servers = rest.filter(takesPorts);
-  const others = rest.filter((group) => !takesPorts(group));
+  await inTurn(rest.filter(isServer));
+  const others = rest.filter((group) => !isServer(group));
   // Much of an integration test is waiting: two side by side keep two processors busy.
-  await Promise.all([inTurn(servers).then(() => inTurn(others)), inTurn(others)]);
+  await Promise.all([inTurn(others), inTurn(others)]);
 }
 process.stdout.write(`${passed} passed, ${failed} failed\n`);
 process.exitCode = failed === 0 && passed > 0 ? 0 : 1;

@@ -55,6 +55,17 @@ t.test('what a build can see arrives, and only that', async (t) => {
   t.match(sent, { target: 'slim', args: { A: '1' } });
 });
 
+t.test('a reader that comes late, as over a slow network, gets all of an archive', async (t) => {
+  const { source } = sources(t);
+  const pack = () => packFiles(source.context, ['app.js', 'big.log']);
+  const late = pack();
+  const atOnce = await buffer(pack());
+  // The late one would have ended by now, too.
+  await buffer(pack());
+  t.ok(atOnce.length > 0);
+  t.strictSame(await buffer(late), atOnce);
+});
+
 t.test('a second time only what changed is sent; the same is not sent at all', async (t) => {
   const { source, folder } = sources(t);
   const to = new Receiver();
