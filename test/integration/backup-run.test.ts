@@ -1,12 +1,14 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
+import { exclusively } from '../../installer/backup/exclusive.ts';
 import { listStored } from '../../installer/backup/inventory.ts';
 import { backupPrefix } from '../../installer/backup/keys.ts';
 import { runBackup } from '../../installer/backup/run-backup.ts';
 import { DirectoryStore } from '../../installer/backup/store/directory-store.ts';
 import type { Store } from '../../installer/backup/store/store.ts';
 import { readManifest } from '../../installer/backup/verify.ts';
+import { backupLock, jobLocks } from '../../installer/backup/wait-for-backups.ts';
 import { BackupStack } from '../support/backup-stack.ts';
 import { platformImages } from './support/platform-images.ts';
 
@@ -198,14 +200,13 @@ t.test('no table is locked and no session left after a run that was killed for r
 
 t.test('a job does not overlap itself', async (t) => {
   const context = stack.context();
-  const [first, second] = await Promise.allSettled([
-    runBackup(context, 'daily'),
-    runBackup(context, 'daily'),
-  ]);
-  const states = [first, second].map(({ status }) => status).sort();
-  t.strictSame(states, ['fulfilled', 'rejected']);
-  const rejected = [first, second].find((one) => one.status === 'rejected');
-  t.match(rejected?.reason, { code: 'lock/held' });
+  const { host, paths } = context;
+  const stored = () => listStored(new DirectoryStore(folder), context.settings, 'daily');
+  const before = await stored();
+  await exclusively(host, jobLocks(paths), backupLock('daily'), async () => {
+    await t.rejects(runBackup(context, 'daily'), { code: 'lock/held' });
+  });
+  t.strictSame(await stored(), before, 'and the refused one left nothing');
 });
 
 t.test('a database that is not there fails before anything is stored', async (t) => {

@@ -234,7 +234,9 @@ t.test('what the rules let in, on a machine with systemd', async (t) => {
       (await ok('nft', 'list', 'set', 'inet', 'holdfast_bans', set)).includes(address);
     await until('the guesser of SSH logins is banned', 60, async () => {
       await machine.exec(
-        ...['ip', 'netns', 'exec', 'outside', 'ssh', ...guess, '-o', 'ConnectTimeout=2'],
+        // Banned while it talks, it would wait for an answer for ever.
+        ...['ip', 'netns', 'exec', 'outside', 'timeout', '5'],
+        ...['ssh', ...guess, '-o', 'ConnectTimeout=2'],
         'nobody-we-know@192.0.2.1',
       );
       return isBanned('192.0.2.8', 'banned4');
