@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import t from 'tap';
+import { SLOTS, slotName } from '../../installer/model/edge-state.ts';
 import { renderScenario, scenarios } from '../support/golden.ts';
 import { outcome } from './support/docker.ts';
 
@@ -26,6 +27,8 @@ for (const name of scenarios()) {
         join(stack, 'compose.yaml'),
         '-f',
         join(stack, 'compose.secrets.yaml'),
+        '--profile',
+        '*',
         'config',
         '--format',
         'json',
@@ -44,11 +47,19 @@ for (const name of scenarios()) {
         >;
       };
       t.equal(read.name, desired.project);
-      t.strictSame(Object.keys(read.services).sort(), Object.keys(desired.stack.services).sort());
+      // What compose sees of a service of the product is its slot; its definition alone starts nothing.
+      const shown = (service: string) =>
+        desired.rolled.has(service) ? slotName(service, 'a') : service;
+      const wanted = Object.keys(desired.stack.services).flatMap((service) =>
+        desired.rolled.has(service)
+          ? [service, ...SLOTS.map((slot) => slotName(service, slot))]
+          : [service],
+      );
+      t.strictSame(Object.keys(read.services).sort(), wanted.sort());
       for (const [service, { environment = {}, mem_limit }] of Object.entries(
         desired.stack.services,
       )) {
-        const found = read.services[service];
+        const found = read.services[shown(service)];
         t.equal(Number(found?.mem_limit), mem_limit, `${service} keeps its memory limit`);
         for (const [key, value] of Object.entries(environment)) {
           // `config` prints a dollar sign doubled, as one would have to write it.

@@ -1,7 +1,7 @@
 import type { Contribution, Reaction } from '../../model/contribution.ts';
 import type { Component, ComponentInput } from '../component.ts';
 import { certificateFiles } from '../nginx/files.ts';
-import { IN_CONTAINER } from '../nginx/places.ts';
+import { IN_CONTAINER, pairFile } from '../nginx/places.ts';
 import { CACHE_PREFIX } from './folders.ts';
 import { type CacheHost, cacheHosts } from './origins.ts';
 
@@ -38,8 +38,7 @@ function templateData({ host, ttl, origin }: CacheHost, index: number, http2: bo
   return {
     host,
     http2: http2 ? 'on' : 'off',
-    certificate: `${IN_CONTAINER.certificates}/${host}.crt`,
-    key: `${IN_CONTAINER.certificates}/${host}.key`,
+    pair: `${IN_CONTAINER.certificates}/${pairFile(host)}`,
     zone: `edge_cache_${index}`,
     folder: `${IN_CONTAINER.bodies}/${CACHE_PREFIX}${host}`,
     ttl: `${ttl}s`,

@@ -39,8 +39,8 @@ export const firewall: Component = {
 function contribute(input: ComponentInput): Contribution {
   const { config, facts, paths } = input;
   // A server below another root, as the tests have them, shares this machine's network with others.
-  if (paths.state !== STATE) return {};
   const { enabled } = config.firewall;
+  if (paths.state !== STATE) return { alerts: enabled ? [NOT_LOADED] : [] };
   if (enabled) {
     requireNft(facts.nft);
     refuseLockOut(config.firewall, facts.ssh);

@@ -81,7 +81,8 @@ function M.pick()
   local free = usable(peers, tried)
   -- nginx asks again for the only one when it had closed a connection that was kept open.
   if #free == 0 then free = peers end
-  if #free == 0 then return ngx.exit(ngx.ERROR) end
+  -- Nobody listens there, which is a 502 as for any server that is gone. To leave without a peer is a 500.
+  if #free == 0 then return balancer.set_current_peer("127.0.0.1", 1) end
   local peer = choose(free)
   tried[peer.name] = true
   leave()
