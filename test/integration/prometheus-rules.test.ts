@@ -2,6 +2,7 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
+import { firewall } from '../../installer/components/firewall/component.ts';
 import { prometheus } from '../../installer/components/prometheus/component.ts';
 import { pathsUnder } from '../../installer/model/paths.ts';
 import {
@@ -37,7 +38,7 @@ const input = componentInput(configFrom(CONFIG), {
   paths,
   images: imagesWith({ prometheus: image }),
 });
-const desired = renderWith([contributing({ scrapes }), prometheus], input);
+const desired = renderWith([contributing({ scrapes }), firewall, prometheus], input);
 await writeDesired(desired);
 
 function promtool(...args: string[]): Promise<string> {
