@@ -96,7 +96,11 @@ t.test('a machine without nft is told what to install', async (t) => {
 
 t.test('a server below another root leaves the network of the machine alone', async (t) => {
   const input = inputOf(configOf(SERVICE), [firewall], { root: '/tmp/elsewhere' });
-  t.strictSame(Object.keys(firewall.contribute?.(input)), ['alerts'], 'no file, folder or command');
+  t.strictSame(
+    Object.keys(firewall.contribute?.(input) ?? {}),
+    ['alerts'],
+    'no file, folder or command',
+  );
 });
 
 t.test('another firewall is left alone and named', async (t) => {
