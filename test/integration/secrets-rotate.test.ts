@@ -32,7 +32,7 @@ services:
     image: "${images['node']}"
     port: 3000
     uses: [postgres, redis]
-    args: [node, -e, "process.on('SIGTERM', process.exit); setInterval(() => {}, 1e6)"]
+    args: [node, -e, "process.on('SIGTERM', process.exit); require('net').createServer().listen(3000)"]
 `,
   };
   t.teardown(async () => {
