@@ -23,6 +23,8 @@ export interface ApplyRequest {
   readonly confirm: (plan: Plan, desired: Desired) => Promise<boolean>;
   /** Keeps what rendering made in memory, such as certificates; called before the first operation, may be repeated. */
   readonly keepRendered?: () => Promise<void>;
+  /** Keeps the config on the server; called when everything is in force, right before it counts. */
+  readonly keepConfig?: () => Promise<void>;
   /** sha256 of the config file's bytes as they are now. */
   readonly configDigest: () => Promise<string>;
   /** Asks through the front door. @throws AppError `health/…` */

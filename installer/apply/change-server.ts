@@ -82,6 +82,7 @@ async function perform(run: Run, request: ApplyRequest): Promise<void> {
     const rollsBack = callsForRollback(error) && !isEngineLost(error);
     throw rollsBack ? await rollBack(recorded, error) : error;
   }
+  await request.keepConfig?.();
   await finish(recorded);
   if ((await request.configDigest()) !== recorded.desired.configDigest) {
     recorded.report({

@@ -3,6 +3,7 @@ import { thisProcess } from '../apply/process-identity.ts';
 import { env } from '../env.ts';
 import { EXIT_CODES } from '../errors.ts';
 import { planText } from '../plan/text.ts';
+import { keepConfig } from './applied-config.ts';
 import { bringCertificates } from './bring-certificates.ts';
 import type { ParsedArguments } from './command.ts';
 import { consent } from './consent.ts';
@@ -13,16 +14,17 @@ import { styleFor } from './display/style.ts';
 import { verifyFrontDoor } from './front-door.ts';
 import { wholeNumber } from './parse.ts';
 import { planJson } from './plan.ts';
-import { prepare } from './prepare.ts';
-import { configDigest } from './read-config.ts';
+import { prepare, sourceHost } from './prepare.ts';
+import { configDigest, readConfig } from './read-config.ts';
 
 /** `holdfast apply`: shows the plan, asks, and makes the server what the config says. */
 export async function apply(args: ParsedArguments, context: CliContext): Promise<number> {
   const target = args.value('host');
   const configPath = args.value('config') ?? context.paths.config;
   const server = await context.open(target);
+  const loaded = await readConfig(configPath);
   const prepared = await prepare(context, server, {
-    configPath,
+    loaded,
     refreshImages: args.flag('refresh-images'),
     target,
   });
@@ -49,6 +51,8 @@ export async function apply(args: ParsedArguments, context: CliContext): Promise
       );
     },
     keepRendered: prepared.keepRendered,
+    keepConfig: () =>
+      keepConfig({ host: server.host, paths: context.paths }, loaded, sourceHost(server, loaded)),
     verify: (desired) => verifyFrontDoor(server.host, context.paths, desired),
   });
   if (outcome.result === 'applied') await bringCertificates(context, server);

@@ -5,6 +5,7 @@ import { AppError, EXIT_CODES } from '../errors.ts';
 import type { LockFile } from '../model/lock-file.ts';
 import { planText } from '../plan/text.ts';
 import { observeSites } from '../rollout/site-folders.ts';
+import { configInForce } from './applied-config.ts';
 import type { ParsedArguments } from './command.ts';
 import { consent } from './consent.ts';
 import type { CliContext } from './context.ts';
@@ -15,7 +16,7 @@ import { verifyFrontDoor } from './front-door.ts';
 import { wholeNumber } from './parse.ts';
 import { planJson } from './plan.ts';
 import { prepare } from './prepare.ts';
-import { configDigest, readConfig } from './read-config.ts';
+import type { LoadedConfig } from './read-config.ts';
 import { rollback as rollbackSite } from './rollback.ts';
 
 /**
@@ -55,11 +56,14 @@ async function releaseImage(
   context: CliContext,
   { service, command, image }: ReleaseRequest,
 ): Promise<number> {
-  const configPath = args.value('config') ?? context.paths.config;
-  await requireService(configPath, service);
   const server = await context.open(args.value('host'));
+  const loaded = await configInForce(args.value('config'), {
+    host: server.host,
+    paths: context.paths,
+  });
+  requireService(loaded, service);
   const prepared = await prepare(context, server, {
-    configPath,
+    loaded,
     pins: (lock) => ({ [service]: image(lock) }),
   });
   const json = args.flag('json');
@@ -76,7 +80,7 @@ async function releaseImage(
       return desired;
     },
     interrupt: context.signal,
-    configDigest: () => configDigest(configPath),
+    configDigest: async () => loaded.digest,
     confirm: async (plan) => {
       show(colouredPlan(planText(plan), styleFor(context.io.color)));
       return (
@@ -119,8 +123,7 @@ function requireVersion(image: string): void {
   });
 }
 
-async function requireService(configPath: string, service: string): Promise<void> {
-  const { config } = await readConfig(configPath);
+function requireService({ config }: LoadedConfig, service: string): void {
   if (service in config.services) return;
   throw new AppError({
     code: 'usage/unknown-service',

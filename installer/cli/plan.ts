@@ -7,12 +7,13 @@ import type { CliContext } from './context.ts';
 import { colouredPlan } from './display/plan.ts';
 import { styleFor } from './display/style.ts';
 import { prepare } from './prepare.ts';
+import { readConfig } from './read-config.ts';
 
 /** `holdfast plan`: what apply would do. Exit code 0 when nothing, 10 when something. */
 export async function plan(args: ParsedArguments, context: CliContext): Promise<number> {
   const server = await context.open(args.value('host'));
   const prepared = await prepare(context, server, {
-    configPath: args.value('config') ?? context.paths.config,
+    loaded: await readConfig(args.value('config') ?? context.paths.config),
   });
   const { plan: planned } = await planServer(prepared.apply, {
     render: prepared.render,

@@ -1,5 +1,4 @@
-import { readFile } from 'node:fs/promises';
-import { resolve } from 'node:path';
+import { join } from 'node:path';
 import { type ApplyContext, SYSTEM_CLOCK } from '../apply/context.ts';
 import { imageNeed } from '../components/platform-image.ts';
 import { POSTGRES_VOLUME } from '../components/postgres/names.ts';
@@ -35,12 +34,11 @@ import { buildService } from './build-service.ts';
 import type { CliContext, Server } from './context.ts';
 import { maintenanceState, maintenanceText } from './maintenance-state.ts';
 import { allNeeds } from './needs.ts';
-import { type LoadedConfig, readConfig } from './read-config.ts';
-import { siteReleases } from './site-releases.ts';
+import type { LoadedConfig } from './read-config.ts';
+import { servedReleases, siteReleases } from './site-releases.ts';
 import { snapshot } from './snapshot.ts';
 
 export interface Prepared {
-  readonly loaded: LoadedConfig;
   readonly apply: ApplyContext;
   /** Everything that the config asks for, given what stands on the server. */
   readonly render: (observed: Observed) => Promise<Desired>;
@@ -49,7 +47,7 @@ export interface Prepared {
 }
 
 export interface PrepareOptions {
-  readonly configPath: string;
+  readonly loaded: LoadedConfig;
   /** Decide versions and digests anew, as `update` does. */
   readonly refreshImages?: boolean;
   /** The value of `--host`. */
@@ -60,13 +58,13 @@ export interface PrepareOptions {
   readonly pins?: (lock: LockFile) => Readonly<Record<string, string>>;
 }
 
-/** From a config file and a server to what `planServer` and `apply` take. Changes nothing. */
+/** From a config and a server to what `planServer` and `apply` take. Changes nothing. */
 export async function prepare(
   context: CliContext,
   server: Server,
   options: PrepareOptions,
 ): Promise<Prepared> {
-  const loaded = await readConfig(options.configPath);
+  const { loaded } = options;
   const { host, engine } = server;
   const { paths, packageRoot, report } = context;
   const { config } = loaded;
@@ -94,7 +92,7 @@ export async function prepare(
       pull: (reference) => pullImage(host, reference, onLine(`pull-image:${reference}`)),
       build: (reference, action, service) =>
         buildService(context, server, {
-          sources: configHost(server),
+          sources: sourceHost(server, loaded),
           request: { project: config.project, service, reference, action },
           onLine: onLine(`build-image:${reference}`),
         }),
@@ -102,7 +100,12 @@ export async function prepare(
     releases: {
       fill: (site, folder) =>
         fillRelease(
-          { here: configHost(server), host, paths, onLine: onLine(`make-release:${site.name}`) },
+          {
+            here: sourceHost(server, loaded),
+            host,
+            paths,
+            onLine: onLine(`make-release:${site.name}`),
+          },
           site,
           folder,
         ),
@@ -110,10 +113,9 @@ export async function prepare(
   };
   let certificates: Certificates | undefined;
   return {
-    loaded,
     apply,
     render: async (observed) => {
-      const rendered = await renderFor({ context, server, loaded, programPath, options }, observed);
+      const rendered = await renderFor({ context, server, programPath, options }, observed);
       certificates = rendered.certificates;
       return rendered.desired;
     },
@@ -131,25 +133,26 @@ async function requireProgram({ host }: Server, { paths }: CliContext): Promise<
   });
 }
 
-/** What a config names by a path stands beside it, on this machine, whichever server it is for. */
-function configHost({ host }: Server): Host {
-  return host.name === 'localhost' ? host : new LocalHost();
+/** What a config names by a path stands beside it, on this machine, whichever server it is for; copies, on the server. */
+export function sourceHost({ host }: Server, { isKept }: LoadedConfig): Host {
+  return isKept || host.name === 'localhost' ? host : new LocalHost();
 }
 
 interface RenderFor {
   readonly context: CliContext;
   readonly server: Server;
-  readonly loaded: LoadedConfig;
   readonly programPath: string;
   readonly options: PrepareOptions;
 }
 
 async function renderFor(
-  { context, server, loaded, programPath, options }: RenderFor,
+  { context, server, programPath, options }: RenderFor,
   observed: Observed,
 ): Promise<{ readonly desired: Desired; readonly certificates: Certificates }> {
   const { host, engine } = server;
+  const { loaded } = options;
   const { config } = loaded;
+  const sources = sourceHost(server, loaded);
   const needs = allNeeds(components, config);
   const directory = acmeSettings(config)?.directory;
   const newSecrets = await generateMissing(host, needs.secrets, observed.secrets);
@@ -159,8 +162,8 @@ async function renderFor(
       host,
       engine,
       project: config.project,
-      sources: configHost(server),
-      needs: [...needs.images, ...(await builtOnNode(configHost(server), loaded))],
+      sources,
+      needs: [...needs.images, ...(await builtOnNode(sources, loaded, observed.lock))],
       services: serviceImages(loaded),
       lock: observed.lock,
       programPath,
@@ -171,16 +174,18 @@ async function renderFor(
     }),
     prepareCertificates(host, context.paths, {
       hosts: needs.hosts,
-      files: { host: configHost(server), folder: loaded.folder },
+      files: { host: sources, pathOf: loaded.pathOf },
       tls: config.tls,
       project: config.project,
       ...(directory === undefined ? {} : { directory }),
       now: context.now(),
     }),
     loadAssets(context.packageRoot),
-    readSeeds(loaded),
+    readSeeds(sources, loaded),
   ]);
-  const releases = await siteReleases(configHost(server), loaded, outcome.images);
+  const releases = loaded.isKept
+    ? await servedReleases(host, context.paths, config)
+    : await siteReleases(sources, loaded, outcome.images);
   const { scales } = keptScales(config, { ...observed.lock.scales, ...options.scales });
   const { scales: _before, ...lock } = observed.lock;
   const maintenance = await maintenanceState(host, context.paths);
@@ -264,45 +269,51 @@ function containersOf({ services, accessories }: Config) {
   return [...Object.values(services), ...Object.values(accessories)];
 }
 
-/** Relative contexts start from the folder of the config file. */
-function serviceImages({ config, folder }: LoadedConfig): Record<string, ServiceImage> {
+function serviceImages({ config, pathOf, isKept }: LoadedConfig): Record<string, ServiceImage> {
   return Object.fromEntries(
     containersOf(config).map(({ name, image, build }) => {
-      if (build !== undefined) {
-        return [name, { build: { ...build, context: resolve(folder, build.context) } }];
-      }
-      return [name, { image: image ?? '' }];
+      if (build === undefined) return [name, { image: image ?? '' }];
+      if (isKept) return [name, { built: 'before' } as const];
+      return [name, { build: { ...build, context: pathOf(build.context) } }];
     }),
   );
 }
 
 /** A Dockerfile that takes our Node image as its base makes us build that image; others do not. */
-async function builtOnNode(host: Host, { config, folder }: LoadedConfig): Promise<ImageNeed[]> {
+async function builtOnNode(
+  sources: Host,
+  { config, pathOf, isKept }: LoadedConfig,
+  { images }: LockFile,
+): Promise<ImageNeed[]> {
+  const node = imageNeed(config, 'node');
+  if (isKept) return images['node'] === undefined ? [] : [node];
   for (const { build } of containersOf(config)) {
     if (build === undefined) continue;
     // One that is missing is reported when the image is resolved.
-    const dockerfile = resolve(folder, build.context, build.dockerfile ?? 'Dockerfile');
-    const text = new TextDecoder().decode(await host.read(dockerfile));
-    if (text.includes('HOLDFAST_NODE_IMAGE')) return [imageNeed(config, 'node')];
+    const dockerfile = join(pathOf(build.context), build.dockerfile ?? 'Dockerfile');
+    const text = new TextDecoder().decode(await sources.read(dockerfile));
+    if (text.includes('HOLDFAST_NODE_IMAGE')) return [node];
   }
   return [];
 }
 
-async function readSeeds({ config, folder }: LoadedConfig): Promise<Map<string, string>> {
+async function readSeeds(
+  sources: Host,
+  { config, pathOf }: LoadedConfig,
+): Promise<Map<string, string>> {
   const texts = new Map<string, string>();
   for (const { name, seed } of Object.values(config.services)) {
     if (seed === undefined) continue;
-    const path = resolve(folder, seed.file);
-    try {
-      texts.set(name, await readFile(path, 'utf8'));
-    } catch (cause) {
+    const path = pathOf(seed.file);
+    const bytes = await sources.read(path);
+    if (bytes === undefined) {
       throw new AppError({
         code: 'config/no-seed-file',
         what: `services.${name}.seed.file: cannot read ${path}`,
         hint: 'correct the path, which starts from the folder of the config file',
-        cause,
       });
     }
+    texts.set(name, new TextDecoder().decode(bytes));
   }
   return texts;
 }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { readFile, realpath } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import type { Config } from '../components/sections.ts';
 import { loadConfig } from '../config/load.ts';
 import { formatProblem, type Problem } from '../config/problem.ts';
@@ -9,10 +9,14 @@ import { AppError } from '../errors.ts';
 export interface LoadedConfig {
   readonly config: Config;
   readonly warnings: readonly Problem[];
+  /** The file as it is. */
+  readonly text: string;
   /** sha256 of the file's bytes, hex. */
   readonly digest: string;
-  /** Folder that relative paths of the config start from. */
-  readonly folder: string;
+  /** Where a file or folder is that the config names; relative paths start from the config's folder. */
+  readonly pathOf: (written: string) => string;
+  /** It is the server's copy of what was applied: sources of builds and sites are not beside it. */
+  readonly isKept: boolean;
 }
 
 /**
@@ -20,7 +24,17 @@ export interface LoadedConfig {
  * @throws AppError `config/missing`, `config/invalid` with every problem
  */
 export async function readConfig(path: string): Promise<LoadedConfig> {
-  const bytes = await readBytes(path);
+  const parsed = parseConfig(await readBytes(path), path);
+  // An installed config may be a link to where its owner keeps it.
+  const folder = dirname(await realpath(path));
+  return { ...parsed, pathOf: (written) => resolve(folder, written), isKept: false };
+}
+
+/** @throws AppError `config/invalid` with every problem */
+export function parseConfig(
+  bytes: Uint8Array,
+  path: string,
+): Pick<LoadedConfig, 'config' | 'warnings' | 'text' | 'digest'> {
   const result = loadConfig(bytes, path);
   if (!result.ok) {
     const { problems } = result;
@@ -35,9 +49,8 @@ export async function readConfig(path: string): Promise<LoadedConfig> {
   return {
     config: result.config,
     warnings: result.warnings,
+    text: Buffer.from(bytes).toString('utf8'),
     digest: createHash('sha256').update(bytes).digest('hex'),
-    // An installed config may be a link to where its owner keeps it.
-    folder: dirname(await realpath(path)),
   };
 }
 

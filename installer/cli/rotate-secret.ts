@@ -7,6 +7,7 @@ import { planText } from '../plan/text.ts';
 import { generateSecret } from '../secrets/generate.ts';
 import { rotate } from '../secrets/rotate.ts';
 import { SecretStore } from '../secrets/store.ts';
+import { configInForce } from './applied-config.ts';
 import { askSecret } from './ask-secret.ts';
 import type { ParsedArguments } from './command.ts';
 import { consent } from './consent.ts';
@@ -17,17 +18,19 @@ import { verifyFrontDoor } from './front-door.ts';
 import { allNeeds } from './needs.ts';
 import { loginOf, passwordServer } from './password-server.ts';
 import { prepare } from './prepare.ts';
-import { configDigest } from './read-config.ts';
 import { refusePlaceholder } from './secrets.ts';
 
 /** `holdfast secrets rotate NAME`: a new value in the server, in the files, and in what reads them. */
 export async function rotateSecret(args: ParsedArguments, context: CliContext): Promise<number> {
   const [name = ''] = args.positionals;
   const { io, paths, signal } = context;
-  const configPath = args.value('config') ?? paths.config;
   const server = await context.open(args.value('host'));
-  const prepared = await prepare(context, server, { configPath });
-  const { config } = prepared.loaded;
+  const loaded = await configInForce(args.value('config'), {
+    host: server.host,
+    paths: context.paths,
+  });
+  const prepared = await prepare(context, server, { loaded });
+  const { config } = loaded;
   const store = new SecretStore(server.host, paths);
   const need = allNeeds(components, config).secrets.find((one) => one.name === name);
   if (need?.generate?.kind === 'age-identity') throw keepsBackups(name);
@@ -65,7 +68,7 @@ export async function rotateSecret(args: ParsedArguments, context: CliContext): 
         render: prepared.render,
         // Going back is not interrupted: it would leave two values in use.
         ...(isForward && { interrupt: signal }),
-        configDigest: () => configDigest(configPath),
+        configDigest: async () => loaded.digest,
         confirm: async () => true,
         keepRendered: prepared.keepRendered,
         verify: (desired) => verifyFrontDoor(server.host, paths, desired),

@@ -6,14 +6,15 @@ import { AppError } from '../errors.ts';
 import type { Operation, Plan } from '../model/operation.ts';
 import type { Paths } from '../model/paths.ts';
 import { planText } from '../plan/text.ts';
+import { configInForce } from './applied-config.ts';
 import type { ParsedArguments } from './command.ts';
 import type { CliContext } from './context.ts';
 import { colouredPlan } from './display/plan.ts';
 import { durationText } from './display/quantity.ts';
 import { styleFor } from './display/style.ts';
 import { wholeNumber } from './parse.ts';
-import { type Prepared, prepare } from './prepare.ts';
-import { configDigest } from './read-config.ts';
+import { prepare } from './prepare.ts';
+import type { LoadedConfig } from './read-config.ts';
 
 /**
  * `holdfast scale SERVICE N`: another number of replicas, within the range of the config, which later applies
@@ -22,14 +23,17 @@ import { configDigest } from './read-config.ts';
 export async function scale(args: ParsedArguments, context: CliContext): Promise<number> {
   const [name = '', count = ''] = args.positionals;
   const { io, paths, signal } = context;
-  const configPath = args.value('config') ?? paths.config;
   const replicas = Number(count);
   const reason = args.value('reason');
   const target = args.value('host');
   const server = await context.open(target);
   const scales = { [name]: replicas };
-  const prepared = await prepare(context, server, { configPath, target, scales });
-  refuseOutOfRange(scaledService(prepared, name), replicas);
+  const loaded = await configInForce(args.value('config'), {
+    host: server.host,
+    paths: context.paths,
+  });
+  const prepared = await prepare(context, server, { loaded, target, scales });
+  refuseOutOfRange(scaledService(loaded, name), replicas);
   const json = args.flag('json');
   const { result, seconds } = await applyServer(prepared.apply, {
     process: await thisProcess(env.sudoUser ?? env.user ?? 'unknown'),
@@ -37,7 +41,7 @@ export async function scale(args: ParsedArguments, context: CliContext): Promise
     waitSeconds: wholeNumber('wait', args.value('wait') ?? '0', 0, 86_400),
     render: prepared.render,
     interrupt: signal,
-    configDigest: () => configDigest(configPath),
+    configDigest: async () => loaded.digest,
     confirm: async (plan) => {
       refuseOtherChanges(plan, name, paths);
       if (!json) io.out(colouredPlan(planText(plan, { diffs: false }), styleFor(io.color)));
@@ -53,8 +57,7 @@ export async function scale(args: ParsedArguments, context: CliContext): Promise
   return 0;
 }
 
-function scaledService({ loaded }: Prepared, name: string): Service {
-  const { services } = loaded.config;
+function scaledService({ config: { services } }: LoadedConfig, name: string): Service {
   const service = services[name];
   if (service !== undefined) return service;
   throw new AppError({

@@ -1,10 +1,12 @@
 import { realpath, stat } from 'node:fs/promises';
-import { resolve } from 'node:path';
+import type { Config } from '../components/sections.ts';
 import type { Site } from '../components/sites/section.ts';
 import { AppError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import type { ResolvedImages } from '../model/images.ts';
+import type { Paths } from '../model/paths.ts';
 import type { SiteRelease, SiteSource } from '../model/site.ts';
+import { observeSites, releaseFolder } from '../rollout/site-folders.ts';
 import { buildSource, sourceDigest } from '../rollout/site-sources.ts';
 import type { LoadedConfig } from './read-config.ts';
 
@@ -14,25 +16,50 @@ import type { LoadedConfig } from './read-config.ts';
  */
 export async function siteReleases(
   here: Host,
-  { config, folder }: LoadedConfig,
+  { config, pathOf }: LoadedConfig,
   images: ResolvedImages,
 ): Promise<Map<string, SiteRelease>> {
   const found = Object.entries(config.sites).map(async ([name, site]) => {
-    const source = await sourceOf(name, site, folder, images);
+    const source = await sourceOf(name, site, pathOf, images);
     return [name, { source, release: await sourceDigest(here, name, source) }] as const;
   });
   return new Map(await Promise.all(found));
 }
 
+/** What each site shows now, for a config whose sources stand elsewhere. */
+export async function servedReleases(
+  host: Host,
+  paths: Paths,
+  { sites }: Config,
+): Promise<Map<string, SiteRelease>> {
+  const observed = await observeSites(host, paths);
+  return new Map(
+    Object.keys(sites).map((name) => {
+      const release = observed.get(name)?.current;
+      if (release === undefined) {
+        throw new AppError({
+          code: 'config/no-artifact',
+          what: `site ${name} shows no release on ${host.name}, and its files stand where the config was applied from`,
+          hint: 'holdfast apply, from there',
+        });
+      }
+      return [
+        name,
+        { release, source: { kind: 'folder', path: releaseFolder(paths, name, release) } },
+      ];
+    }),
+  );
+}
+
 async function sourceOf(
   name: string,
   { artifact, build, buildEnv }: Site,
-  folder: string,
+  pathOf: LoadedConfig['pathOf'],
   images: ResolvedImages,
 ): Promise<SiteSource> {
   if (build !== undefined) {
     return buildSource({
-      context: resolve(folder, build.context),
+      context: pathOf(build.context),
       command: build.command,
       output: build.output,
       image: build.image ?? nodeImage(images),
@@ -40,7 +67,7 @@ async function sourceOf(
       env: buildEnv,
     });
   }
-  const written = resolve(folder, artifact ?? '');
+  const written = pathOf(artifact ?? '');
   const found = await stat(written).catch((cause: unknown) => {
     throw new AppError({
       code: 'config/no-artifact',

@@ -11,6 +11,7 @@ import { type PendingUpdate, UPDATES_RESULT, type UpdatesResult } from '../model
 import type { Observed } from '../plan/observed.ts';
 import { planText } from '../plan/text.ts';
 import { appliedBackupSettings } from './applied.ts';
+import { configInForce } from './applied-config.ts';
 import type { ParsedArguments } from './command.ts';
 import { consent } from './consent.ts';
 import type { CliContext, Server } from './context.ts';
@@ -18,8 +19,8 @@ import { colouredPlan } from './display/plan.ts';
 import { durationText } from './display/quantity.ts';
 import { styleFor } from './display/style.ts';
 import { verifyFrontDoor } from './front-door.ts';
-import { type Prepared, prepare } from './prepare.ts';
-import { configDigest } from './read-config.ts';
+import { prepare } from './prepare.ts';
+import type { LoadedConfig } from './read-config.ts';
 
 /** The window is looked at again after each. */
 const BACKUP_WAIT_SECONDS = 30;
@@ -31,9 +32,12 @@ const BACKUP_WAITS = 1_440;
  * the image before. With `--check` it only says what is newer.
  */
 export async function update(args: ParsedArguments, context: CliContext): Promise<number> {
-  const configPath = args.value('config') ?? context.paths.config;
   const server = await context.open(args.value('host'));
-  const prepared = await prepare(context, server, { configPath, refreshImages: true });
+  const loaded = await configInForce(args.value('config'), {
+    host: server.host,
+    paths: context.paths,
+  });
+  const prepared = await prepare(context, server, { loaded, refreshImages: true });
   const { observed, desired } = await planServer(prepared.apply, { render: prepared.render });
   const isCheck = args.flag('check');
   refuseEditedConfig(observed, desired, isCheck);
@@ -49,14 +53,14 @@ export async function update(args: ParsedArguments, context: CliContext): Promis
     if (json) context.io.out(`${JSON.stringify({ version: 1, pending, result: 'checked' })}\n`);
     return 0;
   }
-  await backupsEnd(args, context, server, prepared, show);
+  await backupsEnd(args, context, server, loaded, show);
   const outcome = await applyServer(prepared.apply, {
     process: await thisProcess(env.sudoUser ?? env.user ?? 'unknown'),
     command: 'holdfast update',
     waitSeconds: 600,
     render: prepared.render,
     interrupt: context.signal,
-    configDigest: () => configDigest(configPath),
+    configDigest: async () => loaded.digest,
     confirm: async (plan) => {
       show(colouredPlan(planText(plan), styleFor(context.io.color)));
       if (args.flag('yes')) return true;
@@ -99,13 +103,13 @@ async function backupsEnd(
   args: ParsedArguments,
   context: CliContext,
   { host }: Server,
-  prepared: Prepared,
+  loaded: LoadedConfig,
   show: (text: string) => void,
 ): Promise<void> {
   const { jobs } = await appliedBackupSettings(host, context.paths);
   const names = jobs.map(({ name }) => name);
   for (let tries = 1; ; tries += 1) {
-    refuseOutsideWindow(args, context, prepared);
+    refuseOutsideWindow(args, context, loaded);
     // The jobs of another machine hold their locks there; an apply of theirs is waited for all the same.
     if (host.name !== 'localhost') return;
     try {
@@ -122,7 +126,7 @@ async function backupsEnd(
 function refuseOutsideWindow(
   args: ParsedArguments,
   context: CliContext,
-  { loaded: { config } }: Prepared,
+  { config }: LoadedConfig,
 ): void {
   const { window } = config.updates;
   if (args.flag('now') || window === undefined) return;

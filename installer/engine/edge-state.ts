@@ -73,6 +73,9 @@ export async function updateEdgeState(
     // Also where the file is lost and nobody says what to route: nginx keeps to the last good one.
     if (edgeStateText(wanted) === edgeStateText(read.state)) return read.state;
     const next: EdgeState = { ...wanted, generation: read.state.generation + 1 };
+    if (read.digest === 'absent') {
+      await host.makeDirectory(paths.edge, { mode: 0o755, uid: 0, gid: 0 });
+    }
     const { exitCode } = await host.run(swap(path, read.digest, edgeStateText(next)));
     if (exitCode === 0) return next;
   }

@@ -6,8 +6,11 @@ import type { LockedImage, LockFile } from '../model/lock-file.ts';
 import { type BuildSource, contextDigest, dockerfileOf } from './context-digest.ts';
 import { pinned, type RegistryClient } from './registry.ts';
 
-/** What the config says of a service's image: exactly one of the two. */
-export type ServiceImage = { readonly image: string } | { readonly build: BuildSource };
+/** What the config says of a service's image; `built` where the sources are not at hand. */
+export type ServiceImage =
+  | { readonly image: string }
+  | { readonly build: BuildSource }
+  | { readonly built: 'before' };
 
 export interface ServiceContext {
   /** The machine that the config file and its build contexts stand on. */
@@ -54,6 +57,10 @@ export class ServiceResolver {
   async #resolve(name: string, source: ServiceImage) {
     const pin = this.#context.pins[name];
     const kept = this.#context.locked[name];
+    if ('built' in source) {
+      if (kept === undefined) throw neverBuilt(name);
+      return pin === undefined ? this.#asLocked(kept) : this.#pinned(name, pin, kept.wish);
+    }
     if ('build' in source) {
       const built = await this.#built(name, source.build);
       if (pin !== undefined) return this.#pinned(name, pin, built.locked.wish);
@@ -180,6 +187,14 @@ export class ServiceResolver {
 
 function isPinned(kept: LockedImage | undefined, wish: string): kept is LockedImage {
   return kept?.pinned === true && kept.wish === wish;
+}
+
+function neverBuilt(service: string): AppError {
+  return new AppError({
+    code: 'image/no-context',
+    what: `services.${service} was never built here, and its sources stand where the config was applied from`,
+    hint: 'holdfast apply, from there',
+  });
 }
 
 function versionOf(reference: string): string {

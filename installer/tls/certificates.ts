@@ -1,4 +1,3 @@
-import { posix } from 'node:path';
 import { AppError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import type { Notice } from '../model/contribution.ts';
@@ -19,7 +18,7 @@ export interface CertificateRequest {
     readonly files?: { readonly certificate: string; readonly key: string } | undefined;
   };
   /** Where `tls.files` are read: beside the config, on the machine that it stands on. */
-  readonly files: { readonly host: Host; readonly folder: string };
+  readonly files: { readonly host: Host; readonly pathOf: (written: string) => string };
   /** Name of the product; stands in the name of the private authority. */
   readonly project: string;
   /** URL of the ACME directory; absent where no public authority is asked. */
@@ -57,7 +56,7 @@ export async function prepareCertificates(
 async function givenCertificates({
   hosts,
   tls,
-  files: { host, folder },
+  files: { host, pathOf },
   now,
 }: CertificateRequest): Promise<Certificates> {
   if (tls.files === undefined) {
@@ -68,11 +67,12 @@ async function givenCertificates({
     });
   }
   const read = async (name: string): Promise<string> => {
-    const bytes = await host.read(posix.resolve(folder, name));
+    const path = pathOf(name);
+    const bytes = await host.read(path);
     if (bytes !== undefined) return new TextDecoder().decode(bytes);
     throw new AppError({
       code: 'config/tls-missing',
-      what: `There is no file ${posix.resolve(folder, name)} on ${host.name}`,
+      what: `There is no file ${path} on ${host.name}`,
       why: '`tls.files` names it',
       hint: 'Put the file there, or correct the path in config.yaml; paths are relative to it.',
     });

@@ -123,20 +123,20 @@ t.test('from a bare Debian 13 to a running platform and back', async (t) => {
         ],
         600,
       );
-    const before = await ids();
+    const containers = await ids();
     const planned = await holdfast('plan', '--config', `${folder}/config.yaml`);
     t.equal(planned.code, 10, planned.stderr);
     t.match(planned.stdout, /client_max_body_size/);
     const applied = await holdfast('apply', '--yes', '--config', `${folder}/config.yaml`);
     t.equal(applied.code, 0, applied.stderr);
-    t.strictSame(await ids(), before, 'a reload over SSH');
+    t.strictSame(await ids(), containers, 'a reload over SSH');
     t.match(
       await ok('cat', '/var/lib/holdfast/stack/nginx/nginx.conf'),
       /client_max_body_size "35651584"/,
     );
     t.match(await holdfast('status'), { code: 0, stdout: /All is well/ });
 
-    await writeFile(`${folder}/examples/demo/written-here.txt`, 'a change of the app');
+    await writeFile(`${folder}/examples/demo/src/written-here.txt`, 'a change of the app');
     const built = await holdfast('apply', '--yes', '--config', `${folder}/config.yaml`);
     t.equal(built.code, 0, built.stderr);
     const running = [
@@ -148,7 +148,7 @@ t.test('from a bare Debian 13 to a running platform and back', async (t) => {
     ] as const;
     const [serving = ''] = (await ok(...running)).trim().split('\n');
     t.match(
-      await ok('docker', 'exec', serving, 'cat', 'written-here.txt'),
+      await ok('docker', 'exec', serving, 'cat', 'src/written-here.txt'),
       /a change of the app/,
       'what is built there are the sources from here',
     );
@@ -161,6 +161,19 @@ t.test('from a bare Debian 13 to a running platform and back', async (t) => {
       '1',
     );
     t.equal(sent.trim().split('\n').length, 1, 'one context is kept, for the next to build upon');
+    await ok('holdfast', 'update', '--yes', '--now');
+    t.strictSame(
+      (await ok(...running)).trim().split('\n'),
+      [serving],
+      'an update there goes by what was applied from here, and has nothing to do',
+    );
+    await ok('holdfast', 'rollback', 'web', '--yes');
+    const [before = ''] = (await ok(...running)).trim().split('\n');
+    t.not(
+      (await machine.exec('docker', 'exec', before, 'test', '-e', 'src/written-here.txt')).code,
+      0,
+      'the release before',
+    );
     await ok('holdfast', 'apply', '--yes');
   });
 

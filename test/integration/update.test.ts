@@ -157,10 +157,17 @@ ${updates}`,
       `${String((now.getUTCHours() + offset + 24) % 24).padStart(2, '0')}:00`;
     written(`updates: { window: { from: "${hour(3)}", to: "${hour(4)}", every: daily } }\n`);
     t.match(await update('--yes'), { exitCode: 2, stderr: /edited after the last apply/ });
+    await publish('four', 'yes');
+    t.match(
+      await appliance.run(['update', '--yes']),
+      { exitCode: 0 },
+      'without a file it goes by what was applied, wherever that came from',
+    );
+    t.equal(await answer(), 'four');
     t.match(await apply(), { exitCode: 0 });
     t.match(await update('--yes'), { exitCode: 5, stderr: /holdfast update --now/ });
-    await publish('four', 'yes');
+    await publish('five', 'yes');
     t.match(await update('--yes', '--now'), { exitCode: 0 });
-    t.equal(await answer(), 'four');
+    t.equal(await answer(), 'five');
   });
 });

@@ -109,7 +109,7 @@ t.test('the files stand beside the config; a missing one is named in full', asyn
   const host = new LocalHost();
   const request = {
     // The config may stand on another machine than the server.
-    files: { host: new LocalHost(), folder: home },
+    files: { host: new LocalHost(), pathOf: (written: string) => join(home, written) },
     hosts: ['a.example.com'],
     tls: { issuer: 'files', files: NAMES },
     project: 'demo',

@@ -143,7 +143,7 @@ t.test('looking stores nothing, storing makes the next look quiet', async (t) =>
   const request = {
     hosts: ['localhost'],
     tls: { issuer: 'selfsigned' },
-    files: { host, folder: '/etc/holdfast' },
+    files: { host, pathOf: (written: string) => join('/etc/holdfast', written) },
     project: 'demo',
     now: NOW,
   };
