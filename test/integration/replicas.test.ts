@@ -19,10 +19,19 @@ import { routeTo, TestEdge } from '../support/edge.ts';
 const PROJECT = `replicas-${process.pid}`;
 const RESIDENT = new URL('../agent/resident.ts', import.meta.url).pathname;
 
-/** A replica that does as it is told: `/be/hanging`, `/be/failing`, `/be/wrong`, `/be/busy`, `/be/well`. */
+/**
+ * A replica that does as it is told: `/be/hanging`, `/be/failing`, `/be/wrong`, `/be/busy`, `/be/waving`, `/be/well`.
+ * A wave is a third busy and two thirds quiet, by the clock that all replicas share: a slow machine keeps its shape.
+ */
 const PROGRAM = `
 let mood = 'well';
-const burn = () => { if (mood !== 'busy') return; const end = Date.now() + 40; while (Date.now() < end); setTimeout(burn, 5); };
+const works = () => mood === 'busy' || (mood === 'waving' && Date.now() % 12000 < 4000);
+const burn = () => {
+  if (mood !== 'busy' && mood !== 'waving') return;
+  const end = Date.now() + 40;
+  while (works() && Date.now() < end);
+  setTimeout(burn, works() ? 5 : 50);
+};
 require('node:http').createServer((request, response) => {
   if (request.url.startsWith('/be/')) { mood = request.url.slice(4); burn(); return response.end(mood); }
   if (mood === 'hanging') return;
@@ -260,19 +269,22 @@ await t.test('load asks for more replicas, quiet for fewer, a wave for none', as
     for (const index of [0, 1, 2]) await be(index, mood);
   };
   const calls = () => linesOf(`${folder}/calls`);
-  const asked = () => waitFor('a scale command', async () => calls().at(-1), 60);
+  const asked = () => waitFor('a scale command', async () => calls()[0], 90);
   await all('busy');
   use(scaled);
   t.match(await asked(), /^scale web 5 --reason CPU \d+ % for 12 s \(≥ 40 %\)$/);
-  t.match(result()?.services[0]?.scaling, { changesUp: 1, last: { from: 3, to: 5 } });
+  const scaling = () => result()?.services[0]?.scaling;
+  t.match(scaling(), { changesUp: 1, last: { from: 3, to: 5 } });
 
   use(WEB);
+  await all('waving');
+  await waitFor('nobody measures', async () => (scaling() === undefined ? true : undefined));
   writeFileSync(`${folder}/calls`, '');
   use(scaled);
-  for (const mood of ['busy', 'well', 'busy', 'well', 'busy']) {
-    await all(mood);
-    // The wave itself: as long busy as quiet.
-    await delay(6_000);
+  for (let wave = 1; wave <= 3; wave += 1) {
+    const percent = () => scaling()?.cpuPercent ?? Number.NaN;
+    await waitFor('a crest', async () => (percent() >= 40 ? true : undefined), 90);
+    await waitFor('a trough', async () => (percent() <= 20 ? true : undefined), 90);
   }
   t.strictSame(calls(), []);
   await all('well');
