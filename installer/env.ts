@@ -7,6 +7,8 @@ export const env = {
   /** Who called sudo, for the audit log. */
   sudoUser: process.env['SUDO_USER'],
   user: process.env['USER'] ?? process.env['LOGNAME'],
+  /** What a client of a forced command asked sshd for. */
+  sshOriginalCommand: process.env['SSH_ORIGINAL_COMMAND'],
   terminal: process.env['TERM'],
   home: process.env['HOME'] ?? '/root',
   /** Private key for `--host`; the usual ones of `~/.ssh` when absent. */

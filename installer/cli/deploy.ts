@@ -23,30 +23,46 @@ import { rollback as rollbackSite } from './rollback.ts';
  * `holdfast deploy SERVICE IMAGE`: a new release beside the old one, and a switch once it is healthy. The image
  * is kept beside the config until the config's own image changes.
  */
-export async function deploy(args: ParsedArguments, context: CliContext): Promise<number> {
+export async function deploy(
+  args: ParsedArguments,
+  context: CliContext,
+  actor = caller(),
+): Promise<number> {
   const [service = '', image = ''] = args.positionals;
   requireVersion(image);
   return releaseImage(args, context, {
     service,
+    actor,
     command: `holdfast deploy ${service} ${image}`,
     image: () => image,
   });
 }
 
 /** `holdfast rollback NAME`: the release that served before. Stopped containers of it start again. */
-export async function rollback(args: ParsedArguments, context: CliContext): Promise<number> {
+export async function rollback(
+  args: ParsedArguments,
+  context: CliContext,
+  actor = caller(),
+): Promise<number> {
   const [service = ''] = args.positionals;
   const { host } = await context.open(args.value('host'));
   if ((await observeSites(host, context.paths)).has(service)) return rollbackSite(args, context);
   return releaseImage(args, context, {
     service,
+    actor,
     command: `holdfast rollback ${service}`,
     image: (lock) => previousImage(lock, service),
   });
 }
 
+function caller(): string {
+  return env.sudoUser ?? env.user ?? 'unknown';
+}
+
 interface ReleaseRequest {
   readonly service: string;
+  /** Who asks, for the lock and the audit log. */
+  readonly actor: string;
   readonly command: string;
   readonly image: (lock: LockFile) => string;
 }
@@ -54,7 +70,7 @@ interface ReleaseRequest {
 async function releaseImage(
   args: ParsedArguments,
   context: CliContext,
-  { service, command, image }: ReleaseRequest,
+  { service, actor, command, image }: ReleaseRequest,
 ): Promise<number> {
   const server = await context.open(args.value('host'));
   const loaded = await configInForce(args.value('config'), {
@@ -71,7 +87,7 @@ async function releaseImage(
     if (!json) context.io.out(text);
   };
   const outcome = await applyServer(prepared.apply, {
-    process: await thisProcess(env.sudoUser ?? env.user ?? 'unknown'),
+    process: await thisProcess(actor),
     command,
     waitSeconds: wholeNumber('wait', args.value('wait') ?? '0', 0, 86_400),
     render: async (observed) => {

@@ -10,6 +10,8 @@ export const JSON_ANSWERS: Readonly<Record<string, string>> = {
     'that of `plan`, and { result: "unchanged" | "declined" | "applied", seconds, unhealthy: [container] }',
   status:
     '{ version, project, host, services: [{ service, healthy, replicas, state, image, watched? }], backups: [{ job, ok, lastSuccessAt?, lastVerifiedAt?, bytes? }], restoreTest?: { finishedAt, seconds, rows, ok }, certificates: [{ name, daysLeft }], disk: { usedPercent, freeBytes }, pendingUpdates: [UPDATE], agent: "running" | "not running", problems: [text] }',
+  'deploy-key list':
+    '{ version, keys: [{ name, services: [service], images: [text], fingerprint }] }; an empty `images` means any',
   doctor:
     '{ version, ok, findings: [{ check, result: "ok" | "warning" | "problem", text, hint? }] }',
   'backup run': '{ version, made: [{ job, id, bytes, seconds, verifiedAt? }] }',

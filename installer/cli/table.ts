@@ -2,6 +2,7 @@ import { agentCommands } from './agent-table.ts';
 import { backupCommands } from './backup-table.ts';
 import type { CommandSpec } from './command.ts';
 import { config, host, json, yes } from './common-options.ts';
+import { deployKeyCommands } from './deploy-key-table.ts';
 import { secretsCommands } from './secrets-table.ts';
 
 const wait = {
@@ -91,6 +92,7 @@ export const commandTable: readonly CommandSpec[] = [
     example: 'holdfast rollback api',
     run: async (args, context) => (await import('./deploy.ts')).rollback(args, context),
   },
+  ...deployKeyCommands,
   {
     name: 'status',
     summary: 'Show how everything is, on one screen; exit code 11 when something is wrong.',

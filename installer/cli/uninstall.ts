@@ -5,6 +5,7 @@ import { env } from '../env.ts';
 import type { ParsedArguments } from './command.ts';
 import { consent } from './consent.ts';
 import type { CliContext } from './context.ts';
+import { removeAllDeployKeys } from './deploy-key.ts';
 import { appliedContext } from './server-context.ts';
 
 /** `holdfast uninstall`: keeps data; with `--purge` everything of ours goes. */
@@ -42,7 +43,8 @@ export async function uninstall(args: ParsedArguments, context: CliContext): Pro
   }
   if (purge) {
     const programHome = posix.dirname(context.paths.program);
-    await server.host.remove(posix.join('/', env.root, 'usr/local/bin/holdfast'));
+    await removeAllDeployKeys(server.host, context.paths);
+    await server.host.remove(context.paths.launcher);
     await server.host.remove(programHome, { recursive: true });
     await server.host.remove(posix.join('/', env.root, 'var/cache/holdfast'), { recursive: true });
   }

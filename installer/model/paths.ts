@@ -4,6 +4,10 @@ import { posix } from 'node:path';
 export interface Paths {
   /** The installed program: `dist/`, assets and its Node runtime; a link that an upgrade swaps. */
   readonly program: string;
+  /** What starts the program, for a person and for a forced command of sshd. */
+  readonly launcher: string;
+  /** Keys that may log in as root. Ours are the lines of `holdfast deploy-key`. */
+  readonly authorizedKeys: string;
   /** The one file that a person edits. */
   readonly config: string;
   readonly state: string;
@@ -39,6 +43,8 @@ export function pathsUnder(root = ''): Paths {
   const inState = (name: string): string => posix.join(state, name);
   return {
     program: posix.join('/', root, 'opt/holdfast/current'),
+    launcher: posix.join('/', root, 'usr/local/bin/holdfast'),
+    authorizedKeys: posix.join('/', root, 'root/.ssh/authorized_keys'),
     config: posix.join('/', root, 'etc/holdfast/config.yaml'),
     state,
     stack: inState('stack'),

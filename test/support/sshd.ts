@@ -22,9 +22,14 @@ export interface TestSshd {
 
 /**
  * Debian's sshd on a free port of loopback, with keys and a configuration of its own; ended after the test.
- * One process is started for each connection, as inetd does. `settings` are further lines of its configuration.
+ * One process is started for each connection, as inetd does. `settings` are further lines of its configuration,
+ * `moreKeys` further files of authorized keys.
  */
-export async function startSshd(t: Test, settings: readonly string[] = []): Promise<TestSshd> {
+export async function startSshd(
+  t: Test,
+  settings: readonly string[] = [],
+  moreKeys: readonly string[] = [],
+): Promise<TestSshd> {
   const host = new LocalHost();
   const folder = await mkdtemp(posix.join(tmpdir(), 'holdfast-sshd-'));
   t.teardown(() => host.remove(folder, { recursive: true }));
@@ -40,7 +45,7 @@ export async function startSshd(t: Test, settings: readonly string[] = []): Prom
   const config = posix.join(folder, 'sshd_config');
   const lines = [
     `HostKey ${hostKey}`,
-    `AuthorizedKeysFile ${keyFile}.pub`,
+    `AuthorizedKeysFile ${[`${keyFile}.pub`, ...moreKeys].join(' ')}`,
     'StrictModes no',
     'PermitRootLogin prohibit-password',
     'PasswordAuthentication no',
