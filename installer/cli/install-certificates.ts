@@ -4,12 +4,12 @@ import { type OwnFile, replaceOwnFiles } from '../apply/replace-files.ts';
 import { edgeFolders, NGINX_UID, pairFile, pairText } from '../components/nginx/places.ts';
 import { AppError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
+import { NGINX } from '../model/nginx-reload.ts';
 import type { Paths } from '../model/paths.ts';
 import { type CertificatePair, certificatesIn } from '../tls/certificate-pair.ts';
 import { runningContainer } from './containers.ts';
 import type { Server } from './context.ts';
 
-const NGINX = ['nginx', '-c', '/etc/nginx/holdfast/nginx.conf'] as const;
 /** New connections go to the new workers soon after a reload. */
 const SERVED_SECONDS = 20;
 
@@ -68,13 +68,8 @@ async function notInstalled(
 
 async function reloadNginx(server: Server, paths: Paths): Promise<void> {
   const nginx = await runningContainer(server, paths, 'nginx');
-  for (const flags of [
-    ['-t', '-q'],
-    ['-s', 'reload'],
-  ]) {
-    const { exitCode, stderr } = await server.engine.exec(nginx.id, {
-      argv: [...NGINX, ...flags],
-    });
+  for (const argv of [NGINX.test, NGINX.reload]) {
+    const { exitCode, stderr } = await server.engine.exec(nginx.id, { argv });
     if (exitCode === 0) continue;
     throw new AppError({
       code: 'engine/reload-refused',

@@ -2,6 +2,7 @@
 -- shared with all. See docs/decisions/edge-upstreams.md.
 local json = require "cjson.safe"
 local resolver = require "nginx.dns.resolver"
+local closing = require "closing"
 
 local STATE_FILE = "/run/holdfast/edge/services.json"
 local NAME_SERVER = "127.0.0.11"
@@ -106,6 +107,7 @@ local function follow(routed)
   local state = { generation = 0, services = {} }
   local text, is_bad, next_look = nil, false, 0
   while not ngx.worker.exiting() do
+    closing.look()
     local now_text = read_state()
     local is_new = now_text ~= text
     if is_new then

@@ -12,9 +12,11 @@ import { REOPEN_LOGS } from '../../installer/components/nginx/access-log.ts';
 import { edgeStatePath } from '../../installer/engine/edge-state.ts';
 import { LocalHost } from '../../installer/host/local.ts';
 import { type ReplicaState, withVerdict } from '../../installer/model/edge-state.ts';
+import { NGINX } from '../../installer/model/nginx-reload.ts';
 import { pathsUnder } from '../../installer/model/paths.ts';
 import { builtImage, docker, logsOf, waitFor, writeDesired } from '../support/containers.ts';
 import { type Answer, edgeDesired, type Question, routeTo, TestEdge } from '../support/edge.ts';
+import { Load } from '../support/load.ts';
 
 const CONFIG = `
 domain: app.example.com
@@ -502,14 +504,32 @@ t.test('counters and health answer inside the stack, the config is what nginx te
   const counters = await fetch(`http://${edge.address}:8081/stub_status`);
   t.match(await counters.text(), /^Active connections: \d+/);
   t.equal((await fetch(`http://${edge.address}:8081/other`)).status, 404);
-  const test = ['nginx', '-t', '-c', '/etc/nginx/holdfast/nginx.conf'];
-  await docker('exec', edge.container, ...test);
-  await docker('exec', edge.container, 'nginx', '-c', test[3] ?? '', '-s', 'reload');
+  await docker('exec', edge.container, ...NGINX.test);
+  await docker('exec', edge.container, ...NGINX.reload);
   await waitFor('an answer after the reload', async () =>
     (await edge.ask('/')).status === 200 ? true : undefined,
   );
   const said = await logsOf(edge.container);
   t.notMatch(said, /\[(warn|emerg)\]/);
+});
+
+t.test('a reload loses no request of clients that keep their connections', async (t) => {
+  const target = {
+    address: edge.address,
+    port: 8443,
+    host: 'app.example.com',
+    ca: edge.authority,
+  };
+  const load = new Load(target, { gets: ['/', '/', '/a', '/b'], posts: 4, webSockets: 0 });
+  for (let count = 0; count < 3; count += 1) {
+    await docker('exec', edge.container, ...NGINX.reload);
+    const { requests } = load;
+    await waitFor('a hundred requests', async () =>
+      load.requests > requests + 100 ? true : undefined,
+    );
+  }
+  await load.stop();
+  t.strictSame(Object.fromEntries(load.failures), {}, `${load.requests} requests`);
 });
 
 t.test(

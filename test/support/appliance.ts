@@ -1,10 +1,11 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import type { IncomingHttpHeaders } from 'node:http';
 import { request } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Readable, Writable } from 'node:stream';
 import { pathsUnder } from '../../installer/model/paths.ts';
 import { PACKAGE_ROOT } from './component-input.ts';
 
@@ -48,12 +49,17 @@ export class Appliance {
     return pathsUnder(this.root);
   }
 
-  /** Runs the program as a person would; output is kept. */
-  run(argv: readonly string[], stdin = ''): Promise<Ran> {
-    const child = spawn(process.execPath, [join(PACKAGE_ROOT, 'installer/cli/main.ts'), ...argv], {
+  /** Starts the program as a person would. */
+  start(argv: readonly string[]): ChildProcessByStdio<Writable, Readable, Readable> {
+    return spawn(process.execPath, [join(PACKAGE_ROOT, 'installer/cli/main.ts'), ...argv], {
       env: { ...process.env, HOLDFAST_ROOT: this.root, NO_COLOR: '1' },
       stdio: ['pipe', 'pipe', 'pipe'],
     });
+  }
+
+  /** Runs the program as a person would; output is kept. */
+  run(argv: readonly string[], stdin = ''): Promise<Ran> {
+    const child = this.start(argv);
     const out: Buffer[] = [];
     const err: Buffer[] = [];
     child.stdout.on('data', (chunk: Buffer) => out.push(chunk));

@@ -1,4 +1,5 @@
 import type { Contribution, Notice } from '../../model/contribution.ts';
+import { NGINX } from '../../model/nginx-reload.ts';
 import type { Collected, Component, ComponentInput, Needs } from '../component.ts';
 import { edgeImage } from '../http/waf.ts';
 import { appNetwork, exporterNetwork, LIMITS_NETWORK } from '../networks.ts';
@@ -10,8 +11,6 @@ import { hasLimits, limitsClient, limitsFiles, limitsSecrets } from './limits.ts
 import { edgeFolders, IN_CONTAINER, NGINX_UID, STATUS_PORT } from './places.ts';
 import { siteFiles } from './site-files.ts';
 import { wafFiles, wafMemory } from './waf.ts';
-
-const CONFIG_FILE = `${IN_CONTAINER.config}/nginx.conf`;
 
 /** More workers gain nothing at the sizes of machine that this is for. */
 const MAX_WORKERS = 8;
@@ -103,8 +102,8 @@ function collect(input: ComponentInput, collected: Collected): Contribution {
     notices: registryNotice(config),
     reloads: {
       nginx: {
-        test: ['nginx', '-t', '-q', '-c', CONFIG_FILE],
-        argv: ['nginx', '-c', CONFIG_FILE, '-s', 'reload'],
+        test: NGINX.test,
+        argv: NGINX.reload,
       },
     },
     validators: [
@@ -112,7 +111,7 @@ function collect(input: ComponentInput, collected: Collected): Contribution {
         id: 'nginx',
         folder: 'nginx',
         image: edgeImage(config),
-        argv: ['nginx', '-t', '-q', '-c', CONFIG_FILE, '-g', 'user nginx;'],
+        argv: [...NGINX.test, '-g', 'user nginx;'],
         target: IN_CONTAINER.config,
         mounts: [{ source: folders.certificates, target: IN_CONTAINER.certificates }],
       },

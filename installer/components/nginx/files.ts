@@ -18,7 +18,7 @@ import { siteFileInContainer } from './site-files.ts';
 export const RELOAD: readonly Reaction[] = [{ kind: 'reload', service: 'nginx' }];
 
 /** Modules in `nginx/lua/`, which nginx finds by name: `require("balancer")`. */
-const LUA_MODULES = ['balancer', 'replicas', 'status'];
+const LUA_MODULES = ['balancer', 'closing', 'replicas', 'status'];
 
 /** Everything that nginx reads, but for certificates and passwords. */
 export function configFiles(
@@ -68,6 +68,12 @@ export function configFiles(
         onChange: RELOAD,
       }),
     ),
+    {
+      path: 'nginx/reload.sh',
+      component: 'nginx',
+      content: { template: 'nginx/reload.sh', data: {}, format: 'plain' },
+      onChange: [],
+    },
     file('snippets/headers.conf', 'snippets/headers.conf', {
       headers,
       cors,

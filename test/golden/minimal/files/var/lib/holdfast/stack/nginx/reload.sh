@@ -1,0 +1,13 @@
+#!/bin/sh
+# Lets nginx read its changed files without losing a request: see lua/closing.lua.
+set -eu
+: >/tmp/holdfast-closing
+# A worker looks ten times a second; one that is stuck must not hold the reload up.
+tries=50
+while [ -e /tmp/holdfast-closing ] && [ "$tries" -gt 0 ]; do
+  sleep 0.1
+  tries=$((tries - 1))
+done
+# Clients that ask more often than this have another connection by now.
+sleep 2
+exec nginx -c /etc/nginx/holdfast/nginx.conf -s reload
