@@ -238,6 +238,91 @@ t.test('from a bare Debian 13 to a running platform and back', async (t) => {
     },
   );
 
+  await t.test(
+    'the agent is killed in mid-backup: the next run clears up and succeeds',
+    async (t) => {
+      const sql = (query: string) =>
+        ok(
+          ...['docker', 'exec', '--user', 'postgres', 'demo-postgres-1'],
+          ...['psql', '-XAt', '-d', 'web', '-c', query],
+        );
+      const waiting = (what: string) =>
+        sql(`SELECT count(*) FROM pg_stat_activity WHERE ${what} AND pid <> pg_backend_pid()`);
+      const backups = async () =>
+        JSON.parse(await ok('holdfast', 'backup', 'list', '--json')).backups;
+      const before = (await backups()).length;
+      // Whoever dumps has to wait for this one.
+      await ok(
+        ...['docker', 'exec', '--detach', '--user', 'postgres', 'demo-postgres-1'],
+        ...['psql', '-X', '-d', 'web', '-c', 'BEGIN; LOCK TABLE note; SELECT pg_sleep(600)'],
+      );
+      await until(
+        'the table is locked',
+        30,
+        async () => (await waiting("wait_event = 'PgSleep'")).trim() === '1',
+      );
+      await ok('holdfast', 'agent', 'trigger', 'backup-daily');
+      await until(
+        'the dump waits',
+        60,
+        async () => (await waiting("wait_event_type = 'Lock'")).trim() !== '0',
+      );
+      await ok('systemctl', 'kill', '--signal=KILL', 'holdfast-agent');
+      await sql(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'",
+      );
+      await until(
+        'the agent is back',
+        60,
+        async () => (await machine.exec('holdfast', 'agent', 'status')).code === 0,
+      );
+      t.equal((await backups()).length, before, 'half a backup is none');
+      await ok('holdfast', 'backup', 'run');
+      t.equal((await backups()).length, before + 1);
+      const partial = await ok('find', '/var/lib/holdfast/backups', '-name', '*.partial-*');
+      t.equal(partial, '', 'nothing is left of the killed one');
+      t.match(await ok('systemctl', 'is-active', 'holdfast-agent'), /^active/);
+    },
+  );
+
+  await t.test('the agent takes newer images; what nothing needs any more goes', async (t) => {
+    const add = (line: string, file: string) =>
+      ok('sh', '-c', 'echo "$1" >>"$2"', 'sh', line, file);
+    await add(
+      'updates: { images: { policy: auto }, window: { from: "00:00", to: "23:59", every: daily } }',
+      '/etc/holdfast/config.yaml',
+    );
+    await ok('holdfast', 'apply', '--yes');
+    const current = async () =>
+      (await ok('docker', 'inspect', '--format', '{{.Config.Image}}', 'demo-redis-1')).trim();
+    const images = [await current()];
+    // A newer package is nothing that a test can order: another recipe leads to another image as well.
+    const recipe = '/opt/holdfast/current/images/rootfs/redis/usr/local/bin/docker-entrypoint.sh';
+    for (const round of ['first', 'second']) {
+      await add(`# ${round}`, recipe);
+      await ok('holdfast', 'agent', 'trigger', 'update');
+      const run = await until(`the ${round} update has ended`, 300, async () => {
+        const { jobs, history } = JSON.parse(await ok('holdfast', 'agent', 'status', '--json'));
+        const isRunning = jobs.some(
+          (job: { id: string; runningSince?: string }) =>
+            job.id === 'update' && job.runningSince !== undefined,
+        );
+        const runs = history.filter(({ job }: { job: string }) => job === 'update');
+        return !isRunning && runs.length === images.length && runs.at(-1);
+      });
+      t.match(run, { result: 'done', reason: 'by hand' });
+      images.push(await current());
+    }
+    t.equal(new Set(images).size, 3);
+    const present = await Promise.all(
+      images.map(
+        async (image) => (await machine.exec('docker', 'image', 'inspect', image)).code === 0,
+      ),
+    );
+    t.strictSame(present, [false, true, true], 'the one before stays for the way back');
+    t.equal((await machine.exec('holdfast', 'status')).code, 0);
+  });
+
   await t.test('from outside only 22, 80 and 443 answer', async (t) => {
     const open: number[] = [];
     for (const port of [
