@@ -27,6 +27,7 @@ async function freshPlatform(t: Test): Promise<DataPlatform & { readonly project
       NETWORKS.map((name, index) => [name, `10.218.${block}.${index * 64}/26`]),
     ),
     body: `project: ${project}
+updates: { rollback: { within: 1s } }
 services:
   web:
     image: "${images['node']}"
@@ -51,8 +52,9 @@ services:
 
 async function container(opened: Opened, project: string, service: string) {
   const all = await opened.engine.containers({ [LABELS.project]: project });
-  const found = all.find((one) => one.service === service);
-  if (found === undefined) throw new Error(`no container of ${service}`);
+  // The release before is stopped beside the one that serves.
+  const found = all.find((one) => one.service === service && one.status === 'running');
+  if (found === undefined) throw new Error(`${service} does not run`);
   return found;
 }
 
