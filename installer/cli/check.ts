@@ -33,7 +33,7 @@ export async function check(args: CheckArguments, ports: CheckPorts): Promise<nu
 async function examine(file: string, ports: CheckPorts): Promise<CheckReport> {
   const bytes = await ports.read(file);
   if (bytes === undefined) {
-    const message = 'there is no such file: `holdfast init` writes one';
+    const message = 'does not exist: `holdfast init` writes one';
     const code = 'config/no-file';
     const problem: Problem = {
       file,

@@ -1,7 +1,7 @@
-import { createInterface } from 'node:readline/promises';
+import { createInterface } from 'node:readline';
 import { AppError } from '../errors.ts';
 import type { ParsedArguments } from './command.ts';
-import type { CliContext } from './context.ts';
+import type { CliContext, Io } from './context.ts';
 import { type Answers, configText } from './init-config.ts';
 
 interface Question {
@@ -38,8 +38,8 @@ const QUESTIONS: readonly Question[] = [
     option: 'port',
     text: 'Port that the app listens on',
     fallback: '3000',
-    pattern: /^[1-9]\d{0,4}$/,
-    expected: 'a port number',
+    pattern: /^(?:[1-9]\d{0,3}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d{2}|655[0-2]\d|6553[0-5])$/,
+    expected: 'a port number from 1 to 65535',
   },
   {
     option: 'health',
@@ -76,41 +76,61 @@ export async function init(args: ParsedArguments, context: CliContext): Promise<
   return 0;
 }
 
+/** What the options say; the rest is asked on a terminal, and as by default elsewhere. */
 async function ask(args: ParsedArguments, { io }: CliContext): Promise<Answers> {
-  const given = Object.fromEntries(
+  const given = new Map(
     QUESTIONS.flatMap(({ option }) => {
       const value = args.value(option);
-      return value === undefined ? [] : [[option, value]];
+      return value === undefined ? [] : [[option, value] as const];
     }),
   );
-  const open = QUESTIONS.filter(({ option }) => given[option] === undefined);
-  const isInteractive = io.stdin.isTTY === true && !args.flag('defaults');
-  const reader =
-    isInteractive && open.length > 0
-      ? createInterface({ input: io.stdin, output: process.stdout })
-      : undefined;
-  try {
-    for (const { option, text, fallback } of open) {
-      const answer =
-        reader === undefined ? '' : (await reader.question(`${text} [${fallback}]: `)).trim();
-      given[option] = answer === '' ? fallback : answer;
-    }
-  } finally {
-    reader?.close();
-  }
-  const wrong = QUESTIONS.filter(({ option, pattern }) => !pattern.test(given[option] ?? ''));
+  const wrong = QUESTIONS.filter(
+    ({ option, pattern }) => given.has(option) && !pattern.test(given.get(option) ?? ''),
+  );
   if (wrong.length > 0) {
     throw new AppError({
       code: 'usage/answer',
-      what: `${wrong.length} answer(s) cannot be used; nothing was written`,
+      what: `${wrong.length} answer${wrong.length === 1 ? '' : 's'} cannot be used; nothing was written`,
       why: wrong
         .map(
           ({ option, expected }) =>
-            `--${option}: expected ${expected}, got ${JSON.stringify(given[option])}`,
+            `--${option}: expected ${expected}, got ${JSON.stringify(given.get(option))}`,
         )
         .join('\n'),
       hint: 'holdfast init --help',
     });
   }
-  return given as unknown as Answers;
+  const open = QUESTIONS.filter(({ option }) => !given.has(option));
+  if (io.stdin.isTTY === true && !args.flag('defaults')) {
+    const reader = createInterface({ input: io.stdin, terminal: false });
+    const lines = reader[Symbol.asyncIterator]();
+    try {
+      for (const question of open) given.set(question.option, await askOne(io, lines, question));
+    } finally {
+      reader.close();
+    }
+  } else for (const { option, fallback } of open) given.set(option, fallback);
+  return Object.fromEntries(given) as unknown as Answers;
+}
+
+/** Until the answer can be used: whoever mistypes the last one shall not start again. */
+async function askOne(
+  { out }: Io,
+  lines: AsyncIterator<string>,
+  { text, fallback, pattern, expected }: Question,
+): Promise<string> {
+  for (;;) {
+    out(`${text} [${fallback}]: `);
+    const { value, done } = await lines.next();
+    if (done === true) {
+      throw new AppError({
+        code: 'consent/interrupted',
+        what: 'the questions were not answered to their end; nothing was written',
+        hint: 'holdfast init',
+      });
+    }
+    const answer = value.trim() === '' ? fallback : value.trim();
+    if (pattern.test(answer)) return answer;
+    out(`That is not ${expected}.\n`);
+  }
 }

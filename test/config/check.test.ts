@@ -51,7 +51,7 @@ t.test('a file that is not there says how to get one', async (t) => {
   t.strictSame(await run(undefined), {
     code: 2,
     output:
-      'config.yaml there is no such file: `holdfast init` writes one\nconfig.yaml: 1 to fix\n',
+      'config.yaml does not exist: `holdfast init` writes one\nconfig.yaml: 1 to fix\n',
   });
 });
 

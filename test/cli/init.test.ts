@@ -1,0 +1,91 @@
+import { PassThrough } from 'node:stream';
+import t from 'tap';
+import { commandTable } from '../../installer/cli/table.ts';
+import { loadConfig } from '../../installer/config/load.ts';
+import { runCommand } from '../support/cli.ts';
+import { FakeEngine } from '../support/fake-engine.ts';
+import { MemoryHost } from '../support/memory-host.ts';
+
+const FILE = '/etc/holdfast/config.yaml';
+
+/** On a terminal, with these lines typed. */
+async function typed(lines: readonly string[], ...argv: string[]) {
+  const host = new MemoryHost();
+  const stdin = Object.assign(new PassThrough(), { isTTY: true });
+  stdin.end(lines.map((line) => `${line}\n`).join(''));
+  let stdout = '';
+  let stderr = '';
+  const { exitCode } = await runCommand(['init', ...argv], commandTable, {
+    server: { host, engine: new FakeEngine(host.effects) },
+    more: {
+      io: {
+        stdin,
+        out: (text) => {
+          stdout += text;
+        },
+        err: (text) => {
+          stderr += text;
+        },
+        isTerminal: true,
+        color: false,
+        columns: 80,
+      },
+    },
+  });
+  return { exitCode, stdout, stderr, config: host.files.text(FILE) };
+}
+
+t.test('asks again for what cannot be used, and takes the default for an empty line', async (t) => {
+  const { exitCode, stdout, config } = await typed([
+    'app.example.com',
+    ...['nobody', 'ops@example.org'],
+    'ghcr.io/acme/web:1.4.2',
+    ...['none', '0', '65536', '8080'],
+    '',
+    'both',
+  ]);
+  t.equal(exitCode, 0, stdout);
+  t.match(stdout, /That is not a mail address\.\nMail address .*\[ops@example\.com\]: /);
+  t.equal(stdout.match(/That is not a port number/g)?.length, 3);
+  const loaded = loadConfig(Buffer.from(config ?? ''), FILE);
+  t.match(loaded, {
+    ok: true,
+    config: {
+      domain: 'app.example.com',
+      contact: 'ops@example.org',
+      services: {
+        web: {
+          port: 8080,
+          health: { path: '/health' },
+          uses: [{ kind: 'postgres' }, { kind: 'redis' }],
+        },
+      },
+    },
+  });
+});
+
+t.test('the end of the input in mid-question writes nothing', async (t) => {
+  const { exitCode, stderr, config } = await typed(['app.example.com']);
+  t.equal(exitCode, 5);
+  t.match(stderr, /nothing was written/);
+  t.equal(config, undefined);
+});
+
+t.test(
+  'without a terminal there are the options and the defaults; bad options all at once',
+  async (t) => {
+    const run = async (...argv: string[]) => {
+      const host = new MemoryHost();
+      const server = { host, engine: new FakeEngine(host.effects) };
+      const ended = await runCommand(['init', ...argv], commandTable, { server });
+      return { ...ended, config: host.files.text(FILE) };
+    };
+    t.match(await run('--domain', 'a.example'), { exitCode: 0, config: /domain: a\.example/ });
+    const bad = await run('--port', 'x', '--uses', 'mysql');
+    t.match(bad, {
+      exitCode: 2,
+      stderr: /2 answers cannot be used.*\n.*--port: .*\n.*--uses: /,
+      config: undefined,
+    });
+  },
+);
