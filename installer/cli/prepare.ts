@@ -1,28 +1,18 @@
-import { join } from 'node:path';
 import { type ApplyContext, SYSTEM_CLOCK } from '../apply/context.ts';
-import { imageNeed } from '../components/platform-image.ts';
 import { POSTGRES_VOLUME } from '../components/postgres/names.ts';
 import { components } from '../components/registry.ts';
-import { memoryProblems } from '../components/rules/memory.ts';
-import type { Config } from '../components/sections.ts';
 import { keptScales } from '../components/services/scales.ts';
 import { acmeSettings } from '../components/tls/settings.ts';
-import { notYetApplied } from '../config/not-yet-applied.ts';
-import { formatProblem } from '../config/problem.ts';
 import { AppError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { LocalHost } from '../host/local.ts';
 import { bakeImages, pullImage } from '../images/build.ts';
 import { resolveImages } from '../images/resolve.ts';
-import type { ServiceImage } from '../images/services.ts';
-import type { Notice } from '../model/contribution.ts';
 import type { Desired } from '../model/desired.ts';
-import type { ImageNeed } from '../model/images.ts';
 import type { LockFile } from '../model/lock-file.ts';
 import type { Secret } from '../model/secret.ts';
 import { engineName } from '../model/stack.ts';
 import type { Observed } from '../plan/observed.ts';
-
 import { render } from '../render/render.ts';
 import { subnetsInUse } from '../render/subnets.ts';
 import { fillRelease } from '../rollout/site-release.ts';
@@ -31,9 +21,11 @@ import { SecretStore } from '../secrets/store.ts';
 import { type Certificates, prepareCertificates } from '../tls/certificates.ts';
 import { loadAssets } from './assets.ts';
 import { buildService } from './build-service.ts';
+import { builtOnNode, readSeeds, serviceImages } from './config-inputs.ts';
 import type { CliContext, Server } from './context.ts';
 import { maintenanceState, maintenanceText } from './maintenance-state.ts';
 import { allNeeds } from './needs.ts';
+import { configNotices, memoryNotices, pinNotices } from './notices.ts';
 import type { LoadedConfig } from './read-config.ts';
 import { servedReleases, siteReleases } from './site-releases.ts';
 import { snapshot } from './snapshot.ts';
@@ -216,7 +208,7 @@ async function renderFor(
     newSecrets,
     seedTexts,
     notices: [
-      ...notices(loaded),
+      ...configNotices(loaded),
       ...pinNotices(outcome.lock.services),
       ...certificates.notices,
       ...(maintenance === undefined
@@ -226,20 +218,6 @@ async function renderFor(
   });
   const memory = memoryNotices(loaded, desired, observed.facts.memoryBytes);
   return { desired: { ...desired, notices: [...desired.notices, ...memory] }, certificates };
-}
-
-/** A release that was deployed stands beside the config: the plan says so. */
-function pinNotices(services: LockFile['services']): Notice[] {
-  return Object.entries(services).flatMap(([name, { pinned, reference }]) =>
-    pinned === true
-      ? [
-          {
-            code: 'image/deployed',
-            text: `services.${name}: ${reference}, as deployed; the config's image takes over when it changes`,
-          },
-        ]
-      : [],
-  );
 }
 
 /** @throws AppError `config/postgres-major` when data of another major version stands in the volume */
@@ -262,87 +240,4 @@ function requireSecret(values: ReadonlyMap<string, Secret>, name: string): Secre
   if (value === undefined)
     throw new Error(`a component uses the secret ${name} without a need for it`);
   return value;
-}
-
-/** Services and accessories share their names. */
-function containersOf({ services, accessories }: Config) {
-  return [...Object.values(services), ...Object.values(accessories)];
-}
-
-function serviceImages({ config, pathOf, isKept }: LoadedConfig): Record<string, ServiceImage> {
-  return Object.fromEntries(
-    containersOf(config).map(({ name, image, build }) => {
-      if (build === undefined) return [name, { image: image ?? '' }];
-      if (isKept) return [name, { built: 'before' } as const];
-      return [name, { build: { ...build, context: pathOf(build.context) } }];
-    }),
-  );
-}
-
-/** A Dockerfile that takes our Node image as its base makes us build that image; others do not. */
-async function builtOnNode(
-  sources: Host,
-  { config, pathOf, isKept }: LoadedConfig,
-  { images }: LockFile,
-): Promise<ImageNeed[]> {
-  const node = imageNeed(config, 'node');
-  if (isKept) return images['node'] === undefined ? [] : [node];
-  for (const { build } of containersOf(config)) {
-    if (build === undefined) continue;
-    // One that is missing is reported when the image is resolved.
-    const dockerfile = join(pathOf(build.context), build.dockerfile ?? 'Dockerfile');
-    const text = new TextDecoder().decode(await sources.read(dockerfile));
-    if (text.includes('HOLDFAST_NODE_IMAGE')) return [node];
-  }
-  return [];
-}
-
-async function readSeeds(
-  sources: Host,
-  { config, pathOf }: LoadedConfig,
-): Promise<Map<string, string>> {
-  const texts = new Map<string, string>();
-  for (const { name, seed } of Object.values(config.services)) {
-    if (seed === undefined) continue;
-    const path = pathOf(seed.file);
-    const bytes = await sources.read(path);
-    if (bytes === undefined) {
-      throw new AppError({
-        code: 'config/no-seed-file',
-        what: `services.${name}.seed.file: cannot read ${path}`,
-        hint: 'correct the path, which starts from the folder of the config file',
-      });
-    }
-    texts.set(name, new TextDecoder().decode(bytes));
-  }
-  return texts;
-}
-
-/** @throws AppError `preflight/memory` when even the fewest replicas do not fit */
-function memoryNotices(
-  { config }: LoadedConfig,
-  { stack }: Desired,
-  memoryBytes: number,
-): Notice[] {
-  const findings = memoryProblems(config, stack, memoryBytes);
-  const errors = findings.filter(({ severity }) => severity === 'error');
-  if (errors.length > 0) {
-    throw new AppError({
-      code: 'preflight/memory',
-      what: 'this config does not fit on the machine; nothing was changed',
-      why: errors.map(({ message }) => message).join('\n'),
-      hint: 'lower resources.memory, replicas or redis.maxMemory, or take a larger machine',
-    });
-  }
-  return findings.map(({ message }) => ({ code: 'preflight/memory', text: message }));
-}
-
-function notices(loaded: LoadedConfig): Notice[] {
-  return [
-    ...loaded.warnings.map((warning) => ({ code: warning.code, text: formatProblem(warning) })),
-    ...notYetApplied(loaded.config).map(({ path, issue }) => ({
-      code: 'config/not-yet-applied',
-      text: `${path}: accepted, not yet applied (${issue})`,
-    })),
-  ];
 }

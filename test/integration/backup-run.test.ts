@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
 import { exclusively } from '../../installer/backup/exclusive.ts';
@@ -10,6 +10,7 @@ import type { Store } from '../../installer/backup/store/store.ts';
 import { readManifest } from '../../installer/backup/verify.ts';
 import { backupLock, jobLocks } from '../../installer/backup/wait-for-backups.ts';
 import { BackupStack } from '../support/backup-stack.ts';
+import { until } from './support/docker.ts';
 import { platformImages } from './support/platform-images.ts';
 
 const { postgres = '' } = await platformImages('postgres');
@@ -226,6 +227,72 @@ t.test('a disk that is too full is refused early, with figures', async (t) => {
     { code: 'preflight/disk-full', message: /are free; .* are needed/ },
   );
 });
+
+t.test(
+  'a disk that fills up in mid-dump: said so, nothing is left, the next run succeeds',
+  async (t) => {
+    await stack.sql('postgres', 'CREATE DATABASE filling;');
+    await stack.sql(
+      'filling',
+      "CREATE TABLE noise AS SELECT string_agg(md5(random()::text), '') AS pad FROM generate_series(1, 400000) i GROUP BY i % 4000;",
+    );
+    const small = join(stack.root, 'small');
+    await mkdir(small);
+    const mount = (...argv: [string, ...string[]]) => stack.host.run({ argv });
+    await mount('mount', '-t', 'tmpfs', '-o', 'size=64m', 'tmpfs', small);
+    t.teardown(() => mount('umount', '--lazy', small));
+    const context = stack.context({
+      stores: [{ kind: 'directory', name: 'small', path: small }],
+      jobs: [
+        stack.job({
+          name: 'filling',
+          store: 'small',
+          source: { kind: 'postgres', databases: ['filling'] },
+        }),
+      ],
+    });
+    const locker = t.rejects(
+      stack.sql('filling', 'BEGIN; LOCK TABLE noise; SELECT pg_sleep(600);'),
+      'ended below',
+    );
+    const waiting = (what: string) =>
+      stack.sql('postgres', `SELECT count(*) FROM pg_stat_activity WHERE ${what}`);
+    await until(
+      'the table is locked',
+      30,
+      async () => (await waiting("wait_event = 'PgSleep'")) === '1',
+    );
+    const run = t.rejects(runBackup(context, 'filling'), {
+      code: 'store/full',
+      why: 'the disk is full',
+    });
+    await until(
+      'the dump waits',
+      30,
+      async () => (await waiting("wait_event_type = 'Lock'")) === '1',
+    );
+    await writeFile(join(small, 'filler'), Buffer.alloc(60 * 1024 ** 2));
+    await stack.sql(
+      'postgres',
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'",
+    );
+    await locker;
+    await run;
+    const left = (await readdir(small, { recursive: true, withFileTypes: true })).filter((one) =>
+      one.isFile(),
+    );
+    t.strictSame(
+      left.map(({ name }) => name),
+      ['filler'],
+      'the half dump is gone',
+    );
+    await unlink(join(small, 'filler'));
+    const { id } = await runBackup(context, 'filling');
+    t.match(await listStored(new DirectoryStore(small), context.settings, 'filling'), [
+      { id, verified: true },
+    ]);
+  },
+);
 
 t.test('local copies are kept beside the store and can be given up again', async (t) => {
   const job = stack.job({ name: 'copied', keepLocalSeconds: 86_400 });

@@ -1,5 +1,4 @@
-import { startChild } from '../../host/child.ts';
-import { CommandError } from '../../host/command-error.ts';
+import { childOutput } from '../../host/child-output.ts';
 import type { BackupSource } from '../../model/backup-settings.ts';
 import type { BackupContext } from '../context.ts';
 import { helperArgv, helperImage, requireVolume, VOLUME_MOUNT } from '../helper-container.ts';
@@ -47,9 +46,15 @@ export async function openVolumeSource(
           kind: 'stream',
           read: () =>
             compress(
-              tar(helperArgv({ ...request, argv: TAR }), (stderr) =>
-                report({ kind: 'warning', code: 'backup/changed-while-read', text: stderr }),
-              ),
+              childOutput(helperArgv({ ...request, argv: TAR }), (exitCode, stderr) => {
+                if (exitCode !== CHANGED_WHILE_READ) return false;
+                report({
+                  kind: 'warning',
+                  code: 'backup/changed-while-read',
+                  text: stderr.trim(),
+                });
+                return true;
+              }),
             ),
         },
       },
@@ -71,24 +76,3 @@ const TAR: [string, ...string[]] = [
   `--exclude=${OURS}`,
   '.',
 ];
-
-async function* tar(
-  argv: readonly [string, ...string[]],
-  onChanged: (text: string) => void,
-): AsyncGenerator<Uint8Array> {
-  const child = startChild({ argv });
-  child.stdin.on('error', () => undefined);
-  child.stdin.end();
-  let ended = false;
-  try {
-    yield* child.stdout as AsyncIterable<Uint8Array>;
-    const { exitCode, stderr } = await child.done;
-    ended = true;
-    if (exitCode === CHANGED_WHILE_READ) onChanged(stderr.trim());
-    else if (exitCode !== 0) {
-      throw new CommandError({ reason: 'exit', argv, host: 'localhost', exitCode, stderr });
-    }
-  } finally {
-    if (!ended) child.kill('SIGTERM');
-  }
-}

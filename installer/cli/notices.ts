@@ -1,0 +1,52 @@
+import { memoryProblems } from '../components/rules/memory.ts';
+import { notYetApplied } from '../config/not-yet-applied.ts';
+import { formatProblem } from '../config/problem.ts';
+import { AppError } from '../errors.ts';
+import type { Notice } from '../model/contribution.ts';
+import type { Desired } from '../model/desired.ts';
+import type { LockFile } from '../model/lock-file.ts';
+import type { LoadedConfig } from './read-config.ts';
+
+/** A release that was deployed stands beside the config: the plan says so. */
+export function pinNotices(services: LockFile['services']): Notice[] {
+  return Object.entries(services).flatMap(([name, { pinned, reference }]) =>
+    pinned === true
+      ? [
+          {
+            code: 'image/deployed',
+            text: `services.${name}: ${reference}, as deployed; the config's image takes over when it changes`,
+          },
+        ]
+      : [],
+  );
+}
+
+/** @throws AppError `preflight/memory` when even the fewest replicas do not fit */
+export function memoryNotices(
+  { config }: LoadedConfig,
+  { stack }: Desired,
+  memoryBytes: number,
+): Notice[] {
+  const findings = memoryProblems(config, stack, memoryBytes);
+  const errors = findings.filter(({ severity }) => severity === 'error');
+  if (errors.length > 0) {
+    throw new AppError({
+      code: 'preflight/memory',
+      what: 'this config does not fit on the machine; nothing was changed',
+      why: errors.map(({ message }) => message).join('\n'),
+      hint: 'lower resources.memory, replicas or redis.maxMemory, or take a larger machine',
+    });
+  }
+  return findings.map(({ message }) => ({ code: 'preflight/memory', text: message }));
+}
+
+/** What the plan says of the config itself. */
+export function configNotices(loaded: LoadedConfig): Notice[] {
+  return [
+    ...loaded.warnings.map((warning) => ({ code: warning.code, text: formatProblem(warning) })),
+    ...notYetApplied(loaded.config).map(({ path, issue }) => ({
+      code: 'config/not-yet-applied',
+      text: `${path}: accepted, not yet applied (${issue})`,
+    })),
+  ];
+}
