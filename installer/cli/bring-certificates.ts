@@ -1,10 +1,7 @@
-import { posix } from 'node:path';
 import { AppError } from '../errors.ts';
 import { certificateSettings, renewOnServer } from './certificates.ts';
 import type { CliContext, Server } from './context.ts';
-
-/** Longer than a run of the renewal, seconds. */
-const REMOTE_SECONDS = 3600;
+import { programOnServer, REMOTE_COMMAND_SECONDS } from './program-on-server.ts';
 
 /**
  * After an apply the front door is up and proofs can be seen: asks the public authority for what is missing.
@@ -29,15 +26,9 @@ export async function bringCertificates(context: CliContext, server: Server): Pr
 
 /** Whether names lead to a server and what it can reach is known on that server only. */
 async function renewThere({ paths, report }: CliContext, { host }: Server): Promise<void> {
-  const inProgram = (path: string): string => posix.join(paths.program, path);
   const { exitCode, stderr } = await host.run({
-    argv: [
-      inProgram('node_modules/.bin/node'),
-      inProgram('dist/installer/cli/main.js'),
-      'certificates',
-      'renew',
-    ],
-    timeoutSeconds: REMOTE_SECONDS,
+    argv: programOnServer(paths, 'certificates', 'renew'),
+    timeoutSeconds: REMOTE_COMMAND_SECONDS,
     okExitCodes: Array.from({ length: 256 }, (_, code) => code),
   });
   if (exitCode === 0) return;
