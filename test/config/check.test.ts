@@ -50,8 +50,7 @@ t.test('a faulty config: exit code 2, every problem, and how many', async (t) =>
 t.test('a file that is not there says how to get one', async (t) => {
   t.strictSame(await run(undefined), {
     code: 2,
-    output:
-      'config.yaml does not exist: `holdfast init` writes one\nconfig.yaml: 1 to fix\n',
+    output: 'config.yaml does not exist: `holdfast init` writes one\nconfig.yaml: 1 to fix\n',
   });
 });
 
