@@ -3,6 +3,7 @@ import { AppError } from '../errors.ts';
 import type { ApplyRequest, Planned } from './apply.ts';
 import { type AuditEntry, appendAudit } from './audit.ts';
 import type { ApplyContext } from './context.ts';
+import { deployNews } from './deploy-news.ts';
 import { checkDiskSpace } from './disk.ts';
 import { execute } from './execute.ts';
 import { finish, waitForChanged } from './finish.ts';
@@ -46,6 +47,8 @@ export async function changeServer(
       seconds: (clock.now().getTime() - begin.getTime()) / 1000,
       ...ending,
     });
+  const news = deployNews(run, request);
+  news.began();
   try {
     await perform(run, request);
   } catch (failure) {
@@ -59,9 +62,11 @@ export async function changeServer(
         text: `the audit line could not be written: ${String(auditError)}`,
       });
     }
+    await news.ended(error);
     throw error;
   }
   await audit({ result: 'done' });
+  await news.ended();
 }
 
 async function perform(run: Run, request: ApplyRequest): Promise<void> {

@@ -1,5 +1,6 @@
 import type { Engine } from '../engine/engine.ts';
 import type { Host } from '../host/host.ts';
+import type { Announce } from '../model/deploy-event.ts';
 import type { Report } from '../model/events.ts';
 import type { ImageAction } from '../model/images.ts';
 import type { Paths } from '../model/paths.ts';
@@ -19,6 +20,8 @@ export interface ApplyContext {
   readonly clock: Clock;
   /** Logs in to another machine once more; absent where the host is this machine. */
   readonly reconnect?: () => Promise<Host>;
+  /** Tells who wants to know of deploys; absent where nobody does. */
+  readonly announce?: Announce;
   /** Backs the databases up before a migration; absent where the config does not ask for it. */
   readonly snapshotBeforeMigration?: () => Promise<void>;
 }

@@ -19,6 +19,7 @@ import { fillRelease } from '../rollout/site-release.ts';
 import { generateMissing } from '../secrets/missing.ts';
 import { SecretStore } from '../secrets/store.ts';
 import { type Certificates, prepareCertificates } from '../tls/certificates.ts';
+import { announceOf } from './announce.ts';
 import { loadAssets } from './assets.ts';
 import { buildService } from './build-service.ts';
 import { builtOnNode, readSeeds, serviceImages } from './config-inputs.ts';
@@ -78,6 +79,7 @@ export async function prepare(
     ...(config.postgres?.snapshotBefore.includes('migrate') === true
       ? { snapshotBeforeMigration: () => snapshot(context, server) }
       : {}),
+    ...announceOf(config, store, report),
     images: {
       bake: (_targets, references, onBase) =>
         bakeImages(host, programPath, references, onLine('bake-images'), onBase),

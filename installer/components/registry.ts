@@ -1,5 +1,6 @@
 import { accessories } from './accessories/component.ts';
 import { agent } from './agent/component.ts';
+import { alerting } from './alerting/component.ts';
 import { backups } from './backups/component.ts';
 import type { Component } from './component.ts';
 import { edgeCache } from './edge-cache/component.ts';
@@ -25,6 +26,7 @@ export const components: readonly Component[] = [
   nginx,
   edgeCache,
   prometheus,
+  alerting,
   backups,
   firewall,
   agent,

@@ -1,3 +1,4 @@
+import { unservedReceivers } from '../components/alerting/receivers.ts';
 import { isServed } from '../components/edge-cache/origins.ts';
 import type { Config } from '../components/sections.ts';
 import { acmeSettings } from '../components/tls/settings.ts';
@@ -136,8 +137,9 @@ const GAPS: readonly Gap[] = [
       when(config.monitoring.customMetrics !== undefined, 'monitoring.customMetrics'),
   },
   {
-    issue: 'nobody is told: alerts show in Prometheus and Grafana only',
-    asked: (config) => keysOf(config.alerting.receivers, 'alerting.receivers'),
+    issue:
+      'told of deploys only, by slack, discord and webhook: alerts show in Prometheus and Grafana only',
+    asked: (config) => unservedReceivers(config).map((name) => `alerting.receivers.${name}`),
   },
   {
     issue: 'logs stay with the containers',

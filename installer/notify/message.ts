@@ -1,0 +1,55 @@
+import type { DeployEvent, DeployEventKind, DeployReceiver } from '../model/deploy-event.ts';
+
+/** Whose server speaks. */
+export interface Sender {
+  readonly project: string;
+  readonly domain: string;
+  readonly environment: string;
+}
+
+const VERBS: Readonly<Record<DeployEventKind, string>> = {
+  started: 'deploy started',
+  succeeded: 'deployed',
+  failed: 'deploy FAILED',
+  'rolled-back': 'rolled back',
+  scaled: 'scaled',
+};
+/** Discord takes 2,000 characters in a message. */
+const LONGEST = 1900;
+
+/** One event as a line or two for people. */
+export function eventText(event: DeployEvent, { project, domain, environment }: Sender): string {
+  const { kind, changes, seconds, reason, who, command } = event;
+  const list = changes.map(({ name, version, replicas }) =>
+    kind === 'scaled' ? `${name} to ${replicas} replicas` : `${name} ${version}`,
+  );
+  const time = seconds === undefined ? '' : ` after ${Math.round(seconds)} s`;
+  const lines = [
+    `${project} (${domain}, ${environment}): ${VERBS[kind]} ${list.join(', ')}${time}`,
+    ...(reason === undefined ? [] : [reason]),
+    `by ${who}: ${command}`,
+  ];
+  const text = lines.join('\n');
+  return text.length <= LONGEST ? text : `${text.slice(0, LONGEST)}…`;
+}
+
+/** The body that this kind of receiver reads, as JSON. Nobody is mentioned by what an image is called. */
+export function eventBody(
+  channel: DeployReceiver['channel'],
+  event: DeployEvent,
+  sender: Sender,
+): string {
+  const text = eventText(event, sender);
+  switch (channel) {
+    case 'slack':
+      return JSON.stringify({ text: escapedForSlack(text) });
+    case 'discord':
+      return JSON.stringify({ content: text, allowed_mentions: { parse: [] } });
+    case 'webhook':
+      return JSON.stringify({ version: 1, event: 'deploy', ...sender, ...event, text });
+  }
+}
+
+function escapedForSlack(text: string): string {
+  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
+}
