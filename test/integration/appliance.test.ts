@@ -239,7 +239,7 @@ t.test('from a bare Debian 13 to a running platform and back', async (t) => {
   );
 
   await t.test(
-    'the agent is killed in mid-backup: the next run clears up and succeeds',
+    'the agent is killed in mid-backup: it tries again by itself, and clears up',
     async (t) => {
       const sql = (query: string) =>
         ok(
@@ -271,14 +271,19 @@ t.test('from a bare Debian 13 to a running platform and back', async (t) => {
       await sql(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'",
       );
-      await until(
-        'the agent is back',
-        60,
-        async () => (await machine.exec('holdfast', 'agent', 'status')).code === 0,
-      );
-      t.equal((await backups()).length, before, 'half a backup is none');
-      await ok('holdfast', 'backup', 'run');
-      t.equal((await backups()).length, before + 1);
+      const runs = await until('the agent is back and has tried again', 120, async () => {
+        const { code, stdout } = await machine.exec('holdfast', 'agent', 'status', '--json');
+        const { history } = code === 0 ? JSON.parse(stdout) : { history: [] };
+        const ended = history
+          .filter(({ job }: { job: string }) => job === 'backup-daily')
+          .slice(-2);
+        return ended.at(-1)?.reason === 'retry' && ended;
+      });
+      t.match(runs, [
+        { result: 'lost', reason: 'by hand' },
+        { result: 'done', reason: 'retry' },
+      ]);
+      t.equal((await backups()).length, before + 1, 'half a backup is none');
       const partial = await ok('find', '/var/lib/holdfast/backups', '-name', '*.partial-*');
       t.equal(partial, '', 'nothing is left of the killed one');
       t.match(await ok('systemctl', 'is-active', 'holdfast-agent'), /^active/);
