@@ -33,6 +33,10 @@ export async function removeEverything(context: ApplyContext, plan: UninstallPla
   }
   for (const path of plan.outsideFiles) await host.remove(path);
   if (units.length > 0) await ifPresent(host, ['systemctl', 'daemon-reload']);
+  // Debian's package stays, which may have been there before us; our bans end.
+  if (plan.outsideFiles.some((path) => path.startsWith('/etc/fail2ban/'))) {
+    await ifPresent(host, ['fail2ban-client', 'reload']);
+  }
   for (const path of plan.paths) await host.remove(path, { recursive: true });
   if (plan.purge) await removeEmptyFolder(host, posix.dirname(paths.config));
 }

@@ -55,6 +55,7 @@ export async function planUninstall(
     paths.sites,
     `${paths.state}/previous.json`,
     `${paths.state}/firewall`,
+    `${paths.state}/applied`,
     paths.manifest,
   ];
   // The program last: it is what runs.

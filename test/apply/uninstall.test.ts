@@ -77,6 +77,20 @@ t.test('the agent is stopped before the containers that it looks after', async (
   t.equal(transcript.filter((line) => line === 'run systemctl daemon-reload').length, 1);
 });
 
+t.test('fail2ban stays and forgets our jails', async (t) => {
+  const world = await applied();
+  const jail = '/etc/fail2ban/jail.d/holdfast.local';
+  const manifest = JSON.parse(world.host.files.text(PATHS.manifest) ?? '');
+  manifest.files[jail] = '0'.repeat(64);
+  world.host.files.write(PATHS.manifest, Buffer.from(JSON.stringify(manifest)), OWN_FILE);
+  world.host.files.write(jail, Buffer.from('[sshd]'), OWN_FILE);
+  await remove(world);
+  t.equal(world.host.files.text(jail), undefined);
+  const { transcript } = world.host.effects;
+  const at = (word: string) => transcript.findIndex((line) => line.includes(word));
+  t.ok(at('fail2ban-client reload') > at(jail), 'asked to read again once they are gone');
+});
+
 t.test('what was kept is used again by the next apply', async (t) => {
   const world = await applied();
   const password = world.text(`${PATHS.secrets}/DB_PASSWORD`);

@@ -170,6 +170,7 @@ export class World {
     });
     host.on(['curl'], answer, { looks: true });
     host.on(['systemctl'], () => ({}));
+    host.on(['fail2ban-client'], () => ({}));
     host.on(MIGRATE, () => ({}));
   }
 
