@@ -27,6 +27,7 @@ import { MemoryFile } from './schedule/memory-file.ts';
 import { Scheduler } from './schedule/scheduler.ts';
 import { processOffset, type ZoneOffset } from './schedule/slots.ts';
 import { readSettings } from './settings.ts';
+import { WalWatch } from './wal-watch.ts';
 
 const METRICS_FILE = 'holdfast.prom';
 const ACCESS_LOG_BYTES = 32 * 1024 * 1024;
@@ -61,6 +62,7 @@ export class Agent {
   readonly #probes: Probes;
   readonly #runner: JobRunner;
   readonly #product: Product;
+  readonly #wal: WalWatch;
   readonly #scheduler: Scheduler;
   readonly #history: History;
   readonly #counts: RunCounts;
@@ -105,6 +107,16 @@ export class Agent {
       ...context,
       startJob: (job) => this.#runner.start(job, 'load'),
       isJobRunning: (job) => this.#runner.isRunning(job),
+    });
+    this.#wal = new WalWatch({
+      clock,
+      folder: paths.agent,
+      startJob: (job) => this.#runner.start(job, 'load'),
+      startBackup: (id) => {
+        const job = this.#job(id);
+        if (job !== undefined) this.#runner.start(job, 'load');
+      },
+      isRunning: (id) => this.#runner.isRunning(id),
     });
     this.#scheduler = new Scheduler({
       clock,
@@ -171,12 +183,13 @@ export class Agent {
     this.#heartbeats.stop();
     this.#probes.stop();
     this.#product.stop();
+    this.#wal.stop();
     this.#runner.abandon();
     for (const stop of this.#stop) stop();
   }
 
   isIdle(): boolean {
-    return this.#runner.current().length === 0;
+    return this.#runner.current().every(({ quiet }) => quiet === true);
   }
 
   get #settingsPath(): string {
@@ -188,6 +201,7 @@ export class Agent {
     this.#heartbeats.set(settings.heartbeats);
     this.#probes.set(settings.probes, settings);
     this.#product.set(settings);
+    this.#wal.set(settings.wal);
   }
 
   /** What died with the machine is begun again at once, one time. */
@@ -236,7 +250,7 @@ export class Agent {
       isMaintenance: isMaintenance(this.#context.paths),
       isFirewallLoaded: await this.#firewall.look(this.#context.clock.now()),
       startedAt: this.#startedAt / 1_000,
-      others: [...this.#product.metrics(), ...this.#accessLog.metrics()],
+      others: [...this.#product.metrics(), ...this.#wal.metrics(), ...this.#accessLog.metrics()],
     });
   }
 

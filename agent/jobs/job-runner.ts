@@ -74,6 +74,7 @@ export class JobRunner {
       startedAt: now,
       timeoutSeconds: job.timeoutSeconds,
       ...(job.pingSecret === undefined ? {} : { pingSecret: job.pingSecret }),
+      ...(job.quiet === undefined ? {} : { quiet: job.quiet }),
     };
     if (process !== undefined) {
       this.#orLog('the run cannot be noted', () => this.#context.running.write(record));
@@ -90,7 +91,7 @@ export class JobRunner {
           exitCode === null ? { tail: `ended by ${signal}` } : { exitCode },
         );
     });
-    this.#context.log(`job ${job.id}: started (${reason})`);
+    if (job.quiet !== true) this.#context.log(`job ${job.id}: started (${reason})`);
     this.#context.events.started(record);
     return true;
   }
@@ -184,10 +185,12 @@ export class JobRunner {
     const tail = [details.tail, output]
       .filter((text) => text !== undefined && text !== '')
       .join('\n');
-    this.#note(record, result, { ...details, ...(tail === '' ? {} : { tail }) });
+    // `lost` only says that a former agent did not see its end.
+    const isNews = record.quiet !== true || !['done', 'lost'].includes(result);
+    if (isNews) this.#note(record, result, { ...details, ...(tail === '' ? {} : { tail }) });
     // Last: a kill before this line makes the next agent settle the run once more, never lose it.
     this.#context.running.remove(record.job);
-    this.#context.log(`job ${record.job}: ${result}`);
+    if (isNews) this.#context.log(`job ${record.job}: ${result}`);
     this.#context.events.ended(record, result, tail);
   }
 

@@ -14,6 +14,7 @@ export interface RunningRecord {
   readonly startedAt: number;
   readonly timeoutSeconds: number;
   readonly pingSecret?: string;
+  readonly quiet?: true;
 }
 
 /** `paths.agent/running/<job>.json` */

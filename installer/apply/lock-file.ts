@@ -17,6 +17,7 @@ const LockFileSchema = z.looseObject({
   services: z.record(z.string(), LockedImage),
   subnets: z.record(z.string(), z.string()),
   scales: z.record(z.string(), z.int()).optional(),
+  postgresVolume: z.string().optional(),
 });
 
 /**

@@ -6,6 +6,7 @@ import { type Pruned, prune } from './prune.ts';
 import { DirectoryStore } from './store/directory-store.ts';
 import type { Store } from './store/store.ts';
 import { removeBackup, sweep } from './sweep.ts';
+import { pruneWal } from './wal/prune-wal.ts';
 
 /**
  * Removes what the rules of a job give up, in its store and among the copies on this server. The backup is
@@ -28,6 +29,12 @@ export async function applyRetention(
     }),
   );
   await tolerant(context, () => pruneLocal(context, job));
+  if (job.method === 'physical') {
+    await tolerant(context, async () => {
+      await pruneWal(context, job, store);
+      return {};
+    });
+  }
 }
 
 async function pruneLocal(
@@ -53,7 +60,10 @@ async function pruneLocal(
   return { removed: all.map(({ id }) => id) };
 }
 
-async function tolerant({ report }: BackupContext, work: () => Promise<Pruned>): Promise<void> {
+async function tolerant(
+  { report }: BackupContext,
+  work: () => Promise<Pick<Pruned, 'held'>>,
+): Promise<void> {
   try {
     const { held } = await work();
     if (held === undefined) return;

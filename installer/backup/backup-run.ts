@@ -128,7 +128,7 @@ export class BackupRun {
     recipients: Recipients | undefined,
   ): Promise<BackupManifest> {
     const { settings, now } = this.#input.context;
-    const { server, tools, method } = this.#input.source;
+    const { server, tools, method, base } = this.#input.source;
     const configDigest = await appliedConfig(this.#input.context);
     return {
       format: 'holdfast-backup',
@@ -147,6 +147,7 @@ export class BackupRun {
           ? { kind: 'none' }
           : { kind: 'age', recipients: [...recipients.keys] },
       ...(server === undefined ? {} : { server }),
+      ...(base === undefined ? {} : { base: base() }),
       tools: { ...tools },
       objects,
     };

@@ -5,11 +5,13 @@ import { AppError } from '../errors.ts';
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 const bytes = z.number().int().nonnegative();
 const time = z.iso.datetime();
+/** A position in the WAL, as Postgres writes it. */
+const lsn = z.string().regex(/^[0-9A-F]{1,8}\/[0-9A-F]{1,8}$/);
 
 const storedObject = z.object({
   /** Below the folder of the backup. */
   name: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.-]*$/),
-  role: z.enum(['database', 'catalog', 'globals', 'volume', 'redis']),
+  role: z.enum(['database', 'catalog', 'globals', 'volume', 'redis', 'cluster']),
   /** Database that a `database` or `catalog` object belongs to. */
   database: z.string().optional(),
   /** What is inside once decrypted: `pg_dump` custom format, SQL, JSON, tar through zstd, Redis RDB. */
@@ -41,7 +43,7 @@ const schema = z.object({
   id: z.string(),
   project: z.string(),
   job: z.string(),
-  method: z.enum(['logical', 'archive']),
+  method: z.enum(['logical', 'archive', 'physical']),
   source,
   startedAt: time,
   finishedAt: time,
@@ -55,6 +57,17 @@ const schema = z.object({
   ]),
   server: z
     .object({ version: z.string(), major: z.number().int(), systemIdentifier: z.string() })
+    .optional(),
+  /** Of a physical one: where its WAL begins, and from where on it is consistent. */
+  base: z
+    .object({
+      timeline: z.number().int().positive(),
+      startLsn: lsn,
+      stopLsn: lsn,
+      segmentBytes: z.number().int().positive(),
+      /** Of all databases, as they lie on the disk. */
+      clusterBytes: bytes,
+    })
     .optional(),
   /** Program to version, as it reported itself. */
   tools: z.record(z.string(), z.string()),

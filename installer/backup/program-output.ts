@@ -4,8 +4,12 @@ import { CommandError } from '../host/command-error.ts';
 import type { SourceProgram } from './sources/source.ts';
 
 /** The output of a program. Throws after the last byte when it failed. */
-export async function* outputOfProgram({ argv, failure }: SourceProgram): AsyncGenerator<Buffer> {
-  const program = startChild({ argv });
+export async function* outputOfProgram({
+  argv,
+  failure,
+  onStderr,
+}: SourceProgram): AsyncGenerator<Buffer> {
+  const program = startChild({ argv, ...(onStderr === undefined ? {} : { onStderr }) });
   program.stdin.destroy();
   yield* outputOf([program], async () => {
     const { exitCode, stderr } = await program.done;
@@ -18,11 +22,15 @@ export async function* outputOfProgram({ argv, failure }: SourceProgram): AsyncG
  * process would take a third of what the dump itself takes. Throws after the last byte when one of them failed.
  */
 export async function* filteredOutput(
-  { argv, failure }: SourceProgram,
+  { argv, failure, onStderr }: SourceProgram,
   filterArgv: readonly [string, ...string[]],
 ): AsyncGenerator<Buffer> {
   const filter = startChild({ argv: filterArgv });
-  const program = startChild({ argv, into: filter });
+  const program = startChild({
+    argv,
+    into: filter,
+    ...(onStderr === undefined ? {} : { onStderr }),
+  });
   program.stdin.destroy();
   yield* outputOf([filter, program], async () => {
     const filtered = await filter.done;

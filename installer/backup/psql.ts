@@ -68,6 +68,12 @@ export async function runSql(
   return result.stdout.split('\n').filter((line) => line !== '');
 }
 
+/** SQL that ends what a run left that was killed: whoever holds the lock of the job is the only one with its name. */
+export function endEarlierSessions({ applicationName }: PostgresServer): string {
+  return `DO $$ BEGIN PERFORM pg_terminate_backend(pid) FROM pg_stat_activity
+       WHERE application_name = '${applicationName}' AND pid <> pg_backend_pid(); END $$;`;
+}
+
 /** One value of one row, parsed as JSON. */
 export async function queryJson<T>(
   server: PostgresServer,

@@ -1,5 +1,5 @@
 import type { CommandSpec } from './command.ts';
-import { json, yes } from './common-options.ts';
+import { config, json, yes } from './common-options.ts';
 
 /** The verbs of backup and restore; part of the command table. They run on the server itself. */
 export const backupCommands: readonly CommandSpec[] = [
@@ -37,13 +37,43 @@ export const backupCommands: readonly CommandSpec[] = [
     run: async (args, context) => (await import('./backup.ts')).backupRestoreTest(args, context),
   },
   {
+    name: 'backup ship-wal',
+    summary: 'Take WAL to the store while there is some; the agent runs it.',
+    options: {},
+    example: 'holdfast backup ship-wal',
+    run: async (args, context) => (await import('./ship-wal.ts')).backupShipWal(args, context),
+  },
+  {
     name: 'restore',
-    summary: 'Restore a backup beside the live data, check it, and swap; the old stays.',
+    summary:
+      'Restore a backup, or Postgres to a point in time, beside the live data, check it, and swap; the old stays.',
     positionals: '[ID]',
     maxPositionals: 1,
     options: {
       ...json,
       ...yes,
+      ...config,
+      to: {
+        type: 'string',
+        value: 'TIME',
+        description:
+          'Bring the whole of Postgres to this moment; with a zone, or in the zone of the config.',
+      },
+      'to-lsn': {
+        type: 'string',
+        value: 'LSN',
+        description: 'Bring it to this position of the WAL.',
+      },
+      'to-name': {
+        type: 'string',
+        value: 'NAME',
+        description: 'Bring it to a restore point of this name.',
+      },
+      latest: { type: 'boolean', description: 'Bring it to the end of the WAL.' },
+      'dry-run': {
+        type: 'boolean',
+        description: 'Only name the objects that a restore to a point in time would read.',
+      },
       into: {
         type: 'string',
         value: 'NAME',

@@ -9,9 +9,11 @@ import { findJob } from '../backup/settings.ts';
 import { livePostgres } from '../backup/sources/open-source.ts';
 import type { Store } from '../backup/store/store.ts';
 import { verifyBackup } from '../backup/verify.ts';
+import { readWalStatus } from '../backup/wal/wal-status.ts';
 import { AppError, EXIT_CODES } from '../errors.ts';
 import type { BackupJob } from '../model/backup-settings.ts';
 import { formatBytes, formatSpan } from '../model/format-bytes.ts';
+import type { WalGap } from '../model/wal-status.ts';
 import { backupContext } from './backup-context.ts';
 import type { ParsedArguments } from './command.ts';
 import type { CliContext } from './context.ts';
@@ -74,10 +76,14 @@ export async function backupList(args: ParsedArguments, context: CliContext): Pr
   const [failure] = failures;
   // Half a list is worth having when a store is down, but it is not what was asked for.
   if (failure !== undefined && backups.length === 0) throw failure;
+  const gaps =
+    backup.settings.pitr === undefined
+      ? []
+      : ((await readWalStatus(backup.host, backup.paths))?.gaps ?? []);
   context.io.out(
     args.flag('json')
-      ? `${JSON.stringify({ version: 1, backups })}\n`
-      : listText(backups, context.now()),
+      ? `${JSON.stringify({ version: 1, backups, gaps })}\n`
+      : `${listText(backups, context.now())}${gaps.map(gapText).join('')}`,
   );
   if (failure !== undefined) throw failure;
   return 0;
@@ -105,6 +111,12 @@ async function listJob(
   } finally {
     store.close();
   }
+}
+
+/** No base backup from before it leads past it. */
+function gapText({ noticedAt, after, why }: WalGap): string {
+  const place = after === undefined ? '' : ` after ${after}`;
+  return `Gap in the WAL${place}, noticed ${noticedAt}: ${why}\n`;
 }
 
 /** `bucket`, `bucket, here` or `here`. */

@@ -16,11 +16,12 @@ export const JSON_ANSWERS: Readonly<Record<string, string>> = {
     '{ version, ok, findings: [{ check, result: "ok" | "warning" | "problem", text, hint? }] }',
   'backup run': '{ version, made: [{ job, id, bytes, seconds, verifiedAt? }] }',
   'backup list':
-    '{ version, backups: [{ id, job, store, at, bytes, state: "verified" | "unverified" | "incomplete" }] }',
+    '{ version, backups: [{ id, job, store, at, bytes, state: "verified" | "unverified" | "incomplete" }], gaps: [{ noticedAt, after?, why }] }; `after` is a segment of WAL',
   'backup verify': '{ version, checked: [{ job, id, checks: [name] }] }',
   'backup restore-test':
     '{ version, backupId, databases, tables, rows, seconds }; the first three numbers are counts',
-  restore: '{ version, id, databases: [{ … }], files: [{ … }] }',
+  restore:
+    '{ version, id, databases: [{ … }], files: [{ … }] }; to a point in time: { version, target, base, lastCommit?, cluster: { databases: [{ name, tables, rows, extensions }], roles }, lostTransactions?, kept, seconds, newBase? }; with `--dry-run`: { version, base, objects: [key], bytes, missing? }',
   'secrets list':
     '{ version, secrets: [{ name, state: "stored" | "missing" | "optional" | …, usedBy }] }; never a value',
   update:

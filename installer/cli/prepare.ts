@@ -47,6 +47,8 @@ export interface PrepareOptions {
   readonly target?: string | undefined;
   /** Another number of replicas for these services, from now on. */
   readonly scales?: Readonly<Record<string, number>>;
+  /** Another volume for Postgres, from now on: what a restore to a point in time has made. */
+  readonly postgresVolume?: string;
   /** Images that take the place of what the config says, by service. */
   readonly pins?: (lock: LockFile) => Readonly<Record<string, string>>;
 }
@@ -182,6 +184,7 @@ async function renderFor(
     : await siteReleases(sources, loaded, outcome.images);
   const { scales } = keptScales(config, { ...observed.lock.scales, ...options.scales });
   const { scales: _before, ...lock } = observed.lock;
+  const postgresVolume = options.postgresVolume ?? lock.postgresVolume;
   const maintenance = await maintenanceState(host, context.paths);
   refuseMajorChange(config.project, observed, outcome.lock.images.postgres?.version);
   const desired = render({
@@ -200,6 +203,7 @@ async function renderFor(
       ...lock,
       ...outcome.lock,
       ...(scales !== undefined && { scales }),
+      ...(postgresVolume !== undefined && { postgresVolume }),
       // What the engine has outweighs a lock file that is lost or older: a moved subnet recreates containers.
       subnets: {
         ...observed.lock.subnets,
@@ -226,7 +230,8 @@ async function renderFor(
 function refuseMajorChange(project: string, observed: Observed, version: string | undefined): void {
   const major = (text: string | undefined) => text?.split('.')[0];
   const before = major(observed.lock.images.postgres?.version);
-  const hasData = observed.volumes.includes(engineName(project, POSTGRES_VOLUME));
+  const volume = observed.lock.postgresVolume ?? POSTGRES_VOLUME;
+  const hasData = observed.volumes.includes(engineName(project, volume));
   if (!hasData || before === undefined || version === undefined || before === major(version))
     return;
   throw new AppError({

@@ -18,6 +18,7 @@ import { backupContext } from './backup-context.ts';
 import type { ParsedArguments } from './command.ts';
 import { consent } from './consent.ts';
 import type { CliContext } from './context.ts';
+import { restorePointInTime, targetOf } from './restore-cluster.ts';
 
 /** The answer of `restore --json`. Fields are added within a version, never changed. */
 interface RestoreReport {
@@ -36,7 +37,13 @@ export async function restore(args: ParsedArguments, context: CliContext): Promi
   const database = args.value('database');
   const from = args.value('from');
   const identity = args.value('identity');
-  if (into === undefined && !args.flag('yes')) refuseWithoutTerminal(context, id);
+  const target = targetOf(args, backup.settings.timezone);
+  if (into === undefined && !args.flag('yes') && !args.flag('dry-run')) {
+    refuseWithoutTerminal(context, id);
+  }
+  if (target !== undefined) {
+    return await restorePointInTime(args, context, backup, target, asker(args, context, '…'));
+  }
   const report = await withBackup(
     backup,
     {
@@ -49,6 +56,7 @@ export async function restore(args: ParsedArguments, context: CliContext): Promi
     },
     async (chosen): Promise<RestoreReport> => {
       const { manifest } = chosen;
+      if (manifest.method === 'physical') throw isBase(manifest.id);
       const ask = asker(args, context, manifest.id);
       const files: FilesWish = { consent: ask, holdServer: holder(backup) };
       const base = { version: 1, id: manifest.id, databases: [], files: [] } as const;
@@ -118,6 +126,15 @@ function refuseWithoutTerminal({ io }: CliContext, id: string | undefined): void
     what: 'a restore replaces live data, which needs a yes, and there is no terminal to ask on',
     why: 'nothing was changed',
     hint: `holdfast restore ${id === undefined ? '' : `${id} `}--yes`,
+  });
+}
+
+function isBase(id: string): AppError {
+  return new AppError({
+    code: 'usage/base-backup',
+    what: `${id} is a base backup: it is restored by naming a point in time`,
+    why: 'its files are those of the whole cluster, which WAL rolls forward',
+    hint: 'holdfast restore --latest, or --to "2026-11-20 14:03:00 Europe/Paris"',
   });
 }
 

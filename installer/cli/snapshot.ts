@@ -12,7 +12,9 @@ import { programOnServer, REMOTE_COMMAND_SECONDS } from './program-on-server.ts'
  */
 export async function snapshot(context: CliContext, server: Server): Promise<void> {
   const { jobs } = await appliedBackupSettings(server.host, context.paths);
-  const names = jobs.flatMap(({ name, source }) => (source.kind === 'postgres' ? [name] : []));
+  const names = jobs.flatMap(({ name, source, method }) =>
+    source.kind === 'postgres' && method !== 'physical' ? [name] : [],
+  );
   if (server.host.name !== 'localhost') return runThere(context, server, names);
   const backup = await backupContext({ ...context, open: async () => server });
   for (const name of names) await runBackup(backup, name);

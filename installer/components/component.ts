@@ -15,6 +15,8 @@ export interface ComponentInput {
   readonly paths: Paths;
   /** Replicas by service that were decided on this server; the config's least where absent. */
   readonly scales?: LockFile['scales'];
+  /** Volume of Postgres since a restore to a point in time; the first one when absent. */
+  readonly postgresVolume?: string;
   /** Stored and newly generated values; a missing one stopped the run before this. */
   readonly secret: (name: string) => Secret;
   /** The stored value of a secret that may be missing. */

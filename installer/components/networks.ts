@@ -11,6 +11,9 @@ export const MONITOR_NETWORK = 'monitor';
 /** Redis and nginx, for counting requests; internal. */
 export const LIMITS_NETWORK = 'limits';
 
+/** Postgres and the receiver of its WAL; internal. */
+export const WAL_NETWORK = 'wal';
+
 /** A service's way out to the Internet, and the way in for nginx. */
 export function appNetwork(service: string): string {
   return `app-${service}`;

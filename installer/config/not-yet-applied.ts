@@ -73,10 +73,6 @@ const GAPS: readonly Gap[] = [
       ),
   },
   {
-    issue: 'there is no point-in-time recovery: the logical backups are what can be restored',
-    asked: (config) => when(config.postgres?.pitr?.enabled === true, 'postgres.pitr'),
-  },
-  {
     issue: 'this part of Postgres is not set up',
     asked: (config) => {
       const { postgres } = config;
@@ -108,7 +104,7 @@ const GAPS: readonly Gap[] = [
     asked: (config) =>
       config.backups.jobs.flatMap(({ source, method }, index) => {
         const runs =
-          method === 'logical'
+          method === 'logical' || (method === 'physical' && config.postgres?.pitr?.enabled === true)
             ? source.kind === 'postgres'
             : method === 'archive' && (source.kind === 'volume' || source.kind === 'redis');
         return when(!runs, `backups.jobs[${index}]`);

@@ -29,6 +29,8 @@ export interface AgentJob {
   /** Only on the first seven days of a month, as `first Sunday` needs it: cron(5) has no word for that. */
   readonly firstWeekOnly?: boolean;
   readonly pingSecret?: string;
+  /** Its good ends are no news: the history keeps its failures alone, and a new release waits for none of its runs. */
+  readonly quiet?: true;
 }
 
 /** A job as the agent gets it: with its schedule read. */
@@ -97,6 +99,14 @@ export interface AgentSettings {
   readonly services: readonly WatchedService[];
   /** Connections that all services together may open to Postgres; absent without one. */
   readonly connectionsAllowed?: number;
+  /** WAL that is received for point-in-time recovery; absent where it is not. */
+  readonly wal?: {
+    readonly folder: string;
+    readonly rpoSeconds: number;
+    /** Makes a base backup. */
+    readonly baseJob: string;
+    readonly ship: AgentJob;
+  };
   readonly heartbeats: readonly { readonly urlSecret: string; readonly everySeconds: number }[];
   readonly metricsEverySeconds: number;
   /** Certificates whose days left become a metric: absolute paths of PEM files. */

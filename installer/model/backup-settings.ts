@@ -35,6 +35,8 @@ export interface Retention {
 export interface BackupJob {
   readonly name: string;
   readonly source: BackupSource;
+  /** The files of the whole cluster, which WAL rolls forward; what fits the source when absent. */
+  readonly method?: 'physical';
   readonly cron: string;
   readonly store: string;
   readonly keepRemote: Retention;
@@ -42,6 +44,20 @@ export interface BackupJob {
   readonly keepLocalSeconds?: number;
   /** Name of the secret that holds the ping URL. */
   readonly pingSecret?: string;
+}
+
+/** Point-in-time recovery: where the WAL comes from and where it goes. */
+export interface PitrSettings {
+  /** The physical job whose base backups the WAL rolls forward; its store takes the WAL too. */
+  readonly job: string;
+  readonly store: string;
+  /** Most data that may be lost, seconds. */
+  readonly rpoSeconds: number;
+  /** How far back one may go, seconds. */
+  readonly windowSeconds: number;
+  /** Folder of this machine that the receiver writes to. */
+  readonly folder: string;
+  readonly slot: string;
 }
 
 /**
@@ -70,4 +86,5 @@ export interface BackupSettings {
     readonly superuser: string;
   };
   readonly redis?: { readonly container: string };
+  readonly pitr?: PitrSettings;
 }

@@ -14,6 +14,8 @@ export interface LockFile {
   readonly subnets: Readonly<Record<string, string>>;
   /** Replicas by service, where `holdfast scale` moved them within the range of the config. */
   readonly scales?: Readonly<Record<string, number>>;
+  /** Volume that Postgres runs on since a restore to a point in time; the first one when absent. */
+  readonly postgresVolume?: string;
 }
 
 export interface LockedImage {

@@ -27,6 +27,8 @@ export interface Paths {
   /** A directory that exists while somebody changes this server. */
   readonly applyLock: string;
   readonly backups: string;
+  /** WAL that waits for its way to the store; the receiver writes it. */
+  readonly wal: string;
   /** Holds `services.json`, which says where nginx sends requests; nginx mounts the folder. */
   readonly edge: string;
   readonly agent: string;
@@ -57,6 +59,7 @@ export function pathsUnder(root = ''): Paths {
     audit: inState('audit.log'),
     applyLock: inState('apply.lock'),
     backups: inState('backups'),
+    wal: inState('wal'),
     edge: inState('edge'),
     agent: inState('agent'),
     agentSocket: posix.join('/', root, 'run/holdfast/agent.sock'),

@@ -30,9 +30,11 @@ export interface RenderInput extends ComponentInput {
 export function render(input: RenderInput): Desired {
   const { config, paths, assets } = input;
   const enabled = input.components.filter((component) => component.enabled(config));
-  const first = enabled.map((component) => component.contribute?.(input) ?? {});
+  const { postgresVolume } = input.lock;
+  const seen = postgresVolume === undefined ? input : { ...input, postgresVolume };
+  const first = enabled.map((component) => component.contribute?.(seen) ?? {});
   const collected = mergeContributions(first);
-  const second = enabled.map((component) => component.collect?.(input, collected) ?? {});
+  const second = enabled.map((component) => component.collect?.(seen, collected) ?? {});
   const all = mergeContributions([...first, ...second]);
 
   const stack = buildStack(config.project, all.fragments, input.lock.subnets, assets);

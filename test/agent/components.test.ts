@@ -62,6 +62,11 @@ t.test(
       ],
     );
     t.strictSame(agent.jobs[0]?.times.hours, [2]);
+    t.strictSame(
+      [backup.pitr, agent.wal],
+      [undefined, undefined],
+      'a disk does not protect itself',
+    );
     t.match(notices, [{ code: 'backups/local-only', text: /losing the disk/ }]);
   },
 );
@@ -92,8 +97,11 @@ backups:
   t.match(backup.jobs, [
     { name: 'daily', store: 'r2', keepRemote: { daily: 7, weekly: 4, monthly: 0 } },
     { name: 'monthly', store: 'r2-standard_ia' },
+    { name: 'base', method: 'physical', store: 'r2', keepRemote: { keepSeconds: 8 * 86_400 } },
     { name: 'volume-files', source: { kind: 'volume' }, store: 'r2' },
   ]);
+  t.match(backup.pitr, { job: 'base', store: 'r2', rpoSeconds: 60, windowSeconds: 7 * 86_400 });
+  t.match(agent.wal, { baseJob: 'backup-base', ship: { argv: ['backup', 'ship-wal'] } });
   t.equal(agent.jobs[0]?.pingSecret, 'PING_URL');
   t.notMatch(JSON.stringify([agent, backup]), /hc\.example/);
   t.strictSame(notices, []);

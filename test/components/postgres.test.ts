@@ -4,6 +4,7 @@ import { databaseOf } from '../../installer/components/postgres/databases.ts';
 import { isReservedRole, roleSecret } from '../../installer/components/postgres/names.ts';
 import { rolesProvision } from '../../installer/components/postgres/roles.ts';
 import { services } from '../../installer/components/services/component.ts';
+import { EMPTY_LOCK } from '../../installer/model/lock-file.ts';
 import { Secret } from '../../installer/model/secret.ts';
 import { sqlIdentifier, sqlLiteral } from '../../installer/model/sql-quote.ts';
 import { configOf, generated, needsOf } from '../support/component-input.ts';
@@ -75,6 +76,55 @@ t.test(
     t.notOk('data-web' in (desired.stack.services['api']?.networks ?? {}));
   },
 );
+
+t.test(
+  'point-in-time recovery is a receiver of its own, and without the key no trace',
+  async (t) => {
+    const body = `services:\n  web: { ${IMAGE}, uses: [postgres] }\n`;
+    const off = renderedData(`${body}postgres: { pitr: { enabled: false } }`);
+    t.notOk('postgres-wal' in off.stack.services);
+    t.notOk([...off.files.values()].some(({ content }) => content.includes('holdfast_wal')));
+    t.notOk(off.provisions.some(({ stdin }) => stdin.includes('holdfast_wal')));
+
+    const on = renderedData(`${body}postgres: { pitr: {} }`);
+    const receiver = on.stack.services['postgres-wal'];
+    t.equal(receiver?.image, on.stack.services['postgres']?.image, 'the same image');
+    t.strictSame(Object.keys(receiver?.networks ?? {}), ['wal']);
+    t.equal(on.stack.networks['wal']?.internal, true);
+    t.ok('wal' in (on.stack.services['postgres']?.networks ?? {}));
+    t.match(
+      fileText(on, 'postgres/pg_hba.conf'),
+      /^host {2}replication holdfast_wal samenet scram-sha-256$/m,
+    );
+    t.match(fileText(on, 'postgres/reload.conf'), /^max_slot_wal_keep_size = '2GB'$/m);
+    const [roles] = on.provisions;
+    t.match(roles?.stdin, /ALTER ROLE "holdfast_wal" REPLICATION;/);
+    t.match(roles?.stdin, /ALTER ROLE "web" LOGIN NOSUPERUSER .* NOREPLICATION/);
+    const value = generated('POSTGRES_WAL_PASSWORD').reveal();
+    const holders = [...on.files.values()].filter(({ content }) => content.includes(value));
+    t.match(holders, [{ mode: 0o400, uid: 999, gid: 999, secret: true }]);
+    t.ok(on.directories.some(({ path, uid }) => path.endsWith('/holdfast/wal') && uid === 999));
+  },
+);
+
+t.test('the volume that a restore has made takes the place of the first one', async (t) => {
+  const body = `services:\n  web: { ${IMAGE}, uses: [postgres] }\npostgres: { pitr: {} }`;
+  const volume = 'postgres-data-20261128t183000z-3f9a1c';
+  const before = renderedData(body);
+  const after = renderedData(body, {}, { ...EMPTY_LOCK, postgresVolume: volume });
+  const sources = ({ stack }: typeof before) =>
+    stack.services['postgres']?.volumes?.flatMap(({ type, source }) =>
+      type === 'volume' ? [source] : [],
+    );
+  t.strictSame(sources(before), ['postgres-data']);
+  t.strictSame(sources(after), [volume]);
+  t.ok(volume in after.stack.volumes);
+  t.not(
+    after.provisions[0]?.digest,
+    before.provisions[0]?.digest,
+    'roles are made anew: what was restored may be older than a password',
+  );
+});
 
 t.test('the connection budget also widens the limit of processes', async (t) => {
   const desired = renderedData(

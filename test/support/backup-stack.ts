@@ -77,7 +77,7 @@ export class BackupStack {
       '--detach',
       ...['--name', stack.container],
       ...stack.labels(),
-      ...['--network', 'none'],
+      ...(options.includes('--network') ? [] : ['--network', 'none']),
       ...['--env', 'POSTGRES_HOST_AUTH_METHOD=trust'],
       ...options,
       image,

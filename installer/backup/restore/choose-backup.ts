@@ -86,7 +86,8 @@ async function find(
   for (const job of context.settings.jobs) {
     const isMeant =
       wish.job === job.name ||
-      (wish.job === undefined && (id !== undefined || job.source.kind === wish.kind));
+      (wish.job === undefined &&
+        (id !== undefined || (job.source.kind === wish.kind && job.method !== 'physical')));
     if (!isMeant) continue;
     const copy = id === undefined ? undefined : await copyOf(context, job, id);
     if (copy !== undefined) return [copy];

@@ -1,15 +1,12 @@
 import { posix } from 'node:path';
-import { Readable } from 'node:stream';
 import type { Engine } from '../../engine/engine.ts';
-import { AppError } from '../../errors.ts';
-import { startChild } from '../../host/child.ts';
-import { feed } from '../../host/feed.ts';
 import type { Host } from '../../host/host.ts';
 import type { Report } from '../../model/events.ts';
 import type { Paths } from '../../model/paths.ts';
 import { newBackupId } from '../backup-id.ts';
 import type { BackupContext } from '../context.ts';
 import { helperArgv, removeHelpers, requireVolume, VOLUME_MOUNT } from '../helper-container.ts';
+import { layDown } from './lay-down.ts';
 import {
   type Journal,
   journalFile,
@@ -111,7 +108,7 @@ export async function replaceVolume(
   await saveJournal(host, file, journal);
   const helper = helperFor(server, volume, journal);
   try {
-    await fill(helper(FILL, restore.fillScript), restore.content());
+    await layDown(helper(FILL, restore.fillScript), restore.content(), 'the files');
     await host.run({ argv: helper(COMPLETE) });
     const users = await usersOf(server, volume, 'running');
     await restore.consent(users.map(({ name }) => name));
@@ -186,25 +183,6 @@ async function keptFolder(host: Host, volume: string, token: string): Promise<st
     argv: ['docker', 'volume', 'inspect', '--format', '{{.Mountpoint}}', volume],
   });
   return posix.join(stdout.trim(), `.holdfast-before-${token}`);
-}
-
-async function fill(
-  argv: readonly [string, ...string[]],
-  content: AsyncIterable<Uint8Array>,
-): Promise<void> {
-  const child = startChild({ argv });
-  child.stdout.on('error', () => undefined).resume();
-  await feed(child.stdin, Readable.from(content, { objectMode: false }), () =>
-    child.kill('SIGKILL'),
-  );
-  const { exitCode, stderr } = await child.done;
-  if (exitCode === 0) return;
-  throw new AppError({
-    code: 'restore/failed',
-    what: 'the files could not be laid down beside the live ones',
-    why: stderr.trim().split('\n').slice(-8).join('\n'),
-    hint: 'the live files were not touched; free some space, then run the same restore again',
-  });
 }
 
 interface User {

@@ -4,6 +4,7 @@ import { LABELS } from '../../model/labels.ts';
 import type { BackupContext } from '../context.ts';
 import { type PostgresServer, postgresDown } from '../psql.ts';
 import { readSecret } from '../settings.ts';
+import { openPhysicalSource } from './physical.ts';
 import { openPostgresSource } from './postgres.ts';
 import { openRedisSource, REDIS_ADMIN_SECRET, type RedisServer } from './redis.ts';
 import type { Source } from './source.ts';
@@ -13,11 +14,12 @@ import { openVolumeSource } from './volume.ts';
 export async function openSource(context: BackupContext, job: BackupJob): Promise<Source> {
   const { source } = job;
   switch (source.kind) {
-    case 'postgres':
-      return await openPostgresSource(
-        await livePostgres(context, `holdfast-backup-${job.name}`),
-        source,
-      );
+    case 'postgres': {
+      const server = await livePostgres(context, `holdfast-backup-${job.name}`);
+      return job.method === 'physical'
+        ? await openPhysicalSource(server, context.settings.pitr?.slot)
+        : await openPostgresSource(server, source);
+    }
     case 'redis':
       return await openRedisSource(await liveRedis(context));
     case 'volume':

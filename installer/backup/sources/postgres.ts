@@ -3,6 +3,7 @@ import type { BackupSource } from '../../model/backup-settings.ts';
 import { objectNamePart } from '../keys.ts';
 import {
   connectionTo,
+  endEarlierSessions,
   type PostgresServer,
   postgresDown,
   postgresExec,
@@ -160,16 +161,11 @@ function dumpFailure(server: PostgresServer, exitCode: number, stderr: string): 
     : sqlError(server, exitCode, stderr);
 }
 
-/**
- * Also ends the sessions of a run that was killed: whoever holds the lock of the job is the only one with its
- * name.
- */
 async function serverFacts(server: PostgresServer): Promise<ServerFacts> {
   return await queryJson<ServerFacts>(
     server,
     'postgres',
-    `DO $$ BEGIN PERFORM pg_terminate_backend(pid) FROM pg_stat_activity
-       WHERE application_name = '${server.applicationName}' AND pid <> pg_backend_pid(); END $$;
+    `${endEarlierSessions(server)}
      SELECT json_build_object(
        'version', split_part(current_setting('server_version'), ' ', 1),
        'major', current_setting('server_version_num')::int / 10000,

@@ -25,12 +25,16 @@ export interface SourceProgram {
   readonly argv: readonly [string, ...string[]];
   /** What its failure means. */
   readonly failure: (exitCode: number, stderr: string) => Error;
+  /** Sees what it says beside its output, as it comes. */
+  readonly onStderr?: (chunk: Buffer) => void;
 }
 
 /** What a job saves, looked at before anything is stored. */
 export interface Source {
   readonly method: BackupManifest['method'];
   readonly server?: BackupManifest['server'];
+  /** Of a physical backup, once its objects were read. */
+  readonly base?: () => BackupManifest['base'];
   readonly tools: Readonly<Record<string, string>>;
   /** In the order in which they are read: a later one may tell of an earlier one. */
   readonly objects: readonly SourceObject[];

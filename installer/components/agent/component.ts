@@ -1,5 +1,6 @@
 import { posix } from 'node:path';
 import type { AgentJob, AgentSettings, ScheduledJob } from '../../model/agent-settings.ts';
+import type { PitrSettings } from '../../model/backup-settings.ts';
 import type { Contribution, FileSpec, Reaction } from '../../model/contribution.ts';
 import { backupAgentJobs, backupSettings } from '../backups/component.ts';
 import type { Collected, Component, ComponentInput } from '../component.ts';
@@ -41,17 +42,15 @@ function settings(input: ComponentInput, collected: Collected): AgentSettings {
   const { config, paths } = input;
   const folders = edgeFolders(paths);
   const probes = allProbes(config, collected.probes);
+  const backups = backupSettings(input, collected);
   return {
     version: 1,
     project: config.project,
     timezone: config.timezone,
-    jobs: scheduled([
-      ...backupAgentJobs(backupSettings(input, collected)),
-      ...collected.jobs,
-      ...applianceJobs(config),
-    ]),
+    jobs: scheduled([...backupAgentJobs(backups), ...collected.jobs, ...applianceJobs(config)]),
     probes,
     ...watchedServices(config, collected.databases),
+    ...(backups.pitr === undefined ? {} : { wal: walSettings(backups.pitr) }),
     heartbeats: config.agent.heartbeat.map(({ urlSecret, every }) => ({
       urlSecret,
       everySeconds: Math.max(every, SHORTEST_HEARTBEAT),
@@ -68,6 +67,24 @@ function settings(input: ComponentInput, collected: Collected): AgentSettings {
       path: posix.join(folders.logs, ACCESS_LOG_FILE),
       service: 'nginx',
       reopen: REOPEN_LOGS,
+    },
+  };
+}
+
+/** It runs while WAL is written and ends by itself; the agent starts it when something has moved. */
+function walSettings({ folder, rpoSeconds, job }: PitrSettings): NonNullable<AgentSettings['wal']> {
+  return {
+    folder,
+    rpoSeconds,
+    baseJob: `backup-${job}`,
+    ship: {
+      id: 'wal',
+      argv: ['backup', 'ship-wal'],
+      cron: '',
+      jitterSeconds: 0,
+      catchUp: false,
+      timeoutSeconds: 2 * 3_600,
+      quiet: true,
     },
   };
 }

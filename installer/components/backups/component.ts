@@ -4,13 +4,15 @@ import type {
   BackupSettings,
   BackupSource,
   BackupStore,
+  PitrSettings,
   Retention,
 } from '../../model/backup-settings.ts';
 import type { Contribution, Notice } from '../../model/contribution.ts';
 import type { SecretNeed } from '../../model/secret-need.ts';
 import type { Collected, Component, ComponentInput } from '../component.ts';
 import { availableImage } from '../platform-image.ts';
-import { SUPERUSER } from '../postgres/names.ts';
+import { SUPERUSER, WAL_SLOT } from '../postgres/names.ts';
+import { hasPitr } from '../postgres/wal-receiver.ts';
 import type { BackupJob as WantedJob } from '../rules/resolved.ts';
 import type { Config } from '../sections.ts';
 import { backupStore, holdsAccount, storeSecrets } from './stores.ts';
@@ -66,7 +68,8 @@ export function backupSettings(input: ComponentInput, collected: Collected): Bac
   const { project, postgres, redis, objectives, timezone } = config;
   const wish = config.backups;
   const sources = allSources(config, collected);
-  const jobs = wish.jobs.flatMap((job) => backupJob(job, sources));
+  const jobs = wish.jobs.flatMap((job) => backupJob(job, sources, config));
+  const pitr = pitrSettings(input, jobs);
   const stores = new Map<string, BackupStore>();
   for (const { storageClass, provider } of wish.jobs) {
     const store = backupStore(input, provider, storageClass);
@@ -83,7 +86,7 @@ export function backupSettings(input: ComponentInput, collected: Collected): Bac
     recipients: wish.recipients,
     encryption: wish.encryption,
     readBack: wish.verify.afterUpload,
-    ...(hasPostgresJob(jobs) ? { restoreTestCron: wish.verify.restoreTest } : {}),
+    ...(hasDumps(jobs) ? { restoreTestCron: wish.verify.restoreTest } : {}),
     assertions: wish.verify.assertions,
     objectives: {
       ...(objectives?.rto === undefined ? {} : { rto: objectives.rto }),
@@ -99,6 +102,7 @@ export function backupSettings(input: ComponentInput, collected: Collected): Bac
           },
         }),
     ...(redis === undefined ? {} : { redis: { container: `${project}-redis-1` } }),
+    ...(pitr === undefined ? {} : { pitr }),
   };
 }
 
@@ -118,8 +122,9 @@ function allSources(config: Config, collected: Collected): BackupSource[] {
 }
 
 /** One job of the file, or none where nothing carries it out yet; the plan says so elsewhere. */
-function backupJob(job: WantedJob, sources: readonly BackupSource[]): BackupJob[] {
-  if (job.method !== 'logical' && job.method !== 'archive') return [];
+function backupJob(job: WantedJob, sources: readonly BackupSource[], config: Config): BackupJob[] {
+  const isPhysical = job.method === 'physical';
+  if (job.method === 'copy' || (isPhysical && !hasPitr(config))) return [];
   const source = sources.find((candidate) => {
     if (job.source.kind === 'volume') {
       return candidate.kind === 'volume' && candidate.name === job.source.name;
@@ -131,6 +136,7 @@ function backupJob(job: WantedJob, sources: readonly BackupSource[]): BackupJob[
     {
       name: job.name,
       source,
+      ...(isPhysical ? { method: 'physical' as const } : {}),
       cron: job.cron,
       store: storeName(job),
       keepRemote: retention(job),
@@ -155,6 +161,29 @@ function retention({ keep, keepRemote }: WantedJob): Retention {
 
 function hasPostgresJob(jobs: readonly BackupJob[]): boolean {
   return jobs.some(({ source }) => source.kind === 'postgres');
+}
+
+/** The restore test is of dumps. */
+function hasDumps(jobs: readonly BackupJob[]): boolean {
+  return jobs.some(({ source, method }) => source.kind === 'postgres' && method !== 'physical');
+}
+
+/** The first job of base backups is the one that the WAL goes with. */
+function pitrSettings(
+  { config, paths }: ComponentInput,
+  jobs: readonly BackupJob[],
+): PitrSettings | undefined {
+  const pitr = config.postgres?.pitr;
+  const base = jobs.find(({ method }) => method === 'physical');
+  if (pitr === undefined || base === undefined) return undefined;
+  return {
+    job: base.name,
+    store: base.store,
+    rpoSeconds: pitr.rpo,
+    windowSeconds: pitr.window,
+    folder: paths.wal,
+    slot: WAL_SLOT,
+  };
 }
 
 /** What the agent starts: one job per backup, and the restore test. */

@@ -1,7 +1,7 @@
 import type { Contribution, FileSpec } from '../../model/contribution.ts';
 import type { SecretNeed } from '../../model/secret-need.ts';
 import type { Component, ComponentInput } from '../component.ts';
-import { dataNetwork, exporterNetwork } from '../networks.ts';
+import { dataNetwork, exporterNetwork, WAL_NETWORK } from '../networks.ts';
 import { imageNeed, requiredImage } from '../platform-image.ts';
 import type { Postgres } from '../rules/resolved.ts';
 import type { Config } from '../sections.ts';
@@ -12,9 +12,12 @@ import {
   POSTGRES_VOLUME,
   roleSecret,
   SUPERUSER_SECRET,
+  WAL_ROLE,
+  WAL_SECRET,
 } from './names.ts';
 import { type Database, rolesProvision } from './roles.ts';
 import { type SettingLine, serverSettings } from './server-settings.ts';
+import { hasPitr, walReceiver, walSecrets } from './wal-receiver.ts';
 
 const FOLDER = 'postgres';
 
@@ -35,7 +38,10 @@ export const postgres: Component = {
     const version = config.postgres?.version ?? need.version;
     return {
       images: [{ ...need, ...(version !== undefined && { version }) }],
-      secrets: [SUPERUSER_SECRET, MONITOR_SECRET, ...ownerSecrets(config)].map(password),
+      secrets: [
+        ...[SUPERUSER_SECRET, MONITOR_SECRET, ...ownerSecrets(config)].map(password),
+        ...walSecrets(config),
+      ],
     };
   },
 
@@ -46,15 +52,22 @@ export const postgres: Component = {
     const owners = new Set(databases.map(({ owner }) => owner));
     const secretOf = new Map(clients.map(({ role, passwordSecret }) => [role, passwordSecret]));
     const settings = serverSettings(wish, input.facts);
+    const receiver = walReceiver(input);
     return {
+      directories: receiver.directories ?? [],
       fragments: [
+        ...(receiver.fragments ?? []),
         {
           component: 'postgres',
           template: 'postgres.yaml.ejs',
           data: fragmentData(input, wish, settings.tuning, clients),
         },
       ],
-      files: [...configFiles(settings), superuserPassword(input)],
+      files: [
+        ...configFiles(settings, input.config),
+        superuserPassword(input),
+        ...(receiver.files ?? []),
+      ],
       reloads: {
         [POSTGRES_SERVICE]: {
           test: ['postgres', '-C', 'work_mem', '-c', 'config_file=/etc/postgresql/postgresql.conf'],
@@ -71,6 +84,8 @@ export const postgres: Component = {
           databases,
           monitorPassword: input.secret(MONITOR_SECRET),
           superuserPassword: input.secret(SUPERUSER_SECRET),
+          volume: input.postgresVolume,
+          ...(hasPitr(input.config) && { walPassword: input.secret(WAL_SECRET) }),
         }),
       ],
       backups: [{ kind: 'postgres', databases: databases.map(({ name }) => name) }],
@@ -109,12 +124,13 @@ function fragmentData(
   const target = `/run/secrets/${SUPERUSER_SECRET}`;
   const networks = [
     exporterNetwork('postgres'),
+    ...(hasPitr(input.config) ? [WAL_NETWORK] : []),
     ...new Set(clients.map(({ service }) => dataNetwork(service))),
   ].sort();
   return {
     image: requiredImage(input, 'postgres').reference,
     user: `${POSTGRES_UID}:${POSTGRES_UID}`,
-    volume: POSTGRES_VOLUME,
+    volume: input.postgresVolume ?? POSTGRES_VOLUME,
     configFolder: `${input.paths.stack}/${FOLDER}`,
     socketFolder: `/var/run/postgresql:uid=${POSTGRES_UID},gid=${POSTGRES_UID},mode=2775,size=1m`,
     passwordFile: target,
@@ -129,10 +145,13 @@ function fragmentData(
   };
 }
 
-function configFiles(settings: {
-  readonly restart: readonly SettingLine[];
-  readonly reload: readonly SettingLine[];
-}): FileSpec[] {
+function configFiles(
+  settings: {
+    readonly restart: readonly SettingLine[];
+    readonly reload: readonly SettingLine[];
+  },
+  config: Config,
+): FileSpec[] {
   const file = (
     name: string,
     data: Readonly<Record<string, unknown>>,
@@ -146,7 +165,7 @@ function configFiles(settings: {
   return [
     file('postgresql.conf', { settings: settings.restart }, 'restart'),
     file('reload.conf', { settings: settings.reload }, 'reload'),
-    file('pg_hba.conf', {}, 'reload'),
+    file('pg_hba.conf', { walRole: hasPitr(config) ? WAL_ROLE : null }, 'reload'),
   ];
 }
 

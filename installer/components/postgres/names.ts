@@ -17,6 +17,14 @@ export const SUPERUSER_SECRET = 'POSTGRES_SUPERUSER_PASSWORD';
 export const MONITOR_ROLE = 'holdfast_monitor';
 export const MONITOR_SECRET = 'POSTGRES_MONITOR_PASSWORD';
 
+/** Stack service that takes the WAL for point-in-time recovery. */
+export const WAL_SERVICE = 'postgres-wal';
+/** Of the receiver: may stream WAL and nothing else. */
+export const WAL_ROLE = 'holdfast_wal';
+export const WAL_SECRET = 'POSTGRES_WAL_PASSWORD';
+/** Holds back the WAL that the receiver has not taken yet. */
+export const WAL_SLOT = 'holdfast_wal';
+
 const LONGEST_NAME = 64;
 
 /** Name of the secret with the password of a role. */

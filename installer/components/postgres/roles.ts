@@ -3,7 +3,7 @@ import type { Provision } from '../../model/contribution.ts';
 import { scramVerifier } from '../../model/scram.ts';
 import type { Secret } from '../../model/secret.ts';
 import { sqlIdentifier as id, sqlLiteral as text } from '../../model/sql-quote.ts';
-import { MONITOR_ROLE, POSTGRES_SERVICE, SUPERUSER } from './names.ts';
+import { MONITOR_ROLE, POSTGRES_SERVICE, SUPERUSER, WAL_ROLE } from './names.ts';
 
 export interface Role {
   readonly name: string;
@@ -21,6 +21,10 @@ export interface RolesInput {
   readonly roles: readonly Role[];
   readonly databases: readonly Database[];
   readonly monitorPassword: Secret;
+  /** Of the WAL receiver; undefined where there is none. */
+  readonly walPassword?: Secret;
+  /** Volume that a restore has made: what was restored may be from before a change of a password. */
+  readonly volume?: string | undefined;
   /** Keys the digest, so that it tells nothing about a password. */
   readonly superuserPassword: Secret;
 }
@@ -70,7 +74,8 @@ SET client_min_messages = 'warning';
 `;
 
 function rolesSql(input: RolesInput): string {
-  const { project, roles, databases } = input;
+  const { project, roles, databases, walPassword } = input;
+  const ours = [MONITOR_ROLE, ...(walPassword === undefined ? [] : [WAL_ROLE])];
   return [
     QUIET_SESSION,
     ...roles.map((role) => roleSql(project, role, '')),
@@ -79,9 +84,10 @@ function rolesSql(input: RolesInput): string {
       { name: MONITOR_ROLE, password: input.monitorPassword },
       ' CONNECTION LIMIT 5',
     ),
+    ...(walPassword === undefined ? [] : [walRoleSql(project, walPassword)]),
     `GRANT pg_monitor TO ${id(MONITOR_ROLE)};`,
     `ALTER ROLE ${id(MONITOR_ROLE)} SET statement_timeout = '10s';`,
-    retireSql([...roles.map(({ name }) => name), MONITOR_ROLE]),
+    retireSql([...roles.map(({ name }) => name), ...ours]),
     `REVOKE ALL ON DATABASE ${id('postgres')} FROM PUBLIC;`,
     `REVOKE ALL ON DATABASE ${id('template1')} FROM PUBLIC;`,
     `GRANT CONNECT ON DATABASE ${id('postgres')} TO ${id(MONITOR_ROLE)};`,
@@ -100,6 +106,13 @@ function roleSql(project: string, { name, password }: Role, limit: string): stri
   return `${unlessExists(`CREATE ROLE ${id(name)}`, `pg_roles WHERE rolname = ${text(name)}`)}
 ALTER ROLE ${id(name)} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS${limit} PASSWORD ${text(verifier)};
 COMMENT ON ROLE ${id(name)} IS ${text(MARK)};`;
+}
+
+/** One connection for the WAL and one to ask where it is. */
+function walRoleSql(project: string, password: Secret): string {
+  const role = { name: WAL_ROLE, password };
+  return `${roleSql(project, role, ' CONNECTION LIMIT 4')}
+ALTER ROLE ${id(WAL_ROLE)} REPLICATION;`;
 }
 
 /** A role that the config no longer names keeps what it owns and cannot log in. */
@@ -151,6 +164,8 @@ function digestOf(input: RolesInput): string {
     roles: input.roles.map(({ name, password }) => ({ name, password: mark(password) })),
     databases: input.databases,
     monitor: mark(input.monitorPassword),
+    ...(input.walPassword === undefined ? {} : { wal: mark(input.walPassword) }),
+    ...(input.volume === undefined ? {} : { volume: input.volume }),
   };
   return createHash('sha256').update(JSON.stringify(content)).digest('hex');
 }

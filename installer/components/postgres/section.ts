@@ -73,7 +73,10 @@ export const postgresSection = mapping(
         rpo: duration({ description: 'Most data that may be lost.' }).prefault('1m'),
         window: duration({ description: 'How far back one may go.' }).prefault('7d'),
       },
-      { description: 'Point-in-time recovery.' },
+      {
+        description: 'Point-in-time recovery.',
+        defaultText: 'on where backups go to a bucket, else off',
+      },
     ).optional(),
     snapshotBefore: list(choice(['migrate', 'apply', 'update'], { description: 'An event.' }), {
       description: 'Take a logical backup before these.',

@@ -4,6 +4,7 @@ import type { Config } from '../sections.ts';
 import { backupAlerts, objectiveAlerts, userAlerts } from './configured-alerts.ts';
 import type { Draft } from './draft.ts';
 import { metricExpression } from './metric-words.ts';
+import { walAlerts } from './wal-alerts.ts';
 
 const GIB = 1024 ** 3;
 const DAY = 86_400;
@@ -23,6 +24,7 @@ export function ownAlerts(config: Config, backups: BackupSettings): AlertRule[] 
     ...of('agent', AGENT),
     ...of('backups', backupAlerts(backups)),
     ...(config.postgres === undefined ? [] : of('postgres', POSTGRES)),
+    ...(backups.pitr === undefined ? [] : of('postgres', walAlerts(backups.pitr))),
     ...(config.redis === undefined ? [] : of('redis', REDIS)),
     ...of('objectives', objectiveAlerts(config.monitoring.slo)),
     ...of('own', userAlerts(config)),

@@ -6,6 +6,8 @@ import type { BackupJob, BackupSource, Backups, Service } from './resolved.ts';
 /** The provider that is always there: a directory on this server. */
 export const LOCAL_PROVIDER = { kind: 'directory', path: '/var/lib/holdfast/backups' } as const;
 const DEFAULT_CRON = '0 2 * * *';
+const DEFAULT_BASE_CRON = '0 1 * * *';
+const DAY = 86_400;
 const DEFAULT_VOLUME_CRON = '30 2 * * *';
 /** The longest of what the five systems keep: five weeks of days, eight of weeks, a year of months. */
 const DEFAULT_KEEP = { daily: 35, weekly: 8, monthly: 12 } as const;
@@ -13,13 +15,15 @@ const DEFAULT_KEEP = { daily: 35, weekly: 8, monthly: 12 } as const;
 interface Surroundings {
   readonly project: string;
   readonly hasPostgres: boolean;
+  /** Of point-in-time recovery, seconds; undefined where it is not asked for. */
+  readonly pitrWindow?: number | undefined;
   readonly services: Readonly<Record<string, Service>>;
 }
 
 /** The backups as the agent will run them: the jobs of the file, or the default one, and one per volume that asks. */
 export function resolveBackups(
   file: ConfigFile,
-  { project, hasPostgres, services }: Surroundings,
+  { project, hasPostgres, pitrWindow, services }: Surroundings,
 ): Backups {
   const written: BackupsInput = file.backups ?? backupsSection.parse({});
   const jobs = (written.jobs ?? defaultJobs(hasPostgres)).map((job) => resolveJob(job, written));
@@ -40,7 +44,7 @@ export function resolveBackups(
   return {
     ...written,
     prefix: written.prefix ?? project,
-    jobs: [...jobs, ...volumeJobs],
+    jobs: [...jobs, ...baseJobs(pitrWindow, jobs, written), ...volumeJobs],
     isDefault: file.backups === undefined,
   };
 }
@@ -48,6 +52,34 @@ export function resolveBackups(
 function defaultJobs(hasPostgres: boolean): BackupJobInput[] {
   if (!hasPostgres) return [];
   return [{ name: 'daily', source: 'postgres', cron: DEFAULT_CRON }];
+}
+
+/** The base backups that WAL rolls forward, unless the file has a job that makes them. */
+function baseJobs(
+  window: number | undefined,
+  jobs: readonly BackupJob[],
+  written: BackupsInput,
+): BackupJob[] {
+  const isThere = jobs.some(
+    ({ source, method }) => source.kind === 'postgres' && method === 'physical',
+  );
+  if (window === undefined || isThere) return [];
+  const taken = new Set(jobs.map((job) => job.name));
+  let name = 'base';
+  while (taken.has(name)) name = `${name}-files`;
+  return [
+    resolveJob(
+      {
+        name,
+        source: 'postgres',
+        method: 'physical',
+        cron: DEFAULT_BASE_CRON,
+        // The window begins in the middle between two of them.
+        keepRemote: window + DAY,
+      },
+      written,
+    ),
+  ];
 }
 
 function volumeJob(volume: string, jobs: readonly BackupJob[]): BackupJobInput {

@@ -1,6 +1,6 @@
 import type { MaintenanceWindow } from '../../model/maintenance-window.ts';
 import { countingLimits } from '../http/limits.ts';
-import { postgresSection } from '../postgres/section.ts';
+import { type PostgresInput, postgresSection } from '../postgres/section.ts';
 import { redisSection } from '../redis/section.ts';
 import type { Config, ConfigFile } from '../sections.ts';
 import type { RouteInput, ServiceInput } from '../services/section.ts';
@@ -40,7 +40,8 @@ export function resolveConfig(file: ConfigFile): Config {
   const used = new Set(
     Object.values(services).flatMap((service) => service.uses.map((use) => use.kind)),
   );
-  const postgres = file.postgres ?? (used.has('postgres') ? postgresSection.parse({}) : undefined);
+  const written = file.postgres ?? (used.has('postgres') ? postgresSection.parse({}) : undefined);
+  const postgres = written && withPitr(written, file);
   const usesRedis = used.has('redis') || countingLimits(file.http).length > 0;
   const redis = file.redis ?? (usesRedis ? redisSection.parse({}) : undefined);
   return {
@@ -58,7 +59,12 @@ export function resolveConfig(file: ConfigFile): Config {
     postgres: postgres && { ...postgres, owner: postgres.owner ?? sqlNameOf(project) },
     redis,
     storage: { ...file.storage, providers: { local: LOCAL_PROVIDER, ...file.storage.providers } },
-    backups: resolveBackups(file, { project, hasPostgres: postgres !== undefined, services }),
+    backups: resolveBackups(file, {
+      project,
+      hasPostgres: postgres !== undefined,
+      pitrWindow: postgres?.pitr?.enabled === true ? postgres.pitr.window : undefined,
+      services,
+    }),
     monitoring: {
       ...file.monitoring,
       grafana: {
@@ -97,6 +103,15 @@ function resolveTls(file: ConfigFile): Tls {
   // A browser that insists on HTTPS for a name with a private CA locks people out of it.
   const hsts = file.tls.hsts ?? (issuer === 'selfsigned' ? undefined : defaultHsts);
   return { ...file.tls, issuer, hsts };
+}
+
+/** WAL is worth taking where it leaves this machine: beside the disk that it protects from it is no protection. */
+function withPitr(postgres: PostgresInput, { backups, storage }: ConfigFile): PostgresInput {
+  const provider = storage.providers[backups?.provider ?? ''];
+  if (postgres.pitr !== undefined || provider === undefined || provider.kind === 'directory') {
+    return postgres;
+  }
+  return { ...postgres, pitr: postgresSection.parse({ pitr: {} }).pitr };
 }
 
 /** When nobody said otherwise: early on Sunday, two hours after the backups of the night begin. */

@@ -1,0 +1,83 @@
+import { AppError } from '../../errors.ts';
+import { connectionTo, type PostgresServer, postgresExec, queryJson, runSql } from '../psql.ts';
+import { ROWS_QUERY } from '../sources/catalog.ts';
+
+export interface CheckedCluster {
+  readonly databases: readonly {
+    readonly name: string;
+    readonly tables: number;
+    readonly rows: number;
+    readonly extensions: readonly string[];
+  }[];
+  readonly roles: number;
+}
+
+/**
+ * Reads a recovered cluster through: each page of each table and index, each row once, and that the server has
+ * the libraries of its extensions.
+ * @throws AppError `restore/check-failed`
+ */
+export async function checkCluster(server: PostgresServer): Promise<CheckedCluster> {
+  const names = await queryJson<string[]>(
+    server,
+    'postgres',
+    `SELECT json_agg(datname ORDER BY datname) FROM pg_database WHERE datallowconn AND NOT datistemplate;`,
+  );
+  const databases = [];
+  for (const name of names) {
+    await checkPages(server, name);
+    databases.push({ name, ...(await contentOf(server, name)) });
+  }
+  const roles = await queryJson<number>(
+    server,
+    'postgres',
+    `SELECT count(*) FROM pg_roles WHERE rolname !~ '^pg_';`,
+  );
+  return { databases, roles };
+}
+
+async function contentOf(
+  server: PostgresServer,
+  database: string,
+): Promise<{ tables: number; rows: number; extensions: string[] }> {
+  const lines = await runSql(server, database, ROWS_QUERY);
+  const counts = lines.map((line) => (JSON.parse(line) as { rows: number }).rows);
+  const { extensions, missing } = await queryJson<{ extensions: string[]; missing: string[] }>(
+    server,
+    database,
+    `SELECT json_build_object(
+       'extensions', (SELECT coalesce(json_agg(extname ORDER BY extname), '[]') FROM pg_extension),
+       'missing', (SELECT coalesce(json_agg(e.extname), '[]') FROM pg_extension e
+                   LEFT JOIN pg_available_extensions a ON a.name = e.extname WHERE a.name IS NULL));`,
+  );
+  if (missing.length > 0) {
+    throw checkFailed(`${database} needs extensions that this image has not: ${missing}`);
+  }
+  return { tables: counts.length, rows: counts.reduce((sum, rows) => sum + rows, 0), extensions };
+}
+
+/** The extension that looks is there for the look alone. */
+async function checkPages(server: PostgresServer, database: string): Promise<void> {
+  const had = await queryJson<boolean>(
+    server,
+    database,
+    `SELECT to_json(EXISTS (SELECT FROM pg_extension WHERE extname = 'amcheck'));`,
+  );
+  const { exitCode, stdout, stderr } = await server.engine.exec(
+    server.container,
+    postgresExec(server, ['pg_amcheck', '--install-missing', '--jobs=2', connectionTo(database)]),
+  );
+  if (exitCode !== 0) {
+    throw checkFailed((stdout + stderr).trim().split('\n').slice(-10).join('\n'));
+  }
+  if (!had) await runSql(server, database, 'DROP EXTENSION IF EXISTS amcheck;');
+}
+
+function checkFailed(why: string): AppError {
+  return new AppError({
+    code: 'restore/check-failed',
+    what: 'the restored cluster is damaged',
+    why,
+    hint: 'the live cluster was not touched; choose an earlier moment or another base: `holdfast backup list`',
+  });
+}

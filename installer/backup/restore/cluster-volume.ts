@@ -1,0 +1,43 @@
+import type { BackupContext } from '../context.ts';
+import { helperArgv, VOLUME_MOUNT } from '../helper-container.ts';
+import { type OpenBackup, readObject } from '../read-object.ts';
+import { decompress } from '../zstd.ts';
+import { layDown } from './lay-down.ts';
+
+/** The data of a cluster that is made beside the live one. */
+export interface ClusterVolume {
+  /** As the stack calls it: `postgres-data-20261128t183000z_3f9a1c`. */
+  readonly name: string;
+  /** As the engine calls it. */
+  readonly engineName: string;
+}
+
+// `$1` is the volume, `$2` the uid of the server. PGDATA is nobody else's business.
+const FILL = `set -eu
+cd "$1"
+tar --extract --file=- --numeric-owner --same-owner --preserve-permissions
+: >recovery.signal
+rm -f postmaster.pid
+chown "$2:$2" . recovery.signal
+chmod 0700 .
+sync -f .`;
+
+/** Lays a base backup down in the volume, ready to be rolled forward. @throws AppError `restore/failed` */
+export async function fillClusterVolume(
+  { settings }: BackupContext,
+  backup: OpenBackup,
+  volume: ClusterVolume,
+  request: { readonly task: string; readonly image: string; readonly owner: number },
+): Promise<void> {
+  const object = backup.manifest.objects.find(({ role }) => role === 'cluster');
+  if (object === undefined) throw new Error(`the manifest of ${backup.manifest.id} has no cluster`);
+  const argv = helperArgv({
+    project: settings.project,
+    task: request.task,
+    image: request.image,
+    argv: ['sh', '-c', FILL, 'sh', VOLUME_MOUNT, String(request.owner)],
+    volume: { name: volume.engineName, readOnly: false },
+    capabilities: ['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'FSETID'],
+  });
+  await layDown(argv, decompress(readObject(backup, object)), 'the files of the base backup');
+}

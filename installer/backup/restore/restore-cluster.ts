@@ -1,0 +1,283 @@
+import { rm } from 'node:fs/promises';
+import { posix } from 'node:path';
+import { AppError } from '../../errors.ts';
+import type { BackupJob } from '../../model/backup-settings.ts';
+import { formatSpan } from '../../model/format-bytes.ts';
+import type { BackupContext } from '../context.ts';
+import { exclusively } from '../exclusive.ts';
+import { requireFreeSpace } from '../free-space.ts';
+import { removeHelpers } from '../helper-container.ts';
+import { type PostgresServer, queryJson } from '../psql.ts';
+import { findJob } from '../settings.ts';
+import { livePostgres } from '../sources/open-source.ts';
+import type { Store } from '../store/store.ts';
+import { noPitr } from '../wal/wal-errors.ts';
+import { type CheckedCluster, checkCluster } from './check-cluster.ts';
+import { type BaseWish, basesFor, type RollForward } from './choose-base.ts';
+import { type ClusterVolume, fillClusterVolume } from './cluster-volume.ts';
+import { fetchWal, neededWal } from './fetch-wal.ts';
+import { targetText } from './point-in-time.ts';
+import { type Recovered, recoverCluster, stopRecovered } from './recover-cluster.ts';
+import { beginVolume, forgetUnfinished, removeUnfinished } from './unfinished-volume.ts';
+
+/** uid of `postgres` in the official images and in ours. */
+const OWNER = 999;
+const TASK = 'restore-cluster';
+
+export interface ClusterWish extends BaseWish {
+  /** Asks whether to go on; a no throws `consent/refused`. */
+  readonly consent: (question: string) => Promise<void>;
+  /** Makes the stack's Postgres run on this volume from now on; gives the volume that it ran on. */
+  readonly swap: (volume: ClusterVolume) => Promise<{ readonly kept: string }>;
+}
+
+export interface RestoredCluster {
+  readonly base: string;
+  /** UTC; undefined when nothing was committed after the base backup. */
+  readonly lastCommit?: string;
+  readonly cluster: CheckedCluster;
+  /** Of the live cluster's transactions those that the restored one has not; undefined when it did not answer. */
+  readonly lostTransactions?: number;
+  /** Engine's name of the volume that was live before. */
+  readonly kept: string;
+  /** Until the restored cluster was checked. */
+  readonly seconds: number;
+}
+
+/** What a restore would read, in the order in which it would. */
+export interface RestorePlan {
+  readonly base: string;
+  readonly objects: readonly string[];
+  readonly bytes: number;
+  /** Name of the first segment that is missing although later ones are there. */
+  readonly missing?: string;
+}
+
+/** @throws AppError `backup/no-pitr`, `restore/outside-window`, `backup/missing` */
+export async function planClusterRestore(
+  context: BackupContext,
+  wish: BaseWish,
+): Promise<RestorePlan> {
+  return await withStore(context, async (job, store) => {
+    const [best] = await basesFor(context, job, store, wish);
+    if (best === undefined) throw new Error('no base, and no reason for it');
+    const { backup, chain } = best;
+    const wal = neededWal(best);
+    const { objects } = backup.manifest;
+    return {
+      base: backup.manifest.id,
+      objects: [
+        ...objects.map(({ name }) => `${backup.folder}${name}`),
+        ...wal.map(({ key }) => key),
+      ],
+      bytes: [...objects, ...wal].reduce((sum, { size }) => sum + size, 0),
+      ...(chain.missing === undefined ? {} : { missing: chain.missing }),
+    };
+  });
+}
+
+/**
+ * Restores the whole cluster to a point in time: a base backup into a volume beside the live one, rolled forward
+ * and checked in a container that nobody reaches, and on a yes the stack runs on it. The volume that was live stays.
+ * @throws AppError classes `restore`, `backup`, `store`
+ */
+export async function restoreCluster(
+  context: BackupContext,
+  wish: ClusterWish,
+): Promise<RestoredCluster> {
+  const { host, paths } = context;
+  return await exclusively(host, posix.join(paths.agent, 'locks'), 'restore', () =>
+    withStore(context, async (job, store) => {
+      const candidates = await basesFor(context, job, store, wish);
+      for (const [index, candidate] of candidates.entries()) {
+        try {
+          return await restoreFrom(context, store, candidate, wish);
+        } catch (error) {
+          if (index === candidates.length - 1 || !mayHelp(error, wish)) throw error;
+          context.report({
+            kind: 'warning',
+            code: 'restore/fell-back',
+            text: `${candidate.backup.manifest.id} does not lead to ${targetText(wish.target)}, so the base before it is tried: ${(error as Error).message}`,
+          });
+        }
+      }
+      throw new Error('no base, and no reason for it');
+    }),
+  );
+}
+
+/** An older base goes around one that is damaged, and a restore point may lie before the newest one. */
+function mayHelp(error: unknown, { target }: BaseWish): boolean {
+  if (!(error instanceof AppError)) return false;
+  if (error.code === 'restore/target-not-reached') return target.kind === 'name';
+  return error.code === 'restore/base-damaged';
+}
+
+async function restoreFrom(
+  context: BackupContext,
+  store: Store,
+  forward: RollForward,
+  wish: ClusterWish,
+): Promise<RestoredCluster> {
+  const { host, engine, paths, settings, report, now } = context;
+  const { postgres } = settings;
+  if (postgres === undefined) throw noPitr();
+  const clock = performance.now();
+  const walFolder = posix.join(paths.agent, 'restore-wal');
+  const progress = (text: string): void => report({ kind: 'progress', id: 'restore', text });
+  await removeHelpers(host, engine, settings.project, TASK);
+  await removeUnfinished(context);
+  await rm(walFolder, { recursive: true, force: true });
+  await checkSpace(context, forward);
+  const volume = await beginVolume(context);
+  let isOurs = true;
+  try {
+    progress(`laying down the base ${forward.backup.manifest.id}`);
+    const { image, superuser } = postgres;
+    const laying = { task: TASK, image, owner: OWNER };
+    await orBaseDamaged(forward, fillClusterVolume(context, forward.backup, volume, laying));
+    const fetched = await fetchWal(store, forward, {
+      folder: walFolder,
+      identityFile: wish.identityFile,
+      owner: OWNER,
+      onFile: (done, total) => progress(`WAL ${done} of ${total}`),
+    });
+    const { damage } = fetched;
+    if (damage !== undefined && wish.target.kind === 'latest') throw damage;
+    await host.run({ argv: ['chown', `${OWNER}:${OWNER}`, walFolder] });
+    progress(`rolling forward to ${targetText(wish.target)}`);
+    const request = { task: TASK, image, superuser, volume, walFolder };
+    const recovered = await recover(context, { ...request, target: wish.target }, damage);
+    const { server, lastCommit } = recovered;
+    const restoredXid = await nextTransaction(server);
+    progress('checking every page and row');
+    const cluster = await checkCluster(server);
+    await stopRecovered(context, server.container);
+    await removeHelpers(host, engine, settings.project, TASK);
+    const seconds = (performance.now() - clock) / 1000;
+    const lost = await lostTransactions(context, restoredXid);
+    await wish.consent(question(wish, recovered, lost, now()));
+    progress('swapping');
+    // From here on the stack may run on it, however this ends.
+    isOurs = false;
+    await forgetUnfinished(context);
+    const { kept } = await wish.swap(volume);
+    return {
+      base: forward.backup.manifest.id,
+      ...(lastCommit === undefined ? {} : { lastCommit }),
+      cluster,
+      ...(lost === undefined ? {} : { lostTransactions: lost }),
+      kept,
+      seconds,
+    };
+  } finally {
+    await removeHelpers(host, engine, settings.project, TASK);
+    await rm(walFolder, { recursive: true, force: true });
+    if (isOurs) await removeUnfinished(context);
+  }
+}
+
+/** A time that lies after the last commit is reached with all the WAL there is. */
+async function recover(
+  context: BackupContext,
+  request: Parameters<typeof recoverCluster>[1],
+  damage: AppError | undefined,
+): Promise<Recovered> {
+  try {
+    return await recoverCluster(context, request);
+  } catch (error) {
+    const isShort = error instanceof AppError && error.code === 'restore/target-not-reached';
+    if (!isShort || request.target.kind !== 'time') throw error;
+    if (damage !== undefined) throw damage;
+    const { host, engine, settings, report } = context;
+    report({
+      kind: 'warning',
+      code: 'restore/end-of-wal',
+      text: `${error.why ?? error.message}: that is what there is at ${targetText(request.target)}`,
+    });
+    await removeHelpers(host, engine, settings.project, TASK);
+    return await recoverCluster(context, { ...request, target: { kind: 'latest' } });
+  }
+}
+
+/** A damaged base is another matter than damaged WAL: an older one may do. */
+async function orBaseDamaged({ backup }: RollForward, work: Promise<void>): Promise<void> {
+  try {
+    await work;
+  } catch (error) {
+    if (!(error instanceof AppError) || error.code !== 'backup/damaged') throw error;
+    throw new AppError({
+      code: 'restore/base-damaged',
+      what: `the base backup ${backup.manifest.id} is damaged`,
+      why: error.message,
+      hint: 'holdfast backup run; until then restore an older one: `holdfast backup list`',
+      cause: error,
+    });
+  }
+}
+
+/** How many transactions have ever written: the two clusters share this count up to where they part. */
+async function nextTransaction(server: PostgresServer): Promise<number> {
+  return await queryJson<number>(
+    server,
+    'postgres',
+    'SELECT to_json(pg_snapshot_xmax(pg_current_snapshot())::text::bigint);',
+  );
+}
+
+async function lostTransactions(
+  context: BackupContext,
+  restored: number,
+): Promise<number | undefined> {
+  try {
+    const live = await nextTransaction(await livePostgres(context, 'holdfast-restore'));
+    return Math.max(0, live - restored);
+  } catch (error) {
+    // What is lost by a server that is down cannot be counted, and it is what the restore is for.
+    if (error instanceof AppError && error.code.startsWith('backup/')) return undefined;
+    throw error;
+  }
+}
+
+function question(
+  { target }: ClusterWish,
+  { lastCommit }: Recovered,
+  lost: number | undefined,
+  now: Date,
+): string {
+  const end = target.kind === 'time' ? target.time : new Date(lastCommit ?? now);
+  const span = formatSpan(Math.max(0, (now.getTime() - end.getTime()) / 1000));
+  const count =
+    lost === undefined
+      ? 'the live cluster does not answer, so that its transactions cannot be counted'
+      : `${lost} transactions of the live cluster would be missing`;
+  return (
+    `The restored cluster ends at ${end.toISOString()}, ${span} ago; its last commit was at ${lastCommit ?? 'a time before its base'}; ${count}.\n` +
+    'Postgres is restarted on it, and the volume that is live now is kept. Go on?'
+  );
+}
+
+async function checkSpace({ engine, paths }: BackupContext, forward: RollForward): Promise<void> {
+  const { dataRoot } = await engine.info();
+  await requireFreeSpace(
+    dataRoot,
+    forward.base.clusterBytes * 1.1,
+    'a cluster beside the live one',
+  );
+  const wal = neededWal(forward).length * forward.base.segmentBytes;
+  await requireFreeSpace(paths.agent, wal, 'the WAL of this restore');
+}
+
+async function withStore<T>(
+  context: BackupContext,
+  work: (job: BackupJob, store: Store) => Promise<T>,
+): Promise<T> {
+  const { pitr } = context.settings;
+  if (pitr === undefined) throw noPitr();
+  const store = await context.openStore(pitr.store);
+  try {
+    return await work(findJob(context.settings, pitr.job), store);
+  } finally {
+    store.close();
+  }
+}

@@ -1,0 +1,162 @@
+import { AppError } from '../../errors.ts';
+import type { BackupManifest } from '../manifest.ts';
+import {
+  endEarlierSessions,
+  type PostgresServer,
+  PsqlSession,
+  postgresDown,
+  postgresExec,
+  queryJson,
+} from '../psql.ts';
+import { makeSlot } from '../wal/slot.ts';
+import type { Source, SourceProgram } from './source.ts';
+
+/** The template databases alone come to two megabytes compressed. */
+const BASE_FLOOR = 256 * 1024;
+
+interface ClusterFacts {
+  readonly version: string;
+  readonly major: number;
+  readonly systemIdentifier: string;
+  readonly segmentBytes: number;
+  /** Of all databases. */
+  readonly bytes: number;
+  /** Beside the server's own two. */
+  readonly tablespaces: number;
+}
+
+/**
+ * The files of the whole cluster as one tar with the WAL that makes them consistent, so that it starts alone.
+ * The server compresses: a quarter of the processor time that a pipe through zstd takes (docs/decisions/pitr.md).
+ * @param slot the receiver's, which is made first: WAL that was written before it would be missing
+ */
+export async function openPhysicalSource(
+  server: PostgresServer,
+  slot: string | undefined,
+): Promise<Source> {
+  const facts = await clusterFacts(server);
+  if (facts.tablespaces > 0) throw tablespaces(facts.tablespaces);
+  if (slot !== undefined) await makeSlot(server, slot);
+  const held = await holdWal(server);
+  const told = new Positions();
+  return {
+    method: 'physical',
+    server: {
+      version: facts.version,
+      major: facts.major,
+      systemIdentifier: facts.systemIdentifier,
+    },
+    base: () => ({
+      ...told.found(),
+      segmentBytes: facts.segmentBytes,
+      clusterBytes: facts.bytes,
+    }),
+    tools: { pg_basebackup: facts.version, compression: 'zstd:1' },
+    objects: [
+      {
+        name: 'cluster.tar.zst',
+        role: 'cluster',
+        format: 'tar.zst',
+        expectedBytes: facts.bytes,
+        floorBytes: BASE_FLOOR,
+        content: { kind: 'program', prepare: async () => program(server, told) },
+      },
+    ],
+    close: () => held.cancel(),
+  };
+}
+
+function program(server: PostgresServer, told: Positions): SourceProgram {
+  const { argv, user, env } = postgresExec(server, [
+    'pg_basebackup',
+    ...['--pgdata=-', '--format=tar', '--wal-method=fetch', '--checkpoint=fast'],
+    // The server cannot put a list of files into a tar that it has compressed already; age and our own checksums
+    // prove the bytes, the pages' checksums are looked at as they are read.
+    ...['--compress=server-zstd:1', '--no-manifest', '--no-sync', '--verbose'],
+    `--label=${server.applicationName}`,
+  ]);
+  return {
+    argv: [
+      ...['docker', 'exec', '--user', user, '--env', 'LC_ALL=C'],
+      ...Object.entries(env).flatMap(([name, value]) => ['--env', `${name}=${value}`]),
+      server.container,
+      ...argv,
+    ] as [string, ...string[]],
+    onStderr: (chunk) => told.read(chunk),
+    failure: (exitCode, stderr) => baseFailure(server, exitCode, stderr),
+  };
+}
+
+/** Where the WAL of a base backup begins and ends, as pg_basebackup says it. */
+class Positions {
+  #text = '';
+
+  read(chunk: Buffer): void {
+    this.#text += chunk.toString('utf8');
+  }
+
+  found(): Omit<NonNullable<BackupManifest['base']>, 'segmentBytes' | 'clusterBytes'> {
+    const [, startLsn, timeline] =
+      /start point: ([0-9A-F]+\/[0-9A-F]+) on timeline (\d+)/.exec(this.#text) ?? [];
+    const [, stopLsn] = /end point: ([0-9A-F]+\/[0-9A-F]+)/.exec(this.#text) ?? [];
+    if (startLsn === undefined || timeline === undefined || stopLsn === undefined) {
+      throw new AppError({
+        code: 'backup/base',
+        what: 'pg_basebackup did not say where the WAL of its backup begins and ends',
+        why: this.#text.trim(),
+        hint: 'holdfast backup run',
+      });
+    }
+    return { timeline: Number(timeline), startLsn, stopLsn };
+  }
+}
+
+/** Keeps the WAL that is written meanwhile from being recycled; the server drops the slot with the session. */
+async function holdWal(server: PostgresServer): Promise<PsqlSession> {
+  const session = await PsqlSession.open(server, 'postgres');
+  try {
+    await session.run(`SET idle_session_timeout = 0;
+      SELECT pg_create_physical_replication_slot('holdfast_base_' || pg_backend_pid(), true, true);`);
+  } catch (error) {
+    await session.close();
+    throw error;
+  }
+  return session;
+}
+
+async function clusterFacts(server: PostgresServer): Promise<ClusterFacts> {
+  return await queryJson<ClusterFacts>(
+    server,
+    'postgres',
+    `${endEarlierSessions(server)}
+     SELECT json_build_object(
+       'version', split_part(current_setting('server_version'), ' ', 1),
+       'major', current_setting('server_version_num')::int / 10000,
+       'systemIdentifier', (SELECT system_identifier::text FROM pg_control_system()),
+       'segmentBytes', (SELECT setting::bigint FROM pg_settings WHERE name = 'wal_segment_size'),
+       'bytes', (SELECT sum(pg_database_size(oid)) FROM pg_database),
+       'tablespaces', (SELECT count(*) FROM pg_tablespace
+                       WHERE spcname NOT IN ('pg_default', 'pg_global')));`,
+  );
+}
+
+function tablespaces(count: number): AppError {
+  return new AppError({
+    code: 'backup/tablespaces',
+    what: `a base backup takes no tablespaces, and this server has ${count}`,
+    why: 'their files lie outside of the data directory, where one stream cannot hold them',
+    hint: 'move the tables to the default tablespace (ALTER TABLE … SET TABLESPACE pg_default); logical backups hold them all the same',
+  });
+}
+
+function baseFailure(server: PostgresServer, exitCode: number, stderr: string): Error {
+  const why = stderr.trim().split('\n').slice(-6).join('\n') || `exit code ${exitCode}`;
+  const isGone = /is not running|no such container|cannot connect to the docker daemon/i.test(why);
+  if (isGone || exitCode > 128) return postgresDown(server.container, why);
+  return new AppError({
+    code: 'backup/base',
+    what: `pg_basebackup in ${server.container} failed`,
+    why,
+    hint: 'holdfast logs postgres; then `holdfast backup run`',
+  });
+}

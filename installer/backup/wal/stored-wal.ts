@@ -1,0 +1,27 @@
+import type { Store, StoredFile } from '../store/store.ts';
+import { parseWalName, type WalObject, walPrefix } from './wal-keys.ts';
+
+/** An object of WAL in the store. */
+export type StoredWal = WalObject & {
+  readonly key: string;
+  readonly encrypted: boolean;
+  readonly size: number;
+  readonly storedAt: Date;
+};
+
+/** What the store holds of a cluster's WAL, by key. @throws AppError of class `store`, never gives half a listing */
+export async function listStoredWal(
+  store: Store,
+  place: { readonly prefix: string; readonly project: string },
+  systemIdentifier: string,
+): Promise<StoredWal[]> {
+  const prefix = walPrefix(place, systemIdentifier);
+  const found: StoredWal[] = [];
+  for await (const file of store.list(prefix)) found.push(...asWal(prefix, file));
+  return found;
+}
+
+function asWal(prefix: string, { key, size, storedAt }: StoredFile): StoredWal[] {
+  const object = parseWalName(key.slice(prefix.length));
+  return object === undefined ? [] : [{ ...object, key, size, storedAt }];
+}

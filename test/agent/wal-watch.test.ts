@@ -1,0 +1,142 @@
+import { mkdirSync, utimesSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { WalWatch } from '../../agent/wal-watch.ts';
+import type { WalStatus } from '../../installer/model/wal-status.ts';
+import { HandClock } from './support.ts';
+
+const SHIP = {
+  id: 'wal',
+  argv: ['backup', 'ship-wal'],
+  cron: '',
+  jitterSeconds: 0,
+  catchUp: false,
+  timeoutSeconds: 60,
+  quiet: true,
+} as const;
+
+/** A watch over a folder, with what it started; nothing ends by itself. */
+function world(t: Test) {
+  const folder = t.testdir({ wal: {}, results: {} });
+  const clock = new HandClock('2026-11-28T10:00:00Z');
+  const started: string[] = [];
+  const running = new Set<string>();
+  const watch = new WalWatch({
+    clock,
+    folder,
+    startJob: ({ id }) => started.push(id),
+    startBackup: (id) => started.push(id),
+    isRunning: (id) => running.has(id),
+  });
+  t.teardown(() => watch.stop());
+  let written = 0;
+  return {
+    clock,
+    advance: (milliseconds: number) => clock.moveTo(clock.now() + milliseconds),
+    started,
+    running,
+    begin: () =>
+      watch.set({
+        folder: join(folder, 'wal'),
+        rpoSeconds: 60,
+        baseJob: 'backup-base',
+        ship: SHIP,
+      }),
+    receive: (name: string, at: number) => {
+      writeFileSync(join(folder, 'wal', name), '');
+      utimesSync(join(folder, 'wal', name), at / 1_000, at / 1_000);
+    },
+    status: (fields: Partial<WalStatus>) => {
+      const path = join(folder, 'results', 'wal.json');
+      writeFileSync(path, JSON.stringify({ version: 1, gaps: [], shippedMtimeMs: 0, ...fields }));
+      // Each a second later than the one before, so that a change shows.
+      written += 1;
+      utimesSync(path, written, written);
+    },
+    baseMade: (id: string) => {
+      mkdirSync(join(folder, 'results'), { recursive: true });
+      writeFileSync(join(folder, 'results', 'base.json'), JSON.stringify({ lastSuccess: { id } }));
+    },
+    metric: (name: string) => watch.metrics().find((one) => one.name === name)?.samples[0]?.value,
+    watch,
+  };
+}
+
+t.test('without the setting nothing is looked at', async (t) => {
+  const { watch, advance, started } = world(t);
+  watch.set(undefined);
+  advance(3_600_000);
+  t.same(started, []);
+  t.same(watch.metrics(), []);
+});
+
+t.test('shipping starts when something moved, and is not started twice', async (t) => {
+  const { begin, receive, status, advance, started, running } = world(t);
+  status({ shippedMtimeMs: 1_000 });
+  begin();
+  started.length = 0;
+  advance(60_000);
+  t.same(started, [], 'nothing moves, nothing starts');
+  receive('000000010000000000000001.partial', 2_000);
+  advance(4_000);
+  t.same(started, ['wal']);
+  running.add('wal');
+  advance(120_000);
+  t.same(started, ['wal']);
+  running.clear();
+  status({ shippedMtimeMs: 2_000 });
+  advance(120_000);
+  t.same(started, ['wal'], 'all is shipped');
+  receive('stranger.tmp', 9_000_000);
+  advance(120_000);
+  t.same(started, ['wal'], 'other files are not its business');
+  advance(600_000);
+  t.same(started, ['wal', 'wal'], 'the slot is looked at every ten minutes');
+});
+
+t.test('a run that failed is repeated after half a minute, not at once', async (t) => {
+  const { begin, receive, status, advance, started } = world(t);
+  status({ shippedMtimeMs: 1_000 });
+  receive('000000010000000000000001', 2_000);
+  begin();
+  advance(20_000);
+  t.same(started, ['wal']);
+  advance(20_000);
+  t.same(started, ['wal', 'wal']);
+});
+
+t.test('a base is made when the WAL broke off, until there is one from after that', async (t) => {
+  const { begin, status, baseMade, advance, started, running, metric } = world(t);
+  running.add('wal');
+  status({ baseNeededSince: '2026-11-28T10:00:00.500Z' });
+  begin();
+  t.same(started, ['backup-base']);
+  t.equal(metric('holdfast_wal_base_needed'), 1);
+  baseMade('20261128T095959Z-abcdef');
+  advance(300_000);
+  t.same(started, ['backup-base'], 'not again so soon');
+  advance(400_000);
+  t.same(started, ['backup-base', 'backup-base'], 'one from before does not help');
+  baseMade('20261128T100000Z-abcdef');
+  advance(3_600_000);
+  t.equal(started.length, 2);
+  t.equal(metric('holdfast_wal_base_needed'), 0);
+});
+
+t.test('the age of the WAL stands still while something waits', async (t) => {
+  const { begin, receive, status, clock, advance, running, metric } = world(t);
+  running.add('wal');
+  status({ shippedMtimeMs: 1_000, gaps: [{ noticedAt: '2026-11-28T10:00:00.000Z', why: 'lost' }] });
+  begin();
+  advance(10_000);
+  const before = metric('holdfast_wal_last_archived_timestamp_seconds') ?? 0;
+  t.equal(before, Math.floor(clock.now() / 2_000) * 2);
+  receive('000000010000000000000001', 2_000);
+  advance(60_000);
+  t.equal(metric('holdfast_wal_last_archived_timestamp_seconds'), before);
+  status({ shippedMtimeMs: 2_000 });
+  advance(10_000);
+  t.ok((metric('holdfast_wal_last_archived_timestamp_seconds') ?? 0) > before + 60);
+  status({ gaps: [{ noticedAt: '2026-11-28T10:00:00.000Z', why: 'lost' }] });
+  t.equal(metric('holdfast_wal_last_gap_timestamp_seconds'), Date.UTC(2026, 10, 28, 10) / 1_000);
+});

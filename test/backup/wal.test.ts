@@ -1,0 +1,197 @@
+import t from 'tap';
+import { neededWal } from '../../installer/backup/restore/fetch-wal.ts';
+import {
+  parseLsnTarget,
+  parseTime,
+  targetSettings,
+} from '../../installer/backup/restore/point-in-time.ts';
+import { breakBetween, withGap } from '../../installer/backup/wal/gaps.ts';
+import { needless } from '../../installer/backup/wal/prune-wal.ts';
+import {
+  lsnText,
+  parseLsn,
+  parseSegment,
+  segmentAt,
+  segmentName,
+} from '../../installer/backup/wal/segment.ts';
+import { shipOptions } from '../../installer/backup/wal/ship-wal.ts';
+import type { StoredWal } from '../../installer/backup/wal/stored-wal.ts';
+import { walChain } from '../../installer/backup/wal/wal-chain.ts';
+import {
+  parseWalName,
+  type WalObject,
+  walObjectName,
+} from '../../installer/backup/wal/wal-keys.ts';
+import type { WalStatus } from '../../installer/model/wal-status.ts';
+
+const MIB = 1024 ** 2;
+const SEGMENT = 16 * MIB;
+const SHA = 'a'.repeat(64);
+
+function stored(object: WalObject, minute = 0): StoredWal {
+  const key = walObjectName(object, true);
+  return {
+    ...object,
+    key,
+    encrypted: true,
+    size: 1,
+    storedAt: new Date(Date.UTC(2026, 0, 1, 0, minute)),
+  };
+}
+const segment = (timeline: number, index: number) =>
+  stored({ kind: 'segment', name: segmentName({ timeline, index }, SEGMENT), sha256: SHA }, index);
+const partial = (timeline: number, index: number) =>
+  stored({ kind: 'partial', name: segmentName({ timeline, index }, SEGMENT) }, index);
+
+t.test('positions and names of segments are those of Postgres', async (t) => {
+  t.equal(parseLsn('1/6B3A2F8'), 2 ** 32 + 0x6b3a2f8);
+  t.equal(lsnText(parseLsn('1/6B3A2F8')), '1/6B3A2F8');
+  t.throws(() => parseLsn('16B3A2F8'), RangeError);
+  // pg_walfile_name('1/6B3A2F8') on a server of 16 MiB and one of 64 MiB segments.
+  const at = (bytes: number) =>
+    segmentName({ timeline: 1, index: segmentAt(parseLsn('1/6B3A2F8'), bytes) }, bytes);
+  t.equal(at(SEGMENT), '000000010000000100000006');
+  t.equal(at(64 * MIB), '000000010000000100000001');
+  t.same(parseSegment('0000000A00000001000000FF', SEGMENT), { timeline: 10, index: 511 });
+  t.throws(() => parseSegment('0000000A00000001000000FF.partial', SEGMENT), RangeError);
+});
+
+t.test('a key tells what it holds, and no other key does', async (t) => {
+  const name = '000000010000000100000006';
+  const objects: WalObject[] = [
+    { kind: 'segment', name, sha256: SHA },
+    { kind: 'partial', name },
+    { kind: 'history', name: '00000002.history' },
+  ];
+  for (const object of objects) {
+    for (const encrypted of [true, false]) {
+      t.same(parseWalName(walObjectName(object, encrypted)), { ...object, encrypted });
+    }
+  }
+  for (const text of ['manifest.json', `${name}.zst`, `${name}-${SHA}.zst.age.part`, '']) {
+    t.equal(parseWalName(text), undefined, text);
+  }
+});
+
+t.test('a segment that is missing breaks the chain, a new timeline does not', async (t) => {
+  const name = (timeline: number, index: number) => segmentName({ timeline, index }, SEGMENT);
+  t.equal(breakBetween(name(1, 255), name(1, 256), SEGMENT), undefined);
+  t.match(breakBetween(name(1, 5), name(1, 7), SEGMENT), /000005 is missing/);
+  t.equal(breakBetween(name(1, 5), name(2, 5), SEGMENT), undefined);
+  t.equal(breakBetween(name(1, 5), name(2, 6), SEGMENT), undefined);
+  t.match(breakBetween(name(1, 5), name(2, 8), SEGMENT), /is missing/);
+  t.match(breakBetween(name(2, 5), name(1, 6), SEGMENT), /is missing/);
+});
+
+t.test('a gap asks for a base, and the last twenty are remembered', async (t) => {
+  let status: WalStatus = {
+    version: 1,
+    systemIdentifier: '1',
+    timeline: 1,
+    segmentBytes: SEGMENT,
+    checkedAt: '',
+    shippedThrough: '000000010000000000000005',
+    shippedMtimeMs: 0,
+    waitingBytes: 0,
+    gaps: [],
+  };
+  for (let hour = 0; hour < 23; hour += 1) {
+    status = withGap(status, `gap ${hour}`, new Date(Date.UTC(2026, 0, 1, hour)));
+  }
+  t.equal(status.gaps.length, 20);
+  t.match(status.gaps.at(-1), { why: 'gap 22', after: '000000010000000000000005' });
+  t.equal(status.baseNeededSince, '2026-01-01T22:00:00.000Z');
+});
+
+const base = {
+  timeline: 1,
+  startLsn: lsnText(3 * SEGMENT + 40),
+  stopLsn: lsnText(3 * SEGMENT + 400),
+  segmentBytes: SEGMENT,
+  clusterBytes: 0,
+};
+
+t.test('the chain of a base ends with the open segment, or at its first hole', async (t) => {
+  const whole = walChain([segment(1, 2), segment(1, 3), segment(1, 4), partial(1, 5)], base);
+  t.equal(whole.endLsn, 6 * SEGMENT);
+  t.equal(whole.segments.length, 2);
+  t.same(whole.storedUntil, new Date(Date.UTC(2026, 0, 1, 0, 5)));
+  t.equal(whole.missing, undefined);
+
+  const broken = walChain([segment(1, 3), segment(1, 5), partial(1, 6)], base);
+  t.equal(broken.endLsn, 4 * SEGMENT);
+  t.equal(broken.missing, '000000010000000000000004');
+
+  const over = walChain([segment(1, 3), partial(1, 4), segment(2, 4), partial(2, 5)], base);
+  t.equal(over.endLsn, 6 * SEGMENT, 'it goes over to the new timeline');
+  t.equal(over.missing, undefined);
+  t.equal(walChain([], base).storedUntil, undefined);
+});
+
+t.test(
+  'a restore reads each position once, and the open one only where it is not whole',
+  async (t) => {
+    const other = { ...segment(1, 3), sha256: 'b'.repeat(64), key: 'other' };
+    const history = stored({ kind: 'history', name: '00000002.history' });
+    const wal = [
+      partial(1, 5),
+      segment(1, 4),
+      other,
+      segment(1, 3),
+      partial(1, 4),
+      history,
+      segment(1, 1),
+    ];
+    t.same(
+      neededWal({ base, wal }).map(({ kind, name }) => `${kind} ${name.slice(-2)}`),
+      ['history ry', 'segment 03', 'segment 04', 'partial 05'],
+    );
+  },
+);
+
+t.test('only what lies before the oldest base goes, and beginnings of what is whole', async (t) => {
+  const history = stored({ kind: 'history', name: '00000002.history' });
+  const wal = [segment(1, 2), segment(1, 3), partial(1, 3), partial(1, 4), partial(2, 1), history];
+  t.same(needless(wal, 3, SEGMENT), [segment(1, 2).key, partial(1, 3).key, partial(2, 1).key]);
+});
+
+t.test('a time is read in its zone, or in that of the config', async (t) => {
+  const table = [
+    ['2026-11-20 14:03:00 Europe/Paris', '2026-11-20T13:03:00.000Z'],
+    ['2026-07-20 14:03 Europe/Paris', '2026-07-20T12:03:00.000Z'],
+    ['2026-11-20 14:03:00.5 UTC', '2026-11-20T14:03:00.500Z'],
+    ['2026-11-20T14:03:00Z', '2026-11-20T14:03:00.000Z'],
+    ['2026-11-20 14:03:00 -05:30', '2026-11-20T19:33:00.000Z'],
+    ['2028-02-29 00:00:00', '2028-02-28T15:00:00.000Z'],
+  ] as const;
+  for (const [text, expected] of table) {
+    t.equal(parseTime(text, 'Asia/Tokyo').toISOString(), expected, text);
+  }
+  for (const [text, why] of [
+    ['yesterday', /not a date/],
+    ['2026-02-29 10:00', /no such date/],
+    ['2026-11-20 24:00', /no such date/],
+    ['2026-11-20 10:00 Mars/Base', /no time zone Mars/],
+    ['2026-03-29 02:30:00 Europe/Paris', /put forward/],
+    ['2026-10-25 02:30:00 Europe/Paris', /twice, as 2026-10-25T0[01]:30:00.000Z and as/],
+  ] as const) {
+    t.throws(() => parseTime(text, 'UTC'), { code: 'usage/restore-time', why }, text);
+  }
+  t.throws(() => parseLsnTarget('now'), { code: 'usage/restore-lsn' });
+});
+
+t.test('Postgres is told in its own words', async (t) => {
+  const time = new Date('2026-11-20T13:03:00.250Z');
+  t.same(targetSettings({ kind: 'time', time }), [
+    'recovery_target_time=2026-11-20 13:03:00.250+00',
+  ]);
+  t.same(targetSettings({ kind: 'lsn', lsn: parseLsn('1/A0') }), ['recovery_target_lsn=1/A0']);
+  t.same(targetSettings({ kind: 'latest' }), []);
+});
+
+t.test('the pause between two passes follows what may be lost', async (t) => {
+  t.same(
+    [6, 60, 900].map((rpo) => shipOptions(rpo).passSeconds),
+    [1, 10, 10],
+  );
+});

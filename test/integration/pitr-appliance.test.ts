@@ -1,0 +1,136 @@
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import t from 'tap';
+import type { WalStatus } from '../../installer/model/wal-status.ts';
+import { Appliance } from '../support/appliance.ts';
+
+/** Point-in-time recovery as a person has it: one key in the config, the agent does the rest, one command back. */
+
+const PROJECT = 'pitr-test';
+const CONTAINER = `${PROJECT}-postgres-1`;
+const folder = t.testdir({ site: { 'index.html': '<p>front</p>' } });
+const config = join(folder, 'config.yaml');
+writeFileSync(
+  config,
+  `version: 1
+project: ${PROJECT}
+domain: pitr.example.com
+contact: ops@example.com
+tls: { issuer: selfsigned }
+sites: { front: { artifact: ./site, hosts: [pitr.example.com] } }
+monitoring: { prometheus: { enabled: false }, grafana: { enabled: false } }
+postgres: { version: "17", databases: [shop], owner: shop, pitr: { rpo: 6s, window: 7d } }
+`,
+);
+const appliance = await Appliance.create(config);
+t.teardown(() => appliance.remove());
+mkdirSync(appliance.paths.secrets, { recursive: true });
+
+function sql(statement: string): string {
+  return execFileSync('docker', [
+    ...['exec', '--user', 'postgres', CONTAINER, 'psql', '-XqAt', '-d', 'shop', '-c', statement],
+  ])
+    .toString()
+    .trim();
+}
+
+async function ok(...argv: string[]): Promise<string> {
+  const { exitCode, stdout, stderr } = await appliance.run(argv);
+  if (exitCode !== 0) throw new Error(`${argv.join(' ')} exited ${exitCode}\n${stdout}\n${stderr}`);
+  return stdout;
+}
+
+function result<T>(name: string): T | undefined {
+  try {
+    return JSON.parse(readFileSync(join(appliance.paths.agent, 'results', name), 'utf8')) as T;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+async function until(what: string, holds: () => boolean): Promise<void> {
+  const deadline = Date.now() + 180_000;
+  while (!holds()) {
+    if (Date.now() > deadline) {
+      throw new Error(`${what}: ${JSON.stringify(result('wal.json'))}`);
+    }
+    await wait(200);
+  }
+}
+
+interface BaseResult {
+  readonly lastSuccess?: { readonly id: string; readonly verifiedAt?: string };
+}
+const base = () => result<BaseResult>('base.json')?.lastSuccess;
+/** Everything that is committed now was received and lies in the store. */
+async function shipped(): Promise<void> {
+  const lsn = sql('SELECT pg_current_wal_flush_lsn()');
+  await until('received', () => {
+    return sql(`SELECT bool_or(write_lsn >= '${lsn}') FROM pg_stat_replication`) === 't';
+  });
+  const now = Date.now();
+  await until('shipped', () => {
+    return (result<WalStatus>('wal.json')?.shippedMtimeMs ?? 0) >= newestMtime(now);
+  });
+}
+
+function newestMtime(before: number): number {
+  const { wal } = appliance.paths;
+  const files = readdirSync(wal).map(
+    (name) =>
+      Number(execFileSync('stat', ['--format', '%.3Y', join(wal, name)]).toString()) * 1_000,
+  );
+  return Math.floor(Math.max(0, ...files.filter((at) => at <= before)));
+}
+
+t.test('one key in the config: WAL and a base backup are in the store by themselves', async (t) => {
+  await ok('apply', '--config', config, '--yes');
+  t.equal(
+    sql(
+      "SELECT rolreplication::text || rolsuper::text FROM pg_roles WHERE rolname = 'holdfast_wal'",
+    ),
+    'truefalse',
+  );
+  await until('a verified base', () => base()?.verifiedAt !== undefined);
+  const slots = sql("SELECT active FROM pg_replication_slots WHERE slot_name = 'holdfast_wal'");
+  t.equal(slots, 't', 'the receiver came in with its own password');
+  t.match(await ok('plan', '--config', config), /Nothing to do|No changes/);
+  const memory = ['stats', '--no-stream', '--format', '{{.Name}} {{.MemUsage}}'];
+  t.comment(execFileSync('docker', [...memory, CONTAINER, `${PROJECT}-postgres-wal-1`]).toString());
+});
+
+t.test('back to a moment between two writes, through one command', async (t) => {
+  sql("CREATE TABLE notes (note text); INSERT INTO notes VALUES ('first')");
+  const between = sql(
+    "SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.MS')",
+  );
+  sql("INSERT INTO notes VALUES ('second')");
+  // What was changed since the moment must work all the same: here the password of the owner.
+  sql("ALTER ROLE shop PASSWORD 'changed by somebody'");
+  await shipped();
+  const plan = await ok('restore', '--to', `${between} UTC`, '--dry-run');
+  t.match(plan, /cluster\.tar\.zst\.age/);
+  t.equal(sql('SELECT count(*) FROM notes'), '2', 'a dry run changes nothing');
+
+  const before = base()?.id;
+  const said = await ok('restore', '--to', `${between} UTC`, '--yes');
+  t.match(said, /shop: 1 tables, 1 rows/);
+  t.match(said, `docker volume rm ${PROJECT}_postgres-data\n`);
+  t.equal(sql('SELECT note FROM notes'), 'first');
+  await until('a new base backup', () => base()?.id !== before);
+  t.match(await ok('plan', '--config', config), /Nothing to do|No changes/, 'apply agrees with it');
+  const volumes = execFileSync('docker', ['volume', 'ls', '-q']).toString();
+  t.match(volumes, new RegExp(`^${PROJECT}_postgres-data$`, 'm'), 'the old cluster is kept');
+  await until('the new timeline', () => result<WalStatus>('wal.json')?.timeline === 2);
+  sql("INSERT INTO notes VALUES ('third')");
+  await shipped();
+  t.match(await ok('backup', 'list'), /Gap in the WAL.*timeline 2/);
+  const again = JSON.parse(await ok('restore', '--latest', '--yes', '--json'));
+  // Autovacuum counts as well.
+  t.ok(again.lostTransactions < 20, `${again.lostTransactions} lost`);
+  t.match(again.kept, /postgres-data-/);
+  t.equal(sql("SELECT string_agg(note, ' ') FROM notes"), 'first third');
+});
