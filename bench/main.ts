@@ -2,17 +2,23 @@ import { readFileSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
 import { benchAppliance } from './appliance.ts';
 import { benchBackup } from './backup.ts';
+import { benchEdge } from './edge.ts';
 import type { Figure } from './figure.ts';
+import { benchProxies } from './proxies.ts';
 import { benchRender } from './render.ts';
+import { benchRt } from './rt.ts';
 
 /**
- * `npm run bench [render|appliance|backup …]`: figures with the machine they were measured on. Each has the
+ * `npm run bench [render|appliance|backup|proxies|edge|rt …]`: figures with the machine they were measured on. Each has the
  * goal of its issue beside it; nothing here fails a build, since the machine may be busy with other things.
  */
 const benches: Readonly<Record<string, () => Promise<readonly Figure[]>>> = {
   render: benchRender,
   appliance: benchAppliance,
   backup: benchBackup,
+  proxies: benchProxies,
+  edge: benchEdge,
+  rt: benchRt,
 };
 
 const wanted = process.argv.slice(2);

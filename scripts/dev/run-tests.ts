@@ -33,6 +33,7 @@ const integrationFiles = globSync('test/integration/**/*.test.ts').sort();
 const shellFiles = globSync([
   'scripts/**/*.sh',
   'images/**/*.sh',
+  'nginx/*.sh',
   'test/**/*.sh',
   '.ci/run',
 ]).sort();
@@ -57,7 +58,7 @@ const BUILDS_IMAGES = 'test/integration/images.test.ts';
  * go: one at a time, and nothing beside them.
  */
 const isServer = ({ name }: Group): boolean =>
-  readFileSync(name, 'utf8').includes('support/appliance.ts');
+  /support\/(appliance|deploy-lab|rt-lab)\.ts/.test(readFileSync(name, 'utf8'));
 
 let passed = 0;
 let failed = 0;

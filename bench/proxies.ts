@@ -1,0 +1,249 @@
+import { copyFile, mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { edgeFolders, pairFile } from '../installer/components/nginx/places.ts';
+import { pathsUnder } from '../installer/model/paths.ts';
+import { addressOf, builtImage, docker } from '../test/support/containers.ts';
+import { routeTo, TestEdge } from '../test/support/edge.ts';
+import type { Figure } from './figure.ts';
+
+const HOST = 'app.example.com';
+const CONNECTIONS = 64;
+const ROUNDS = 3;
+/** Seconds of one round of one proxy. */
+const SECONDS = Number(process.env['HOLDFAST_BENCH_SECONDS'] ?? 4);
+const IMAGE = 'holdfast-bench/proxies';
+
+const CONFIG = `
+project: proxies
+domain: ${HOST}
+services:
+  web: { image: "a:1", port: 3000, replicas: 2 }
+`;
+/** About what a small JSON answer weighs. */
+const PROGRAM = `
+const body = JSON.stringify({ items: Array.from({ length: 20 }, (_, id) => ({ id, name: 'item ' + id })) });
+const server = require('node:http').createServer((request, response) => {
+  response.writeHead(200, { 'content-type': 'application/json', 'content-length': body.length });
+  response.end(body);
+});
+server.keepAliveTimeout = 75_000;
+server.listen(Number(process.argv[3]));
+process.on('SIGTERM', () => process.exit());
+`;
+
+/** Files of the others: each as its own manual says for speed, with the same two replicas and the same certificate. */
+const FILES: Readonly<Record<string, string>> = {
+  'nginx.conf': `
+daemon off;
+worker_processes auto;
+pid /tmp/bare.pid;
+error_log stderr error;
+events { worker_connections 4096; }
+http {
+  access_log off;
+  sendfile on;
+  tcp_nopush on;
+  keepalive_requests 100000;
+  ssl_session_cache shared:tls:5m;
+  upstream app { server proxies-web-1:3000; server proxies-web-2:3000; keepalive 128; }
+  upstream fast { server fast:3001; keepalive 128; }
+  server {
+    listen 8443 ssl;
+    http2 on;
+    server_name ${HOST};
+    ssl_certificate /etc/bench/pair.pem;
+    ssl_certificate_key /etc/bench/pair.pem;
+    proxy_http_version 1.1;
+    proxy_set_header Connection "";
+    proxy_set_header Host $host;
+    proxy_set_header X-Forwarded-For $remote_addr;
+    location / { proxy_pass http://app; }
+    location /fast/ { proxy_pass http://fast; }
+  }
+}`,
+  'haproxy.cfg': `
+global
+  maxconn 4096
+defaults
+  mode http
+  timeout connect 3s
+  timeout client 65s
+  timeout server 60s
+  option forwardfor
+  http-reuse always
+frontend edge
+  bind :8443 ssl crt /etc/bench/pair.pem alpn h2,http/1.1
+  use_backend fast if { path_beg /fast/ }
+  default_backend app
+backend app
+  balance roundrobin
+  server one proxies-web-1:3000
+  server two proxies-web-2:3000
+backend fast
+  server fast fast:3001
+`,
+  Caddyfile: `{
+  admin off
+  auto_https off
+}
+https://${HOST}:8443 {
+  tls /etc/bench/pair.pem /etc/bench/pair.pem
+  reverse_proxy /fast/* fast:3001
+  reverse_proxy proxies-web-1:3000 proxies-web-2:3000
+}
+`,
+  'fast.conf': `
+daemon off;
+worker_processes 1;
+pid /tmp/fast.pid;
+error_log stderr error;
+events { worker_connections 4096; }
+http {
+  access_log off;
+  keepalive_requests 1000000;
+  server { listen 3001; location / { default_type text/plain; return 200 "as fast as it gets\\n"; } }
+}`,
+  Dockerfile: `ARG BASE
+FROM \${BASE}
+RUN apt-get update && apt-get install -y --no-install-recommends nginx haproxy caddy wrk && rm -rf /var/lib/apt/lists/*
+`,
+};
+
+const COMMANDS: Readonly<Record<string, readonly string[]>> = {
+  'bare nginx': ['nginx', '-c', '/etc/bench/nginx.conf'],
+  HAProxy: ['haproxy', '-db', '-f', '/etc/bench/haproxy.cfg'],
+  Caddy: ['caddy', 'run', '--adapter', 'caddyfile', '--config', '/etc/bench/Caddyfile'],
+};
+
+interface Run {
+  /** Answers a second. */
+  readonly rate: number;
+  /** Milliseconds. */
+  readonly p99: number;
+}
+
+/** Our nginx beside a bare one, HAProxy and Caddy, all from Debian, over TLS to the same app, in turns. */
+export async function benchProxies(): Promise<Figure[]> {
+  const edge = await TestEdge.start(
+    CONFIG,
+    // A service that the state does not name is found by its name.
+    [routeTo('web', 3000, {}), routeTo('missing', 3001, { path: '/fast/' })],
+    {},
+    { program: PROGRAM },
+  );
+  try {
+    const addresses = await startOthers(edge);
+    const figures: Figure[] = [];
+    for (const [what, path] of [
+      ['Node app, two replicas', '/'],
+      ['answer of nginx itself', '/fast/'],
+    ] as const) {
+      figures.push(...figuresOf(what, await measure(addresses, path)));
+    }
+    return figures;
+  } finally {
+    await edge.stop();
+  }
+}
+
+/** @returns addresses by name of the proxy, ours among them */
+async function startOthers(edge: TestEdge): Promise<ReadonlyMap<string, string>> {
+  const folder = join(edge.folder, 'bench');
+  await mkdir(folder);
+  for (const [name, text] of Object.entries(FILES)) await writeFile(join(folder, name), text);
+  const { certificates } = edgeFolders(pathsUnder(edge.folder));
+  await copyFile(join(certificates, pairFile(HOST)), join(folder, 'pair.pem'));
+  const base = await builtImage('nginx');
+  await docker('build', '--quiet', '--tag', IMAGE, '--build-arg', `BASE=${base}`, folder);
+  const network = await docker(
+    'inspect',
+    '--format',
+    '{{range $name, $_ := .NetworkSettings.Networks}}{{$name}}{{end}}',
+    edge.container,
+  );
+  const start = (alias: string, command: readonly string[]): Promise<string> =>
+    edge.stack.run(
+      IMAGE,
+      [
+        ...['--network', network, '--network-alias', alias, '--user', '0', '--entrypoint', ''],
+        ...['--mount', `type=bind,source=${folder},target=/etc/bench,readonly`],
+      ],
+      command,
+    );
+  await start('missing', ['nginx', '-c', '/etc/bench/fast.conf']).then((id) =>
+    docker('network', 'disconnect', network, id).then(() =>
+      docker('network', 'connect', '--alias', 'missing', '--alias', 'fast', network, id),
+    ),
+  );
+  const addresses = new Map([['holdfast', edge.address]]);
+  for (const [name, command] of Object.entries(COMMANDS)) {
+    addresses.set(name, await addressOf(await start(name.replace(' ', '-'), command)));
+  }
+  return addresses;
+}
+
+async function measure(
+  addresses: ReadonlyMap<string, string>,
+  path: string,
+): Promise<ReadonlyMap<string, readonly Run[]>> {
+  const runs = new Map<string, Run[]>();
+  // In turns, so that what else the machine does falls on all of them.
+  for (let round = 0; round < ROUNDS; round += 1) {
+    for (const [name, address] of addresses) {
+      const known = runs.get(name) ?? [];
+      known.push(await load(name, address, path));
+      runs.set(name, known);
+    }
+  }
+  return runs;
+}
+
+async function load(name: string, address: string, path: string): Promise<Run> {
+  const said = await docker(
+    ...[
+      'run',
+      '--rm',
+      '--network',
+      'host',
+      '--add-host',
+      `${HOST}:${address}`,
+      '--entrypoint',
+      'wrk',
+    ],
+    ...[
+      IMAGE,
+      '-t2',
+      `-c${CONNECTIONS}`,
+      `-d${SECONDS}s`,
+      '--latency',
+      `https://${HOST}:8443${path}`,
+    ],
+  );
+  if (/Non-2xx|Socket errors/.test(said)) throw new Error(`${name}: ${said}`);
+  const rate = Number(/Requests\/sec:\s+([\d.]+)/.exec(said)?.[1]);
+  const [, value, unit] = /99%\s+([\d.]+)(us|ms|s)\b/.exec(said) ?? [];
+  if (Number.isNaN(rate) || unit === undefined) throw new Error(`${name}: ${said}`);
+  return { rate, p99: Number(value) * ({ us: 0.001, ms: 1, s: 1000 }[unit] ?? Number.NaN) };
+}
+
+function figuresOf(what: string, runs: ReadonlyMap<string, readonly Run[]>): Figure[] {
+  const middle = (name: string, of: (run: Run) => number): number =>
+    (runs.get(name) ?? []).map(of).toSorted((a, b) => a - b)[Math.floor(ROUNDS / 2)] ?? Number.NaN;
+  const rate = (name: string) => middle(name, (run) => run.rate);
+  const p99 = (name: string) => middle(name, (run) => run.p99);
+  return [
+    ...[...runs.keys()].map((name) => ({
+      what: `${what}: ${name}, answers a second, p99`,
+      value: `${Math.round(rate(name))}, ${p99(name).toFixed(1)} ms`,
+    })),
+    {
+      what: `${what}: holdfast of bare nginx, rate`,
+      value: (rate('holdfast') / rate('bare nginx')).toFixed(2),
+      goal: '≥ 0.95',
+    },
+    {
+      what: `${what}: holdfast of bare nginx, p99`,
+      value: (p99('holdfast') / p99('bare nginx')).toFixed(2),
+    },
+  ];
+}
