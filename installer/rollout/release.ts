@@ -58,20 +58,40 @@ export async function release(
 
 /** Makes a slot with healthy containers the one that serves, and waits until nginx has followed. */
 export async function takeOver(run: Run, rolled: RolledService, slot: Slot): Promise<void> {
-  const { service, port } = rolled;
+  await takeName(run, rolled, slot);
+  await switchTo(run, [{ rolled, slot }]);
+}
+
+/** Gives the healthy containers of a slot the name of their service, and waits until they are healthy with it. */
+export async function takeName(run: Run, rolled: RolledService, slot: Slot): Promise<void> {
+  const { service } = rolled;
   const containers = (await slots(run, service)).inSlot(slot);
   if (await takeNameAmongPeers(run, rolled, containers)) {
     await waitForContainers(run, service, containers);
   }
+}
+
+/** Makes slots the ones that serve, and waits until nginx has followed. */
+export async function switchTo(
+  run: Run,
+  services: readonly { readonly rolled: RolledService; readonly slot: Slot }[],
+): Promise<void> {
   await updateEdgeState(run, (state) =>
-    withStarted(withActive(state, service, { slot, port }), service),
+    services.reduce(
+      (now, { rolled: { service, port }, slot }) =>
+        withStarted(withActive(now, service, { slot, port }), service),
+      state,
+    ),
   );
-  if (port === undefined) return;
-  await waitForAdoption(
-    run,
-    service,
-    containers.map(({ name }) => name),
-  );
+  for (const { rolled, slot } of services) {
+    if (rolled.port === undefined) continue;
+    const containers = (await slots(run, rolled.service)).inSlot(slot);
+    await waitForAdoption(
+      run,
+      rolled.service,
+      containers.map(({ name }) => name),
+    );
+  }
 }
 
 /** Starts the release in a slot again where it was stopped, and makes it the one that serves. */

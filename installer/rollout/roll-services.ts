@@ -8,14 +8,19 @@ import { slotName, withVerdict } from '../model/edge-state.ts';
 import type { ServiceChange } from '../model/operation.ts';
 import { drain } from './edge-view.ts';
 import { type Replacement, release, retire, slots, takeOver } from './release.ts';
+import { startTogether } from './start-together.ts';
 import { watch } from './watch.ts';
 
 /** Carries out the changes of services whose releases take turns. */
 export async function rollServices(run: Run, changes: readonly ServiceChange[]): Promise<void> {
   const replacements: Replacement[] = [];
-  for (const { service, change } of changes) {
-    const rolled = run.desired.rolled.get(service);
-    if (rolled === undefined) throw new Error(`${service} is not rolled`);
+  const together = changes.length > 1 ? changes.filter((one) => isPlainStart(run, one)) : [];
+  await startTogether(
+    run,
+    together.map(({ service }) => rolledOf(run, service)),
+  );
+  for (const { service, change } of changes.filter((one) => !together.includes(one))) {
+    const rolled = rolledOf(run, service);
     if (change !== 'create' && change !== 'release') {
       await resize(run, rolled);
       continue;
@@ -27,6 +32,17 @@ export async function rollServices(run: Run, changes: readonly ServiceChange[]):
   }
   await watch(run, replacements);
   for (const { before } of replacements) await retire(run, before);
+}
+
+function rolledOf(run: Run, service: string): RolledService {
+  const rolled = run.desired.rolled.get(service);
+  if (rolled === undefined) throw new Error(`${service} is not rolled`);
+  return rolled;
+}
+
+/** Whether nothing of the service is there, and nothing has to be done before it starts. */
+function isPlainStart({ desired }: Run, { service, change }: ServiceChange): boolean {
+  return change === 'create' && !desired.migrations.some((one) => one.service === service);
 }
 
 /** Another number of replicas, or containers that were stopped: those that go are drained first. */

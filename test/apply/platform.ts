@@ -23,14 +23,26 @@ export interface PlatformOptions {
   readonly page?: string;
   /** Whether web and the database share a network of their own. */
   readonly dataNetwork?: boolean;
+  /** Further services of the product, with nothing to migrate. */
+  readonly more?: readonly string[];
   /** Ports that nginx publishes. */
   readonly published?: readonly string[];
 }
 
 /** Its name is given on the network of its peers only when it is healthy. */
-function rolledOf({ dataNetwork = true }: PlatformOptions): Desired['rolled'] {
+function rolledOf({ dataNetwork = true, more = [] }: PlatformOptions): Desired['rolled'] {
   const peerNetworks = dataNetwork ? ['data-web'] : [];
-  return new Map([['web', { service: 'web', port: 3000, peerNetworks, watchSeconds: 5 }]]);
+  return new Map(
+    ['web', ...more].map((name) => [
+      name,
+      {
+        service: name,
+        port: 3000,
+        peerNetworks: name === 'web' ? peerNetworks : [],
+        watchSeconds: 5,
+      },
+    ]),
+  );
 }
 
 let generated = 0;
@@ -146,6 +158,11 @@ function stackOf(options: PlatformOptions): Stack {
       depends_on: { web: { condition: 'service_healthy' } },
     }),
   };
+  for (const name of options.more ?? []) {
+    services[name] = service(`holdfast-build/${name}:1`, {
+      depends_on: { postgres: { condition: 'service_healthy' } },
+    });
+  }
   if (withCache)
     services['cache'] = service('registry.example/cache:1', { volumes: [volume('cache')] });
   return {

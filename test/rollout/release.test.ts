@@ -212,3 +212,29 @@ t.test('a release that a killed deploy left running is stopped', async (t) => {
   );
   t.match(web(world), [/a-1 exited/, /b-1 running/]);
 });
+
+t.test(
+  'services of which there is nothing yet start together, and a sick one holds up none',
+  async (t) => {
+    const more = ['mail', 'news', 'shop'];
+    const world = new World();
+    world.sickImages.add('holdfast-build/mail:1');
+    await t.rejects(world.apply(platform({ more })), {
+      code: 'health/not-healthy',
+      what: /^mail /,
+    });
+    const ups = world.host.effects.transcript.filter((line) => / up .* mail_a/.test(line));
+    t.match(ups, [/ mail_a news_a shop_a$/], 'one command');
+    const { services } = await readEdgeState({ host: world.host, paths: PATHS });
+    t.match(services, { news: { slot: 'a' }, shop: { slot: 'a' } });
+    t.notOk(services['mail'], 'the sick one gets no requests');
+    world.sickImages.clear();
+    world.engine.behave('mail', {});
+    world.engine.start(named(world, 'demo-mail_a-1').id);
+    await world.apply(platform({ more }));
+    const { result } = await world.apply(platform({ more }));
+    t.equal(result, 'unchanged');
+    const after = await readEdgeState({ host: world.host, paths: PATHS });
+    t.match(after.services, { mail: { slot: 'a' }, web: { slot: 'a' } });
+  },
+);
