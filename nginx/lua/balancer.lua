@@ -13,6 +13,8 @@ local function tag(peer)
   return string.format("%08x", ngx.crc32_short(peer.name))
 end
 
+local EMPTY = { peers = {}, up = {} }
+
 local function usable(peers, tried)
   local up, rest = {}, {}
   for _, peer in ipairs(peers) do
@@ -62,33 +64,57 @@ local function leave()
   if key and key ~= "" then load:incr(key, -1) end
 end
 
+-- Names of counters by kind and replica: this worker counts each by itself.
+local counters = { requests = {}, webSockets = {} }
+
+local function counter_of(kind, name)
+  local key = counters[kind][name]
+  if not key then
+    key = kind .. " " .. ngx.worker.pid() .. " " .. name
+    counters[kind][name] = key
+  end
+  return key
+end
+
 local function enter(peer)
   local kind = ngx.var.websocket_upgrade == "websocket" and "webSockets" or "requests"
-  local key = kind .. " " .. ngx.worker.pid() .. " " .. peer.name
+  local key = counter_of(kind, peer.name)
   load:incr(key, 1, 0)
   ngx.var.replica_load = key
 end
 
-function M.pick()
-  local service = replicas.live().services[ngx.var.service]
-  local peers = service and service.peers or {}
-  local tried = ngx.ctx.tried
-  if not tried then
-    tried = {}
-    ngx.ctx.tried = tried
-    if #peers > 1 then balancer.set_more_tries(math.min(#peers, MAX_TRIES) - 1) end
-  end
-  local free = usable(peers, tried)
-  -- nginx asks again for the only one when it had closed a connection that was kept open.
-  if #free == 0 then free = peers end
-  -- Nobody listens there, which is a 502 as for any server that is gone. To leave without a peer is a 500.
-  if #free == 0 then return balancer.set_current_peer("127.0.0.1", 1) end
-  local peer = choose(free)
-  tried[peer.name] = true
-  leave()
+local function use(peer, service)
   enter(peer)
   local ok, err = balancer.set_current_peer(peer.address, service.port or tonumber(ngx.var.service_port))
   if not ok then ngx.log(ngx.ERR, "the replica ", peer.name, " cannot be used: ", err) end
+end
+
+-- The replica that has failed is not asked again while there is another.
+local function pick_again(service)
+  local tried = ngx.ctx.tried or {}
+  ngx.ctx.tried = tried
+  local last = (ngx.var.replica_load or ""):match("(%S+)$")
+  if last then tried[last] = true end
+  leave()
+  local free = usable(service.peers, tried)
+  -- nginx asks again for the only one when it had closed a connection that was kept open.
+  if #free == 0 then free = service.peers end
+  return free
+end
+
+function M.pick()
+  local service = replicas.live().services[ngx.var.service] or EMPTY
+  local free
+  if balancer.get_last_failure() then
+    free = pick_again(service)
+  else
+    -- A sick replica is better than none.
+    free = #service.up > 0 and service.up or service.peers
+    if #service.peers > 1 then balancer.set_more_tries(math.min(#service.peers, MAX_TRIES) - 1) end
+  end
+  -- Nobody listens there, which is a 502 as for any server that is gone. To leave without a peer is a 500.
+  if #free == 0 then return balancer.set_current_peer("127.0.0.1", 1) end
+  use(choose(free), service)
 end
 
 M.leave = leave

@@ -17,14 +17,26 @@ local KEEP_ADDRESS = 5
 local M = {}
 
 local shared = ngx.shared.edge
-local adopted_text, adopted = nil, { generation = 0, services = {} }
+local adopted_edition, adopted = nil, { generation = 0, services = {} }
 
--- What each worker routes by; any change of the shared list counts from the very next request.
+local function adopt(text)
+  local live = text and json.decode(text) or { generation = 0, services = {} }
+  for _, service in pairs(live.services) do
+    service.up = {}
+    for _, peer in ipairs(service.peers) do
+      if peer.state == "up" then service.up[#service.up + 1] = peer end
+    end
+  end
+  return live
+end
+
+-- What each worker routes by; any change of the shared list counts from the very next request. Its edition is looked
+-- at rather than its text, which is long where services are many.
 function M.live()
-  local text = shared:get("live")
-  if text ~= adopted_text then
-    adopted_text = text
-    adopted = text and json.decode(text) or { generation = 0, services = {} }
+  local edition = shared:get("edition")
+  if edition ~= adopted_edition then
+    adopted_edition = edition
+    adopted = adopt(shared:get("live"))
   end
   return adopted
 end
@@ -85,6 +97,14 @@ local function peers_of(name, service)
   return peers
 end
 
+-- The list before its edition: who sees the new edition finds the new list.
+local function share(text)
+  if text == shared:get("live") then return end
+  local ok, err = shared:set("live", text)
+  if ok then ok, err = shared:incr("edition", 1, 0) end
+  if not ok then ngx.log(ngx.ERR, "the list of replicas could not be shared: ", err) end
+end
+
 local function publish(state, routed)
   local names = {}
   for name in pairs(routed) do
@@ -99,8 +119,7 @@ local function publish(state, routed)
     local service = state.services[name]
     live.services[name] = { port = service and service.port, peers = peers_of(name, service) }
   end
-  local ok, err = shared:set("live", json.encode(live))
-  if not ok then ngx.log(ngx.ERR, "the list of replicas could not be shared: ", err) end
+  share(json.encode(live))
 end
 
 local function follow(routed)

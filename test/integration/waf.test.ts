@@ -251,7 +251,11 @@ t.test(
       (await edge.accessLog()).split('\n').find((text) => text.includes('"refused":"waf"')),
     );
     t.match(JSON.parse(line), { host: 'app.example.com', status: 403 });
-    t.match(await logsOf(edge.container), `"request_id":"${id}","refused":"waf"`);
+    await waitFor('the request on the console', async () =>
+      (await logsOf(edge.container)).includes(`"request_id":"${id}","refused":"waf"`)
+        ? true
+        : undefined,
+    );
   },
 );
 
