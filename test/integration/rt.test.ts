@@ -123,7 +123,7 @@ await t.test('back ends reach the others by name, a front is told of none', asyn
   const others = Object.keys(services).filter((name) => name !== 'admin-gateway');
   t.equal(said, others.sort().join(' '));
   const front = await docker('exec', 'rt-web-industry_a-1', 'env');
-  t.notMatch(front, /AUTHZ_URL|JWT_SECRET|MONGODB_URI/, 'nor has it a secret of theirs');
+  t.notMatch(front, /^(AUTHZ_URL|JWT_SECRET|MONGODB_URI)=/m, 'nor has it a secret of theirs');
   const uri = `require('node:net').connect(27017, 'mongodb').on('connect', () => { console.log('reached'); process.exit(); }).on('error', (error) => console.log(error.code));`;
   t.equal(await docker('exec', 'rt-authz_a-1', 'node', '-e', uri), 'reached');
   t.match(await docker('exec', 'rt-tms-sync_a-1', 'node', '-e', uri), /ENOTFOUND|EAI_AGAIN/);
@@ -184,7 +184,7 @@ await t.test('applying again changes nothing; what is not applied yet is said', 
   const loaded = loadConfig(lab.text, 'config.yaml');
   if (!loaded.ok) throw new Error('the config is not valid');
   for (const { path, issue } of notYetApplied(loaded.config)) {
-    t.match(plan.stdout, `${path}: ${issue}`);
+    t.match(plan.stdout, `${path}: accepted, not yet applied (${issue})`);
   }
 });
 

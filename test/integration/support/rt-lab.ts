@@ -64,7 +64,10 @@ export class RtLab {
     const config = join(folder, 'config.yaml');
     const text = readFileSync(config, 'utf8')
       .replaceAll('ghcr.io/rt-technologie', STAND_IN_REPOSITORY)
-      .replace('https://s3.eu-west-3.amazonaws.com', bucket.endpoint);
+      .replace('https://s3.eu-west-3.amazonaws.com', bucket.endpoint)
+      // Of every service one replica is enough here, but for one.
+      .replace('min: 2,', 'min: 1,')
+      .replace('port: 3007\n', 'port: 3007\n    replicas: { min: 2 }\n');
     writeFileSync(config, text);
     const appliance = await Appliance.create(config);
     const lab = new RtLab({ appliance, bucket, text, folder });
