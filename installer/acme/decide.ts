@@ -29,8 +29,18 @@ export interface AttemptRecord {
   readonly issued: readonly number[];
   /** The authority asked to wait until then. */
   readonly retryAt?: number;
+  /** What the authority last said about when to renew. */
+  readonly advice?: RenewalAdvice;
   /** The last run did not end well, whoever was to blame. */
   readonly problem?: Problem;
+}
+
+export interface RenewalAdvice {
+  /** Of the certificate that it is about. */
+  readonly serial: string;
+  readonly window?: Validity;
+  /** Not asked again before. */
+  readonly checkAt: number;
 }
 
 export interface Problem {
@@ -54,6 +64,8 @@ export interface DecideInput {
   readonly fraction: number;
   /** What is there and is of the wanted authority; absent when nothing is. */
   readonly validity: Validity | undefined;
+  /** When the authority of this certificate wants it renewed; it knows better than we do. */
+  readonly suggested?: Validity | undefined;
   /** Whether it has all names that it shall have, from the authority of the config. */
   readonly fits: boolean;
   readonly record: AttemptRecord;
@@ -65,26 +77,40 @@ export interface DecideInput {
 
 /** Whether to ask the authority for a certificate now. Pure. */
 export function decide(input: DecideInput): Decision {
-  const { now, validity, fits, record, fraction } = input;
+  const { now, validity, fits, record, fraction, suggested } = input;
   const reason = reasonToIssue(input);
   if (reason === undefined) {
-    return { act: 'none', dueAt: validity === undefined ? now : renewalTime(validity, fraction) };
+    const dueAt = validity === undefined ? now : renewalTime(validity, fraction, suggested);
+    return { act: 'none', dueAt };
   }
   const isCalm = fits && validity !== undefined && record.problem === undefined;
-  if (input.urgentOnly && isCalm && now < urgentTime(validity)) {
-    return { act: 'none', dueAt: renewalTime(validity, fraction) };
+  // A window that is over already means that the certificate will be taken back.
+  const isLate = suggested !== undefined && now >= suggested.until;
+  if (input.urgentOnly && isCalm && !isLate && now < urgentTime(validity)) {
+    return { act: 'none', dueAt: renewalTime(validity, fraction, suggested) };
   }
   return pauseOf(input) ?? { act: 'issue', reason };
 }
 
-function reasonToIssue({ now, validity, fits, fraction }: DecideInput) {
+function reasonToIssue({ now, validity, fits, fraction, suggested }: DecideInput) {
   if (validity === undefined) return 'missing';
   if (!fits) return 'misfit';
-  return now >= renewalTime(validity, fraction) ? 'renewal' : undefined;
+  return now >= renewalTime(validity, fraction, suggested) ? 'renewal' : undefined;
 }
 
-/** When a certificate becomes due; never before a third of its life is left. */
-export function renewalTime({ from, until }: Validity, fraction: number): number {
+/**
+ * When a certificate becomes due: somewhere in the window that its authority suggests, but not so late that a
+ * failure would be dangerous; without one, never before a third of its life is left.
+ */
+export function renewalTime(
+  { from, until }: Validity,
+  fraction: number,
+  suggested?: Validity,
+): number {
+  if (suggested !== undefined) {
+    const chosen = suggested.from + (suggested.until - suggested.from) * fraction;
+    return Math.min(chosen, urgentTime({ from, until }));
+  }
   const life = until - from;
   return until - life * RENEW_SHARE + life * JITTER_SHARE * fraction;
 }
@@ -125,9 +151,12 @@ function freeAgain(times: readonly number[], most: number, window: number): numb
 export function atTime(record: AttemptRecord, now: number): AttemptRecord {
   const kept = (times: readonly number[], window: number): number[] =>
     times.filter((time) => time > now - window).map((time) => Math.min(time, now));
-  const { retryAt } = record;
+  const { retryAt, advice } = record;
   return {
     ...record,
+    ...(advice === undefined
+      ? {}
+      : { advice: { ...advice, checkAt: Math.min(advice.checkAt, now + DAY) } }),
     attempts: kept(record.attempts, 2 * LONGEST_WAIT),
     issued: kept(record.issued, 7 * DAY),
     ...(retryAt === undefined ? {} : { retryAt: Math.min(retryAt, now + 7 * DAY) }),

@@ -13,10 +13,23 @@ import {
 import { forgetRegistration } from './account.ts';
 import { checkCaa } from './caa.ts';
 import { baseName, type ChallengeKind } from './challenge.ts';
-import { type AttemptRecord, type Decision, decide, fractionOf } from './decide.ts';
+import {
+  type AttemptRecord,
+  type Decision,
+  decide,
+  fractionOf,
+  type RenewalAdvice,
+} from './decide.ts';
 import { AcmeFailure, asAppError } from './failure.ts';
 import { obtain } from './obtain.ts';
-import { openSession, type Session, type SessionInput } from './session.ts';
+import { askRenewalAdvice } from './renewal-info.ts';
+import {
+  type Directory,
+  openSession,
+  readDirectory,
+  type Session,
+  type SessionInput,
+} from './session.ts';
 import { AcmeState } from './state.ts';
 
 export interface RenewInput extends SessionInput {
@@ -68,10 +81,14 @@ async function keepResult({ host, paths, settings }: RenewInput, state: AcmeStat
   );
 }
 
+/** After an answer that did not come, milliseconds. */
+const ADVICE_PAUSE = 6 * 3_600_000;
+
 /** What the certificates of one run share. */
 class RenewRun {
   readonly #input: RenewInput;
   readonly #state: AcmeState;
+  #directory: Promise<Directory> | undefined;
   #session: Promise<Session> | undefined;
   #challenge: Promise<ChallengeKind> | undefined;
   /** The authority does not answer: it is not asked again in this run. */
@@ -87,6 +104,7 @@ class RenewRun {
     stored: PublicCertificate | undefined,
   ): Promise<RenewResult> {
     const { name } = wanted;
+    await this.#askAdvice(name, stored);
     const decision = this.#decide(wanted, stored);
     if (decision.act === 'none') return { name, outcome: 'none', dueAt: new Date(decision.dueAt) };
     if (decision.act === 'wait') return { name, outcome: 'wait', until: new Date(decision.until) };
@@ -107,9 +125,31 @@ class RenewRun {
     }
   }
 
+  /** Best effort: an authority that gives no advice, or no answer, leaves it to the life that is left. */
+  async #askAdvice(name: string, stored: PublicCertificate | undefined): Promise<void> {
+    const record = this.#state.of(name);
+    const now = this.#input.now().getTime();
+    if (stored?.directory !== this.#input.settings.directory) return;
+    const { serialNumber: serial } = stored.leaf;
+    const known = record.advice?.serial === serial ? record.advice : undefined;
+    if ((record.retryAt ?? 0) > now || (known !== undefined && known.checkAt > now)) return;
+    let advice: RenewalAdvice;
+    try {
+      this.#directory ??= readDirectory(this.#input);
+      advice = await askRenewalAdvice((await this.#directory).renewalInfo, stored.leaf, now);
+    } catch (error) {
+      if (!(error instanceof AcmeFailure) && !(error instanceof AppError)) throw error;
+      advice = { ...known, serial, checkAt: now + ADVICE_PAUSE };
+    }
+    await this.#state.set(name, { ...record, advice });
+  }
+
   #decide({ name, hosts }: WantedCertificate, stored: PublicCertificate | undefined): Decision {
     const { settings, urgentOnly, force } = this.#input;
+    const record = this.#state.of(name);
+    const { advice } = record;
     return decide({
+      suggested: advice?.serial === stored?.leaf.serialNumber ? advice?.window : undefined,
       now: this.#input.now().getTime(),
       fraction: fractionOf(`${name} ${stored?.leaf.serialNumber ?? ''}`),
       validity: stored && {
@@ -117,7 +157,7 @@ class RenewRun {
         until: stored.leaf.validToDate.getTime(),
       },
       fits: stored?.directory === settings.directory && hasNames(stored.leaf, hosts),
-      record: this.#state.of(name),
+      record,
       urgentOnly,
       force,
     });

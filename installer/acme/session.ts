@@ -31,13 +31,22 @@ export interface SessionInput {
 
 const DirectorySchema = z.object({
   newOrder: z.string(),
+  /** RFC 9773; not every authority gives advice. */
+  renewalInfo: z.url().optional(),
   meta: z.object({ caaIdentities: z.array(z.string()).default([]) }).default({ caaIdentities: [] }),
 });
 
-/** @throws AcmeFailure, AppError `certificate/no-directory`, `config/acme-ca-file` */
-export async function openSession(input: SessionInput): Promise<Session> {
-  const { host, paths, settings, secrets, signal } = input;
-  const { directory, eab } = settings;
+export type Directory = z.output<typeof DirectorySchema>;
+
+/**
+ * What the authority offers, and where.
+ * @throws AcmeFailure, AppError `certificate/no-directory`, `config/acme-ca-file`
+ */
+export async function readDirectory(
+  input: Omit<SessionInput, 'secrets' | 'paths'>,
+): Promise<Directory> {
+  const { host, settings, signal } = input;
+  const { directory } = settings;
   useTransport({
     ca: await authorityOfServer(host, settings.caFile),
     signal,
@@ -53,6 +62,14 @@ export async function openSession(input: SessionInput): Promise<Session> {
       hint: 'correct `tls.directory` in config.yaml, then: holdfast apply',
     });
   }
+  return parsed.data;
+}
+
+/** @throws AcmeFailure, AppError `certificate/no-directory`, `config/acme-ca-file` */
+export async function openSession(input: SessionInput): Promise<Session> {
+  const { host, paths, settings, secrets } = input;
+  const { directory, eab } = settings;
+  const { meta } = await readDirectory(input);
   const stored = await openAccount(host, paths, directory);
   const account: Account =
     eab === undefined
@@ -60,7 +77,7 @@ export async function openSession(input: SessionInput): Promise<Session> {
       : { ...stored, eab: { keyId: eab.keyId, key: storedSecret(secrets, eab.secret) } };
   const client = acmeClient(directory, account);
   await registerAccount({ host, paths, directory }, client, account, settings.contact);
-  return { client, account, caaIdentities: parsed.data.meta.caaIdentities };
+  return { client, account, caaIdentities: meta.caaIdentities };
 }
 
 async function authorityOfServer(

@@ -13,6 +13,12 @@ const ProblemSchema = z.object({
   at: z.number(),
 });
 
+const AdviceSchema = z.object({
+  serial: z.string(),
+  window: z.object({ from: z.number(), until: z.number() }).optional(),
+  checkAt: z.number(),
+});
+
 const StateSchema = z.object({
   version: z.literal(1),
   certificates: z.record(
@@ -22,6 +28,7 @@ const StateSchema = z.object({
       attempts: z.array(z.number()),
       issued: z.array(z.number()),
       retryAt: z.number().optional(),
+      advice: AdviceSchema.optional(),
       problem: ProblemSchema.optional(),
     }),
   ),
@@ -81,9 +88,18 @@ export class AcmeState {
 
 type Stored = z.output<typeof StateSchema>['certificates'][string];
 
-function withoutUndefined({ retryAt, problem, ...record }: Stored): AttemptRecord {
+function withoutUndefined({ retryAt, advice, problem, ...record }: Stored): AttemptRecord {
   return {
     ...record,
+    ...(advice === undefined
+      ? {}
+      : {
+          advice: {
+            serial: advice.serial,
+            checkAt: advice.checkAt,
+            ...(advice.window === undefined ? {} : { window: advice.window }),
+          },
+        }),
     ...(retryAt === undefined ? {} : { retryAt }),
     ...(problem === undefined
       ? {}

@@ -17,6 +17,14 @@ export const agentCommands: readonly CommandSpec[] = [
     run: async (args, context) => (await import('./update.ts')).update(args, context),
   },
   {
+    name: 'cloudflare refresh',
+    summary: 'Ask Cloudflare for the networks of its proxies, and trust those.',
+    options: { ...config, ...host },
+    example: 'holdfast cloudflare refresh',
+    run: async (args, context) =>
+      (await import('./cloudflare.ts')).cloudflareRefresh(args, context),
+  },
+  {
     name: 'scale',
     summary: 'Run another number of replicas of a service, within the range of the config.',
     positionals: 'SERVICE N',

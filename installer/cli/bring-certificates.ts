@@ -1,13 +1,18 @@
 import { AppError } from '../errors.ts';
-import { certificateSettings, renewOnServer } from './certificates.ts';
+import { certificateSettings, type RenewRequest, renewOnServer } from './certificates.ts';
 import type { CliContext, Server } from './context.ts';
 import { programOnServer, REMOTE_COMMAND_SECONDS } from './program-on-server.ts';
 
 /**
  * After an apply the front door is up and proofs can be seen: asks the public authority for what is missing.
  * The server works with the private certificates whatever comes of it, so a failure is told and fails nothing.
+ * @param where for tests: other ports than those of a server
  */
-export async function bringCertificates(context: CliContext, server: Server): Promise<void> {
+export async function bringCertificates(
+  context: CliContext,
+  server: Server,
+  where: Pick<RenewRequest, 'httpPort' | 'edge'> = {},
+): Promise<void> {
   const { source, acme } = await certificateSettings(server.host, context.paths);
   if (source !== 'acme' || acme === undefined) return;
   const warn = ({ code, what, why, hint }: AppError): void => {
@@ -16,7 +21,11 @@ export async function bringCertificates(context: CliContext, server: Server): Pr
   };
   if (server.host.name !== 'localhost') return renewThere(context, server);
   try {
-    const { results } = await renewOnServer(context, server, { urgentOnly: false, force: false });
+    const { results } = await renewOnServer(context, server, {
+      urgentOnly: false,
+      force: false,
+      ...where,
+    });
     for (const result of results) if (result.outcome === 'failed') warn(result.error);
   } catch (error) {
     if (!(error instanceof AppError)) throw error;

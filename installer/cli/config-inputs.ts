@@ -6,6 +6,7 @@ import type { Host } from '../host/host.ts';
 import type { ServiceImage } from '../images/services.ts';
 import type { ImageNeed } from '../model/images.ts';
 import type { LockFile } from '../model/lock-file.ts';
+import { certificatesIn } from '../tls/certificate-pair.ts';
 import type { LoadedConfig } from './read-config.ts';
 
 /** Services and accessories share their names. */
@@ -66,4 +67,36 @@ export async function readSeeds(
     texts.set(name, new TextDecoder().decode(bytes));
   }
   return texts;
+}
+
+/**
+ * PEM of the authority that signed the ACME server itself; undefined where the config names none.
+ * @throws AppError `config/acme-ca-file`
+ */
+export async function readAcmeAuthority(
+  sources: Host,
+  { config: { tls }, pathOf }: LoadedConfig,
+): Promise<string | undefined> {
+  if (tls.caFile === undefined) return undefined;
+  const path = pathOf(tls.caFile);
+  const bytes = await sources.read(path);
+  const text = new TextDecoder().decode(bytes);
+  const why = bytes === undefined ? 'there is no such file' : wrongAuthority(text);
+  if (why === undefined) return text;
+  throw new AppError({
+    code: 'config/acme-ca-file',
+    what: `tls.caFile: ${path} cannot be used`,
+    why,
+    hint: 'correct the path, which starts from the folder of the config file, or the PEM file that stands there',
+  });
+}
+
+function wrongAuthority(pem: string): string | undefined {
+  // A key in it would be readable to all.
+  if (pem.includes('PRIVATE KEY')) return 'it holds a private key';
+  try {
+    return certificatesIn(pem).length > 0 ? undefined : 'it holds no PEM certificate';
+  } catch {
+    return 'a certificate in it is damaged';
+  }
 }

@@ -22,7 +22,7 @@ import { type Certificates, prepareCertificates } from '../tls/certificates.ts';
 import { announceOf } from './announce.ts';
 import { loadAssets } from './assets.ts';
 import { buildService } from './build-service.ts';
-import { builtOnNode, readSeeds, serviceImages } from './config-inputs.ts';
+import { builtOnNode, readAcmeAuthority, readSeeds, serviceImages } from './config-inputs.ts';
 import type { CliContext, Server } from './context.ts';
 import { maintenanceState, maintenanceText } from './maintenance-state.ts';
 import { allNeeds } from './needs.ts';
@@ -49,6 +49,8 @@ export interface PrepareOptions {
   readonly scales?: Readonly<Record<string, number>>;
   /** Another volume for Postgres, from now on: what a restore to a point in time has made. */
   readonly postgresVolume?: string;
+  /** Networks of Cloudflare's proxies from now on. */
+  readonly cloudflare?: readonly string[];
   /** Images that take the place of what the config says, by service. */
   readonly pins?: (lock: LockFile) => Readonly<Record<string, string>>;
 }
@@ -153,7 +155,7 @@ async function renderFor(
   const directory = acmeSettings(config)?.directory;
   const newSecrets = await generateMissing(host, needs.secrets, observed.secrets);
   const values = new Map<string, Secret>([...observed.secrets, ...newSecrets]);
-  const [outcome, certificates, assets, seedTexts] = await Promise.all([
+  const [outcome, certificates, assets, seedTexts, acmeAuthority] = await Promise.all([
     resolveImages({
       host,
       engine,
@@ -178,6 +180,7 @@ async function renderFor(
     }),
     loadAssets(context.packageRoot),
     readSeeds(sources, loaded),
+    readAcmeAuthority(sources, loaded),
   ]);
   const releases = loaded.isKept
     ? await servedReleases(host, context.paths, config)
@@ -185,6 +188,7 @@ async function renderFor(
   const { scales } = keptScales(config, { ...observed.lock.scales, ...options.scales });
   const { scales: _before, ...lock } = observed.lock;
   const postgresVolume = options.postgresVolume ?? lock.postgresVolume;
+  const cloudflare = options.cloudflare ?? lock.cloudflare;
   const maintenance = await maintenanceState(host, context.paths);
   refuseMajorChange(config.project, observed, outcome.lock.images.postgres?.version);
   const desired = render({
@@ -195,15 +199,18 @@ async function renderFor(
     images: outcome.images,
     paths: context.paths,
     ...(scales !== undefined && { scales }),
+    ...(cloudflare !== undefined && { cloudflare }),
     secret: (name) => requireSecret(values, name),
     optionalSecret: (name) => values.get(name),
     certificates: certificates.pairs,
+    acmeAuthority,
     siteReleases: releases,
     lock: {
       ...lock,
       ...outcome.lock,
       ...(scales !== undefined && { scales }),
       ...(postgresVolume !== undefined && { postgresVolume }),
+      ...(cloudflare !== undefined && { cloudflare }),
       // What the engine has outweighs a lock file that is lost or older: a moved subnet recreates containers.
       subnets: {
         ...observed.lock.subnets,

@@ -1,3 +1,5 @@
+import type { Config } from './sections.ts';
+
 /**
  * Networks of Cloudflare's proxies. Source: https://www.cloudflare.com/ips-v4 and /ips-v6; the lists last
  * changed there on 2023-09-28, and this copy was compared with independent ones on 2026-11-28.
@@ -26,3 +28,8 @@ export const CLOUDFLARE_NETWORKS: readonly string[] = [
   '2a06:98c0::/29',
   '2c0f:f248::/32',
 ];
+
+/** Whether anything of this config depends on who is Cloudflare. */
+export function trustsCloudflare({ http, firewall }: Pick<Config, 'http' | 'firewall'>): boolean {
+  return http.realIp === 'cloudflare' || firewall.httpAllowFrom === 'cloudflare';
+}

@@ -17,6 +17,8 @@ export interface ComponentInput {
   readonly scales?: LockFile['scales'];
   /** Volume of Postgres since a restore to a point in time; the first one when absent. */
   readonly postgresVolume?: string;
+  /** Networks of Cloudflare's proxies where this server knows newer ones than the program. */
+  readonly cloudflare?: LockFile['cloudflare'];
   /** Stored and newly generated values; a missing one stopped the run before this. */
   readonly secret: (name: string) => Secret;
   /** The stored value of a secret that may be missing. */
@@ -26,6 +28,8 @@ export interface ComponentInput {
     string,
     { readonly certificate: string; readonly key: Secret }
   >;
+  /** PEM of `tls.caFile`; absent where the config names none. */
+  readonly acmeAuthority?: string | undefined;
   /** By name of the site. */
   readonly siteReleases: ReadonlyMap<string, SiteRelease>;
 }

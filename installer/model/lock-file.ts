@@ -16,6 +16,8 @@ export interface LockFile {
   readonly scales?: Readonly<Record<string, number>>;
   /** Volume that Postgres runs on since a restore to a point in time; the first one when absent. */
   readonly postgresVolume?: string;
+  /** Networks of Cloudflare's proxies as last asked for; those of the program where absent. */
+  readonly cloudflare?: readonly string[];
 }
 
 export interface LockedImage {

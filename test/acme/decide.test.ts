@@ -123,3 +123,26 @@ t.test('the jitter of a certificate stays, and differs from that of others', asy
   const all = Array.from({ length: 200 }, (_, index) => fractionOf(`host-${index} 01`));
   t.ok(Math.min(...all) < 0.05 && Math.max(...all) > 0.95, 'spread over the whole range');
 });
+
+t.test('what the authority suggests outweighs the third, within its window', async (t) => {
+  const validity = { from: NOW - 10 * DAY, until: NOW + 80 * DAY };
+  const suggested = { from: NOW + 20 * DAY, until: NOW + 22 * DAY };
+  for (const fraction of [0, 0.5, 0.999]) {
+    const dueAt = renewalTime(validity, fraction, suggested);
+    t.ok(dueAt >= suggested.from && dueAt <= suggested.until, 'spread over the window');
+    t.match(ask({ validity, fraction, suggested, now: dueAt - 1 }), { act: 'none', dueAt });
+    t.match(ask({ validity, fraction, suggested, now: dueAt }), { act: 'issue' });
+  }
+  const late = { from: NOW + 79 * DAY, until: NOW + 80 * DAY };
+  const quarter = validity.until - (90 * DAY) / 4;
+  t.equal(renewalTime(validity, 0.5, late), quarter, 'never so late that a failure is dangerous');
+});
+
+t.test('a certificate that will be taken back is renewed by the hourly look too', async (t) => {
+  const urgentOnly = true;
+  const open = { from: NOW - DAY, until: NOW + DAY };
+  t.match(ask({ suggested: open, urgentOnly }), { act: 'none' }, 'a window that is open can wait');
+  const over = { from: NOW - 2 * DAY, until: NOW - DAY };
+  t.match(ask({ suggested: over, urgentOnly }), { act: 'issue', reason: 'renewal' });
+  t.match(ask({ suggested: over, urgentOnly, record: failed(1, 0) }), { act: 'wait' });
+});

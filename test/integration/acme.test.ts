@@ -1,4 +1,6 @@
-import { readdir, writeFile } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
 import type { RenewResult } from '../../installer/acme/renew.ts';
@@ -202,3 +204,98 @@ t.test(
     t.match(served.issuer, /Pebble/);
   },
 );
+
+const state = (): string => join(edge.paths.tls, 'acme/state.json');
+
+t.test('an apply brings what is missing, and one that cannot only warns', async (t) => {
+  await edge.settings(wants(['six.edge.example'], { precheck: false }));
+  lab.fault = { kind: 'cut', path: '/dir' };
+  const warnings = await edge.bring();
+  lab.fault = undefined;
+  t.match(warnings, [/^certificate\/unreachable: .*six\.edge\.example/]);
+  await edge.settings(wants([GOOD]));
+  await rm(state());
+  const { serialNumber, validToDate } = await edge.served(GOOD);
+  t.strictSame(await edge.bring(validToDate.getTime() - DAY), []);
+  t.not((await edge.served(GOOD)).serialNumber, serialNumber, 'on the wire');
+});
+
+t.test('the authority says when to renew, and that counts', async (t) => {
+  await edge.settings(wants([GOOD]));
+  await rm(state());
+  const { validFromDate } = await edge.served(GOOD);
+  const start = validFromDate.getTime() + DAY;
+  lab.suggested = { start, end: start + HOUR };
+  t.match(resultOf(await edge.renew(), GOOD), { outcome: 'none' });
+  t.ok(lab.asked.includes('renewal-info'));
+  const result = resultOf(await edge.renew(), GOOD);
+  const due = result?.outcome === 'none' ? result.dueAt.getTime() : 0;
+  t.ok(due >= start && due <= start + HOUR, 'a moment within the window');
+  t.equal(lab.asked.filter((word) => word === 'renewal-info').length, 1, 'asked once in six hours');
+  const { serialNumber } = await edge.served(GOOD);
+  t.strictSame((await edge.renew({ at: start + 2 * HOUR, urgentOnly: true })).changed, [GOOD]);
+  t.not((await edge.served(GOOD)).serialNumber, serialNumber, 'long before a third is left');
+  lab.suggested = undefined;
+});
+
+t.test('killed at every step, it serves, and the next run gets there', async (t) => {
+  // The name server of this test is known to this process only.
+  await edge.settings(wants([GOOD], { precheck: false }));
+  const child = new URL('support/acme-renew-child.ts', import.meta.url).pathname;
+  const steps = [
+    { ask: '/chalZ' },
+    { ask: '/certZ' },
+    { write: 'acme/certificates' },
+    { write: 'manifest.json' },
+    { write: `secret-mounts/nginx/${GOOD}` },
+  ];
+  for (const { ask = '', write = '' } of steps) {
+    const step = `${ask}${write}`;
+    // As if a week had gone by: the limits of the authority are another test's.
+    await rm(state(), { force: true });
+    const { serialNumber, validToDate } = await edge.served(GOOD);
+    const at = validToDate.getTime() - DAY;
+    const run = spawn(process.execPath, [child, edge.root, edge.address, String(at), write], {
+      stdio: 'ignore',
+    });
+    lab.onAsk = (path) => {
+      if (ask !== '' && path.includes(ask)) run.kill('SIGKILL');
+    };
+    const [, signal] = await once(run, 'exit');
+    lab.onAsk = () => undefined;
+    t.equal(signal, 'SIGKILL', `killed at ${step}`);
+    t.match((await edge.served(GOOD)).subjectAltName, GOOD, 'it serves all the same');
+    await edge.renew({ at: at + 2 * HOUR });
+    const { serialNumber: now } = await edge.served(GOOD);
+    t.not(now, serialNumber, `a new one is on the wire after ${step}`);
+    t.strictSame(await readdir(join(edge.root, 'var/lib/holdfast/acme-challenges')), [], step);
+  }
+});
+
+t.test('an account that must belong to somebody', async (t) => {
+  const key = Buffer.alloc(32, 9).toString('base64url');
+  const options = { nameServer: edge.gateway, zone: '', httpPort: 8080 };
+  const strict = await AcmeLab.start(join(edge.root, 'strict'), options, {
+    eab: { 'kid-1': key },
+    days: LIFE_DAYS,
+  });
+  t.teardown(() => strict.stop());
+  await writeFile(join(edge.root, 'acme-ca.pem'), strict.ca);
+  const { directory } = strict;
+  const eab = { keyId: 'kid-1', secret: 'EAB' };
+  const renewed = async (more: Partial<AcmeSettings>) => {
+    await rm(state(), { force: true });
+    await edge.settings(wants([GOOD], { directory, ...more }));
+    return resultOf(await edge.renew(), GOOD);
+  };
+  t.match(await renewed({}), {
+    error: { code: 'certificate/account', hint: /`tls\.eab` and store its secret/ },
+  });
+  await edge.secret('EAB', Buffer.alloc(32, 8).toString('base64url'));
+  t.match(await renewed({ eab }), { outcome: 'failed' }, 'a wrong key');
+  await edge.secret('EAB', key);
+  t.match(await renewed({ eab: { ...eab, keyId: 'kid-2' } }), { outcome: 'failed' });
+  t.equal(strict.orders, 0);
+  t.match(await renewed({ eab }), { outcome: 'issued' });
+  t.equal(strict.orders, 1);
+});

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
@@ -7,7 +8,7 @@ import { edgeFolders } from '../../installer/components/nginx/places.ts';
 import { LocalHost } from '../../installer/host/local.ts';
 import { pathsUnder } from '../../installer/model/paths.ts';
 import { runCommand } from '../support/cli.ts';
-import { docker } from '../support/containers.ts';
+import { builtImage, docker } from '../support/containers.ts';
 import { type Question, routeTo, TestEdge } from '../support/edge.ts';
 import { FakeEngine } from '../support/fake-engine.ts';
 import { MemoryHost } from '../support/memory-host.ts';
@@ -21,6 +22,7 @@ domain: app.example.com
 services:
   web: { image: "a:1", port: 3000, routes: [{ path: / }, { path: /guarded/, basicAuth: USERS }] }
   api: { image: "a:1", port: 3001, routes: [{ path: /api/ }] }
+http: { realIp: cloudflare }
 firewall: { fail2ban: { nginxHttpAuth: { maxRetry: 5 } } }
 storage:
   providers: { store: { kind: s3, endpoint: "http://s3:7480", secretRef: STORE } }
@@ -148,6 +150,67 @@ t.test('maintenance: a page with 503 for everybody but guests, without a reload'
   const after = await docker('exec', edge.container, 'cat', '/proc/1/stat');
   t.equal(after.split(' ')[21], before.split(' ')[21], 'the same nginx');
 });
+
+t.test('maintenance of one service leaves the others alone', async (t) => {
+  const server = { host: new LocalHost(), engine: new FakeEngine(new MemoryHost().effects) };
+  const run = (...argv: string[]) => runCommand(argv, commandTable, { server, more: { paths } });
+  const settings = join(paths.stack, 'agent/agent.json');
+  await server.host.write(settings, '{"project":"app"}', { mode: 0o644, uid: 0, gid: 0 });
+  server.engine.addImage('api:1');
+  server.engine.create({
+    ...{ name: 'app-api-1', service: 'api', image: 'api:1', checked: false, memoryLimit: 0 },
+    ...{ networks: [], labels: { 'io.holdfast.project': 'app' } },
+  });
+  t.match(await run('maintenance', 'on', '--service', 'nothing'), {
+    stderr: /usage\/unknown-service/,
+  });
+  const on = await run('maintenance', 'on', '--service', 'api', '--message', 'The API rests');
+  t.match(on, { exitCode: 0, stdout: /maintenance is on for api/ }, on.stderr);
+  t.match(await edge.ask('/api/x'), { status: 503, body: /The API rests/ });
+  t.equal((await edge.ask('/')).status, 200, 'the other service serves');
+  t.match(await run('maintenance', 'off', '--service', 'api'), { stdout: 'maintenance is off\n' });
+  t.equal((await edge.ask('/api/x')).status, 200);
+});
+
+t.test(
+  'the address that Cloudflare names is believed from Cloudflare, and from nobody else',
+  async (t) => {
+    const forged = {
+      'cf-connecting-ip': '203.0.113.9',
+      'x-forwarded-for': '203.0.113.9',
+      'x-real-ip': '203.0.113.9',
+    };
+    const { body } = await edge.ask('/', { headers: forged });
+    t.notMatch(body, /203\.0\.113\.9.*(?:real-ip|forwarded)/);
+    const seen = JSON.parse(body).headers;
+    t.notMatch(`${seen['x-real-ip']} ${seen['x-forwarded-for']}`, /203\.0\.113\.9/, 'forged');
+
+    // A network of this test with addresses of Cloudflare's.
+    const network = `holdfast-test-cloudflare-${randomUUID()}`;
+    await docker('network', 'create', '--internal', '--subnet', '131.0.72.240/28', network);
+    t.teardown(async () => {
+      await docker('network', 'disconnect', '--force', network, edge.container);
+      await docker('network', 'rm', network);
+    });
+    await docker('network', 'connect', network, edge.container);
+    const address = await docker(
+      ...['inspect', '--format'],
+      `{{(index .NetworkSettings.Networks "${network}").IPAddress}}`,
+      edge.container,
+    );
+    const program = `
+    require('node:https').get({
+      host: '${address}', port: 8443, path: '/', servername: 'app.example.com', rejectUnauthorized: false,
+      headers: { host: 'app.example.com', ...${JSON.stringify(forged)}, 'x-forwarded-for': '198.51.100.7' },
+    }, (answer) => answer.pipe(process.stdout));
+  `;
+    const image = await builtImage('node');
+    const answer = await docker('run', '--rm', '--network', network, image, 'node', '-e', program);
+    const { headers } = JSON.parse(answer);
+    t.equal(headers['x-real-ip'], '203.0.113.9', 'what Cloudflare says');
+    t.equal(headers['x-forwarded-for'], '203.0.113.9', 'and not what its client made up');
+  },
+);
 
 t.test('a wrong password is written down for fail2ban, and nothing else', async (t) => {
   const basic = (text: string) => ({

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { connect as connectHttp2 } from 'node:http2';
-import { connect as connectPlain } from 'node:net';
+import { connect as connectPlain, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
@@ -438,6 +438,72 @@ t.test('a malformed request gets 400 with our headers', async (t) => {
   t.match(String(answer), /\r\nX-Content-Type-Options: nosniff\r\n/);
   socket.destroy();
 });
+
+t.test('a header of 64 KB is refused with our headers, on HTTP/1.1 and HTTP/2', async (t) => {
+  const long = { 'x-long': 'x'.repeat(64 * 1024) };
+  const answer = await edge.ask('/', { headers: long });
+  t.match(answer, { status: 400, headers: HEADERS });
+  const session = connectHttp2(`https://app.example.com:8443`, {
+    ca: edge.authority,
+    createConnection: () =>
+      connectTls({
+        ...{ host: edge.address, port: 8443, ca: edge.authority },
+        ...{ servername: 'app.example.com', ALPNProtocols: ['h2'] },
+      }),
+  });
+  session.on('error', () => undefined);
+  const stream = session.request({ ':path': '/', ...long });
+  const ended = await Promise.race([
+    once(stream, 'response').then(([headers]) => headers[':status']),
+    once(stream, 'error').then(() => 'reset'),
+    once(stream, 'close').then(() => 'reset'),
+  ]);
+  t.ok([400, 'reset'].includes(ended), `over HTTP/2: ${ended}`);
+  session.destroy();
+  t.equal((await edge.ask('/')).status, 200);
+});
+
+t.test(
+  'who sends a byte a second is cut off, and 10,000 who say nothing block nobody',
+  async (t) => {
+    const begun = Date.now();
+    const slow = connectPlain(8080, edge.address);
+    slow.on('error', () => undefined);
+    const request =
+      'GET / HTTP/1.1\r\nHost: app.example.com\r\nX-Slow: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa';
+    let sent = 0;
+    const drip = setInterval(() => slow.write(request[sent++ % request.length] ?? 'a'), 1000);
+    const cut = once(slow, 'close').then(() => Date.now() - begun);
+
+    const silent: Socket[] = [];
+    t.teardown(() => {
+      for (const socket of silent) socket.destroy();
+    });
+    for (let batch = 0; batch < 20; batch += 1) {
+      const opened = Array.from({ length: 500 }, (_, index) => {
+        const socket = connectPlain(index % 2 === 0 ? 8443 : 8080, edge.address);
+        silent.push(socket);
+        return new Promise<void>((resolve) => {
+          socket.once('connect', resolve).on('error', () => resolve());
+        });
+      });
+      await Promise.all(opened);
+      if (batch % 5 === 4) {
+        const asked = Date.now();
+        t.equal((await edge.ask('/')).status, 200, `beside ${silent.length} silent ones`);
+        t.ok(Date.now() - asked < 10_000, 'soon');
+      }
+    }
+    const after = await cut;
+    clearInterval(drip);
+    t.ok(after > 5_000 && after < 60_000, `cut off after ${after} ms`);
+    const { OOMKilled, Running } = JSON.parse(
+      await docker('inspect', '--format', '{{json .State}}', edge.container),
+    );
+    t.match({ OOMKilled, Running }, { OOMKilled: false, Running: true }, 'within its memory');
+    t.equal((await edge.ask('/')).status, 200);
+  },
+);
 
 t.test('the agent finds a line per request, without who asked for what', async (t) => {
   await edge.ask('/api/secret-path?token=abc', { headers: { 'x-status': '503' } });

@@ -1,4 +1,5 @@
 import type { AgentJob } from '../../model/agent-settings.ts';
+import { trustsCloudflare } from '../cloudflare.ts';
 import type { Config } from '../sections.ts';
 
 const MINUTE = 60;
@@ -23,9 +24,20 @@ export function applianceJobs(config: Config): AgentJob[] {
       catchUp: true,
       timeoutSeconds: 15 * MINUTE,
     },
+    ...(trustsCloudflare(config) ? [CLOUDFLARE] : []),
     ...automaticUpdate(config),
   ];
 }
+
+/** Its list of networks changes once in some years; what is not on it would be taken for a client. */
+const CLOUDFLARE: AgentJob = {
+  id: 'cloudflare',
+  argv: ['cloudflare', 'refresh'],
+  cron: '40 4 * * *',
+  jitterSeconds: HOUR,
+  catchUp: true,
+  timeoutSeconds: 30 * MINUTE,
+};
 
 const WEEKDAYS: Readonly<Record<string, string>> = {
   Mon: '1',

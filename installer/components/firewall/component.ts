@@ -76,7 +76,7 @@ function requireNft(isThere: boolean): void {
 }
 
 function rulesFile(input: ComponentInput): FileSpec {
-  const { config, facts } = input;
+  const { config, facts, cloudflare = CLOUDFLARE_NETWORKS } = input;
   const { enabled, public: open, httpAllowFrom, ssh, denyFrom } = config.firewall;
   const isBehindProxy = httpAllowFrom === 'cloudflare';
   const forAll = isBehindProxy ? open.filter((port) => !HTTP_PORTS.includes(port)) : open;
@@ -93,7 +93,7 @@ function rulesFile(input: ComponentInput): FileSpec {
         sets: [
           networkSet('denied', denyFrom),
           networkSet('administrators', sshFromAnywhere ? [] : ssh.allowFrom),
-          networkSet('proxies', isBehindProxy ? CLOUDFLARE_NETWORKS : []),
+          networkSet('proxies', isBehindProxy ? cloudflare : []),
         ],
         sshPorts: sorted([ssh.port, ...facts.ssh.ports]),
         sshFromAnywhere,

@@ -92,7 +92,7 @@ function collect(input: ComponentInput, collected: Collected): Contribution {
       { path: folders.bodies, ...owned },
     ],
     files: [
-      ...configFiles(config, workers, blocks, hasBrotli),
+      ...configFiles(input, workers, blocks, hasBrotli),
       ...siteFiles(blocks, hasBrotli),
       ...blocks.flatMap((block) => certificateFiles(input, block)),
       ...passwordFiles(input, blocks),

@@ -3,7 +3,6 @@ import type { ComponentInput } from '../component.ts';
 import { cacheHosts } from '../edge-cache/origins.ts';
 import { bansPasswordGuessers } from '../firewall/jails.ts';
 import { hasWaf } from '../http/waf.ts';
-import type { Config } from '../sections.ts';
 import { logFormats } from './access-log.ts';
 import { passwordFile } from './basic-auth.ts';
 import { CORS_MAX_AGE, CORS_METHODS, corsOf } from './cors.ts';
@@ -22,13 +21,13 @@ const LUA_MODULES = ['balancer', 'closing', 'replicas', 'status'];
 
 /** Everything that nginx reads, but for certificates and passwords. */
 export function configFiles(
-  config: Config,
+  { config, cloudflare }: Pick<ComponentInput, 'config' | 'cloudflare'>,
   workers: number,
   blocks: readonly HostBlock[],
   brotli: boolean,
 ): FileSpec[] {
   const headers = securityHeaders(config);
-  const { trusted, header } = realIp(config.http.realIp);
+  const { trusted, header } = realIp(config.http.realIp, cloudflare);
   const { workerConnections } = config.http;
   const cors = corsOf(config.http);
   const file = (path: string, template: string, data: Record<string, unknown>): FileSpec => ({

@@ -8,8 +8,11 @@ export interface RealIp {
 }
 
 /** Where the client's address stands: nowhere but in the connection, unless proxies are named. */
-export function realIp(setting: Config['http']['realIp']): RealIp {
+export function realIp(
+  setting: Config['http']['realIp'],
+  cloudflare: readonly string[] = CLOUDFLARE_NETWORKS,
+): RealIp {
   if (setting === 'none') return { trusted: [], header: 'X-Forwarded-For' };
-  if (setting === 'cloudflare') return { trusted: CLOUDFLARE_NETWORKS, header: 'CF-Connecting-IP' };
+  if (setting === 'cloudflare') return { trusted: cloudflare, header: 'CF-Connecting-IP' };
   return { trusted: setting, header: 'X-Forwarded-For' };
 }

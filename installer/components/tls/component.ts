@@ -21,6 +21,15 @@ export const tls: Component = {
   }),
   collect: (input, { routes, siteHosts }) => ({
     files: [
+      ...(input.acmeAuthority === undefined
+        ? []
+        : [
+            {
+              path: AUTHORITY,
+              component: 'tls',
+              content: { text: input.acmeAuthority },
+            },
+          ]),
       {
         path: CERTIFICATE_SETTINGS,
         component: 'tls',
@@ -31,6 +40,9 @@ export const tls: Component = {
     ],
   }),
 };
+
+/** Beside the settings on the server, wherever the config came from. */
+const AUTHORITY = 'agent/acme-authority.pem';
 
 /** What is missing, failed or near its end does not wait for the daily look. */
 const URGENT_LOOK: AgentJob = {
@@ -60,9 +72,7 @@ function certificateSettings(
         config,
         served.map(({ host }) => host),
       ),
-      ...(caFile === undefined
-        ? {}
-        : { caFile: posix.resolve(posix.dirname(paths.config), caFile) }),
+      ...(caFile === undefined ? {} : { caFile: posix.join(paths.stack, AUTHORITY) }),
     },
   };
 }

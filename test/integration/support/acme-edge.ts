@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { connect } from 'node:tls';
+import { bringCertificates } from '../../../installer/cli/bring-certificates.ts';
 import { type RenewOutcome, renewOnServer } from '../../../installer/cli/certificates.ts';
 import type { CliContext, Server } from '../../../installer/cli/context.ts';
 import { agent } from '../../../installer/components/agent/component.ts';
@@ -17,6 +18,7 @@ import type {
   AcmeSettings,
   CertificateSettings,
 } from '../../../installer/model/certificate-settings.ts';
+import type { Report } from '../../../installer/model/events.ts';
 import { pathsUnder } from '../../../installer/model/paths.ts';
 import { Secret } from '../../../installer/model/secret.ts';
 import { signedCertificates } from '../../../installer/tls/certificates.ts';
@@ -137,7 +139,30 @@ export class AcmeEdge {
     options: { urgentOnly?: boolean; force?: boolean; at?: number; answerSeconds?: number } = {},
   ): Promise<RenewOutcome> {
     const { at, ...flags } = options;
-    const context: CliContext = {
+    return renewOnServer(this.#context(at), this.#server, {
+      urgentOnly: false,
+      force: false,
+      ...this.where,
+      ...flags,
+    });
+  }
+
+  /** What an apply does at its end; @returns what it warned of. */
+  async bring(at?: number): Promise<string[]> {
+    const warnings: string[] = [];
+    const report: Report = (event) => {
+      if (event.kind === 'warning') warnings.push(`${event.code}: ${event.text}`);
+    };
+    await bringCertificates({ ...this.#context(at), report }, this.#server, this.where);
+    return warnings;
+  }
+
+  get where() {
+    return { httpPort: 8080, edge: { address: this.address, port: 8443 } };
+  }
+
+  #context(at: number | undefined): CliContext {
+    return {
       io: {
         stdin: new PassThrough(),
         out: () => undefined,
@@ -153,13 +178,6 @@ export class AcmeEdge {
       signal: new AbortController().signal,
       now: () => new Date(at ?? Date.now()),
     };
-    return renewOnServer(context, this.#server, {
-      urgentOnly: false,
-      force: false,
-      httpPort: 8080,
-      edge: { address: this.address, port: 8443 },
-      ...flags,
-    });
   }
 
   /** What nginx shows on the wire. */

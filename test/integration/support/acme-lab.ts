@@ -30,6 +30,10 @@ export class AcmeLab {
   readonly ca: string;
   readonly directory: string;
   fault: AcmeFault | undefined;
+  /** What it says about when to renew (RFC 9773), which Pebble 2.4 cannot; nothing when undefined. */
+  suggested: { readonly start: number; readonly end: number } | undefined;
+  /** Called with each path before it is answered. */
+  onAsk: (path: string) => void = () => undefined;
   /** Orders that were taken. */
   orders = 0;
   /** Paths that were asked for, by the last word. */
@@ -96,7 +100,12 @@ export class AcmeLab {
       ['-config', join(folder, 'pebble.json'), '-dnsserver', `${nameServer}:53`, '-strict'],
       {
         stdio: 'ignore',
-        env: { ...process.env, PEBBLE_VA_NOSLEEP: '1', PEBBLE_WFE_NONCEREJECT: '30' },
+        env: {
+          ...process.env,
+          PEBBLE_VA_NOSLEEP: '1',
+          PEBBLE_WFE_NONCEREJECT: '30',
+          PEBBLE_AUTHZREUSE: '0',
+        },
       },
     );
     dns.setServers([nameServer]);
@@ -127,10 +136,26 @@ export class AcmeLab {
     await rm(this.folder, { recursive: true });
   }
 
+  get #renewalInfo(): string {
+    return this.directory.replace('/dir', '/renewal-info');
+  }
+
+  #advise(answer: ServerResponse): void {
+    const { start = 0, end = 0 } = this.suggested ?? {};
+    const of = (time: number): string => new Date(time).toISOString();
+    answer.writeHead(200, { 'content-type': 'application/json', 'retry-after': '21600' });
+    answer.end(JSON.stringify({ suggestedWindow: { start: of(start), end: of(end) } }));
+  }
+
   #handle(incoming: IncomingMessage, answer: ServerResponse, port: number, ca: string): void {
     const { fault } = this;
     const path = incoming.url ?? '';
     this.asked.push(path.split('/')[1] ?? '');
+    this.onAsk(path);
+    if (path.startsWith('/renewal-info/')) {
+      this.#advise(answer);
+      return;
+    }
     if (fault !== undefined && path.includes(fault.path)) {
       if (fault.kind === 'cut') return void incoming.socket.destroy();
       if (fault.kind === 'hang') return void incoming.resume();
@@ -154,7 +179,8 @@ export class AcmeLab {
       },
       (response) => {
         if (path === '/order-plz' && response.statusCode === 201) this.orders += 1;
-        relay(response, answer, path === '/dir');
+        const more = this.suggested === undefined ? {} : { renewalInfo: this.#renewalInfo };
+        relay(response, answer, path === '/dir' ? more : undefined);
       },
     );
     outgoing.on('error', () => answer.destroy());
@@ -163,14 +189,19 @@ export class AcmeLab {
 }
 
 /** Pebble says nothing about CAA in its directory, as real authorities do. */
-function relay(response: IncomingMessage, answer: ServerResponse, isDirectory: boolean): void {
+function relay(
+  response: IncomingMessage,
+  answer: ServerResponse,
+  inDirectory: Readonly<Record<string, string>> | undefined,
+): void {
   const chunks: Buffer[] = [];
   response.on('data', (chunk: Buffer) => chunks.push(chunk));
   response.on('end', () => {
     let body = Buffer.concat(chunks);
     const { 'content-length': _length, ...headers } = response.headers;
-    if (isDirectory) {
+    if (inDirectory !== undefined) {
       const directory = JSON.parse(body.toString());
+      Object.assign(directory, inDirectory);
       directory.meta = { ...directory.meta, caaIdentities: [CAA_IDENTITY] };
       body = Buffer.from(JSON.stringify(directory));
     }
