@@ -53,7 +53,7 @@ export async function servedReleases(
 
 async function sourceOf(
   name: string,
-  { artifact, build, buildEnv }: Site,
+  { artifact, image, build, buildEnv }: Site,
   pathOf: LoadedConfig['pathOf'],
   images: ResolvedImages,
 ): Promise<SiteSource> {
@@ -66,6 +66,9 @@ async function sourceOf(
       isOurs: build.image === undefined,
       env: buildEnv,
     });
+  }
+  if (image !== undefined) {
+    return { kind: 'image', image: image.reference, folder: image.folder };
   }
   const written = pathOf(artifact ?? '');
   const found = await stat(written).catch((cause: unknown) => {

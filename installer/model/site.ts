@@ -2,6 +2,8 @@
 export type SiteSource =
   | { readonly kind: 'folder'; readonly path: string }
   | { readonly kind: 'archive'; readonly path: string }
+  /** A folder of a pinned image. */
+  | { readonly kind: 'image'; readonly image: string; readonly folder: string }
   | {
       readonly kind: 'build';
       readonly context: string;

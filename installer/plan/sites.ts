@@ -92,6 +92,7 @@ function changesOf(site: DesiredSite, observed: ObservedSite): SiteOperations {
 const CAUSES: Readonly<Record<DesiredSite['source']['kind'], string>> = {
   folder: 'unpacked from its folder',
   archive: 'unpacked from its archive',
+  image: 'copied out of its image',
   build: 'built from its sources',
 };
 

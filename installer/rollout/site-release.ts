@@ -8,7 +8,7 @@ import type { Paths } from '../model/paths.ts';
 import type { DesiredSite, SiteSource } from '../model/site.ts';
 import { archiveAsTar, folderAsTar } from './site-archive.ts';
 import { compressTexts } from './site-compress.ts';
-import { sourceDigest } from './site-sources.ts';
+import { imageRecipe, sourceDigest } from './site-sources.ts';
 
 export interface FillContext {
   /** Where the sources are. */
@@ -56,6 +56,8 @@ async function bring(
       return unpack(host, folder, folderAsTar(source.path));
     case 'archive':
       return unpack(host, folder, Readable.from(archiveAsTar(name, source.path)));
+    case 'image':
+      return copyOut(context, name, source, folder);
     case 'build':
       return build(context, name, source, folder);
   }
@@ -75,6 +77,21 @@ async function build(
   const sent = await sendContext(here, host, builds, source);
   await buildFolder(host, { ...request, context: sent.context }, onLine);
   await keepOnly(host, builds, sent);
+}
+
+/** The server pulls the image itself; the build sees nothing of the server. */
+async function copyOut(
+  { host, paths, onLine }: FillContext,
+  site: string,
+  source: Extract<SiteSource, { kind: 'image' }>,
+  folder: string,
+): Promise<void> {
+  const context = posix.join(paths.state, 'builds', `site-${site}-nothing`);
+  await host.remove(context, { recursive: true });
+  await host.makeDirectory(context, { mode: 0o700, uid: 0, gid: 0 });
+  const recipe = imageRecipe(source);
+  await buildFolder(host, { what: `sites.${site}`, context, recipe, args: {}, folder }, onLine);
+  await host.remove(context, { recursive: true });
 }
 
 const UNPACK_SECONDS = 3_600;

@@ -26,6 +26,8 @@ async function contentDigest(here: Host, site: string, source: SiteSource): Prom
         return await folderDigest(here, source.path);
       case 'archive':
         return await fileDigest(source.path);
+      case 'image':
+        return JSON.stringify([source.image, source.folder]);
       case 'build':
         return await contextDigest(here, source);
     }
@@ -89,4 +91,10 @@ export function buildSource(build: SiteBuild): Extract<SiteSource, { kind: 'buil
     '',
   ].join('\n');
   return { kind: 'build', context, recipe, args: env, image };
+}
+
+/** A Dockerfile that leaves nothing but that folder of an image. The image itself never runs. */
+export function imageRecipe({ image, folder }: Extract<SiteSource, { kind: 'image' }>): string {
+  const within = folder.endsWith('/') ? folder : `${folder}/`;
+  return `FROM ${image} AS files\nFROM scratch\nCOPY --from=files ${JSON.stringify([within, '/'])}\n`;
 }

@@ -223,6 +223,25 @@ const rows: readonly BadConfig[] = [
     ],
   },
   {
+    name: 'a site from an image and more, of no version, from all of it',
+    yaml: [
+      'sites:',
+      '  front:',
+      '    artifact: ./dist',
+      '    image: { reference: ghcr.io/acme/front, folder: html }',
+      '    hosts: [www.example.com]',
+      '  whole:',
+      '    image: { reference: "ghcr.io/acme/front:1.4.2", folder: "//" }',
+      '    hosts: [whole.example.com]',
+    ],
+    says: [
+      'config.yaml:7:5 sites.front.image: has an artifact or a build as well: keep one of them',
+      'config.yaml:7:25 sites.front.image.reference: the image names no version: add a tag such as ghcr.io/acme/front:1.4.2, or a digest',
+      'config.yaml:7:53 sites.front.image.folder: names a folder in the image by its whole path, such as /usr/share/nginx/html',
+      'config.yaml:10:61 sites.whole.image.folder: names a folder in the image by its whole path, such as /usr/share/nginx/html',
+    ],
+  },
+  {
     name: 'a site from two sources',
     yaml: [
       'sites:',

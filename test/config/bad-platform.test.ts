@@ -17,7 +17,7 @@ const rows: readonly BadConfig[] = [
   {
     name: 'a site without files',
     yaml: ['sites:', '  front: { hosts: [www.example.com] }'],
-    says: ['config.yaml:5:3 sites.front: needs an artifact or a build'],
+    says: ['config.yaml:5:3 sites.front: needs an artifact, an image or a build'],
   },
   {
     name: 'http-01 for a wildcard',

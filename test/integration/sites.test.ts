@@ -218,3 +218,32 @@ t.test(
     t.equal((await edge.ask('/')).body, body, 'the old release is served');
   },
 );
+
+t.test('a folder of an image, which never runs', async (t) => {
+  const source = { kind: 'image', image: nginxImage, folder: '/usr/share/nginx/html' } as const;
+  const found = await docker(
+    'run',
+    '--rm',
+    '--entrypoint',
+    'cat',
+    nginxImage,
+    '/etc/debian_version',
+  );
+  t.match(found, /\S/, 'an image with more than a site');
+  const missing = { ...source, folder: '/nothing/there' };
+  const before = await edge.ask('/', { host: 'docs.example.com' });
+  await t.rejects(publish('docs', missing), { code: 'image/build-failed', why: /nothing\/there/ });
+  t.equal((await edge.ask('/', { host: 'docs.example.com' })).body, before.body);
+  await publish('docs', source);
+  const page = await docker(
+    'run',
+    '--rm',
+    '--entrypoint',
+    'cat',
+    nginxImage,
+    `${source.folder}/index.html`,
+  );
+  const { status, body } = await edge.ask('/', { host: 'docs.example.com' });
+  t.strictSame([status, body.trim()], [200, page.trim()]);
+  t.equal((await edge.ask('/etc/debian_version', { host: 'docs.example.com' })).status, 404);
+});

@@ -9,6 +9,9 @@ export const imagesArePinned: Rule = function* ({ file }) {
     }
   }
   for (const [name, site] of Object.entries(file.sites)) {
+    if (site.image !== undefined) {
+      yield* pinned(site.image.reference, ['sites', name, 'image', 'reference']);
+    }
     if (site.build?.image !== undefined) {
       yield* pinned(site.build.image, ['sites', name, 'build', 'image']);
     }

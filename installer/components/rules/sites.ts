@@ -8,8 +8,17 @@ import type { Rule } from './rule.ts';
 export const sitesAreComplete: Rule = function* ({ file }) {
   for (const [name, site] of Object.entries(file.sites)) {
     const path = ['sites', name];
-    if (site.artifact === undefined && site.build === undefined) {
-      yield atKey(error('no-files', path, 'needs an artifact or a build'));
+    if (site.artifact === undefined && site.build === undefined && site.image === undefined) {
+      yield atKey(error('no-files', path, 'needs an artifact, an image or a build'));
+    }
+    if (site.image !== undefined && (site.artifact ?? site.build) !== undefined) {
+      const message = 'has an artifact or a build as well: keep one of them';
+      yield atKey(error('image-and-more', [...path, 'image'], message));
+    }
+    if (site.image !== undefined && !isAbsoluteFolder(site.image.folder)) {
+      const message =
+        'names a folder in the image by its whole path, such as /usr/share/nginx/html';
+      yield error('image-folder', [...path, 'image', 'folder'], message);
     }
     if (site.artifact !== undefined && site.build !== undefined) {
       yield atKey(
@@ -37,6 +46,12 @@ export const sitesAreComplete: Rule = function* ({ file }) {
     }
   }
 };
+
+/** Not all of an image: its `/etc` is nobody's web page. */
+function isAbsoluteFolder(path: string): boolean {
+  const normal = posix.normalize(path).replace(/\/$/, '');
+  return normal.startsWith('/') && normal.length > 1 && !/[$*?[\]\\"\n]/.test(path);
+}
 
 /** Characters that a Dockerfile reads as more than themselves are left out too. */
 function isWithin(path: string): boolean {

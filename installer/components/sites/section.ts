@@ -23,6 +23,19 @@ const site = mapping(
       description: 'Folder or archive (.tar.gz, .zip) with the finished files.',
       examples: ['./web/dist'],
     }).optional(),
+    image: mapping(
+      {
+        reference: image({
+          description: 'Image with the finished files, by tag or digest.',
+          examples: ['ghcr.io/acme/front:1.4.2'],
+        }),
+        folder: filePath({
+          description: 'Folder in it, absolute.',
+          examples: ['/usr/share/nginx/html'],
+        }),
+      },
+      { description: 'Copy the files out of an image, which never runs.' },
+    ).optional(),
     build: mapping(
       {
         context: filePath({ description: 'Folder with the sources.', examples: ['./web'] }),
