@@ -479,6 +479,7 @@ t.test(
 
     const silent: Socket[] = [];
     t.teardown(() => {
+      clearInterval(drip);
       for (const socket of silent) socket.destroy();
     });
     for (let batch = 0; batch < 20; batch += 1) {
@@ -497,7 +498,6 @@ t.test(
       }
     }
     const after = await cut;
-    clearInterval(drip);
     t.ok(after > 5_000 && after < 60_000, `cut off after ${after} ms`);
     const { OOMKilled, Running } = JSON.parse(
       await docker('inspect', '--format', '{{json .State}}', edge.container),
