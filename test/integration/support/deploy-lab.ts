@@ -99,7 +99,7 @@ export class DeployLab {
     return `${REPOSITORY}:${version}`;
   }
 
-  /** Writes the config; `apply` is the caller's. */
+  /** Writes the config; `apply` is the caller's. WebSockets have a route of their own: theirs is sticky by address. */
   async configure({ greeting, maxBody }: LabConfig): Promise<void> {
     await writeFile(
       this.appliance.configPath,
@@ -120,7 +120,7 @@ services:
     env: { GREETING: ${greeting} }
     migrate: [node, /app.cjs, migrate]
     health: { path: /health, interval: 1s, timeout: 2s }
-    routes: [{ path: /, websocket: true }]
+    routes: [{ path: / }, { path: /live, websocket: true }]
 `,
     );
   }
