@@ -103,3 +103,51 @@ t.test('a flipped byte: verify says where, exit code 12', async (t) => {
     stderr: /bytes 0 to \d+ \(part 1 of 1\) differ/,
   });
 });
+
+t.test('a point in time: base, list, dry run, and what is refused', async (t) => {
+  const base = stack.job({ name: 'base', method: 'physical', cron: '0 1 * * *' });
+  t.match(await holdfast('restore', '--latest', '--dry-run'), {
+    code: 12,
+    stderr: /postgres: \{ pitr: \{ enabled: true \} \}/,
+  });
+  await applied({
+    jobs: [base],
+    pitr: {
+      job: 'base',
+      store: 'local',
+      rpoSeconds: 60,
+      windowSeconds: 86_400,
+      folder: join(stack.root, 'wal'),
+      slot: 'holdfast_wal',
+    },
+  });
+  t.match(await holdfast('restore', '--latest', '--dry-run'), {
+    code: 12,
+    stderr: /no verified base/,
+  });
+  const made = await holdfast('backup', 'run', 'base');
+  t.match(made, { code: 0, stdout: /^base: .* read back and compared\n$/ });
+  const [id = ''] = /\d{8}T\d{6}Z-[0-9a-f]{6}/.exec(made.stdout) ?? [];
+  const slot = "SELECT slot_type FROM pg_replication_slots WHERE slot_name = 'holdfast_wal'";
+  t.equal(await stack.sql('postgres', slot), 'physical', 'the slot is older than the base');
+  t.match(await holdfast('restore', '--latest', '--dry-run'), {
+    code: 0,
+    stdout: new RegExp(
+      `^To reach the end of the WAL: the base ${id} .*\n.*/${id}/cluster\\.tar\\.zst\\.age\n$`,
+    ),
+  });
+  t.match(await holdfast('restore', '--to', '2026-01-01 10:00:00 Europe/Paris', '--dry-run'), {
+    code: 14,
+    stderr: /2026-01-01T09:00:00\.000Z cannot be reached/,
+  });
+  for (const [argv, why] of [
+    [[id, '--yes'], /is restored by naming a point in time/],
+    [['--latest', '--to-lsn', '0/1', '--yes'], /only one of/],
+    [['--latest', '--into', 'x', '--yes'], /with the whole cluster/],
+    [['--dry-run'], /--dry-run goes with/],
+    [['--to', 'noon', '--yes'], /cannot be restored to/],
+  ] as const) {
+    t.match(await holdfast('restore', ...argv), { code: 2, stderr: why }, argv.join(' '));
+  }
+  t.match(await holdfast('restore', '--latest'), { code: 5, stderr: /there is no terminal/ });
+});

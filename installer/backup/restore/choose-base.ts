@@ -57,7 +57,7 @@ export async function basesFor(
   return reaching;
 }
 
-/** Newest first, verified ones only: what was never read back is no promise. */
+/** Newest first. What was never read back is no promise, unless the config does without. */
 async function allBases(
   context: BackupContext,
   job: BackupJob,
@@ -69,8 +69,8 @@ async function allBases(
   if (storeError !== undefined) throw storeError;
   const found: (OpenBackup & { readonly id: string; readonly writer: BackupManifest['writer'] })[] =
     [];
-  for (const { id, verified, onServer } of backups) {
-    if (!verified) continue;
+  for (const { id, verified, complete, onServer } of backups) {
+    if (!verified && (context.settings.readBack || !complete)) continue;
     const folder = backupPrefix(context.settings, job.name, id);
     const copies = onServer ? copiesOnServer(context) : undefined;
     try {
