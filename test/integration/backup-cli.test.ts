@@ -142,7 +142,7 @@ t.test('a point in time: base, list, dry run, and what is refused', async (t) =>
   });
   for (const [argv, why] of [
     [[id, '--yes'], /is restored by naming a point in time/],
-    [['--latest', '--to-lsn', '0/1', '--yes'], /only one of/],
+    [['--latest', '--to-lsn', '0/1', '--yes'], /Only one of/],
     [['--latest', '--into', 'x', '--yes'], /with the whole cluster/],
     [['--dry-run'], /--dry-run goes with/],
     [['--to', 'noon', '--yes'], /cannot be restored to/],
