@@ -146,7 +146,8 @@ t.test('from a bare Debian 13 to a running platform and back', async (t) => {
       '--filter',
       'label=io.holdfast.service=web',
     ] as const;
-    const [serving = ''] = (await ok(...running)).trim().split('\n');
+    const replicas = (await ok(...running)).trim().split('\n');
+    const [serving = ''] = replicas;
     t.match(
       await ok('docker', 'exec', serving, 'cat', 'src/written-here.txt'),
       /a change of the app/,
@@ -164,7 +165,7 @@ t.test('from a bare Debian 13 to a running platform and back', async (t) => {
     await ok('holdfast', 'update', '--yes', '--now');
     t.strictSame(
       (await ok(...running)).trim().split('\n'),
-      [serving],
+      replicas,
       'an update there goes by what was applied from here, and has nothing to do',
     );
     await ok('holdfast', 'rollback', 'web', '--yes');
