@@ -482,6 +482,10 @@ t.test(
       clearInterval(drip);
       for (const socket of silent) socket.destroy();
     });
+    // Before the others come: when connections are short, nginx lets go of idle ones at once.
+    const after = await cut;
+    t.ok(after > 5_000 && after < 60_000, `cut off after ${after} ms`);
+
     for (let batch = 0; batch < 20; batch += 1) {
       const opened = Array.from({ length: 500 }, (_, index) => {
         const socket = connectPlain(index % 2 === 0 ? 8443 : 8080, edge.address);
@@ -497,8 +501,6 @@ t.test(
         t.ok(Date.now() - asked < 10_000, 'soon');
       }
     }
-    const after = await cut;
-    t.ok(after > 5_000 && after < 60_000, `cut off after ${after} ms`);
     const { OOMKilled, Running } = JSON.parse(
       await docker('inspect', '--format', '{{json .State}}', edge.container),
     );
