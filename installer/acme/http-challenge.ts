@@ -20,11 +20,14 @@ export function httpChallenge(options: HttpChallengeOptions): ChallengeKind {
   const { host, folder } = options;
   const write = (token: string, content: string): Promise<void> =>
     host.write(posix.join(folder, token), content, { mode: 0o644, uid: 0, gid: 0 });
+  /** What killed runs left there: one run at a time has proofs to show, of one order at a time. */
+  const sweep = async (): Promise<void> => {
+    for (const name of await host.list(folder)) await host.remove(posix.join(folder, name));
+  };
   return {
     type: 'http-01',
     check: async (hosts) => {
-      // What killed runs left there.
-      for (const name of await host.list(folder)) await host.remove(posix.join(folder, name));
+      await sweep();
       const token = `check-${randomBytes(16).toString('hex')}`;
       const content = randomBytes(16).toString('hex');
       await write(token, content);
@@ -38,6 +41,7 @@ export function httpChallenge(options: HttpChallengeOptions): ChallengeKind {
       }
     },
     show: async (proofs) => {
+      await sweep();
       for (const { token, content } of proofs) await write(safeToken(token), content);
     },
     takeBack: async (proofs: readonly Proof[]) => {

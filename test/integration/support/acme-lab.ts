@@ -103,7 +103,7 @@ export class AcmeLab {
         env: {
           ...process.env,
           PEBBLE_VA_NOSLEEP: '1',
-          PEBBLE_WFE_NONCEREJECT: '30',
+          PEBBLE_WFE_NONCEREJECT: '10',
           PEBBLE_AUTHZREUSE: '0',
         },
       },
