@@ -1,13 +1,17 @@
-import { type ChildProcessByStdio, spawn } from 'node:child_process';
-import { mkdirSync, readFileSync, symlinkSync } from 'node:fs';
+import { type ChildProcessByStdio, execFile, spawn } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import type { IncomingHttpHeaders } from 'node:http';
 import { request } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
+import { promisify } from 'node:util';
+import { LABELS } from '../../installer/model/labels.ts';
 import { pathsUnder } from '../../installer/model/paths.ts';
 import { PACKAGE_ROOT } from './component-input.ts';
+
+const run = promisify(execFile);
 
 export interface Ran {
   readonly exitCode: number;
@@ -117,9 +121,24 @@ export class Appliance {
     });
   }
 
-  /** Takes everything of it off the machine. */
+  /** Takes it off the machine, but for the platform's images, which the next test would have to build again. */
   async remove(): Promise<void> {
-    await this.run(['uninstall', '--purge', '--yes']);
+    const compose = join(this.paths.stack, 'compose.yaml');
+    const text = existsSync(compose) ? readFileSync(compose, 'utf8') : '';
+    const project = /^name: "(.+)"$/m.exec(text)?.[1];
+    await this.run(['uninstall', '--yes']);
+    if (project !== undefined) {
+      const label = `label=${LABELS.project}=${project}`;
+      await removeAll(['volume', 'ls', '--quiet', '--filter', label], ['volume', 'rm']);
+      const built = `reference=holdfast-build/${project}-*`;
+      await removeAll(['image', 'ls', '--quiet', '--filter', built], ['image', 'rm', '--force']);
+    }
     await rm(this.root, { recursive: true, force: true });
   }
+}
+
+async function removeAll(list: readonly string[], remove: readonly string[]): Promise<void> {
+  const { stdout } = await run('docker', list);
+  const ids = new Set(stdout.split('\n').filter((id) => id !== ''));
+  if (ids.size > 0) await run('docker', [...remove, ...ids]);
 }
