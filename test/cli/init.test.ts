@@ -1,4 +1,3 @@
-import { PassThrough } from 'node:stream';
 import t from 'tap';
 import { commandTable } from '../../installer/cli/table.ts';
 import { loadConfig } from '../../installer/config/load.ts';
@@ -9,30 +8,14 @@ import { MemoryHost } from '../support/memory-host.ts';
 const FILE = '/etc/holdfast/config.yaml';
 
 /** On a terminal, with these lines typed. */
-async function typed(lines: readonly string[], ...argv: string[]) {
+async function typed(lines: readonly string[]) {
   const host = new MemoryHost();
-  const stdin = Object.assign(new PassThrough(), { isTTY: true });
-  stdin.end(lines.map((line) => `${line}\n`).join(''));
-  let stdout = '';
-  let stderr = '';
-  const { exitCode } = await runCommand(['init', ...argv], commandTable, {
+  const run = await runCommand(['init'], commandTable, {
     server: { host, engine: new FakeEngine(host.effects) },
-    more: {
-      io: {
-        stdin,
-        out: (text) => {
-          stdout += text;
-        },
-        err: (text) => {
-          stderr += text;
-        },
-        isTerminal: true,
-        color: false,
-        columns: 80,
-      },
-    },
+    stdin: lines.map((line) => `${line}\n`).join(''),
+    terminal: true,
   });
-  return { exitCode, stdout, stderr, config: host.files.text(FILE) };
+  return { ...run, config: host.files.text(FILE) };
 }
 
 t.test('asks again for what cannot be used, and takes the default for an empty line', async (t) => {

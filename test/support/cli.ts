@@ -10,7 +10,7 @@ export interface CliRun {
   readonly stderr: string;
 }
 
-/** Runs a command line in this process, without a terminal, against the server given. */
+/** Runs a command line in this process against the server given, on a terminal only when asked to. */
 export async function runCommand(
   argv: readonly string[],
   table: readonly CommandSpec[],
@@ -18,11 +18,13 @@ export async function runCommand(
     readonly server?: Server;
     readonly more?: Partial<CliContext>;
     readonly stdin?: string;
+    readonly terminal?: boolean;
   } = {},
 ): Promise<CliRun> {
   let stdout = '';
   let stderr = '';
-  const stdin = new PassThrough();
+  const isTerminal = options.terminal ?? false;
+  const stdin = Object.assign(new PassThrough(), { isTTY: isTerminal });
   stdin.end(options.stdin ?? '');
   const context: CliContext = {
     io: {
@@ -33,7 +35,7 @@ export async function runCommand(
       err: (text) => {
         stderr += text;
       },
-      isTerminal: false,
+      isTerminal,
       color: false,
       columns: 80,
     },
