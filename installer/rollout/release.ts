@@ -16,6 +16,7 @@ import { takeNameAmongPeers } from './peers.ts';
 export interface Replacement {
   readonly rolled: RolledService;
   readonly slot: Slot;
+  /** As they were when they were healthy and had served nobody. */
   readonly containers: readonly ContainerState[];
   /** Empty for the first release. */
   readonly before: readonly ContainerState[];
@@ -45,11 +46,12 @@ export async function release(
   try {
     if (isKept) await startStopped(run, inSlot(slot));
     else await up(run, [slotName(service, slot)], { recreate: false });
+    await waitForContainers(run, service, (await slots(run, service)).inSlot(slot));
+    await takeName(run, rolled, slot);
+    // As they were before the first client: nginx may send one to them, and they may die of it, before we know.
     const containers = (await slots(run, service)).inSlot(slot);
-    await waitForContainers(run, service, containers);
-    await takeOver(run, rolled, slot);
-    const now = (await slots(run, service)).inSlot(slot);
-    return { rolled, slot, containers: now, before, switchedAt: run.clock.now().getTime() };
+    await switchTo(run, [{ rolled, slot }]);
+    return { rolled, slot, containers, before, switchedAt: run.clock.now().getTime() };
   } catch (error) {
     if (before.length > 0) await abandon(run, rolled, { to: serving, from: slot });
     throw error;

@@ -174,6 +174,22 @@ t.test('a release that dies after it took over gives way to the one before', asy
   t.strictSame(await serving(world), ['demo-web_a-1 up']);
 });
 
+t.test('a release that dies of its first client, before nginx has followed, too', async (t) => {
+  const world = await applied();
+  const status = world.edgeStatus.bind(world);
+  let looks = 0;
+  world.edgeStatus = () => {
+    looks += 1;
+    if (looks === 1) world.engine.crash(named(world, 'demo-web_b-1').id);
+    return status();
+  };
+  await t.rejects(world.apply(platform({ web: '2' })), {
+    code: 'health/release-died',
+    why: /ended and was started again/,
+  });
+  t.match(web(world), [/a-1 running/, /b-1 exited/]);
+});
+
 t.test('going back starts the containers that are there, without a migration', async (t) => {
   const world = await applied();
   await world.apply(platform({ web: '2' }));

@@ -104,6 +104,13 @@ export class FakeObjects {
     this.#update(id, { status: 'exited', exitCode: 0 });
   }
 
+  /** Ends with a failure, and the engine starts it again by its restart policy. */
+  crash(id: string): void {
+    this.stop(id);
+    this.start(id);
+    this.#update(id, { exitCode: 9, restartCount: this.get(id).restartCount + 1 });
+  }
+
   /** @throws Error as the engine says it */
   connect(id: string, network: string, alias = ''): void {
     const { networks, addresses, aliases, name } = this.get(id);
