@@ -18,6 +18,8 @@ interface Outcome {
   readonly failed: number;
   /** What the group printed, when it failed. */
   readonly shown: string;
+  /** Its failed assertions, each with where it stands and what was found. */
+  readonly failures: readonly string[];
 }
 
 const tap = (files: readonly string[], ...flags: string[]): readonly [string, ...string[]] => [
@@ -53,24 +55,23 @@ const real: readonly Group[] = integrationFiles.map((file) => ({
 
 /** Builds all images of the platform, which the others then find. */
 const BUILDS_IMAGES = 'test/integration/images.test.ts';
-/**
- * Whole servers on this machine take its ports and subnets, and take away the images that others use when they
- * go: one at a time, and nothing beside them.
- */
+/** Whole servers on this machine take its ports 80 and 443 and its subnets: one at a time. */
 const isServer = ({ name }: Group): boolean =>
   /support\/(appliance|deploy-lab|rt-lab)\.ts/.test(readFileSync(name, 'utf8'));
 
 let passed = 0;
 let failed = 0;
+const failures: string[] = [];
 await inTurn([...quick]);
 if (!process.argv.includes('--unit')) {
   await inTurn(real.filter(({ name }) => name === BUILDS_IMAGES));
   const rest = real.filter(({ name }) => name !== BUILDS_IMAGES);
-  await inTurn(rest.filter(isServer));
   const others = rest.filter((group) => !isServer(group));
   // Much of an integration test is waiting: two side by side keep two processors busy.
-  await Promise.all([inTurn(others), inTurn(others)]);
+  await Promise.all([inTurn(rest.filter(isServer)).then(() => inTurn(others)), inTurn(others)]);
 }
+// Once more at the end, where who reads only the last lines finds them.
+for (const failure of failures) process.stdout.write(`${failure}\n`);
 process.stdout.write(`${passed} passed, ${failed} failed\n`);
 process.exitCode = failed === 0 && passed > 0 ? 0 : 1;
 
@@ -84,6 +85,7 @@ async function runAndSay(group: Group): Promise<void> {
   const outcome = await run(group);
   passed += outcome.passed;
   failed += outcome.failed;
+  failures.push(...outcome.failures.map((failure) => `--- ${group.name}: ${failure}`));
   const seconds = Math.round((Date.now() - started) / 1000);
   process.stdout.write(
     `==> ${group.name}\n${outcome.shown}    ${outcome.passed} passed, ${outcome.failed} failed (${seconds} s)\n`,
@@ -109,15 +111,33 @@ async function run({ argv, counts }: Group): Promise<Outcome> {
   }
   const exitCode = await closed;
   const text = exitCode === 0 ? '' : `${shown.slice(-400).join('\n')}\n`;
-  if (!counts)
-    return { passed: exitCode === 0 ? 1 : 0, failed: exitCode === 0 ? 0 : 1, shown: text };
+  if (!counts) {
+    const failed = exitCode === 0 ? 0 : 1;
+    return { passed: 1 - failed, failed, shown: text, failures: failed === 0 ? [] : ['failed'] };
+  }
   const { pass = 0, fail = 0 } = summary ?? {};
   const diedUncounted = exitCode !== 0 && fail === 0;
   return {
     passed: pass,
     failed: fail + (diedUncounted || pass + fail === 0 ? 1 : 0),
     shown: text,
+    failures: exitCode === 0 ? [] : failedAssertions(shown, exitCode),
   };
+}
+
+const LINES_OF_A_FAILURE = 30;
+const CHARACTERS_OF_A_LINE = 400;
+
+/** The innermost `not ok` of each failure; the tests and files around it only say that something in them failed. */
+function failedAssertions(lines: readonly string[], exitCode: number): string[] {
+  const found = lines.flatMap((line, index) => {
+    if (!/^\s*not ok/.test(line) || /# time=[\d.]+ms$/.test(line)) return [];
+    const block = lines.slice(index, index + LINES_OF_A_FAILURE);
+    const end = block.findIndex((one) => /^\s*\.\.\.$/.test(one));
+    const whole = block.slice(0, end < 0 ? block.length : end);
+    return [whole.map((one) => one.slice(0, CHARACTERS_OF_A_LINE)).join('\n')];
+  });
+  return found.length > 0 ? found : [`exit code ${exitCode} without a failed assertion`];
 }
 
 function closingLine(line: string): { pass: number; fail: number } | undefined {
