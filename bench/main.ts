@@ -4,15 +4,17 @@ import { benchAppliance } from './appliance.ts';
 import { benchBackup } from './backup.ts';
 import { benchEdge } from './edge.ts';
 import type { Figure } from './figure.ts';
+import { benchFresh } from './fresh.ts';
 import { benchProxies } from './proxies.ts';
 import { benchRender } from './render.ts';
 import { benchRt } from './rt.ts';
 
 /**
- * `npm run bench [render|appliance|backup|proxies|edge|rt …]`: figures with the machine they were measured on. Each has the
+ * `npm run bench [fresh|render|appliance|backup|proxies|edge|rt …]`: figures with the machine they were measured on. Each has the
  * goal of its issue beside it; nothing here fails a build, since the machine may be busy with other things.
  */
 const benches: Readonly<Record<string, () => Promise<readonly Figure[]>>> = {
+  fresh: benchFresh,
   render: benchRender,
   appliance: benchAppliance,
   backup: benchBackup,
