@@ -11,7 +11,16 @@ const lsn = z.string().regex(/^[0-9A-F]{1,8}\/[0-9A-F]{1,8}$/);
 const storedObject = z.object({
   /** Below the folder of the backup. */
   name: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.-]*$/),
-  role: z.enum(['database', 'catalog', 'globals', 'volume', 'redis', 'cluster']),
+  role: z.enum([
+    'database',
+    'catalog',
+    'globals',
+    'volume',
+    'redis',
+    'cluster',
+    'appliance',
+    'images',
+  ]),
   /** Database that a `database` or `catalog` object belongs to. */
   database: z.string().optional(),
   /** What is inside once decrypted: `pg_dump` custom format, SQL, JSON, tar through zstd, Redis RDB. */
@@ -29,6 +38,7 @@ const storedObject = z.object({
 const source = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('postgres'), databases: z.array(z.string()) }),
   z.object({ kind: z.literal('redis') }),
+  z.object({ kind: z.literal('appliance') }),
   z.object({
     kind: z.literal('volume'),
     name: z.string(),

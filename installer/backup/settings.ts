@@ -17,7 +17,7 @@ const shape = z.looseObject({
     z.looseObject({
       name: z.string(),
       store: z.string(),
-      source: z.looseObject({ kind: z.enum(['postgres', 'redis', 'volume']) }),
+      source: z.looseObject({ kind: z.enum(['postgres', 'redis', 'volume', 'appliance']) }),
       keepRemote: z.looseObject({}),
     }),
   ),

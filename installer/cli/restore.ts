@@ -73,6 +73,8 @@ export async function restore(args: ParsedArguments, context: CliContext): Promi
         case 'volume':
           refuseInto(into);
           return { ...base, files: [await restoreVolume(backup, chosen, files)] };
+        case 'appliance':
+          throw isKit(manifest.id);
         case 'redis':
           refuseInto(into);
           return { ...base, files: [await restoreRedis(backup, chosen, files)] };
@@ -135,6 +137,15 @@ function isBase(id: string): AppError {
     what: `${id} is a base backup: it is restored by naming a point in time`,
     why: 'its files are those of the whole cluster, which WAL rolls forward',
     hint: 'holdfast restore --latest, or --to "2026-11-20 14:03:00 Europe/Paris"',
+  });
+}
+
+function isKit(id: string): AppError {
+  return new AppError({
+    code: 'usage/recovery-kit',
+    what: `${id} is a recovery kit: a blank server is set up from it, not a running one`,
+    why: 'its config, secrets and certificates would replace those that are in force',
+    hint: 'on the new server: holdfast restore --from s3://BUCKET/PREFIX --identity FILE',
   });
 }
 

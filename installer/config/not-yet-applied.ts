@@ -106,7 +106,7 @@ const GAPS: readonly Gap[] = [
         const runs =
           method === 'logical' || (method === 'physical' && config.postgres?.pitr?.enabled === true)
             ? source.kind === 'postgres'
-            : method === 'archive' && (source.kind === 'volume' || source.kind === 'redis');
+            : method === 'archive' && ['volume', 'redis', 'appliance'].includes(source.kind);
         return when(!runs, `backups.jobs[${index}]`);
       }),
   },

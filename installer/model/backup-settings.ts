@@ -2,6 +2,8 @@
 export type BackupSource =
   | { readonly kind: 'postgres'; readonly databases: readonly string[] }
   | { readonly kind: 'redis' }
+  /** The recovery kit: what this server was made from, without what the other jobs save. */
+  | { readonly kind: 'appliance' }
   | {
       readonly kind: 'volume';
       readonly name: string;

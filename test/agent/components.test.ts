@@ -104,7 +104,8 @@ backups:
   t.match(agent.wal, { baseJob: 'backup-base', ship: { argv: ['backup', 'ship-wal'] } });
   t.equal(agent.jobs[0]?.pingSecret, 'PING_URL');
   t.notMatch(JSON.stringify([agent, backup]), /hc\.example/);
-  t.strictSame(notices, []);
+  t.match(notices, [{ code: 'backups/no-kit', text: /source: appliance/ }]);
+  t.equal(notices.length, 1);
   t.equal(
     files.find(({ path }) => path === 'agent/backup.json')?.secret,
     true,
@@ -112,14 +113,43 @@ backups:
   );
 });
 
+const BUCKET = `storage: { providers: { s3: { kind: s3, endpoint: "https://s3.example.com", region: eu, secretRef: KEYS } } }
+backups: { provider: s3, bucket: acme, recipients: [age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p]`;
+const KEYS = { KEYS_ACCESS_KEY_ID: 'id', KEYS_SECRET_ACCESS_KEY: 'key' };
+
+t.test('where backups go to a bucket, a recovery kit is made by itself', async (t) => {
+  const { backup, notices } = rendered(`${WEB}, uses: [postgres] } }\n${BUCKET} }`, KEYS);
+  t.match(backup.jobs, [
+    { name: 'daily' },
+    { name: 'appliance', source: { kind: 'appliance' }, cron: '0 3 * * *', store: 's3' },
+    { name: 'base' },
+  ]);
+  t.strictSame(notices, []);
+  const clear = rendered(`${WEB} } }\n${BUCKET}, encryption: none }`, KEYS);
+  t.strictSame(clear.backup.jobs, [], 'never in the clear');
+});
+
+t.test('queues in Redis that no job saves are told', async (t) => {
+  const config = `${WEB}, uses: [redis] } }\nredis: { purpose: queue }`;
+  const codes = (body: string) => rendered(body).notices.map(({ code }) => code);
+  t.ok(codes(config).includes('backups/redis-uncovered'));
+  const saved = `${config}\nbackups: { jobs: [{ name: queues, source: redis, cron: "0 2 * * *" }] }`;
+  t.notOk(codes(saved).includes('backups/redis-uncovered'));
+});
+
 t.test('what nothing carries out yet becomes no job', async (t) => {
   const { backup, agent } = rendered(`${WEB} } }
-backups: { jobs: [{ name: weekly, source: appliance, cron: "0 4 * * 0" }] }
+storage: { providers: { copy: { kind: directory, path: /srv/copy } } }
+backups:
+  jobs:
+    - { name: kit, source: appliance, cron: "0 4 * * 0" }
+    - { name: copied, source: "backup:kit", provider: copy, cron: "0 4 * * 0" }
 `);
-  t.strictSame(backup.jobs, []);
+  t.match(backup.jobs, [{ name: 'kit', source: { kind: 'appliance' } }]);
+  t.equal(backup.jobs.length, 1);
   t.strictSame(
     agent.jobs.map(({ id }) => id),
-    ['certificates-urgent', 'certificates', 'update-check'],
+    ['backup-kit', 'certificates-urgent', 'certificates', 'update-check'],
   );
 });
 

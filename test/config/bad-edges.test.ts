@@ -109,6 +109,16 @@ const rows: readonly BadConfig[] = [
     says: ['config.yaml:6:41 backups.jobs[0].source: is the job itself'],
   },
   {
+    name: 'a recovery kit in the clear',
+    yaml: [
+      WEB,
+      'backups: { encryption: none, jobs: [{ name: kit, source: appliance, cron: "0 2 * * *" }] }',
+    ],
+    says: [
+      'config.yaml:6:58 backups.jobs[0].source: holds every secret of the server: needs backups.encryption: age',
+    ],
+  },
+  {
     name: 'a job that keeps nothing',
     yaml: [
       WEB,

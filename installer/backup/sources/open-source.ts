@@ -4,6 +4,7 @@ import { LABELS } from '../../model/labels.ts';
 import type { BackupContext } from '../context.ts';
 import { type PostgresServer, postgresDown } from '../psql.ts';
 import { readSecret } from '../settings.ts';
+import { openApplianceSource } from './appliance.ts';
 import { openPhysicalSource } from './physical.ts';
 import { openPostgresSource } from './postgres.ts';
 import { openRedisSource, REDIS_ADMIN_SECRET, type RedisServer } from './redis.ts';
@@ -22,6 +23,8 @@ export async function openSource(context: BackupContext, job: BackupJob): Promis
     }
     case 'redis':
       return await openRedisSource(await liveRedis(context));
+    case 'appliance':
+      return await openApplianceSource(context);
     case 'volume':
       return await openVolumeSource(context, source, `backup-${job.name}`);
   }

@@ -117,6 +117,7 @@ function allSources(config: Config, collected: Collected): BackupSource[] {
       ? []
       : [{ kind: 'postgres' as const, databases: [...new Set(databases)].sort() }]),
     ...(config.redis === undefined ? [] : [{ kind: 'redis' as const }]),
+    { kind: 'appliance' as const },
     ...collected.backups.filter(({ kind }) => kind === 'volume'),
   ];
 }
@@ -159,8 +160,8 @@ function retention({ keep, keepRemote }: WantedJob): Retention {
   };
 }
 
-function hasPostgresJob(jobs: readonly BackupJob[]): boolean {
-  return jobs.some(({ source }) => source.kind === 'postgres');
+function saves({ jobs }: BackupSettings, kind: BackupSource['kind']): boolean {
+  return jobs.some(({ source }) => source.kind === kind);
 }
 
 /** The restore test is of dumps. */
@@ -228,10 +229,22 @@ function notices(config: Config, settings: BackupSettings): Notice[] {
       text: 'No recovery key: only this machine can read its backups, and they are lost with it. Make one with `age-keygen` elsewhere and put its public key into backups.recipients.',
     });
   }
-  if (config.postgres !== undefined && !hasPostgresJob(settings.jobs)) {
+  if (config.postgres !== undefined && !saves(settings, 'postgres')) {
     found.push({
       code: 'backups/postgres-uncovered',
       text: 'No job saves Postgres: add one with `source: postgres` to backups.jobs.',
+    });
+  }
+  if (config.redis?.purpose === 'queue' && !saves(settings, 'redis')) {
+    found.push({
+      code: 'backups/redis-uncovered',
+      text: 'No job saves Redis, which holds queues: add one with `source: redis` to backups.jobs.',
+    });
+  }
+  if (!isLocalOnly && !saves(settings, 'appliance')) {
+    found.push({
+      code: 'backups/no-kit',
+      text: 'No job saves what a blank server is set up from (config, secrets, certificates): add one with `source: appliance` to backups.jobs.',
     });
   }
   return found;

@@ -32,7 +32,7 @@ const source = z
   })
   .meta({
     description:
-      'What is saved: `postgres`, `redis`, `appliance` (config and secrets), `volume:<name>`, the name of an accessory, or `backup:<job>` to copy.',
+      'What is saved: `postgres`, `redis`, `appliance` (what a blank server is set up from), `volume:<name>`, the name of an accessory, or `backup:<job>` to copy.',
     examples: ['postgres'],
   });
 

@@ -87,6 +87,13 @@ export const jobsSaveSomething: Rule = function* ({ file, declared }) {
     const source = parseBackupSource(job.source);
     yield* knownSource(source, job, [...path, 'source'], declared);
     yield* methodFits(source, job, [...path, 'method']);
+    if (source.kind === 'appliance' && file.backups?.encryption === 'none') {
+      yield error(
+        'appliance-unencrypted',
+        [...path, 'source'],
+        'holds every secret of the server: needs backups.encryption: age',
+      );
+    }
     if (source.kind === 'accessory') {
       const accessory = own(file.accessories, source.name);
       if (accessory !== undefined && accessory.dump === undefined) {

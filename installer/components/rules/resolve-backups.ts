@@ -6,6 +6,8 @@ import type { BackupJob, BackupSource, Backups, Service } from './resolved.ts';
 /** The provider that is always there: a directory on this server. */
 export const LOCAL_PROVIDER = { kind: 'directory', path: '/var/lib/holdfast/backups' } as const;
 const DEFAULT_CRON = '0 2 * * *';
+/** After the dumps, so that the kit is of the day that they are. */
+const DEFAULT_KIT_CRON = '0 3 * * *';
 const DEFAULT_BASE_CRON = '0 1 * * *';
 const DAY = 86_400;
 const DEFAULT_VOLUME_CRON = '30 2 * * *';
@@ -26,7 +28,9 @@ export function resolveBackups(
   { project, hasPostgres, pitrWindow, services }: Surroundings,
 ): Backups {
   const written: BackupsInput = file.backups ?? backupsSection.parse({});
-  const jobs = (written.jobs ?? defaultJobs(hasPostgres)).map((job) => resolveJob(job, written));
+  const jobs = (written.jobs ?? defaultJobs(file, written, hasPostgres)).map((job) =>
+    resolveJob(job, written),
+  );
   const covered = new Set(
     jobs.flatMap((job) => (job.source.kind === 'volume' ? [job.source.name] : [])),
   );
@@ -49,9 +53,22 @@ export function resolveBackups(
   };
 }
 
-function defaultJobs(hasPostgres: boolean): BackupJobInput[] {
-  if (!hasPostgres) return [];
-  return [{ name: 'daily', source: 'postgres', cron: DEFAULT_CRON }];
+/** A recovery kit on the disk that it would replace helps nobody. */
+function defaultJobs(
+  { storage }: ConfigFile,
+  { provider, encryption }: BackupsInput,
+  hasPostgres: boolean,
+): BackupJobInput[] {
+  const kind = Object.hasOwn(storage.providers, provider)
+    ? storage.providers[provider]?.kind
+    : 'directory';
+  const leaves = kind !== 'directory' && encryption === 'age';
+  return [
+    ...(hasPostgres ? [{ name: 'daily', source: 'postgres', cron: DEFAULT_CRON } as const] : []),
+    ...(leaves
+      ? [{ name: 'appliance', source: 'appliance', cron: DEFAULT_KIT_CRON } as const]
+      : []),
+  ];
 }
 
 /** The base backups that WAL rolls forward, unless the file has a job that makes them. */
