@@ -1,3 +1,4 @@
+import { isAtRest } from '../engine/container-state.ts';
 import { edgeContainer, readEdgeState } from '../engine/edge-state.ts';
 import type { ContainerState } from '../engine/engine.ts';
 import type { Desired } from '../model/desired.ts';
@@ -145,6 +146,7 @@ function observedContainer(state: ContainerState): ObservedContainer {
     image: state.imageReference,
     imageId: state.imageId,
     running,
+    atRest: isAtRest(state),
     healthy: running && (state.health === 'healthy' || state.health === 'none'),
     memoryLimit: state.memoryLimit,
     networks: state.networks,

@@ -1,3 +1,4 @@
+import { isAtRest } from '../engine/container-state.ts';
 import { readEdgeState } from '../engine/edge-state.ts';
 import type { ContainerState } from '../engine/engine.ts';
 import { AppError } from '../errors.ts';
@@ -13,11 +14,12 @@ export async function stackContainers(server: Server, paths: Paths): Promise<Con
     server.engine.containers({ [LABELS.project]: project }),
     readEdgeState({ host: server.host, paths }),
   ]);
-  return containers.filter(({ service, labels, status }) => {
+  return containers.filter((container) => {
+    const { service, labels } = container;
     // A release that does not serve is kept, stopped, for the way back: nothing is wrong with it.
     const isOther =
       labels[LABELS.slot] !== undefined && labels[LABELS.slot] !== edge.services[service]?.slot;
-    return service !== '' && !(isOther && status !== 'running');
+    return service !== '' && !(isOther && isAtRest(container));
   });
 }
 

@@ -37,6 +37,11 @@ export function containerState(info: ContainerInspectInfo): ContainerState {
   };
 }
 
+/** Whether nothing of it runs, nor will by itself: what ends at once and is started again and again is not at rest. */
+export function isAtRest({ status }: Pick<ContainerState, 'status'>): boolean {
+  return status === 'created' || status === 'exited' || status === 'dead';
+}
+
 function serviceOf(labels: Readonly<Record<string, string>>): string {
   if (labels[ONE_OFF_LABEL] === 'True') return '';
   return labels[LABELS.service] ?? labels[COMPOSE_SERVICE_LABEL] ?? '';

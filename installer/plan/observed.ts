@@ -28,6 +28,8 @@ export interface ObservedContainer {
   readonly image: string;
   readonly imageId: string;
   readonly running: boolean;
+  /** Stopped for good; neither this nor `running` is one that ends and is started again and again. */
+  readonly atRest: boolean;
   readonly healthy: boolean;
   /** Bytes; 0 means no limit. */
   readonly memoryLimit: number;

@@ -34,7 +34,7 @@ export function serviceChanges(
     const change =
       rolled === undefined ? found : rolledChange(found, rolled, observed.edge, restarts.has(name));
     const others = all.filter(
-      ({ id, running }) => running && !containers.some((one) => one.id === id),
+      ({ id, atRest }) => !atRest && !containers.some((one) => one.id === id),
     );
     // Those of a release that is about to be made are not in its way: it takes them over.
     if (others.length > 0 && change?.change !== 'release') {

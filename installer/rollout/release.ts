@@ -2,6 +2,7 @@ import { migrate, up } from '../apply/compose-run.ts';
 import { waitForContainers } from '../apply/health.ts';
 import { type Run, serviceContainers, slotOf } from '../apply/run.ts';
 import { stopAndRemove, stopContainers } from '../apply/stop-containers.ts';
+import { isAtRest } from '../engine/container-state.ts';
 import { edgeContainer, readEdgeState, updateEdgeState } from '../engine/edge-state.ts';
 import type { ContainerState } from '../engine/engine.ts';
 import { startContainers } from '../engine/objects.ts';
@@ -178,13 +179,13 @@ async function waitForOld(
 
 /** Stops containers that get no new requests once they have answered what they had, and keeps them. */
 export async function retire(run: Run, containers: readonly ContainerState[]): Promise<void> {
-  const running = containers.filter(({ status }) => status === 'running');
-  if (running.length === 0) return;
+  const active = containers.filter((container) => !isAtRest(container));
+  if (active.length === 0) return;
   await drain(
     run,
-    running.map(({ name }) => name),
+    active.map(({ name }) => name),
   );
-  await stopContainers(run, ids(running));
+  await stopContainers(run, ids(active));
 }
 
 async function abandon(

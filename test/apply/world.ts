@@ -13,6 +13,7 @@ import type { Observed } from '../../installer/plan/observed.ts';
 import { SecretStore } from '../../installer/secrets/store.ts';
 import { installFakeDocker } from '../support/fake-docker.ts';
 import { FakeEngine } from '../support/fake-engine.ts';
+import type { Behaviour } from '../support/fake-objects.ts';
 import { type Call, MemoryHost } from '../support/memory-host.ts';
 import { type Disk, installCoreutils } from './coreutils.ts';
 import { processOn, SERVER, TestClock } from './process.ts';
@@ -40,6 +41,8 @@ export class World {
   httpStatus = 200;
   /** Images whose containers do not become healthy. */
   readonly sickImages = new Set<string>();
+  /** Images whose containers end at once, again and again. */
+  readonly endingImages = new Set<string>();
   #pid = 100;
 
   constructor() {
@@ -135,18 +138,18 @@ export class World {
 
   /** The engine's behaviours go by service; here the image decides each time a container starts. */
   #makeImagesSick(): void {
-    const { engine, sickImages } = this;
+    const { engine, sickImages, endingImages } = this;
     const start = engine.start.bind(engine);
     let deciding = false;
     engine.start = (id) => {
+      // `behave` changes those that run as well: they are of another image.
+      if (deciding) return;
       const found = engine.all().find((one) => one.id === id);
-      if (found !== undefined && !deciding && sickImages.size > 0) {
+      if (found !== undefined && sickImages.size + endingImages.size > 0) {
         deciding = true;
-        const sick = sickImages.has(found.imageReference);
-        engine.behave(
-          found.service,
-          sick ? { health: 'unhealthy', logs: 'cannot reach db\n' } : {},
-        );
+        const sick: Behaviour = { health: 'unhealthy', logs: 'cannot reach db\n' };
+        const ending: Behaviour = endingImages.has(found.imageReference) ? { keepsExiting: 3 } : {};
+        engine.behave(found.service, sickImages.has(found.imageReference) ? sick : ending);
         deciding = false;
       }
       start(id);

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import type { Test } from 'tap';
+import { isAtRest } from '../../installer/engine/container-state.ts';
 import type { Engine } from '../../installer/engine/engine.ts';
 
 /** What a container does once it runs. The log lines are `line 1` to `line 30`. */
@@ -218,6 +219,8 @@ export function engineSuite(t: Test, begin: (t: Test) => Promise<EngineUnderTest
       code: 'health/not-healthy',
       why: /line 30/,
     });
+    const found = (await engine.containers({})).find((one) => one.id === id);
+    t.ok(found !== undefined && !isAtRest(found), 'it is not at rest');
   });
 
   t.test('waiting fails at the deadline for a container that stays unhealthy', async (t) => {

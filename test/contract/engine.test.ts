@@ -18,7 +18,7 @@ const BEHAVIOURS: Readonly<Record<Life, Behaviour>> = {
   'gets-healthy': { health: 'healthy' },
   'stays-unhealthy': { health: 'unhealthy' },
   'logs-and-exits-with-3': { exits: 3, logs: LOG },
-  'keeps-exiting-with-3': { exits: 3, logs: LOG },
+  'keeps-exiting-with-3': { keepsExiting: 3, logs: LOG },
 };
 
 async function begin(): Promise<EngineUnderTest> {

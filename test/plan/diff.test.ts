@@ -28,6 +28,7 @@ function container(name: string, more: Partial<ObservedContainer> = {}): Observe
     image: 'demo:1',
     imageId: 'sha256:1',
     running: true,
+    atRest: false,
     healthy: true,
     memoryLimit: MEMORY,
     networks: [],

@@ -49,6 +49,7 @@ function observed(members: Members, more: Partial<Observed> = {}): Observed {
         image: 'demo:1',
         imageId: 'sha256:1',
         running: true,
+        atRest: false,
         healthy: true,
         memoryLimit: MEMORY,
         networks: networks.map((one) => `demo_${one}`),

@@ -99,6 +99,14 @@ t.test('a release that does not become healthy leaves the old one untouched', as
   t.strictSame((await world.apply(platform())).result, 'unchanged');
 });
 
+t.test('a release that ends again and again is stopped as well', async (t) => {
+  const world = await applied();
+  world.endingImages.add('holdfast-build/web:2');
+  await t.rejects(world.apply(platform({ web: '2' })), { code: 'health/not-healthy' });
+  t.match(web(world), [/a-1 running/, /b-1 exited/]);
+  t.strictSame((await world.apply(platform())).result, 'unchanged');
+});
+
 t.test('a migration that fails starts nothing', async (t) => {
   const world = await applied();
   world.host.on(MIGRATE, () => ({ exitCode: 1, stderr: 'column exists' }));
@@ -227,6 +235,12 @@ t.test('a release that a killed deploy left running is stopped', async (t) => {
     ['retire-release:web'],
   );
   t.match(web(world), [/a-1 exited/, /b-1 running/]);
+
+  world.endingImages.add('holdfast-build/web:1');
+  world.engine.start(named(world, 'demo-web_a-1').id);
+  t.match(web(world), [/a-1 restarting/, /b-1 running/]);
+  await world.apply(platform({ web: '2' }));
+  t.match(web(world), [/a-1 exited/, /b-1 running/], 'also one that keeps ending');
 });
 
 t.test(

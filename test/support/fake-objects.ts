@@ -8,6 +8,8 @@ export interface Behaviour {
   readonly health?: 'healthy' | 'unhealthy' | 'starting' | 'none';
   /** Ends at once with this code. */
   readonly exits?: number;
+  /** Ends at once with this code, and the engine starts it again and again. */
+  readonly keepsExiting?: number;
   readonly logs?: string;
   readonly memoryBytes?: number;
   readonly cpuSeconds?: number;
@@ -91,10 +93,12 @@ export class FakeObjects {
 
   start(id: string): void {
     const { service, health } = this.get(id);
-    const { exits, health: wanted = 'healthy' } = this.#behaviours.get(service) ?? {};
+    const behaviour = this.#behaviours.get(service) ?? {};
+    const { exits, keepsExiting, health: wanted = 'healthy' } = behaviour;
+    const ended = exits === undefined ? 'running' : 'exited';
     this.#update(id, {
-      status: exits === undefined ? 'running' : 'exited',
-      exitCode: exits ?? 0,
+      status: keepsExiting === undefined ? ended : 'restarting',
+      exitCode: exits ?? keepsExiting ?? 0,
       health: health === 'none' || wanted === 'none' ? 'none' : wanted,
       startedAt: new Date(Date.UTC(2026, 0, 1) + this.#tick() * 1000).toISOString(),
     });
