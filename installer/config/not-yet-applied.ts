@@ -58,8 +58,7 @@ const GAPS: readonly Gap[] = [
     asked: (config) => when(config.http.geo !== undefined, 'http.geo'),
   },
   {
-    issue:
-      'not served: nginx reads buckets of an s3 provider with `private: false`, and URLs, without signed URLs',
+    issue: 'not served: signed URLs are checked with the key of a bucket, and this origin is none',
     asked: (config) =>
       config.edgeCache.flatMap((entry, index) =>
         when(!isServed(config, entry), `edgeCache[${index}]`),

@@ -12,7 +12,7 @@ import { builtImage, docker } from '../support/containers.ts';
 import { type Question, routeTo, TestEdge } from '../support/edge.ts';
 import { FakeEngine } from '../support/fake-engine.ts';
 import { MemoryHost } from '../support/memory-host.ts';
-import { until } from './support/docker.ts';
+import { outcome, until } from './support/docker.ts';
 import { startRadosgw } from './support/radosgw.ts';
 
 t.setTimeout(1_200_000);
@@ -25,12 +25,20 @@ services:
 http: { realIp: cloudflare }
 firewall: { fail2ban: { nginxHttpAuth: { maxRetry: 5 } } }
 storage:
-  providers: { store: { kind: s3, endpoint: "http://s3:7480", secretRef: STORE } }
-  buckets: { files: { provider: store, name: backups, private: false } }
+  providers:
+    store: { kind: s3, endpoint: "http://s3:7480", secretRef: STORE }
+    wrong: { kind: s3, endpoint: "http://s3:7480", secretRef: WRONG }
+  buckets:
+    files: { provider: store, name: backups, private: false }
+    closed: { provider: store, name: backups }
+    refused: { provider: wrong, name: backups }
 edgeCache:
   - { host: cdn.example.com, origin: "http://origin:3000/base" }
   - { host: short.example.com, origin: "http://origin:3000", ttl: 1 }
   - { host: files.example.com, origin: "bucket:files" }
+  - { host: closed.example.com, origin: "bucket:closed" }
+  - { host: refused.example.com, origin: "bucket:refused" }
+  - { host: signed.example.com, origin: "bucket:closed", signedUrls: true }
 `;
 const ROUTES = [
   routeTo('web', 3000, { path: '/' }),
@@ -39,8 +47,32 @@ const ROUTES = [
   routeTo('origin', 3000, { host: 'origin.example.com' }),
 ];
 
-const edge = await TestEdge.start(CONFIG, ROUTES, { USERS: 'ann:s3cret' });
+const store = await startRadosgw(t);
+const edge = await TestEdge.start(CONFIG, ROUTES, {
+  USERS: 'ann:s3cret',
+  STORE_ACCESS_KEY_ID: store.accessKeyId,
+  STORE_SECRET_ACCESS_KEY: store.secretAccessKey,
+  WRONG_ACCESS_KEY_ID: store.accessKeyId,
+  WRONG_SECRET_ACCESS_KEY: 'another-key-5d01',
+});
 t.teardown(() => edge.stop());
+const [edgeNetwork = ''] = Object.keys(
+  JSON.parse(
+    await docker('inspect', '--format', '{{json .NetworkSettings.Networks}}', edge.container),
+  ),
+);
+await docker('network', 'connect', '--alias', 's3', edgeNetwork, store.container);
+t.teardown(() => docker('network', 'disconnect', '--force', edgeNetwork, store.container));
+const s3 = new S3Client({
+  region: 'us-east-1',
+  endpoint: store.endpoint,
+  forcePathStyle: true,
+  credentials: store,
+  requestChecksumCalculation: 'WHEN_REQUIRED',
+});
+t.teardown(() => s3.destroy());
+const put = (Key: string, Body: string, ACL: 'public-read' | 'private') =>
+  s3.send(new PutObjectCommand({ Bucket: store.bucket, Key, Body, ACL }));
 const paths = pathsUnder(edge.folder);
 
 /** Runs a command on this machine, with the edge's folders. */
@@ -228,25 +260,89 @@ t.test('a wrong password is written down for fail2ban, and nothing else', async 
   t.match(await log(), /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:\d\d [\d.]+ 401\n$/);
 });
 
+t.test('a private bucket is read with its key, whatever an object is called', async (t) => {
+  const closed = (path: string, question?: Question) =>
+    fetched('closed.example.com', path, question);
+  for (const [key, path] of [
+    ['plain.txt', '/plain.txt'],
+    ['a folder/käse (1).txt', '/a%20folder/k%C3%A4se%20(1).txt'],
+    ["it's+a*~b&c=d,e@f:g!.txt", "/it's+a*~b&c=d,e@f:g!.txt"],
+    ['hundred%20.txt', '/hundred%2520.txt'],
+    ['two//slashes', '/two//slashes'],
+  ] as const) {
+    await put(key, `of ${key}`, 'private');
+    t.match(await closed(path, { method: 'HEAD' }), { status: 200, cache: 'MISS' }, key);
+    t.match(await closed(`${path}?acl`), { status: 200, cache: 'HIT', body: `of ${key}` }, key);
+    t.match(await closed(path, { headers: { range: 'bytes=0-1' } }), { status: 206, body: 'of' });
+  }
+  const spelled = await closed('/%70lain%2Etxt', { headers: { authorization: 'Bearer x' } });
+  t.match(spelled, { status: 200, body: 'of plain.txt' }, 'the password of another is dropped');
+  t.equal((await closed('/none.txt')).status, 404);
+  t.equal((await closed('/')).status, 404, 'no list');
+  for (const path of ['/a/../../backups/plain.txt', '/a%2F..%2F..%2Fplain.txt', '/..%5cplain.txt'])
+    t.match(await closed(path), { status: /^40[04]$/ }, path);
+});
+
+t.test('the key of a bucket is shown to nobody', async (t) => {
+  const refused = await fetched('refused.example.com', '/plain.txt');
+  t.match(refused, { status: 403, body: /Not allowed/ });
+  t.notMatch(refused.body, store.accessKeyId, 'as the store itself would have said');
+  const { secretAccessKey } = store;
+  const found = await docker(
+    ...['exec', edge.container, 'sh', '-c'],
+    `grep -rlF -e '${secretAccessKey}' /etc/nginx /run /var/log/nginx /proc/1/environ /proc/1/cmdline | xargs stat -c '%a %u %n'`,
+  );
+  t.equal(found, '400 101 /etc/nginx/certificates/buckets.secrets.json');
+  const said = await outcome(['docker', 'logs', edge.container]);
+  t.notMatch(said.stdout + said.stderr, secretAccessKey);
+  t.notMatch(await docker('inspect', edge.container), secretAccessKey);
+});
+
+interface Presigner {
+  presign(request: object, options: object): Promise<{ query?: Record<string, unknown> }>;
+}
+
+t.test('a host of signed URLs answers what was signed for, in its time', async (t) => {
+  const signed = (url: string, question?: Question) => fetched('signed.example.com', url, question);
+  // The SDK's own, by which an app signs; its type names the signing of whole requests only.
+  const signer = (await s3.config.signer()) as unknown as Presigner;
+  const sign = async (path: string, expiresIn: number, since = 0, host = 'signed.example.com') => {
+    const { query } = await signer.presign(
+      {
+        ...{ method: 'GET', protocol: 'https:', hostname: host, path },
+        headers: { host, 'x-amz-content-sha256': 'UNSIGNED-PAYLOAD' },
+        query: { 'x-id': 'GetObject' },
+      },
+      { expiresIn, signingDate: new Date(Date.now() - since * 1000), signingService: 's3' },
+    );
+    const pairs = Object.entries(query ?? {}).map(([name, value]) => [name, String(value)]);
+    return `${path}?${pairs.map((pair) => pair.map(encodeURIComponent).join('=')).join('&')}`;
+  };
+  await put('contract 1.pdf', 'signed', 'private');
+  const path = '/contract%201.pdf';
+  const url = await sign(path, 3600);
+  t.match(await signed(url), { status: 200, cache: 'MISS', body: 'signed' });
+  const later = await sign(path, 1800, 60);
+  t.match(await signed(later), { status: 200, cache: 'HIT', body: 'signed' }, 'one copy for all');
+  for (const [why, other] of [
+    ['nothing signed', path],
+    ['expired', await sign(path, 60, 120)],
+    ['of tomorrow', await sign(path, 60, -86_400)],
+    ['another object', url.replace('contract%201', 'plain')],
+    ['another host', await sign(path, 60, 0, 'closed.example.com')],
+    ['a longer time', url.replace('Expires=3600', 'Expires=7200')],
+    ['another signature', url.replace(/Signature=.{4}/, 'Signature=0000')],
+    ['twice a name', `${url}&X-Amz-Expires=9`],
+    ['one name more', `${url}&acl=`],
+  ] as const) {
+    t.match(await signed(other), { status: 403, body: /Not allowed/ }, why);
+  }
+  t.equal((await signed(url, { method: 'HEAD' })).status, 403, 'nor for another method');
+});
+
 t.test(
   'objects of a bucket, and no list of them; stale ones while the store is down',
   async (t) => {
-    const server = await startRadosgw(t);
-    const network = Object.keys(
-      JSON.parse(
-        await docker('inspect', '--format', '{{json .NetworkSettings.Networks}}', edge.container),
-      ),
-    )[0];
-    await docker('network', 'connect', '--alias', 's3', network ?? '', server.container);
-    const s3 = new S3Client({
-      region: 'us-east-1',
-      endpoint: server.endpoint,
-      forcePathStyle: true,
-      credentials: server,
-      requestChecksumCalculation: 'WHEN_REQUIRED',
-    });
-    const put = (Key: string, Body: string, ACL: 'public-read' | 'private') =>
-      s3.send(new PutObjectCommand({ Bucket: server.bucket, Key, Body, ACL }));
     await put('a folder/käse.txt', 'cheese', 'public-read');
     await put('hidden.txt', 'secret', 'private');
     const files = (path: string, question?: Question) =>
@@ -271,6 +367,5 @@ t.test(
     await docker('stop', '--time', '1', origin);
     await until('the time is over', 20, async () => (await short()).cache !== 'HIT');
     t.match(await short(), { status: 200, cache: /STALE|UPDATING/ });
-    s3.destroy();
   },
 );

@@ -5,6 +5,7 @@ import type { SecretNeed } from '../../model/secret-need.ts';
 import type { ComponentInput } from '../component.ts';
 import { LOCAL_PROVIDER } from '../rules/resolve-backups.ts';
 import type { Config } from '../sections.ts';
+import { credentialSecrets, endpointOf, providerSecrets } from '../storage/credentials.ts';
 import type { Provider } from '../storage/section.ts';
 
 /** The place that a job writes to; a storage class of its own makes a store of its own. */
@@ -29,8 +30,7 @@ export function backupStore(
     endpoint: endpointOf(provider, secret),
     region: provider.region,
     bucket: config.backups.bucket ?? '',
-    accessKeyIdSecret: `${provider.secretRef}_ACCESS_KEY_ID`,
-    secretAccessKeySecret: `${provider.secretRef}_SECRET_ACCESS_KEY`,
+    ...credentialSecrets(provider),
     ...(storageClass === undefined ? {} : { storageClass }),
   };
 }
@@ -46,31 +46,17 @@ export function holdsAccount(config: Config): boolean {
 export function storeSecrets(config: Config): SecretNeed[] {
   return usedProviders(config).flatMap((provider) => {
     if (provider.kind === 'directory') return [];
-    const names = [
-      `${provider.secretRef}_ACCESS_KEY_ID`,
-      `${provider.secretRef}_SECRET_ACCESS_KEY`,
-      ...(provider.kind === 'r2' && provider.endpoint === undefined && provider.accountSecret
-        ? [provider.accountSecret]
-        : []),
-    ];
-    return names.map((name) => ({ name, optional: false, usedBy: 'backups' }));
+    return providerSecrets(provider).map((name) => ({
+      name,
+      optional: false,
+      usedBy: 'backups',
+    }));
   });
 }
 
 function usedProviders(config: Config): Provider[] {
   const names = new Set(config.backups.jobs.map(({ provider }) => provider));
   return [...names].flatMap((name) => config.storage.providers[name] ?? []);
-}
-
-function endpointOf(
-  provider: Exclude<Provider, { kind: 'directory' }>,
-  secret: ComponentInput['secret'],
-): string {
-  if (provider.endpoint !== undefined) return provider.endpoint;
-  // The rules refuse an R2 provider with neither.
-  const account = provider.kind === 'r2' ? provider.accountSecret : undefined;
-  if (account === undefined) throw new Error('a provider with neither endpoint nor account');
-  return `https://${secret(account).reveal()}.r2.cloudflarestorage.com`;
 }
 
 function unknownProvider(name: string): AppError {

@@ -2,8 +2,9 @@ import type { Contribution, Reaction } from '../../model/contribution.ts';
 import type { Component, ComponentInput } from '../component.ts';
 import { certificateFiles } from '../nginx/files.ts';
 import { IN_CONTAINER, pairFile } from '../nginx/places.ts';
+import { bucketFiles, bucketSecrets } from './buckets.ts';
 import { CACHE_PREFIX } from './folders.ts';
-import { type CacheHost, cacheHosts } from './origins.ts';
+import { type CacheHost, cacheHosts, type Origin } from './origins.ts';
 
 const RELOAD: readonly Reaction[] = [{ kind: 'reload', service: 'nginx' }];
 
@@ -11,26 +12,32 @@ const RELOAD: readonly Reaction[] = [{ kind: 'reload', service: 'nginx' }];
 export const edgeCache: Component = {
   id: 'edge-cache',
   enabled: (config) => cacheHosts(config).length > 0,
-  needs: (config) => ({ hosts: cacheHosts(config).map(({ host }) => host) }),
+  needs: (config) => ({
+    hosts: cacheHosts(config).map(({ host }) => host),
+    secrets: bucketSecrets(config),
+  }),
   contribute,
 };
 
 function contribute(input: ComponentInput): Contribution {
   const { config } = input;
   return {
-    files: cacheHosts(config).flatMap((cache, index) => [
-      {
-        path: `nginx/hosts/${cache.host}.conf`,
-        component: 'edge-cache',
-        content: {
-          template: 'nginx/cache-host.conf.ejs',
-          data: templateData(cache, index, config.http.http2),
-          format: 'nginx' as const,
+    files: [
+      ...cacheHosts(config).flatMap((cache, index) => [
+        {
+          path: `nginx/hosts/${cache.host}.conf`,
+          component: 'edge-cache',
+          content: {
+            template: 'nginx/cache-host.conf.ejs',
+            data: templateData(cache, index, config.http.http2),
+            format: 'nginx' as const,
+          },
+          onChange: RELOAD,
         },
-        onChange: RELOAD,
-      },
-      ...certificateFiles(input, cache),
-    ]),
+        ...certificateFiles(input, cache),
+      ]),
+      ...bucketFiles(input, RELOAD),
+    ],
   };
 }
 
@@ -44,10 +51,23 @@ function templateData({ host, ttl, origin }: CacheHost, index: number, http2: bo
     ttl: `${ttl}s`,
     // What nobody asks for twice in that time makes room.
     inactive: `${Math.max(ttl, 3600)}s`,
-    isTls: origin.base.startsWith('https:'),
-    base: origin.base,
-    prefix: origin.prefix,
-    originHost: origin.host,
-    isBucket: origin.isBucket,
+    ...originData(origin),
+  };
+}
+
+/** Of a bucket that is signed for, Lua names the place: an address may be made of a secret. */
+function originData(origin: Origin) {
+  if (origin.kind === 'signed-bucket') {
+    const isTls = origin.provider.endpoint?.startsWith('http:') !== true;
+    return { isSigned: true, isBucket: true, isTls };
+  }
+  const { base, host, prefix } = origin;
+  return {
+    isSigned: false,
+    isBucket: origin.kind === 'open-bucket',
+    isTls: base.startsWith('https:'),
+    base,
+    prefix,
+    originHost: host,
   };
 }

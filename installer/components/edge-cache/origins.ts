@@ -1,16 +1,32 @@
 import type { Config } from '../sections.ts';
+import type { Provider } from '../storage/section.ts';
 import type { EdgeCacheEntry } from './section.ts';
 
 /** Where nginx fetches what it does not have. */
-export interface Origin {
+export type Origin = OpenOrigin | SignedOrigin;
+
+/** Readable by everybody. */
+export interface OpenOrigin extends Place {
+  readonly kind: 'url' | 'open-bucket';
+}
+
+/** A bucket that answers only whoever signs with its key. */
+export interface SignedOrigin {
+  readonly kind: 'signed-bucket';
+  readonly provider: Exclude<Provider, { kind: 'directory' }>;
+  /** Its name at the provider. */
+  readonly bucket: string;
+  /** Visitors sign too. */
+  readonly signedUrls: boolean;
+}
+
+export interface Place {
   /** `https://files.example.com`, without a slash at the end. */
   readonly base: string;
   /** Host and port as the origin wants to be called. */
   readonly host: string;
   /** Put before the path of a request; empty or with a leading slash and none at the end. */
   readonly prefix: string;
-  /** Objects of a bucket: no query, no cookies, and nobody lists them. */
-  readonly isBucket: boolean;
 }
 
 export interface CacheHost {
@@ -20,13 +36,9 @@ export interface CacheHost {
   readonly origin: Origin;
 }
 
-/** Whether nginx can read the origin: without a signature, an object must be readable by everybody. */
+/** Whether the host has an answer. Signed URLs of an origin whose key nobody knows could not be told from others. */
 export function isServed(config: Config, entry: EdgeCacheEntry): boolean {
-  // Until signed URLs are checked, a host that asks for them answers nobody.
-  if (entry.signedUrls) return false;
-  const bucket = bucketOf(config, entry);
-  if (bucket === undefined) return true;
-  return !bucket.private && config.storage.providers[bucket.provider]?.kind === 's3';
+  return !entry.signedUrls || bucketOf(config, entry) !== undefined;
 }
 
 /** The caches that nginx serves. */
@@ -40,14 +52,19 @@ export function cacheHosts(config: Config): CacheHost[] {
 
 function originOf(config: Config, entry: EdgeCacheEntry): Origin {
   const bucket = bucketOf(config, entry);
-  const provider = bucket === undefined ? undefined : config.storage.providers[bucket.provider];
-  if (bucket !== undefined && provider?.kind === 's3') {
-    return { ...placeOf(`${provider.endpoint}/${bucket.name}`), isBucket: true };
-  }
-  return { ...placeOf(entry.origin), isBucket: false };
+  if (bucket === undefined) return { kind: 'url', ...placeOf(entry.origin) };
+  const provider = config.storage.providers[bucket.provider];
+  // The rules refuse a bucket in a directory or at nobody's.
+  if (provider === undefined || provider.kind === 'directory') throw new Error('a bucket nowhere');
+  const { signedUrls } = entry;
+  // R2's S3 service answers nobody without a signature, whatever a bucket is.
+  return bucket.private || signedUrls || provider.kind === 'r2'
+    ? { kind: 'signed-bucket', provider, bucket: bucket.name, signedUrls }
+    : { kind: 'open-bucket', ...placeOf(`${provider.endpoint}/${bucket.name}`) };
 }
 
-function placeOf(text: string): Omit<Origin, 'isBucket'> {
+/** @throws TypeError when the text is no URL */
+export function placeOf(text: string): Place {
   const url = new URL(text);
   return { base: url.origin, host: url.host, prefix: url.pathname.replace(/\/+$/, '') };
 }

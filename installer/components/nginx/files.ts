@@ -1,5 +1,6 @@
 import type { FileSpec, Reaction } from '../../model/contribution.ts';
 import type { ComponentInput } from '../component.ts';
+import { signsForBuckets } from '../edge-cache/buckets.ts';
 import { cacheHosts } from '../edge-cache/origins.ts';
 import { bansPasswordGuessers } from '../firewall/jails.ts';
 import { hasWaf } from '../http/waf.ts';
@@ -59,7 +60,7 @@ export function configFiles(
       ].sort(),
       tlsProtocols: config.tls.minVersion === '1.3' ? 'TLSv1.3' : 'TLSv1.2 TLSv1.3',
     }),
-    ...LUA_MODULES.map(
+    ...[...LUA_MODULES, ...(hasLimits(config) || signsForBuckets(config) ? ['digests'] : [])].map(
       (name): FileSpec => ({
         path: `nginx/lua/${name}.lua`,
         component: 'nginx',

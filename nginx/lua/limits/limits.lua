@@ -1,6 +1,7 @@
 -- Limits of requests, the same for all workers since Redis counts. Written by holdfast from config.yaml.
 local cjson = require 'cjson'
 local counter = require 'limits.counter'
+local digests = require 'digests'
 local token = require 'limits.token'
 local ngx = ngx
 
@@ -11,15 +12,11 @@ local function content(path)
   return text
 end
 
-local function hexadecimal(bytes)
-  return (bytes:gsub('.', function(byte) return string.format('%02x', byte:byte()) end))
-end
-
 -- What the config says, and what nobody but nginx may read. A reload starts new workers, which read anew.
 local limits = cjson.decode(content('/etc/nginx/holdfast/limits.json'))
 local secrets = cjson.decode(content('/etc/nginx/certificates/limits.secrets.json'))
 local text = content('/etc/nginx/holdfast/lua/limits/sliding-log.redis.lua')
-local script = { text = text, digest = hexadecimal(ngx.sha1_bin(text)) }
+local script = { text = text, digest = digests.hexadecimal(ngx.sha1_bin(text)) }
 
 local verifiers = {}
 for name, secret in pairs(secrets.verifyWith) do
