@@ -26,8 +26,8 @@ export async function rollBackSite(
   context: ApplyContext,
   { site, confirm, ...request }: SiteRollback,
 ): Promise<string | undefined> {
-  const { host, paths, clock } = context;
-  return withLock(host, paths, { ...request, clock }, async (lock) => {
+  const { host, paths, clock, announce } = context;
+  const went = await withLock(host, paths, { ...request, clock }, async (lock) => {
     const found = (await observeSites(host, paths)).get(site);
     const { from, to } = way(site, found);
     if (!(await confirm(from, to))) return undefined;
@@ -46,8 +46,19 @@ export async function rollBackSite(
       result: 'done',
       seconds: (clock.now().getTime() - begin.getTime()) / 1000,
     });
-    return to;
+    return { to, seconds: (clock.now().getTime() - begin.getTime()) / 1000 };
   });
+  if (went === undefined) return undefined;
+  // Others need not wait until everybody was told.
+  await announce?.({
+    kind: 'rolled-back',
+    at: clock.now().toISOString(),
+    who: request.process.who,
+    command: request.command,
+    changes: [{ kind: 'site', name: site, version: went.to }],
+    seconds: went.seconds,
+  });
+  return went.to;
 }
 
 function way(site: string, found: ObservedSite | undefined): { from: string; to: string } {

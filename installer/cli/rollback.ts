@@ -3,6 +3,9 @@ import { rollBackSite } from '../apply/site-rollback.ts';
 import { env } from '../env.ts';
 import { AppError } from '../errors.ts';
 import { observeSites } from '../rollout/site-folders.ts';
+import { SecretStore } from '../secrets/store.ts';
+import { announceOf } from './announce.ts';
+import { configInForce } from './applied-config.ts';
 import type { ParsedArguments } from './command.ts';
 import { consent } from './consent.ts';
 import type { CliContext } from './context.ts';
@@ -21,22 +24,27 @@ export async function rollback(args: ParsedArguments, context: CliContext): Prom
       hint: 'holdfast rollback SITE, with a name from the section sites of the config',
     });
   }
-  const release = await rollBackSite(await appliedContext(context, server), {
-    site,
-    process: await thisProcess(env.sudoUser ?? env.user ?? 'unknown'),
-    command: `holdfast rollback ${site}`,
-    waitSeconds: 0,
-    confirm: async (from, to) => {
-      context.io.out(`site ${site}: from release ${from} back to ${to}\n`);
-      return (
-        args.flag('yes') ||
-        (await consent(context, {
-          text: 'Switch? [y/N] ',
-          withConsent: `holdfast rollback ${site} --yes`,
-        }))
-      );
+  const { config } = await configInForce(undefined, { ...server, paths: context.paths });
+  const announced = announceOf(config, new SecretStore(server.host, context.paths), context.report);
+  const release = await rollBackSite(
+    { ...(await appliedContext(context, server)), ...announced },
+    {
+      site,
+      process: await thisProcess(env.sudoUser ?? env.user ?? 'unknown'),
+      command: `holdfast rollback ${site}`,
+      waitSeconds: 0,
+      confirm: async (from, to) => {
+        context.io.out(`site ${site}: from release ${from} back to ${to}\n`);
+        return (
+          args.flag('yes') ||
+          (await consent(context, {
+            text: 'Switch? [y/N] ',
+            withConsent: `holdfast rollback ${site} --yes`,
+          }))
+        );
+      },
     },
-  });
+  );
   context.io.out(
     release === undefined
       ? 'No changes were made.\n'

@@ -132,8 +132,7 @@ const GAPS: readonly Gap[] = [
       when(config.monitoring.customMetrics !== undefined, 'monitoring.customMetrics'),
   },
   {
-    issue:
-      'told of deploys only, by slack, discord and webhook: alerts show in Prometheus and Grafana only',
+    issue: 'told of deploys only: alerts show in Prometheus and Grafana only',
     asked: (config) => unservedReceivers(config).map((name) => `alerting.receivers.${name}`),
   },
   {

@@ -24,11 +24,25 @@ export interface DeployedChange {
   readonly replicas?: number;
 }
 
-/** Where events of deploys go: a URL that a secret holds, and the form that its owner reads. */
-export interface DeployReceiver {
+/** Where events of deploys go. */
+export type DeployReceiver = HookReceiver | MailReceiver;
+
+/** By HTTP, in the form that its owner reads. */
+export interface HookReceiver {
   readonly name: string;
-  readonly channel: 'slack' | 'discord' | 'webhook';
+  readonly channel: 'slack' | 'discord' | 'webhook' | 'pagerduty';
+  /** Holds the URL; the integration key of PagerDuty. */
   readonly secret: string;
+}
+
+export interface MailReceiver {
+  readonly name: string;
+  readonly channel: 'email';
+  /** Holds the URL of the mail server, with the login. */
+  readonly secret: string;
+  readonly to: readonly string[];
+  /** Absent: the login where it is a mail address, else a name at the domain of the product. */
+  readonly from?: string;
 }
 
 /** Delivers an event. Never fails and never takes long: a deploy does not depend on who is told of it. */

@@ -1,10 +1,16 @@
-import type { Announce, DeployEvent, DeployReceiver } from '../model/deploy-event.ts';
+import type { Announce, DeployEvent, DeployReceiver, MailReceiver } from '../model/deploy-event.ts';
 import type { Report } from '../model/events.ts';
 import type { Secret } from '../model/secret.ts';
-import { eventBody, type Sender } from './message.ts';
+import { sendMail } from './mail.ts';
+import { eventBody, eventText, pagerDutyBody, type Sender } from './message.ts';
+import { post } from './post.ts';
 
 /** Seconds for one answer. */
 const ANSWER_SECONDS = 5;
+/** Seconds for a conversation with a mail server: several answers, one attempt. */
+const MAIL_SECONDS = 10;
+/** Events API v2, https://developer.pagerduty.com/docs/send-change-events. */
+const PAGERDUTY = 'https://events.pagerduty.com/v2/change/enqueue';
 /** Milliseconds before the second and last attempt. */
 const PAUSE = 500;
 
@@ -15,6 +21,10 @@ export interface AnnouncerOptions {
   readonly secrets: () => Promise<ReadonlyMap<string, Secret>>;
   readonly report: Report;
   readonly answerSeconds?: number;
+  /** Where PagerDuty takes changes, instead of its own address. */
+  readonly pagerDuty?: string;
+  /** PEM of a further authority for mail servers. */
+  readonly authority?: string;
 }
 
 /** Tells every receiver at once. What fails is a warning that names the receiver and the secret, never its value. */
@@ -43,17 +53,21 @@ export function announcer(options: AnnouncerOptions): Announce {
 
 /** @returns why it was not told */
 async function tell(
-  { sender, answerSeconds = ANSWER_SECONDS }: AnnouncerOptions,
-  { channel, secret }: DeployReceiver,
+  options: AnnouncerOptions,
+  receiver: DeployReceiver,
   value: Secret | undefined,
   event: DeployEvent,
 ): Promise<string | undefined> {
+  const { secret } = receiver;
   if (value === undefined) return `${secret} is not set: holdfast secrets set ${secret}`;
-  const url = URL.canParse(value.reveal()) ? new URL(value.reveal()) : undefined;
-  if (url === undefined || !['http:', 'https:'].includes(url.protocol)) {
-    return `${secret} holds no URL: holdfast secrets set ${secret}`;
-  }
-  const body = eventBody(channel, event, sender);
+  if (receiver.channel === 'email') return writeTo(options, receiver, value, event);
+  const isKey = receiver.channel === 'pagerduty';
+  const url = isKey ? new URL(options.pagerDuty ?? PAGERDUTY) : webUrl(value);
+  if (url === undefined) return `${secret} holds no URL: holdfast secrets set ${secret}`;
+  const { sender, answerSeconds = ANSWER_SECONDS } = options;
+  const body = isKey
+    ? pagerDutyBody(value.reveal().trim(), event, sender)
+    : eventBody(receiver.channel, event, sender);
   const first = await post(url, body, answerSeconds);
   // Who hangs is not asked again: the deploy waits for this.
   if (first === undefined || !first.worthAnother) return first?.why;
@@ -61,32 +75,25 @@ async function tell(
   return (await post(url, body, answerSeconds))?.why;
 }
 
-interface Failure {
-  readonly why: string;
-  readonly worthAnother: boolean;
+async function writeTo(
+  { sender, answerSeconds = MAIL_SECONDS, authority }: AnnouncerOptions,
+  { to, from, secret }: MailReceiver,
+  url: Secret,
+  event: DeployEvent,
+): Promise<string | undefined> {
+  const text = eventText(event, sender);
+  const [subject = ''] = text.split('\n', 1);
+  const server = { url, domain: sender.domain, seconds: answerSeconds };
+  const why = await sendMail(
+    { ...server, ...(authority && { authority }) },
+    { to, from, subject, text: `${text}\n` },
+  );
+  return why?.startsWith('holds') ? `${secret} ${why}` : why;
 }
 
-/** The words of a failed request may hold the URL: they are not repeated. */
-async function post(url: URL, body: string, seconds: number): Promise<Failure | undefined> {
-  try {
-    const answer = await fetch(url, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json', 'user-agent': 'holdfast' },
-      body,
-      // A redirect would carry the event to whoever it names.
-      redirect: 'manual',
-      signal: AbortSignal.timeout(seconds * 1000),
-    });
-    await answer.body?.cancel();
-    if (answer.ok) return undefined;
-    const worthAnother = answer.status === 429 || answer.status >= 500;
-    return { why: `it answered ${answer.status}`, worthAnother };
-  } catch (error) {
-    const isLate = error instanceof DOMException && error.name === 'TimeoutError';
-    return isLate
-      ? { why: `no answer within ${seconds} s`, worthAnother: false }
-      : { why: 'no connection', worthAnother: true };
-  }
+function webUrl(value: Secret): URL | undefined {
+  const url = URL.canParse(value.reveal()) ? new URL(value.reveal()) : undefined;
+  return url !== undefined && ['http:', 'https:'].includes(url.protocol) ? url : undefined;
 }
 
 function notTold(receiver: string, { kind }: DeployEvent, why: string) {

@@ -1,4 +1,4 @@
-import type { DeployEvent, DeployEventKind, DeployReceiver } from '../model/deploy-event.ts';
+import type { DeployEvent, DeployEventKind } from '../model/deploy-event.ts';
 
 /** Whose server speaks. */
 export interface Sender {
@@ -35,7 +35,7 @@ export function eventText(event: DeployEvent, { project, domain, environment }: 
 
 /** The body that this kind of receiver reads, as JSON. Nobody is mentioned by what an image is called. */
 export function eventBody(
-  channel: DeployReceiver['channel'],
+  channel: 'slack' | 'discord' | 'webhook',
   event: DeployEvent,
   sender: Sender,
 ): string {
@@ -48,6 +48,27 @@ export function eventBody(
     case 'webhook':
       return JSON.stringify({ version: 1, event: 'deploy', ...sender, ...event, text });
   }
+}
+
+/** PagerDuty refuses a summary of more characters. */
+const LONGEST_SUMMARY = 1024;
+
+/**
+ * A change, which PagerDuty shows beside incidents and wakes nobody for: a deploy that failed has left the release
+ * before serving.
+ */
+export function pagerDutyBody(key: string, event: DeployEvent, sender: Sender): string {
+  const [summary = ''] = eventText(event, sender).split('\n', 1);
+  const { at, ...details } = event;
+  return JSON.stringify({
+    routing_key: key,
+    payload: {
+      summary: summary.slice(0, LONGEST_SUMMARY),
+      timestamp: at,
+      source: sender.domain,
+      custom_details: { ...details, ...sender },
+    },
+  });
 }
 
 function escapedForSlack(text: string): string {

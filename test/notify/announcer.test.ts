@@ -49,7 +49,7 @@ async function setting(
   const report = (event: ProgressEvent) => {
     if (event.kind === 'warning') warnings.push(event.text);
   };
-  const values = new Map(
+  const values = new Map<string, Secret>(
     receivers.map(({ secret }) => [
       secret,
       new Secret(`http://127.0.0.1:${port}/hooks/${secret}-hunter22`),
@@ -57,6 +57,7 @@ async function setting(
   );
   const announce = announcer({
     ...{ receivers, sender: SENDER, report, answerSeconds: 1 },
+    pagerDuty: `http://127.0.0.1:${port}/v2/change/enqueue`,
     secrets: async () => values,
   });
   return { announce, asked, warnings, values, server };
@@ -64,6 +65,7 @@ async function setting(
 
 const SLACK = { name: 'chat', channel: 'slack', secret: 'SLACK_URL' } as const;
 const DISCORD = { name: 'chat', channel: 'discord', secret: 'DISCORD_URL' } as const;
+const PAGER = { name: 'pager', channel: 'pagerduty', secret: 'PAGER_KEY' } as const;
 const HOOK = { name: 'hook', channel: 'webhook', secret: 'HOOK_URL' } as const;
 
 t.test('every receiver gets the form that it reads', async (t) => {
@@ -78,6 +80,36 @@ t.test('every receiver gets the form that it reads', async (t) => {
   t.match(bodyOf('DISCORD_URL'), { content: words, allowed_mentions: { parse: [] } });
   t.match(bodyOf('HOOK_URL'), { version: 1, event: 'deploy', ...SENDER, ...EVENT, text: words });
   t.strictSame(warnings, []);
+});
+
+t.test('PagerDuty hears of a change, under its key', async (t) => {
+  const { announce, asked, values, warnings } = await setting(t, [PAGER], {
+    respond: (response) => response.writeHead(202).end('{"status":"success"}'),
+  });
+  values.set('PAGER_KEY', new Secret('r0ut1ngk3y\n'));
+  await announce(EVENT);
+  t.strictSame(warnings, []);
+  t.match(asked, [
+    {
+      path: '/v2/change/enqueue',
+      body: {
+        routing_key: 'r0ut1ngk3y',
+        payload: {
+          summary: /^shop .*: deploy FAILED api ghcr\.io\/acme\/api:2 after 12 s$/,
+          timestamp: EVENT.at,
+          source: 'shop.example.com',
+          custom_details: { kind: 'failed', changes: EVENT.changes, environment: 'production' },
+        },
+      },
+    },
+  ]);
+  const refusing = await setting(t, [PAGER], {
+    respond: (response) => response.writeHead(400).end(),
+  });
+  refusing.values.set('PAGER_KEY', new Secret('hunter22'));
+  await refusing.announce(EVENT);
+  t.match(refusing.warnings, [/receivers\.pager was not told .*: it answered 400$/]);
+  t.equal(refusing.asked.length, 1);
 });
 
 t.test('a receiver that is overloaded is asked twice, one that refuses once', async (t) => {

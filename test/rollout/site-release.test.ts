@@ -17,6 +17,7 @@ import { thisProcess } from '../../installer/apply/process-identity.ts';
 import { rollBackSite } from '../../installer/apply/site-rollback.ts';
 import type { Host } from '../../installer/host/host.ts';
 import { LocalHost } from '../../installer/host/local.ts';
+import type { DeployEvent } from '../../installer/model/deploy-event.ts';
 import { pathsUnder } from '../../installer/model/paths.ts';
 import type { ObservedSite, SiteSource } from '../../installer/model/site.ts';
 import { observeSites } from '../../installer/rollout/site-folders.ts';
@@ -148,8 +149,10 @@ t.test('a rollback serves the release before and holds until the files change', 
   const { root, publish, shown, observe, folderWith } = setUp(t, {});
   const paths = pathsUnder(root);
   const host = new LocalHost();
+  const told: DeployEvent[] = [];
+  const announce = async (event: DeployEvent) => void told.push(event);
   const back = async (answer = true) =>
-    rollBackSite({ host, paths, clock: SYSTEM_CLOCK } as unknown as ApplyContext, {
+    rollBackSite({ host, paths, clock: SYSTEM_CLOCK, announce } as unknown as ApplyContext, {
       site: 'web',
       process: await thisProcess('ann'),
       command: 'holdfast rollback web',
@@ -163,7 +166,12 @@ t.test('a rollback serves the release before and holds until the files change', 
   await publish(second);
   t.equal(await back(false), undefined);
   t.equal(page(), 'second', 'a no changes nothing');
+  t.strictSame(told, [], 'and is told to nobody');
   t.equal(await back(), first);
+  t.match(told, [
+    { kind: 'rolled-back', who: 'ann', changes: [{ kind: 'site', name: 'web', version: first }] },
+  ]);
+  t.equal(told.length, 1);
   t.equal(page(), 'first');
   await publish(second);
   t.equal(page(), 'first', 'apply with the same config leaves it so');

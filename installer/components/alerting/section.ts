@@ -27,6 +27,19 @@ const receiver = mapping(
 export const alertingSection = mapping(
   {
     receivers: named(receiver, { description: 'Who is told.' }).default({}),
+    smtp: mapping(
+      {
+        urlSecret: secretName({
+          description:
+            'Secret with the mail server and the login: `smtp://user:password@mail.example.com:587` (STARTTLS) or `smtps://…:465`.',
+          examples: ['SMTP_URL'],
+        }).default('SMTP_URL'),
+        from: mail({
+          description: 'Sender. By default the login, where it is a mail address.',
+        }).optional(),
+      },
+      { description: 'The mail server for receivers with `email`.' },
+    ).prefault({}),
   },
   { description: 'Where alerts go.' },
 ).prefault({});
