@@ -65,13 +65,16 @@ export function asAppError(error: unknown, name: string, directory: string): unk
         `${host} could not see that ${name} is ours`,
         'correct what the reason says at your DNS or firewall, then: holdfast certificates renew --now',
       );
-    default:
+    default: {
+      // A nonce that it has just given itself: no fault of ours either.
+      const isTheirs = problem.status >= 500 || problem.type === 'badNonce';
       return of(
-        problem.status >= 500 ? 'certificate/unreachable' : 'certificate/refused',
+        isTheirs ? 'certificate/unreachable' : 'certificate/refused',
         `${host} refuses a certificate for ${name}`,
-        problem.status >= 500
+        isTheirs
           ? 'the authority has trouble of its own; holdfast tries again by itself'
           : 'correct what the reason says, then: holdfast certificates renew --now',
       );
+    }
   }
 }

@@ -46,9 +46,18 @@ export async function obtain(client: Client, input: ObtainInput): Promise<Certif
   await prove(client, order, open, input);
   const key = await crypto.createPrivateEcdsaKey('P-256');
   const [, csr] = await crypto.createCsr({ altNames: [...hosts] }, key);
-  const finalized = await client.finalizeOrder(order, csr);
-  const certificate = await client.getCertificate(finalized);
+  const certificate = await signed(client, order, csr);
   return { certificate: `${certificate.trim()}\n`, key: new Secret(key.toString()) };
+}
+
+/** What acme-client finds wrong itself, such as an order that is never signed, is told without a type. */
+async function signed(client: Client, order: Order, csr: Buffer): Promise<string> {
+  try {
+    return await client.getCertificate(await client.finalizeOrder(order, csr));
+  } catch (error) {
+    if (error instanceof AcmeFailure || !(error instanceof Error)) throw error;
+    throw new AcmeFailure({ status: 500, detail: error.message }, error);
+  }
 }
 
 async function prove(

@@ -5,6 +5,8 @@ import { AcmeFailure } from './failure.ts';
 
 /** An authority that says nothing for this long hangs, seconds. */
 export const ANSWER_SECONDS = 30;
+/** As often does acme-client ask anew in a row, and then throws an error that says nothing but words. */
+const MOST_WRONG_NONCES = 5;
 /** No answer of an ACME server comes near this, bytes. */
 const LARGEST_ANSWER = 1024 * 1024;
 
@@ -26,6 +28,7 @@ export function useTransport({ ca, signal, answerSeconds }: TransportOptions): v
   const agent = new Agent({ keepAlive: false, ...(ca === undefined ? {} : { ca }) });
   // Retries are ours: spaced out over runs.
   Object.assign(axios.defaults, { acmeSettings: { retryMaxAttempts: 0, retryDefaultDelay: 0 } });
+  let wrongNonces = 0;
   const adapter: Adapter = async (config) => {
     const deadline = AbortSignal.any([signal, AbortSignal.timeout(answerSeconds * 1000)]);
     const answer = await ask(agent, deadline, {
@@ -34,7 +37,12 @@ export function useTransport({ ca, signal, answerSeconds }: TransportOptions): v
       headers: config.headers.toJSON() as Record<string, string>,
       body: typeof config.data === 'string' ? config.data : undefined,
     });
-    refuseProblem(answer);
+    const isWrongNonce = answer.status >= 400 && problemDocument(answer.body).type === 'badNonce';
+    if (isWrongNonce) wrongNonces += 1;
+    // Asking for another nonce is no POST.
+    else if (config.method?.toLowerCase() === 'post') wrongNonces = 0;
+    // Some are left to acme-client, which takes a new one and asks again.
+    if (!isWrongNonce || wrongNonces > MOST_WRONG_NONCES) refuseProblem(answer);
     const headers = new Map(Object.entries(answer.headers).map(([k, v]) => [k, String(v)]));
     return {
       data: answer.body,
@@ -96,11 +104,10 @@ function reasonOf(error: NodeJS.ErrnoException): string {
   return error.message;
 }
 
-/** A wrong nonce is left to acme-client, which takes a new one and asks again. */
+/** @throws AcmeFailure */
 function refuseProblem({ status, headers, body }: Answer): void {
   if (status < 400) return;
   const { type, detail, subproblems } = problemDocument(body);
-  if (type === 'badNonce') return;
   const retryAfter = retryAfterSeconds(headers['retry-after']);
   throw new AcmeFailure({
     status,

@@ -41,6 +41,15 @@ export type DnsSettings =
       readonly secretAccessKeySecret: string;
     }
   | {
+      readonly kind: 'ovh';
+      readonly secretRef: string;
+      readonly applicationKeySecret: string;
+      readonly applicationSecretSecret: string;
+      readonly consumerKeySecret: string;
+      /** Host of the API: the account belongs to one of their three. */
+      readonly server: string;
+    }
+  | {
       readonly kind: 'rfc2136';
       /** Address of the primary name server; port 53 when not written behind a colon. */
       readonly server: string;

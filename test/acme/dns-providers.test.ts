@@ -1,11 +1,17 @@
+import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import t from 'tap';
 import { cloudflare } from '../../installer/acme/dns/cloudflare.ts';
+import { openDnsProvider } from '../../installer/acme/dns/open-provider.ts';
+import { ovh } from '../../installer/acme/dns/ovh.ts';
 import { route53 } from '../../installer/acme/dns/route53.ts';
+import { acmeSecrets, acmeSettings } from '../../installer/components/tls/settings.ts';
+import { notYetApplied } from '../../installer/config/not-yet-applied.ts';
 import { AppError } from '../../installer/errors.ts';
 import { Secret } from '../../installer/model/secret.ts';
+import { configFrom } from '../support/component-render.ts';
 
 const RECORD = { name: '_acme-challenge.app.example.com', values: ['one', 'two'] };
 
@@ -181,3 +187,115 @@ t.test(
     t.match(foreign.what, /no public zone of app\.example\.org/);
   },
 );
+
+const KEYS = { application: 'app-key', secret: 'app-s3cret', consumer: 'consumer-k3y' };
+/** Of theirs: ours may be wrong. */
+const CLOCK_AHEAD = 4000;
+
+/** OVH's API as far as a client of TXT records sees it: strict about signature and time; `seen` is what name servers know. */
+function ovhZone() {
+  const records = new Map<number, { subDomain: string; target: string }>();
+  let seen: string[] = [];
+  const refuse = (status: number, message: string) => ({
+    status,
+    body: JSON.stringify({ class: 'Client', message }),
+  });
+  const answer = (value: unknown) => ({ body: JSON.stringify(value) });
+  const now = () => Math.floor(Date.now() / 1000) + CLOCK_AHEAD;
+  const handler: Handler = ({ method = '', url = '', headers }, body) => {
+    if (url === '/1.0/auth/time') return answer(now());
+    const time = String(headers['x-ovh-timestamp']);
+    if (Math.abs(Number(time) - now()) > 30) return refuse(400, 'Query out of time');
+    if (headers['x-ovh-application'] !== KEYS.application)
+      return refuse(403, 'Invalid application');
+    const full = `http://${headers.host}${url}`;
+    const text = [KEYS.secret, KEYS.consumer, method, full, body, time].join('+');
+    const right = `$1$${createHash('sha1').update(text).digest('hex')}`;
+    if (headers['x-ovh-signature'] !== right) return refuse(400, 'Invalid signature');
+    const { pathname, searchParams } = new URL(full);
+    if (pathname === '/1.0/domain/zone') return answer(['other.example', 'example.com']);
+    const zone = '/1.0/domain/zone/example.com';
+    if (pathname === `${zone}/refresh`) {
+      seen = [...records.values()].map(({ target }) => target);
+      return { body: 'null' };
+    }
+    const id = Number(pathname.split('/').at(-1));
+    const record = records.get(id);
+    if (method === 'POST') {
+      const { fieldType, subDomain, target, ttl } = JSON.parse(body);
+      if (fieldType !== 'TXT' || ttl < 60) return refuse(400, 'Invalid record');
+      records.set(records.size + 1, { subDomain, target });
+      return answer({ id: records.size, fieldType, subDomain, target, ttl });
+    }
+    if (method === 'DELETE') {
+      records.delete(id);
+      return { body: 'null' };
+    }
+    if (record !== undefined) return answer({ id, ...record });
+    const wanted = searchParams.get('subDomain');
+    const ids = [...records].filter(([, { subDomain }]) => subDomain === wanted);
+    return answer(ids.map(([key]) => key));
+  };
+  return { records, handler, seen: () => seen };
+}
+
+function ovhAt(api: string, more: Partial<typeof KEYS> = {}) {
+  const { application, secret, consumer } = { ...KEYS, ...more };
+  return ovh({
+    applicationKey: new Secret(application),
+    applicationSecret: new Secret(secret),
+    consumerKey: new Secret(consumer),
+    ...{ secretRef: 'DNS', api: `${api}/1.0` },
+  });
+}
+
+t.test('OVH: both values are made known, and only they are removed', async (t) => {
+  const { records, handler, seen } = ovhZone();
+  const provider = ovhAt(await serving(t, handler));
+  records.set(1, { subDomain: '_acme-challenge.app', target: '"somebody else"' });
+  await provider.check('app.example.com');
+  await provider.put(RECORD);
+  t.strictSame(seen(), ['"somebody else"', '"one"', '"two"'], 'with a clock that is an hour off');
+  await provider.remove(RECORD);
+  await provider.remove(RECORD);
+  t.strictSame(seen(), ['"somebody else"']);
+  await provider.put({ name: 'example.com', values: ['apex'] });
+  t.match([...records.values()].at(-1), { subDomain: '', target: '"apex"' });
+});
+
+t.test('OVH: wrong keys, a foreign zone and nobody there are told apart', async (t) => {
+  const { records, handler } = ovhZone();
+  const api = await serving(t, handler);
+  for (const more of [{ secret: 'wr0ng-s3cret' }, { application: 'wr0ng-key' }]) {
+    const wrong = await thrownBy(() => ovhAt(api, more).check('app.example.com'));
+    t.match(wrong, { code: 'certificate/dns-provider', what: /does not accept the keys/ });
+    t.match(wrong.hint, /secrets set DNS_APPLICATION_KEY/);
+    t.notMatch(JSON.stringify(wrong) + wrong.message, /wr0ng|app-s3cret|consumer-k3y/);
+  }
+  const foreign = await thrownBy(() => ovhAt(api).check('app.example.org'));
+  t.match(foreign.what, /no zone of app\.example\.org/);
+  const nobody = await thrownBy(() => ovhAt('http://127.0.0.1:9').check('app.example.com'));
+  t.match(nobody, { code: 'certificate/dns-provider', what: /cannot be asked/ });
+  t.equal(records.size, 0);
+});
+
+t.test('OVH: its three secrets are asked for by name, and nothing is left unapplied', async (t) => {
+  const config = configFrom(`
+domain: app.example.com
+services: {}
+tls: { challenge: dns-01, dnsProvider: { kind: ovh, secretRef: DNS } }
+`);
+  t.notOk(notYetApplied(config).some(({ path }) => path.startsWith('tls')));
+  const settings = acmeSettings(config);
+  const names = ['DNS_APPLICATION_KEY', 'DNS_APPLICATION_SECRET', 'DNS_CONSUMER_KEY'];
+  t.match(settings, { dns: { kind: 'ovh', server: 'eu.api.ovh.com' } });
+  if (settings?.dns === undefined) throw new Error('no DNS settings');
+  t.strictSame(acmeSecrets(settings), names);
+  const stored = new Map(names.map((name) => [name, new Secret('x')]));
+  t.ok(await openDnsProvider(settings.dns, stored));
+  stored.delete('DNS_CONSUMER_KEY');
+  await t.rejects(openDnsProvider(settings.dns, stored), {
+    code: 'secret/missing-for-certificate',
+    message: /DNS_CONSUMER_KEY/,
+  });
+});

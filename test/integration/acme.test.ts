@@ -144,6 +144,11 @@ t.test(
       await attempt({ ...limited, status: 403, type: 'rejectedIdentifier' }),
       'certificate/refused',
     );
+    t.equal(
+      await attempt({ ...limited, status: 400, type: 'badNonce' }),
+      'certificate/unreachable',
+      'nonces that it takes for wrong for ever',
+    );
     t.equal(await attempt({ ...limited, retryAfter: '36000' }), 'certificate/rate-limited');
     const asked = lab.asked.length;
     t.equal(await attempt(undefined), 'wait', 'what the authority asked for holds, whoever asks');

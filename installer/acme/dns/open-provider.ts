@@ -2,6 +2,7 @@ import { AppError } from '../../errors.ts';
 import type { DnsSettings } from '../../model/certificate-settings.ts';
 import type { Secret } from '../../model/secret.ts';
 import { cloudflare } from './cloudflare.ts';
+import { ovh } from './ovh.ts';
 import type { DnsProvider } from './provider.ts';
 import { rfc2136 } from './rfc2136.ts';
 import { route53 } from './route53.ts';
@@ -20,6 +21,14 @@ export async function openDnsProvider(
         accessKeyId: value(settings.accessKeyIdSecret),
         secretAccessKey: value(settings.secretAccessKeySecret),
         secretName: settings.secretAccessKeySecret,
+      });
+    case 'ovh':
+      return ovh({
+        applicationKey: value(settings.applicationKeySecret),
+        applicationSecret: value(settings.applicationSecretSecret),
+        consumerKey: value(settings.consumerKeySecret),
+        secretRef: settings.secretRef,
+        api: `https://${settings.server}/1.0`,
       });
     case 'rfc2136':
       return rfc2136({

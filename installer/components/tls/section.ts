@@ -30,11 +30,12 @@ export const tlsSection = mapping(
         ),
         secretRef: secretName({
           description:
-            'For `route53` it stands for the secrets `<NAME>_ACCESS_KEY_ID` and `<NAME>_SECRET_ACCESS_KEY`; for the others it is the secret with the API token (`cloudflare`) or the TSIG key in base64 (`rfc2136`).',
+            'For `route53` it stands for the secrets `<NAME>_ACCESS_KEY_ID` and `<NAME>_SECRET_ACCESS_KEY`, for `ovh` for `<NAME>_APPLICATION_KEY`, `<NAME>_APPLICATION_SECRET` and `<NAME>_CONSUMER_KEY`; for the others it is the secret with the API token (`cloudflare`) or the TSIG key in base64 (`rfc2136`).',
           examples: ['DNS'],
         }),
         server: hostNameOrAddress({
-          description: 'Primary name server of the zone, for `rfc2136`.',
+          description:
+            'Primary name server of the zone, for `rfc2136`; for `ovh` the API of the account where it is not `eu.api.ovh.com`.',
           examples: ['ns1.example.com'],
         }).optional(),
         keyName: hostName({

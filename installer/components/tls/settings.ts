@@ -62,6 +62,15 @@ function dnsSettings(provider: DnsProviderConfig | undefined): DnsSettings | und
         accessKeyIdSecret: `${provider.secretRef}_ACCESS_KEY_ID`,
         secretAccessKeySecret: `${provider.secretRef}_SECRET_ACCESS_KEY`,
       };
+    case 'ovh':
+      return {
+        kind: 'ovh',
+        secretRef: provider.secretRef,
+        applicationKeySecret: `${provider.secretRef}_APPLICATION_KEY`,
+        applicationSecretSecret: `${provider.secretRef}_APPLICATION_SECRET`,
+        consumerKeySecret: `${provider.secretRef}_CONSUMER_KEY`,
+        server: provider.server ?? 'eu.api.ovh.com',
+      };
     case 'rfc2136': {
       const { server, keyName, algorithm, secretRef: keySecret } = provider;
       return server === undefined || keyName === undefined
@@ -81,6 +90,8 @@ export function acmeSecrets({ dns, eab }: Pick<AcmeSettings, 'dns' | 'eab'>): st
       return [...own, dns.tokenSecret];
     case 'route53':
       return [...own, dns.accessKeyIdSecret, dns.secretAccessKeySecret];
+    case 'ovh':
+      return [...own, dns.applicationKeySecret, dns.applicationSecretSecret, dns.consumerKeySecret];
     case 'rfc2136':
       return [...own, dns.keySecret];
     default:
