@@ -93,9 +93,9 @@ export function applySettings(paths: Paths, settings: Partial<AgentSettings>): v
 
 /** Waits until a condition holds. @throws Error with `what` after 20 seconds */
 export async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 20_000;
+  const deadline = Date.now() + 120_000;
   while (!(await holds())) {
-    if (Date.now() > deadline) throw new Error(`not within 20 s: ${what}`);
+    if (Date.now() > deadline) throw new Error(`not within 120 s: ${what}`);
     await delay(20);
   }
 }

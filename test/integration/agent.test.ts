@@ -58,7 +58,7 @@ function configuration(folder: string): void {
   }
 }
 
-t.test('the agent under systemd', { timeout: 600_000 }, async (t) => {
+t.test('the agent under systemd', { timeout: 1_400_000 }, async (t) => {
   const folder = t.testdir({});
   release(folder);
   configuration(folder);

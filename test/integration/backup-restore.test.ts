@@ -196,6 +196,25 @@ t.test('the swap gets through while clients hammer the database', async (t) => {
   }
 });
 
+/** Restores in a process of its own and kills it once it tells of a phase; null when it was quicker than we. */
+async function killedRestore(at: RegExp): Promise<unknown> {
+  const program = new URL('../support/restore-child.ts', import.meta.url).pathname;
+  const child = spawn(process.execPath, [program, JSON.stringify(stack.identity())], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const gone = new Promise<unknown>((resolve) =>
+    child.once('exit', (_code, signal) => resolve(signal)),
+  );
+  const told = new Promise<void>((resolve) => {
+    child.stdout.on('data', (line: Buffer) => {
+      if (at.test(line.toString())) resolve();
+    });
+  });
+  await Promise.race([told, gone]);
+  child.kill('SIGKILL');
+  return gone;
+}
+
 for (const [phase, at] of [
   ['restoring', /restoring/],
   ['checking', /checking/],
@@ -205,24 +224,12 @@ for (const [phase, at] of [
     `a restore killed while ${phase}: the live database is whole, and the next one gets through`,
     async (t) => {
       await stack.sql('shop', "INSERT INTO orders (note) VALUES ('newest')");
-      const child = spawn(
-        process.execPath,
-        [
-          new URL('../support/restore-child.ts', import.meta.url).pathname,
-          JSON.stringify(stack.identity()),
-        ],
-        { stdio: ['ignore', 'pipe', 'inherit'] },
-      );
-      const gone = new Promise<unknown>((resolve) =>
-        child.once('exit', (_code, signal) => resolve(signal)),
-      );
-      await new Promise<void>((resolve) => {
-        child.stdout.on('data', (line: Buffer) => {
-          if (at.test(line.toString())) resolve();
-        });
-      });
-      child.kill('SIGKILL');
-      t.equal(await gone, 'SIGKILL');
+      let signal = await killedRestore(at);
+      for (let missed = 1; signal === null && missed < 5; missed += 1) {
+        t.equal(await stack.sql('shop', 'SELECT count(*) FROM orders'), '20000', 'it was done');
+        signal = await killedRestore(at);
+      }
+      t.equal(signal, 'SIGKILL');
       t.match(
         await stack.sql('shop', 'SELECT count(*) FROM orders'),
         /^2000\d$/,

@@ -27,13 +27,48 @@ function isRunning(line: string, version: string): boolean {
   return line.includes(' running ') && line.endsWith(`:${version}`);
 }
 
-async function checkWhole(t: Test, versions: readonly string[]): Promise<string> {
-  const seen = new Set<string>();
-  for (let count = 0; count < 20; count += 1) seen.add((await lab.ask()).version);
-  const [version = ''] = seen;
-  t.equal(seen.size, 1, `one release serves: ${[...seen].join(' and ')}`);
+/**
+ * One release serves.
+ * @param most switches that may still come: a kill may have come before nginx had followed
+ */
+async function checkWhole(t: Test, versions: readonly string[], most = 0): Promise<string> {
+  const answered: string[] = [];
+  let switches = 0;
+  for (let alike = 0; alike < 20; ) {
+    const { version } = await lab.ask();
+    if (version !== answered.at(-1)) {
+      if (answered.length > 0) switches += 1;
+      alike = 0;
+      if (switches > most) break;
+    }
+    alike += 1;
+    answered.push(version);
+  }
+  const version = answered.at(-1) ?? '';
+  t.ok(switches <= most, `one release serves: ${answered.join(' ')}`);
   t.ok(versions.includes(version), version);
   return version;
+}
+
+/** How often a look may come too late for its moment. */
+const MOST_MISSED = 5;
+
+/** Deploys and kills the command at the moment; null when it was done by the time that we saw it. */
+async function killedDeploy(
+  moment: string,
+  isThere: (from: string, to: string) => Promise<boolean>,
+  [from, to]: readonly [string, string],
+): Promise<string | null> {
+  const child = lab.appliance.start(lab.argv('deploy', 'app', lab.image(to)));
+  const ended = once(child, 'exit') as Promise<[number | null, string | null]>;
+  child.stdout.resume();
+  child.stderr.resume();
+  await waitFor(moment, async () =>
+    child.exitCode !== null || (await isThere(from, to)) ? true : undefined,
+  );
+  child.kill('SIGKILL');
+  const [, signal] = await ended;
+  return signal;
 }
 
 let [from, to] = ['1', '2'];
@@ -42,15 +77,14 @@ for (const [moment, isThere] of Object.entries(MOMENTS)) {
     `killed when ${moment}: one whole release serves, then and ever after`,
     async (t) => {
       const load = new Load(await lab.target());
-      const child = lab.appliance.start(lab.argv('deploy', 'app', lab.image(to)));
-      const ended = once(child, 'exit') as Promise<[number | null, string | null]>;
-      child.stdout.resume();
-      child.stderr.resume();
-      await waitFor(moment, async () => ((await isThere(from, to)) ? true : undefined), 120);
-      child.kill('SIGKILL');
-      const [, signal] = await ended;
+      let signal = await killedDeploy(moment, isThere, [from, to]);
+      for (let missed = 1; signal === null && missed < MOST_MISSED; missed += 1) {
+        t.equal(await checkWhole(t, [to]), to, 'it was done before we had looked');
+        [from, to] = [to, from];
+        signal = await killedDeploy(moment, isThere, [from, to]);
+      }
       t.equal(signal, 'SIGKILL', 'it was not done yet');
-      await checkWhole(t, [from, to]);
+      await checkWhole(t, [from, to], 1);
 
       const again = await lab.run('apply');
       t.equal(again.exitCode, 0, again.stderr);

@@ -24,7 +24,7 @@ t.test('an .env file beside the compose file changes nothing', async (t) => {
   const { project, image } = await begin(t);
   const file = { mode: 0o644, uid: 0, gid: 0 };
   const labels = '{io.holdfast.test: "1", mark: "${WHO:-nobody}"}';
-  const text = `services: {a: {image: "${image}", command: [sleep, "9"], labels: ${labels}}}\n`;
+  const text = `services: {a: {image: "${image}", command: [sleep, "600"], labels: ${labels}}}\n`;
   await host.write(posix.join(project.directory, 'compose.yaml'), text, file);
   await host.write(posix.join(project.directory, '.env'), 'WHO=somebody\n', file);
   await host.run(composeUp(project, [{ service: 'a' }], { recreate: false }));

@@ -47,7 +47,7 @@ for (const suite of ['bookworm', 'trixie'] as const) {
     const answers = async () => {
       const { code } = await machine.exec(
         'timeout',
-        '60',
+        '300',
         'sh',
         '-c',
         'until docker info; do sleep 0.5; done',

@@ -10,7 +10,7 @@ import { runBackup } from '../../installer/backup/run-backup.ts';
 import { PitrStack } from '../support/pitr-stack.ts';
 import { platformImages } from './support/platform-images.ts';
 
-const PASS_SECONDS = 1;
+const PASS_SECONDS = 2;
 /** As the config has it: a pass takes a sixth of what may be lost. */
 const RPO_SECONDS = 6 * PASS_SECONDS;
 
@@ -106,6 +106,8 @@ t.test('a receiver that was away loses nothing', async (t) => {
 });
 
 t.test('a damaged object is found and never restored', async (t) => {
+  // It would put another one in the place of the one that is damaged here.
+  await pitr.killShipper();
   const flip = async (path: string): Promise<() => Promise<void>> => {
     const content = await readFile(path);
     const broken = Buffer.from(content);
@@ -123,7 +125,9 @@ t.test('a damaged object is found and never restored', async (t) => {
     message: /its checksum is not the one in its name/,
   });
   await whole();
-  const partial = (await pitr.stored('.partial.zst.age')).at(-1) ?? '';
+  const beginnings = await pitr.stored('.partial.zst.age');
+  // The kill may have left the half of one, under a name of its own.
+  const partial = beginnings.filter((path) => path.endsWith('.age')).at(-1) ?? '';
   const mended = await flip(partial);
   await t.rejects(restoreCluster(context, wish({ kind: 'latest' })), { code: 'backup/damaged' });
   await mended();
@@ -142,11 +146,17 @@ t.test('a damaged object is found and never restored', async (t) => {
     `label=io.holdfast.project=${stack.project}`,
   ]);
   t.equal(left.split('\n').length, 1, 'no volume of a refused restore is left');
+  pitr.startShipper();
 });
 
 t.test('a slot that was dropped is told, and a new base is asked for', async (t) => {
   const before = await pitr.until('shipped', () => true);
   await pitr.stopReceiver();
+  // Postgres notices only later that the receiver is gone.
+  await pitr.until('nobody uses the slot', async () => {
+    const active = "SELECT active FROM pg_replication_slots WHERE slot_name = 'holdfast_wal'";
+    return (await stack.sql('postgres', active)) === 'f';
+  });
   await stack.sql('postgres', "SELECT pg_drop_replication_slot('holdfast_wal')");
   await pitr.startReceiver();
   const after = await pitr.until('a gap', ({ gaps }) => gaps.length > before.gaps.length);
@@ -179,7 +189,6 @@ t.test('after kill -9 and the loss of everything, at most the RPO is missing', a
   const first = last;
   while (times.size < 60) await new Promise((resolve) => setTimeout(resolve, 100));
   await pitr.loseEverything();
-  const lostAt = Date.now();
   stop.abort();
   await load;
   t.ok(last > first);
@@ -187,6 +196,8 @@ t.test('after kill -9 and the loss of everything, at most the RPO is missing', a
   t.equal(done.lostTransactions, undefined, 'nobody is there to be asked');
   const found = Number(await stack.sql('shop', 'SELECT max(id) FROM orders'));
   const lost = [...times].filter(([id]) => id > found);
+  // Nothing was acknowledged after it had died; the rest of the machine went later.
+  const lostAt = Math.max(...times.values());
   const oldest = Math.min(lostAt, ...lost.map(([, at]) => at));
   const seconds = (lostAt - oldest) / 1000;
   t.comment(

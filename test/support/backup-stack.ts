@@ -21,6 +21,8 @@ import { LABELS } from '../../installer/model/labels.ts';
 import { pathsUnder } from '../../installer/model/paths.ts';
 
 const run = promisify(execFile);
+/** Milliseconds that a first start may take on a slow machine beside others. */
+const PATIENCE = 180_000;
 
 /** The newest image of a repository that the machine has, or undefined. */
 export async function newestImage(repository: string): Promise<string | undefined> {
@@ -94,12 +96,13 @@ export class BackupStack {
   }
 
   async ready(): Promise<void> {
-    for (let tries = 0; ; tries += 1) {
+    const deadline = Date.now() + PATIENCE;
+    for (;;) {
       const { exitCode } = await this.engine.exec(this.container, {
         argv: ['pg_isready', '-q', '-h', '127.0.0.1'],
       });
       if (exitCode === 0) return;
-      if (tries > 300) throw new Error('Postgres did not start');
+      if (Date.now() > deadline) throw new Error('Postgres did not start');
       await wait(100);
     }
   }

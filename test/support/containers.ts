@@ -139,11 +139,11 @@ function healthOptions({ healthcheck }: StackService): string[] {
   return ['--health-cmd', quoted, '--health-interval', '1s', '--health-timeout', '5s'];
 }
 
-/** Waits until `read` gives a value, for at most `seconds`; asks ten times a second. */
+/** Waits until `read` gives a value, for at most `seconds`, which a slow machine beside others must have; asks ten times a second. */
 export async function waitFor<T>(
   what: string,
   read: () => Promise<T | undefined>,
-  seconds = 30,
+  seconds = 180,
 ): Promise<T> {
   const end = Date.now() + seconds * 1000;
   for (;;) {

@@ -1,6 +1,6 @@
 import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { type IncomingHttpHeaders, request as plainRequest } from 'node:http';
-import { request as tlsRequest } from 'node:https';
+import { type Agent, request as tlsRequest } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { edgeCache } from '../../installer/components/edge-cache/component.ts';
@@ -67,6 +67,8 @@ export interface Question {
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string | Buffer;
   readonly plain?: boolean;
+  /** Keeps connections; without one, each request has its own. Not for `plain`. */
+  readonly agent?: Agent;
   readonly maxVersion?: 'TLSv1.2' | 'TLSv1.3';
 }
 
@@ -138,7 +140,7 @@ export class TestEdge {
         path,
         servername: host,
         ca: this.authority,
-        agent: false,
+        agent: question.agent ?? false,
         method: question.method ?? 'GET',
         maxVersion: question.maxVersion ?? 'TLSv1.3',
         headers: { host, ...question.headers },

@@ -3,6 +3,7 @@ import { chown, mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { ClusterVolume } from '../../installer/backup/restore/cluster-volume.ts';
+import { listReceived } from '../../installer/backup/wal/receiver-folder.ts';
 import { readWalStatus } from '../../installer/backup/wal/wal-status.ts';
 import type { BackupSettings } from '../../installer/model/backup-settings.ts';
 import type { WalStatus } from '../../installer/model/wal-status.ts';
@@ -10,7 +11,7 @@ import { BackupStack } from './backup-stack.ts';
 
 const SLOT = 'holdfast_wal';
 const SERVER_UID = 999;
-const PATIENCE = 120_000;
+const PATIENCE = 300_000;
 
 /** A real Postgres with a real WAL receiver beside it, and a shipper in a process of its own. */
 export class PitrStack {
@@ -128,12 +129,8 @@ export class PitrStack {
     await this.until('the receiver has it', async () => {
       return (await this.stack.sql('postgres', received)) === 't';
     });
-    const now = Date.now();
-    // A pass that began later has read what the receiver had then.
-    await this.until('it is shipped', ({ lastShippedAt = '', checkedAt }) => {
-      const begun = Math.max(Date.parse(lastShippedAt), Date.parse(checkedAt)) - 1_000;
-      return begun > now;
-    });
+    const written = (await listReceived(this.folder)).newestMtimeMs;
+    await this.until('it is shipped', ({ shippedMtimeMs }) => shippedMtimeMs >= written);
   }
 
   /** What a swap does in a real stack: the container again, on the restored volume. */

@@ -52,6 +52,8 @@ export interface LabConfig {
   readonly greeting: string;
   /** MiB of a request's body; another one lets nginx read its files anew. */
   readonly maxBody: number;
+  /** How long a release is watched after it has taken over, when not as at the start. */
+  readonly watchSeconds?: number;
 }
 
 /** One service with two or three replicas behind nginx on the real engine, and images of some releases of it. */
@@ -100,7 +102,7 @@ export class DeployLab {
   }
 
   /** Writes the config; `apply` is the caller's. WebSockets have a route of their own: theirs is sticky by address. */
-  async configure({ greeting, maxBody }: LabConfig): Promise<void> {
+  async configure({ greeting, maxBody, watchSeconds }: LabConfig): Promise<void> {
     await writeFile(
       this.appliance.configPath,
       `
@@ -111,7 +113,7 @@ contact: ops@example.com
 tls: { issuer: selfsigned }
 http: { clientMaxBodySize: ${maxBody}m }
 monitoring: { prometheus: { enabled: false }, grafana: { enabled: false } }
-updates: { rollback: { within: ${this.#watchSeconds}s } }
+updates: { rollback: { within: ${watchSeconds ?? this.#watchSeconds}s } }
 services:
   app:
     image: ${this.image('1')}

@@ -22,7 +22,7 @@ export interface Cleaning {
 /** Runs a program to its end, whatever its exit code. */
 export async function outcome(
   argv: readonly [string, ...string[]],
-  seconds = 120,
+  seconds = 600,
 ): Promise<Output> {
   const [file, ...args] = argv;
   try {
@@ -76,25 +76,35 @@ export async function logs(id: string): Promise<string> {
   return stdout + stderr;
 }
 
-/** Asks until `check` gives a value that is not false, empty or undefined. */
+/** How many times longer than alone on a quick machine anything may take on a slow one beside others. */
+const SLOWNESS = 5;
+
+/**
+ * Asks until `check` gives a value that is not false, empty or undefined.
+ * @param seconds what it takes at most on a quick machine that does nothing else
+ */
 export async function until<T>(
   what: string,
   seconds: number,
   check: () => Promise<T>,
 ): Promise<NonNullable<T>> {
-  const deadline = Date.now() + seconds * 1000;
+  const limit = seconds * SLOWNESS;
+  const deadline = Date.now() + limit * 1000;
   for (;;) {
     const value = await check();
     if (value) return value;
-    if (Date.now() > deadline) throw new Error(`${what}: not within ${seconds} s`);
+    if (Date.now() > deadline) throw new Error(`${what}: not within ${limit} s`);
     await delay(100);
   }
 }
 
+/** Seconds after which the engine kills what does not stop. */
+export const KILLED_AFTER = 20;
+
 /** Stops by the image's own signal; says how long that took and how it ended. */
 export async function stop(id: string): Promise<{ seconds: number; code: number }> {
   const begin = Date.now();
-  await docker('stop', '--time', '20', id);
+  await docker('stop', '--time', String(KILLED_AFTER), id);
   const code = await docker('inspect', '--format', '{{.State.ExitCode}}', id);
   return { seconds: (Date.now() - begin) / 1000, code: Number(code) };
 }
