@@ -1,8 +1,13 @@
 import t from 'tap';
 import { BASE, configOf, problemsOf, WEB } from './support.ts';
 
-/** Generous: on a quiet machine each takes a fraction of it. A bomb that goes off takes minutes. */
+/** Of the processor: what else the machine does is no matter. Each takes a fraction of it; a bomb that goes off, minutes. */
 const QUICK_MS = 8_000;
+
+function cpuMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+}
 
 const nested = Array.from({ length: 100 }, (_, depth) => `${' '.repeat(depth)}a:`).join('\n');
 
@@ -54,30 +59,30 @@ const rows: readonly {
 for (const { name, text, says } of rows) {
   t.test(`${name} is refused quickly, with one message`, async (t) => {
     const input = text();
-    const started = performance.now();
+    const started = cpuMs();
     t.strictSame(problemsOf(input), [says]);
-    t.ok(performance.now() - started < QUICK_MS);
+    t.ok(cpuMs() - started < QUICK_MS);
   });
 }
 
 t.test('a file of nothing but mistakes is cut short, quickly', async (t) => {
   const keys = Array.from({ length: 40_000 }, (_, index) => `key${index}: ${index}`);
-  const started = performance.now();
+  const started = cpuMs();
   const problems = problemsOf([BASE, ...keys].join('\n'));
-  t.ok(performance.now() - started < QUICK_MS);
+  t.ok(cpuMs() - started < QUICK_MS);
   t.equal(problems.length, 201);
   t.equal(problems[0], 'config.yaml:4:1 key0: unknown key');
   t.equal(problems.at(-1), 'config.yaml and 39800 more like these');
 });
 
 t.test('text that invites a slow search takes none', async (t) => {
-  const started = performance.now();
+  const started = cpuMs();
   for (const part of ['eyJ-', 'a://', 'sk-', 'ghp_', '-----BEGIN ', '1.']) {
     const value = part.repeat(Math.floor(900_000 / part.length));
     const yaml = [BASE, 'services:', '  web:', '    image: a/b:1', `    env: { A: "${value}" }`];
     problemsOf(yaml.join('\n'));
   }
-  t.ok(performance.now() - started < 2 * QUICK_MS);
+  t.ok(cpuMs() - started < 2 * QUICK_MS);
 });
 
 t.test('a hundred and fifty aliases of one small anchor are fine', async (t) => {

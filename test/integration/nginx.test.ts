@@ -249,21 +249,33 @@ t.test('a service learns who asks, and nothing that the client made up', async (
   for (const name of ['forwarded', 'proxy', 'upgrade', 'connection']) t.notOk(headers[name], name);
 });
 
-t.test('a WebSocket upgrades where the route says so, and only there', async (t) => {
-  const shakeHands = async (path: string): Promise<[string, TLSSocket]> => {
-    const socket = connectTls({
-      host: edge.address,
-      port: 8443,
-      servername: 'app.example.com',
-      ca: edge.authority,
+async function shakeHands(path: string): Promise<[string, TLSSocket]> {
+  const socket = connectTls({
+    host: edge.address,
+    port: 8443,
+    servername: 'app.example.com',
+    ca: edge.authority,
+  });
+  await once(socket, 'secureConnect');
+  socket.write(
+    `GET ${path} HTTP/1.1\r\nHost: app.example.com\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n`,
+  );
+  const [first] = await once(socket, 'data');
+  return [String(first).split('\r\n')[0] ?? '', socket];
+}
+
+/** Says nothing while the other tests run. */
+const silent = shakeHands('/live/silent').then(([accepted, socket]) => {
+  let isClosed = false;
+  socket
+    .on('error', () => undefined)
+    .on('close', () => {
+      isClosed = true;
     });
-    await once(socket, 'secureConnect');
-    socket.write(
-      `GET ${path} HTTP/1.1\r\nHost: app.example.com\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n`,
-    );
-    const [first] = await once(socket, 'data');
-    return [String(first).split('\r\n')[0] ?? '', socket];
-  };
+  return { accepted, socket, since: Date.now(), isClosed: () => isClosed };
+});
+
+t.test('a WebSocket upgrades where the route says so, and only there', async (t) => {
   const [accepted, socket] = await shakeHands('/live/x');
   t.equal(accepted, 'HTTP/1.1 101 Switching Protocols');
   // Long enough to be told from the time of the handshake.
@@ -335,17 +347,16 @@ t.test('a state that cannot be read changes nothing', async (t) => {
 });
 
 t.test('what is on its way to a replica is counted, WebSockets apart', async (t) => {
-  const idle = await edge.status();
-  t.same(idle.inFlight, {}, 'all that was asked so far has ended');
+  const loads = async () => Object.values((await edge.status()).inFlight);
+  t.same(await loads(), [{ webSockets: 1, requests: 0 }], 'all has ended but the silent one');
+  const busy = async () => (await loads()).filter(({ requests }) => requests > 0);
   const slow = edge.ask('/room/', { headers: { 'x-delay': '1500' } });
   await waitFor('a request under way', async () => {
-    const loads = Object.entries((await edge.status()).inFlight);
-    return loads.length === 1 && loads[0]?.[1].requests === 1 ? true : undefined;
+    const [one, ...others] = await busy();
+    return one?.requests === 1 && others.length === 0 ? true : undefined;
   });
   const { replica } = JSON.parse((await slow).body);
-  await waitFor('its end', async () =>
-    Object.keys((await edge.status()).inFlight).length === 0 ? true : undefined,
-  );
+  await waitFor('its end', async () => ((await busy()).length === 0 ? true : undefined));
   t.match(replica, /^app-chat-\d$/);
 });
 
@@ -632,3 +643,14 @@ t.test(
     t.match(refused, { stderr: /unknown directive "bogus" .*zz\.conf:2/ });
   },
 );
+
+t.test('a WebSocket that was silent for 90 s, over the reloads, is still there', async (t) => {
+  const { accepted, socket, since, isClosed } = await silent;
+  t.match(accepted, /101/);
+  await setTimeout(Math.max(0, since + 91_000 - Date.now()));
+  t.notOk(isClosed());
+  socket.write('still here');
+  const [echo] = await once(socket, 'data', { signal: AbortSignal.timeout(60_000) });
+  t.equal(String(echo), 'still here');
+  socket.destroy();
+});
