@@ -64,7 +64,8 @@ export async function keepConfig(
   }
 }
 
-async function readKept(host: Host, paths: Paths): Promise<LoadedConfig | undefined> {
+/** The copy that the last apply kept, or that a recovery kit brought; undefined where there is none. */
+export async function readKept(host: Host, paths: Paths): Promise<LoadedConfig | undefined> {
   const path = keptConfig(paths);
   const text = await readText(host, path);
   if (text === undefined) return undefined;
@@ -75,7 +76,8 @@ async function readKept(host: Host, paths: Paths): Promise<LoadedConfig | undefi
   };
 }
 
-function namedFiles({ services, tls }: Config): string[] {
+/** Small files that a config names, as it writes their paths. */
+export function namedFiles({ services, tls }: Config): string[] {
   const seeds = Object.values(services).flatMap(({ seed }) =>
     seed === undefined ? [] : [seed.file],
   );

@@ -69,7 +69,11 @@ export const backupCommands: readonly CommandSpec[] = [
         value: 'NAME',
         description: 'Bring it to a restore point of this name.',
       },
-      latest: { type: 'boolean', description: 'Bring it to the end of the WAL.' },
+      latest: {
+        type: 'boolean',
+        description:
+          'Bring it to the end of the WAL; with --from PLACE instead of the newest dump.',
+      },
       'dry-run': {
         type: 'boolean',
         description: 'Only name the objects that a restore to a point in time would read.',
@@ -91,9 +95,42 @@ export const backupCommands: readonly CommandSpec[] = [
       },
       from: {
         type: 'string',
-        value: 'SERVER',
+        value: 'PLACE|SERVER',
         description:
-          'Without an id: of the server of this name, or whose id begins so, where several wrote to one place.',
+          's3://BUCKET/PREFIX or a folder: set this blank server up from the recovery kit and the backups there. A name: without an id, of that server, where several wrote to one place.',
+      },
+      endpoint: {
+        type: 'string',
+        value: 'URL',
+        description: 'With --from s3://…: where the bucket answers; AWS in --region when absent.',
+      },
+      region: {
+        type: 'string',
+        value: 'REGION',
+        description: 'With --from s3://…: region of the bucket; us-east-1 when absent.',
+      },
+      'access-key-id-file': {
+        type: 'string',
+        value: 'FILE',
+        description: 'With --from s3://…: file with the key id; asked for when absent.',
+      },
+      'secret-access-key-file': {
+        type: 'string',
+        value: 'FILE',
+        description: 'With --from s3://…: file with the secret key; asked for when absent.',
+      },
+      project: {
+        type: 'string',
+        value: 'NAME',
+        description: 'With --from PLACE: which one, where kits of several projects lie there.',
+      },
+      'take-over': {
+        type: 'boolean',
+        description: 'With --from s3://…: also when another server wrote there a moment ago.',
+      },
+      replace: {
+        type: 'boolean',
+        description: 'With --from PLACE: also on a server that is in use.',
       },
       identity: {
         type: 'string',

@@ -21,7 +21,7 @@ export const JSON_ANSWERS: Readonly<Record<string, string>> = {
   'backup restore-test':
     '{ version, backupId, databases, tables, rows, seconds }; the first three numbers are counts',
   restore:
-    '{ version, id, databases: [{ … }], files: [{ … }] }; to a point in time: { version, target, base, lastCommit?, cluster: { databases: [{ name, tables, rows, extensions }], roles }, lostTransactions?, kept, seconds, newBase? }; with `--dry-run`: { version, base, objects: [key], bytes, missing? }',
+    '{ version, id, databases: [{ … }], files: [{ … }] }; to a point in time: { version, target, base, lastCommit?, cluster: { databases: [{ name, tables, rows, extensions }], roles }, lostTransactions?, kept, seconds, newBase? }; with `--dry-run`: { version, base, objects: [key], bytes, missing? }; with `--from PLACE`: { version, kit, project, server, startedAt, seconds, data: [{ what, backup, lines: [text] }], backups: [id], failed: [job], config? }',
   'secrets list':
     '{ version, secrets: [{ name, state: "stored" | "missing" | "optional" | …, usedBy }] }; never a value',
   update:

@@ -131,7 +131,7 @@ async function preparedFor(
 }
 
 /** The lock file names the volume that Postgres runs on, so that every later apply keeps to it. */
-async function swapVolume(
+export async function swapVolume(
   context: CliContext,
   loaded: LoadedConfig,
   volume: ClusterVolume,
@@ -158,7 +158,7 @@ async function swapVolume(
 }
 
 /** The old WAL leads nowhere from here: the slot anew, and a base backup. The data is live; nothing here takes it back. */
-async function startAnew(backup: BackupContext): Promise<string | undefined> {
+export async function startAnew(backup: BackupContext): Promise<string | undefined> {
   const { pitr } = backup.settings;
   if (pitr === undefined) return undefined;
   try {

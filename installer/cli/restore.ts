@@ -1,8 +1,5 @@
 import { resolve } from 'node:path';
-import { SYSTEM_CLOCK } from '../apply/context.ts';
-import { withLock } from '../apply/lock.ts';
-import { thisProcess } from '../apply/process-identity.ts';
-import type { BackupContext } from '../backup/context.ts';
+import { namesPlace } from '../backup/recovery/place.ts';
 import { restoreTestIdentityFile } from '../backup/recovery-keys.ts';
 import { withBackup } from '../backup/restore/choose-backup.ts';
 import {
@@ -12,13 +9,13 @@ import {
   restoreVolume,
 } from '../backup/restore/restore-files.ts';
 import { type RestoredDatabase, restorePostgres } from '../backup/restore/restore-postgres.ts';
-import { env } from '../env.ts';
 import { AppError } from '../errors.ts';
 import { backupContext } from './backup-context.ts';
 import type { ParsedArguments } from './command.ts';
-import { consent } from './consent.ts';
 import type { CliContext } from './context.ts';
 import { restorePointInTime, targetOf } from './restore-cluster.ts';
+import { asker, holder } from './restore-consent.ts';
+import { restoredLines } from './restore-text.ts';
 
 /** The answer of `restore --json`. Fields are added within a version, never changed. */
 interface RestoreReport {
@@ -30,6 +27,11 @@ interface RestoreReport {
 
 /** `holdfast restore [ID]`: the newest verified backup of Postgres when no id is given. */
 export async function restore(args: ParsedArguments, context: CliContext): Promise<number> {
+  const place = args.value('from');
+  if (place !== undefined && namesPlace(place)) {
+    const { restoreServer } = await import('./restore-server.ts');
+    return await restoreServer(args, context, place);
+  }
   const backup = await backupContext(context);
   const [id] = args.positionals;
   const job = args.value('job');
@@ -84,40 +86,9 @@ export async function restore(args: ParsedArguments, context: CliContext): Promi
   context.io.out(
     args.flag('json')
       ? `${JSON.stringify(report)}\n`
-      : reportText(report, backup.settings.postgres?.container ?? 'postgres'),
+      : `${restoredLines(report, backup.settings.postgres?.container ?? 'postgres').join('\n')}\n`,
   );
   return 0;
-}
-
-/** Seconds that a swap waits for an apply which is at work. */
-const WAIT_FOR_APPLY = 600;
-
-function holder({ host, paths }: BackupContext): FilesWish['holdServer'] {
-  return async (work) => {
-    const process = await thisProcess(env.sudoUser ?? env.user ?? 'unknown');
-    const request = { process, command: 'holdfast restore', clock: SYSTEM_CLOCK };
-    return await withLock(host, paths, { ...request, waitSeconds: WAIT_FOR_APPLY }, work);
-  };
-}
-
-function asker(
-  args: ParsedArguments,
-  context: CliContext,
-  id: string,
-): (question: string) => Promise<void> {
-  return async (question) => {
-    if (args.flag('yes')) return;
-    const agreed = await consent(context, {
-      text: `${question} [y/N] `,
-      withConsent: `holdfast restore ${id} --yes`,
-    });
-    if (agreed) return;
-    throw new AppError({
-      code: 'consent/refused',
-      what: 'nothing was replaced',
-      hint: `holdfast restore ${id}`,
-    });
-  };
 }
 
 /** Before the work rather than after it. */
@@ -156,24 +127,4 @@ function refuseInto(into: string | undefined): void {
     what: '--into names a database, and this backup holds files',
     hint: 'leave --into out: the files that are there are kept beside',
   });
-}
-
-function reportText({ id, databases, files }: RestoreReport, container: string): string {
-  const lines = [
-    ...databases.flatMap(({ name, kept, tables, rows }) => [
-      `${name}: ${tables} tables and ${rows} rows restored from ${id} and checked`,
-      ...(kept === undefined
-        ? []
-        : [
-            `  what was there is kept as ${kept}; when you are sure:`,
-            `  docker exec --user postgres ${container} dropdb '${kept.replaceAll("'", "'\\''")}'`,
-          ]),
-    ]),
-    ...files.flatMap(({ volume, kept }) => [
-      `${volume}: restored from ${id}`,
-      `  what was there is kept; when you are sure:`,
-      `  rm -rf '${kept}'`,
-    ]),
-  ];
-  return `${lines.join('\n')}\n`;
 }

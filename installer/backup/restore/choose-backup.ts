@@ -198,7 +198,7 @@ class OpenStores {
   }
 }
 
-function isDamage(error: unknown): boolean {
+export function isDamage(error: unknown): boolean {
   return (
     error instanceof AppError &&
     ['backup/damaged', 'backup/bad-manifest', 'backup/missing'].includes(error.code)
