@@ -134,7 +134,11 @@ t.test('from a bare Debian 13 to a running platform and back', async (t) => {
       await ok('cat', '/var/lib/holdfast/stack/nginx/nginx.conf'),
       /client_max_body_size "35651584"/,
     );
-    t.match(await holdfast('status'), { code: 0, stdout: /All is well/ });
+    // A replica may be slow to answer for a moment.
+    await until('status is well', 60, async () => {
+      const { code, stdout } = await holdfast('status');
+      return code === 0 && stdout.includes('All is well');
+    });
 
     await writeFile(`${folder}/examples/demo/src/written-here.txt`, 'a change of the app');
     const built = await holdfast('apply', '--yes', '--config', `${folder}/config.yaml`);
@@ -227,7 +231,11 @@ t.test('from a bare Debian 13 to a running platform and back', async (t) => {
       await until('the note is back', 60, async () =>
         (await curl('https://localhost/notes')).includes('a note worth keeping'),
       );
-      const status = JSON.parse(await ok('holdfast', 'status', '--json'));
+      // The replicas were stopped for the swap.
+      const status = await until('status is well', 60, async () => {
+        const { code, stdout } = await machine.exec('holdfast', 'status', '--json');
+        return code === 0 ? JSON.parse(stdout) : undefined;
+      });
       t.strictSame(status.problems, []);
       t.ok(status.restoreTest.seconds > 0, 'the restore time is measured');
       t.ok(
@@ -320,7 +328,11 @@ t.test('from a bare Debian 13 to a running platform and back', async (t) => {
     await ok('sed', '-i', 's/"23:59"/"23:58"/', '/etc/holdfast/config.yaml');
     await ok('holdfast', 'apply', '--yes');
     t.notOk(await isPresent(), 'until the change after that');
-    t.equal((await machine.exec('holdfast', 'status')).code, 0);
+    await until(
+      'status is well',
+      60,
+      async () => (await machine.exec('holdfast', 'status')).code === 0,
+    );
   });
 
   await t.test('from outside only 22, 80 and 443 answer', async (t) => {

@@ -18,7 +18,10 @@ import { platformImages } from './support/platform-images.ts';
 import { startRadosgw } from './support/radosgw.ts';
 
 const MIB = 1024 ** 2;
-const QUICK: Patience = { connectSeconds: 2, idleSeconds: 5, retryWaits: [50, 100] };
+/** A slow store is not one that hangs. */
+const PATIENT: Patience = { connectSeconds: 30, idleSeconds: 120, retryWaits: [50, 100] };
+/** Where the store does hang. */
+const QUICK: Patience = { ...PATIENT, idleSeconds: 5 };
 
 const { postgres = '' } = await platformImages('postgres');
 const stack = await BackupStack.start(postgres);
@@ -45,11 +48,15 @@ const settings: S3Settings = {
   secretAccessKeySecret: 'STORE_SECRET_ACCESS_KEY',
 };
 
-function open(over: Partial<S3Settings> = {}, secret = server.secretAccessKey): Store {
+function open(
+  over: Partial<S3Settings> = {},
+  secret = server.secretAccessKey,
+  patience = PATIENT,
+): Store {
   return new S3Store(
     { ...settings, ...over },
     { accessKeyId: new Secret(server.accessKeyId), secretAccessKey: new Secret(secret) },
-    QUICK,
+    patience,
   );
 }
 
@@ -59,6 +66,11 @@ function context(openStore: () => Store = () => open()): BackupContext {
     { openStore: async () => openStore() },
   );
 }
+
+const storeFor =
+  ({ kind }: Fault) =>
+  (): Store =>
+    open({}, server.secretAccessKey, kind === 'hang' ? QUICK : PATIENT);
 
 async function incomplete(): Promise<string[]> {
   const stored = await listStored(open(), context().settings, 'daily');
@@ -157,7 +169,7 @@ const lasting: readonly { name: string; fault: Fault; code: string }[] = [
 for (const { name, fault, code } of lasting) {
   t.test(`a store that ${name} fails the run; nothing of it stays`, async (t) => {
     proxy.set(fault);
-    await t.rejects(runBackup(context(), 'daily'), { code });
+    await t.rejects(runBackup(context(storeFor(fault)), 'daily'), { code });
     t.ok(proxy.struck >= 3, 'it was tried again, within bounds');
     proxy.set(undefined);
     t.strictSame(await incomplete(), []);
@@ -195,7 +207,7 @@ const passing: readonly { name: string; fault: Fault }[] = [
 for (const { name, fault } of passing) {
   t.test(`${name} does not fail the run`, async (t) => {
     proxy.set(fault);
-    const { verifiedAt } = await runBackup(context(), 'daily');
+    const { verifiedAt } = await runBackup(context(storeFor(fault)), 'daily');
     t.equal(proxy.struck, fault.times);
     t.ok(verifiedAt);
   });

@@ -108,7 +108,7 @@ t.test('what the rules let in, on a machine with systemd', async (t) => {
       'outside',
       'sh',
       '-c',
-      'from=$1; shift; for to; do { curl -s -o /dev/null --noproxy "*" --interface "$from" --connect-timeout 2 --max-time 10 "http://$to/"; case $? in 7 | 28) ;; *) echo "$to" ;; esac; } & done; wait',
+      'from=$1; shift; for to; do { curl -s -o /dev/null --noproxy "*" --interface "$from" --connect-timeout 2 --max-time 30 "http://$to/"; case $? in 7 | 28) ;; *) echo "$to" ;; esac; } & done; wait',
       'sh',
       from,
       ...targets,
@@ -155,7 +155,7 @@ t.test('what the rules let in, on a machine with systemd', async (t) => {
 
   await t.test('containers get out, and reach the host as before', async (t) => {
     const from = (url: string) =>
-      machine.exec('ip', 'netns', 'exec', 'container', 'curl', '-s', '--max-time', '3', url);
+      machine.exec('ip', 'netns', 'exec', 'container', 'curl', '-s', '--max-time', '10', url);
     t.not((await from('http://172.30.0.1:9000/')).code, 28);
     await ok(
       'systemd-run',
@@ -208,7 +208,8 @@ t.test('what the rules let in, on a machine with systemd', async (t) => {
     await apply('{}');
     // The test itself comes from the second network.
     await write('{ ssh: { allowFrom: [203.0.113.1, 172.16.0.0/12] }, public: [80] }');
-    t.equal((await firewall('load', '6')).code, 0);
+    // Time enough to look before they go.
+    t.equal((await firewall('load', '20')).code, 0);
     t.strictSame(ports(await reached('192.0.2.7', V4)), [80], 'in force at once');
     await until('SSH is open again', 20, async () =>
       (await reached('192.0.2.7', V4)).includes('192.0.2.1:22'),

@@ -44,7 +44,7 @@ async function startRegistry(folder: string, port: number): Promise<ChildProcess
   };
   writeFileSync(`${folder}/config.yml`, JSON.stringify(config));
   const child = spawn('docker-registry', ['serve', `${folder}/config.yml`], { stdio: 'ignore' });
-  const deadline = Date.now() + 15_000;
+  const deadline = Date.now() + 120_000;
   for (;;) {
     const answer = await fetch(`http://127.0.0.1:${port}/v2/`).catch(() => undefined);
     if (answer?.ok === true) return child;
@@ -53,7 +53,7 @@ async function startRegistry(folder: string, port: number): Promise<ChildProcess
   }
 }
 
-t.test('images from a real registry', { timeout: 120_000 }, async (t) => {
+t.test('images from a real registry', { timeout: 900_000 }, async (t) => {
   const folder = t.testdir({
     context: { Dockerfile: 'FROM scratch\nCOPY who /who\n', who: 'one' },
   });
@@ -177,7 +177,8 @@ t.test('a registry that takes the connection and says nothing is given up after 
     }),
     { code: 'image/unreachable', why: /within 5 s/ },
   );
-  t.ok(performance.now() - started < 7_000);
+  // One after the other would take twice five seconds at least.
+  t.ok(performance.now() - started < 9_900, 'both are not waited for');
 });
 
 t.test('a Dockerfile that fails is shown with its last lines', async (t) => {

@@ -4,7 +4,7 @@ import { parse } from 'yaml';
 import { loadConfig } from '../../installer/config/load.ts';
 import { notYetApplied } from '../../installer/config/not-yet-applied.ts';
 import type { Answer, Ask } from '../support/appliance.ts';
-import { docker, outcome } from './support/docker.ts';
+import { docker, outcome, until } from './support/docker.ts';
 import { RT_SECRETS, RtLab } from './support/rt-lab.ts';
 import { buildBroken } from './support/stand-ins.ts';
 
@@ -196,14 +196,18 @@ await t.test(
     t.match(await echo('https://auth.rt-technologie.com/login'), { name: 'authz', port: 3007 });
     const after = await lab.run('plan');
     t.equal(after.exitCode, 0, after.stdout);
-    const memoryBytes = await lab.nginxMemory();
-    t.comment(`nginx holds ${Math.round(memoryBytes / 1024 ** 2)} MiB`);
-    t.ok(memoryBytes <= 60 * 1024 ** 2, `${memoryBytes} bytes`);
+    // What earlier reloads left behind goes once its last connection has ended.
+    await until('nginx holds 60 MiB at most', 80, async () => {
+      return (await lab.nginxMemory()) <= 60 * 1024 ** 2;
+    });
   },
 );
 
-/** Statuses of so many requests over one connection. */
-async function burst(count: number, ...more: string[]): Promise<readonly string[]> {
+/** What limits say nothing of was not counted: Redis had not answered in time, and these are open then. */
+type Counted = 'passed' | 'refused' | 'not counted' | 'else';
+
+/** What became of so many requests, some of them at a time: a slow machine must not take a minute. */
+async function burst(count: number, ...more: string[]): Promise<Readonly<Record<Counted, number>>> {
   const { stdout } = await outcome([
     ...([
       'curl',
@@ -214,10 +218,19 @@ async function burst(count: number, ...more: string[]): Promise<readonly string[
       '--connect-to',
       '::127.0.0.1:',
     ] as const),
-    ...['--output', '/dev/null', '--write-out', '%{http_code}\n', ...more],
+    ...['--parallel', '--parallel-max', '8', '--output', '/dev/null'],
+    ...['--write-out', '%{http_code} %header{ratelimit}\n', ...more],
     `${API}/auth/me?[1-${count}]`,
   ]);
-  return stdout.trim().split('\n');
+  const found = { passed: 0, refused: 0, 'not counted': 0, else: 0 };
+  for (const line of stdout.trim().split('\n')) {
+    const [status, limits = ''] = line.split(' ', 2);
+    if (status === '429') found.refused += 1;
+    else if (status !== '200') found.else += 1;
+    else if (limits === '') found['not counted'] += 1;
+    else found.passed += 1;
+  }
+  return found;
 }
 
 await t.test('100 requests a minute for a user, 1000 for an address', async (t) => {
@@ -227,15 +240,17 @@ await t.test('100 requests a minute for a user, 1000 for an address', async (t) 
     return `${signed}.${createHmac('sha256', RT_SECRETS.JWT_SECRET).update(signed).digest('base64url')}`;
   };
   const of = (sub: string) => ['--header', `Authorization: Bearer ${token(sub)}`];
-  const ada = await burst(110, ...of('ada'));
-  t.equal(ada.filter((status) => status === '200').length, 100);
-  t.equal(ada.filter((status) => status === '429').length, 10);
-  t.strictSame(await burst(1, ...of('grace')), ['200'], 'another user');
+  const ada = await burst(120, ...of('ada'));
+  t.match(ada, { passed: 100, else: 0 });
+  t.equal(ada.refused, 20 - ada['not counted']);
+  t.match(await burst(1, ...of('grace')), { refused: 0, else: 0 }, 'another user');
   const anybody = await burst(1100);
-  const passed = anybody.filter((status) => status === '200').length;
-  t.ok(passed > 0 && passed <= 1000 - 101, `${passed} of the address’s 1000 were left`);
-  t.strictSame([...new Set(anybody.slice(passed))], ['429']);
-  const refused = await appliance.ask(`${API}/auth/me`);
-  t.equal(refused.status, 429);
+  t.ok(anybody.passed > 0 && anybody.passed <= 1000 - 100, 'what the others had left of 1000');
+  t.equal(anybody.refused, 1100 - anybody.passed - anybody['not counted']);
+  // The window slides: a place may have become free meanwhile.
+  const refused = await until('a refusal', 10, async () => {
+    const answer = await appliance.ask(`${API}/auth/me`);
+    return answer.status === 429 ? answer : undefined;
+  });
   t.ok(Number(refused.headers['retry-after']) > 0);
 });

@@ -121,7 +121,10 @@ updates: { rollback: { within: 1s }${updates} }
   const digestOfOne = lockedDigest();
 
   await t.test('nothing is newer: said, and nothing touched', async (t) => {
-    t.match(await update('--yes'), { exitCode: 0, stdout: /newest that there is/ });
+    let said = await update('--yes');
+    // Debian may have published something since the images of the platform were built: then that is taken first.
+    if (said.stdout.includes('holdfast/')) said = await update('--yes');
+    t.match(said, { exitCode: 0, stdout: /newest that there is/ });
     t.strictSame(pending(), []);
   });
 
