@@ -3,7 +3,7 @@ import { CommandError } from '../host/command-error.ts';
 import { AgePlainSize } from './age-plain-size.ts';
 import { filteredOutput } from './program-output.ts';
 import type { SourceProgram } from './sources/source.ts';
-import { throughChild } from './through-child.ts';
+import { type ChildOutput, throughChild } from './through-child.ts';
 
 /** @param recipientsFile public keys, one a line */
 export function encrypt(
@@ -32,14 +32,16 @@ export async function* encryptOutput(
 
 /**
  * @param identityFile path of a private key; its content never passes through here
+ * @param output where the plain bytes go instead
  * @throws AppError `restore/wrong-identity`, `backup/damaged`
  */
 export async function* decrypt(
   input: AsyncIterable<Uint8Array>,
   identityFile: string,
+  output?: ChildOutput,
 ): AsyncGenerator<Buffer> {
   try {
-    yield* throughChild(['age', '--decrypt', '-i', identityFile], input);
+    yield* throughChild(['age', '--decrypt', '-i', identityFile], input, output);
   } catch (error) {
     if (error instanceof CommandError) throw explained(error, identityFile);
     throw error;

@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import { type Child, startChild } from '../host/child.ts';
 import { CommandError } from '../host/command-error.ts';
+import { openContainerPipe } from './container-pipe.ts';
 import type { SourceProgram } from './sources/source.ts';
 
 /** The output of a program. Throws after the last byte when it failed. */
@@ -22,16 +23,11 @@ export async function* outputOfProgram({
  * process would take a third of what the dump itself takes. Throws after the last byte when one of them failed.
  */
 export async function* filteredOutput(
-  { argv, failure, onStderr }: SourceProgram,
+  source: SourceProgram,
   filterArgv: readonly [string, ...string[]],
 ): AsyncGenerator<Buffer> {
-  const filter = startChild({ argv: filterArgv });
-  const program = startChild({
-    argv,
-    into: filter,
-    ...(onStderr === undefined ? {} : { onStderr }),
-  });
-  program.stdin.destroy();
+  const { failure } = source;
+  const { filter, program } = await startFiltered(source, filterArgv);
   yield* outputOf([filter, program], async () => {
     const filtered = await filter.done;
     // A filter that ended early breaks the pipe of the program, so it is the cause.
@@ -48,6 +44,33 @@ export async function* filteredOutput(
     // To the filter the output of a program that failed looks whole.
     if (exitCode !== 0) throw failure(exitCode, stderr);
   });
+}
+
+async function startFiltered(
+  { argv, onStderr, pipe }: SourceProgram,
+  filterArgv: readonly [string, ...string[]],
+): Promise<{ readonly filter: Child; readonly program: Child }> {
+  const piped = pipe === undefined ? undefined : await openContainerPipe(pipe, onStderr);
+  if (piped !== undefined) {
+    const { program, end } = piped;
+    program.stdout.resume();
+    try {
+      return { filter: startChild({ argv: filterArgv, from: end.fd }), program };
+    } catch (error) {
+      program.kill('SIGKILL');
+      throw error;
+    } finally {
+      await end.close();
+    }
+  }
+  const filter = startChild({ argv: filterArgv });
+  const program = startChild({
+    argv,
+    into: filter,
+    ...(onStderr === undefined ? {} : { onStderr }),
+  });
+  program.stdin.destroy();
+  return { filter, program };
 }
 
 /** What the first child puts out, then the verdict; ends all of them when the reader stops before. */

@@ -10,6 +10,8 @@ export interface PostgresServer {
   readonly superuser: string;
   /** What our connections call themselves, so that a later run finds what a killed one left. Letters, digits, hyphens. */
   readonly applicationName: string;
+  /** The container's first process, when it is one of this machine; see container-pipe.ts. */
+  readonly pid?: number;
 }
 
 /** Operating system user of the container that `peer` lets in. */

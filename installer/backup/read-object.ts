@@ -2,6 +2,7 @@ import { AppError } from '../errors.ts';
 import { decrypt } from './age.ts';
 import type { BackupManifest, BackupObject } from './manifest.ts';
 import type { Store } from './store/store.ts';
+import type { ChildOutput } from './through-child.ts';
 import { verifiedBytes } from './verified-bytes.ts';
 
 /** A backup that was found, and the key that opens it. */
@@ -15,10 +16,15 @@ export interface OpenBackup {
   readonly identityFile: string | undefined;
 }
 
-/** The plain bytes of an object, checked as they pass. @throws AppError `backup/damaged`, `restore/wrong-identity` */
+/**
+ * The plain bytes of an object, checked as they pass.
+ * @param output where those of an encrypted one go instead
+ * @throws AppError `backup/damaged`, `restore/wrong-identity`
+ */
 export async function* readObject(
   { placeOf, folder, manifest, identityFile }: OpenBackup,
   object: BackupObject,
+  output?: ChildOutput,
 ): AsyncGenerator<Buffer> {
   const store = await placeOf(object);
   if (manifest.encryption.kind === 'none') {
@@ -27,7 +33,7 @@ export async function* readObject(
   }
   if (identityFile === undefined) throw noIdentity();
   try {
-    yield* decrypt(verifiedBytes(store, folder, object), identityFile);
+    yield* decrypt(verifiedBytes(store, folder, object), identityFile, output);
   } catch (error) {
     // age notices a changed byte before its range is read to the end; the range is what helps.
     if (error instanceof AppError && error.code === 'backup/damaged') {

@@ -3,6 +3,14 @@ import { pipeline } from 'node:stream/promises';
 import { type Child, startChild } from '../host/child.ts';
 import { CommandError } from '../host/command-error.ts';
 
+/** Where the output of a program goes without passing through us. */
+export interface ChildOutput {
+  /** An open file; nothing is yielded then. */
+  readonly to?: number;
+  /** Another program, whose own output is yielded. */
+  readonly into?: Child;
+}
+
 /**
  * The output of a program that is fed from a stream. It ends only when the source ended well and the program
  * succeeded: whatever fails is thrown, so that a broken stream never looks like a short one.
@@ -11,8 +19,9 @@ import { CommandError } from '../host/command-error.ts';
 export async function* throughChild(
   argv: readonly [string, ...string[]],
   input: AsyncIterable<Uint8Array>,
+  output: ChildOutput = {},
 ): AsyncGenerator<Buffer> {
-  const child = startChild({ argv });
+  const child = startChild({ argv, ...output });
   let sourceError: { readonly error: unknown } | undefined;
   const feeding = pipeline(watch(input), child.stdin).catch((error: unknown) => {
     // Otherwise the program ended without reading everything, which its exit code explains.
@@ -30,7 +39,7 @@ export async function* throughChild(
   }
   let ended = false;
   try {
-    yield* outputOf(child);
+    yield* outputOf(output.into ?? child);
     const { exitCode, stderr } = await child.done;
     ended = true;
     if (exitCode !== 0 && sourceError === undefined) {
@@ -40,7 +49,10 @@ export async function* throughChild(
   } catch (error) {
     throw sourceError === undefined ? error : sourceError.error;
   } finally {
-    if (!ended) child.kill('SIGKILL');
+    if (!ended) {
+      child.kill('SIGKILL');
+      output.into?.kill('SIGKILL');
+    }
   }
   if (sourceError !== undefined) throw sourceError.error;
 }

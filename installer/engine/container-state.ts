@@ -34,6 +34,7 @@ export function containerState(info: ContainerInspectInfo): ContainerState {
     ),
     networks: Object.keys(info.NetworkSettings.Networks ?? {}).sort(),
     memoryLimit: info.HostConfig.Memory ?? 0,
+    ...(info.State.Pid > 0 ? { pid: info.State.Pid } : {}),
   };
 }
 

@@ -34,6 +34,8 @@ export interface ContainerState {
   readonly networks: readonly string[];
   /** Bytes; 0 means no limit. */
   readonly memoryLimit: number;
+  /** Of its first process, on the machine of the engine; absent when it does not run. */
+  readonly pid?: number;
 }
 
 export interface ImageState {

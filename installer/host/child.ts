@@ -1,5 +1,5 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
-import { Readable, type Writable } from 'node:stream';
+import { PassThrough, Readable, type Writable } from 'node:stream';
 import { env } from '../env.ts';
 import { CommandError } from './command-error.ts';
 import { TailBuffer } from './tail-buffer.ts';
@@ -19,6 +19,10 @@ export interface ChildRequest {
    * without us, and {@link Child.stdout} is empty. That one cannot tell a program that failed from one that ended.
    */
   readonly into?: Child;
+  /** An open file that the program reads as its standard input; {@link Child.stdin} then leads nowhere. */
+  readonly from?: number;
+  /** An open file that takes the program's standard output; {@link Child.stdout} is empty then. */
+  readonly to?: number;
 }
 
 /** A program on this machine that runs beside us, in a process group of its own. */
@@ -65,14 +69,15 @@ export function startChild(request: ChildRequest): Child {
     stdout.destroy();
     child.stderr.destroy();
   };
-  return { stdin: child.stdin, stdout, done, exited, kill, release };
+  const stdin = child.stdin ?? new PassThrough().end();
+  return { stdin, stdout, done, exited, kill, release };
 }
 
 function spawnPiped(request: ChildRequest): PipedChild {
   const [program, ...rest] = request.argv;
   try {
     return spawn(program, rest, {
-      stdio: ['pipe', request.into?.stdin ?? 'pipe', 'pipe'],
+      stdio: [request.from ?? 'pipe', request.to ?? request.into?.stdin ?? 'pipe', 'pipe'],
       detached: true,
       ...(request.cwd === undefined ? {} : { cwd: request.cwd }),
       ...(request.env === undefined ? {} : { env: { ...env.inherited, ...request.env } }),
@@ -92,7 +97,7 @@ function spawnError(argv: readonly string[], cause: Error): CommandError {
   });
 }
 
-type PipedChild = ChildProcessByStdio<Writable, Readable | null, Readable>;
+type PipedChild = ChildProcessByStdio<Writable | null, Readable | null, Readable>;
 
 function outcome(
   child: PipedChild,

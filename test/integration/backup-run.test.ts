@@ -1,14 +1,20 @@
 import { mkdir, readdir, readFile, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import t from 'tap';
+import { containerPipe, openContainerPipe } from '../../installer/backup/container-pipe.ts';
 import { exclusively } from '../../installer/backup/exclusive.ts';
 import { listStored } from '../../installer/backup/inventory.ts';
 import { backupPrefix } from '../../installer/backup/keys.ts';
+import { filteredOutput } from '../../installer/backup/program-output.ts';
 import { runBackup } from '../../installer/backup/run-backup.ts';
+import { livePostgres } from '../../installer/backup/sources/open-source.ts';
+import type { ContainerPipe } from '../../installer/backup/sources/source.ts';
 import { DirectoryStore } from '../../installer/backup/store/directory-store.ts';
 import type { Store } from '../../installer/backup/store/store.ts';
 import { readManifest } from '../../installer/backup/verify.ts';
 import { backupLock, jobLocks } from '../../installer/backup/wait-for-backups.ts';
+import { startChild } from '../../installer/host/child.ts';
 import { BackupStack } from '../support/backup-stack.ts';
 import { until } from './support/docker.ts';
 import { platformImages } from './support/platform-images.ts';
@@ -111,6 +117,36 @@ t.test(
     t.ok(left[0]?.verified, 'and is verified');
   },
 );
+
+t.test('the output of a program in the container comes by a pipe, or by the engine', async (t) => {
+  const server = await livePostgres(stack.context(), 'holdfast-backup-daily');
+  const failure = (exitCode: number, stderr: string): Error => new Error(`${exitCode} ${stderr}`);
+  const read = async (argv: [string, ...string[]], pipe: ContainerPipe | undefined) => {
+    const program = { argv, failure, ...(pipe === undefined ? {} : { pipe }) };
+    return await text(filteredOutput(program, ['cat']));
+  };
+  const engine: [string, ...string[]] = ['echo', 'by the engine'];
+  const piped = (script: string) => containerPipe(server, ['sh', '-c', script], 'out');
+  t.equal(await read(engine, piped('echo by the pipe')), 'by the pipe\n');
+  await t.rejects(read(engine, piped('echo half; echo no >&2; exit 3')), { message: '3 no\n' });
+  const pipe = piped('echo never');
+  if (pipe === undefined) throw new Error('the engine names no process of the container');
+  const elsewhere = { ...pipe, path: `/proc/${process.pid}/root/tmp/holdfast-not-there` };
+  t.equal(await read(engine, elsewhere), 'by the engine\n', 'a container that is not of here');
+  const taken = { ...pipe, path: '/proc/self/status' };
+  t.equal(await read(engine, taken), 'by the engine\n', 'what is no pipe is left alone');
+
+  const into = containerPipe(server, ['sh', '-c', 'wc -c'], 'in');
+  const opened = into === undefined ? undefined : await openContainerPipe(into);
+  if (opened === undefined) throw new Error('no pipe into the container');
+  const writer = startChild({ argv: ['echo', 'four'], to: opened.end.fd });
+  await opened.end.close();
+  t.equal((await text(opened.program.stdout)).trim(), '5');
+  t.equal((await writer.done).exitCode, 0);
+  t.equal((await opened.program.done).exitCode, 0);
+  const left = await stack.docker(['exec', stack.container, 'find', '/tmp', '-name', 'holdfast-*']);
+  t.equal(left, '', 'no pipe stays');
+});
 
 t.test(
   'everything stored is encrypted to the key of the server and those of the user',

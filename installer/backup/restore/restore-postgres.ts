@@ -5,7 +5,7 @@ import { backupIdTime } from '../backup-id.ts';
 import type { BackupContext } from '../context.ts';
 import { exclusively } from '../exclusive.ts';
 import type { BackupManifest } from '../manifest.ts';
-import { type PostgresServer, runSql } from '../psql.ts';
+import { type PostgresServer, queryJson, runSql } from '../psql.ts';
 import { type OpenBackup, readText } from '../read-object.ts';
 import { type Catalog, parseCatalog } from '../sources/catalog.ts';
 import { livePostgres } from '../sources/open-source.ts';
@@ -16,12 +16,12 @@ import {
   analyzeDatabase,
   dropDatabase,
   OURS,
+  refineStatistics,
   restoreDatabase,
   setComment,
 } from './restore-database.ts';
-import { restoreEffort } from './restore-effort.ts';
+import { type RestoreEffort, restoreEffort } from './restore-effort.ts';
 import { restoreRoles } from './restore-roles.ts';
-import { literal } from './sql-text.ts';
 import { type SwapPair, swapDatabases } from './swap.ts';
 
 export interface RestoreWish {
@@ -52,17 +52,46 @@ export async function restorePostgres(
   const { host, paths } = context;
   return await exclusively(host, posix.join(paths.agent, 'locks'), 'restore', async () => {
     const server = await livePostgres(context, 'holdfast-restore');
-    await refuseOlderServer(server, backup.manifest);
+    const facts = await serverFacts(server);
+    refuseOlderServer(facts, backup.manifest);
     const databases = databasesOf(backup.manifest, wish);
-    await dropUnfinished(server, backup.manifest.id);
-    await restoreRoles(server, backup);
-    if (wish.into !== undefined) await refuseTaken(server, wish.into);
+    if (wish.into !== undefined && facts.comments[wish.into] !== undefined) {
+      throw nameTaken(wish.into);
+    }
+    await dropUnfinished(server, facts, backup.manifest.id);
+    const [effort] = await Promise.all([restoreEffort(server), restoreRoles(server, backup)]);
     const prepared: Prepared[] = [];
     for (const pair of databases) {
-      prepared.push(await prepare(context, server, backup, pair));
+      prepared.push(await prepare(context, { server, facts, effort }, backup, pair));
     }
-    return await swapAll(context, server, backup.manifest, prepared, wish);
+    const restored = await swapAll(context, server, backup.manifest, prepared, wish);
+    for (const { name } of restored) await refineStatistics(host, server, name);
+    return restored;
   });
+}
+
+interface Target {
+  readonly server: PostgresServer;
+  readonly facts: ServerFacts;
+  readonly effort: RestoreEffort;
+}
+
+/** Of the server before anything is changed. */
+interface ServerFacts {
+  readonly major: number;
+  /** Comment of each database, empty where there is none. */
+  readonly comments: Readonly<Record<string, string>>;
+}
+
+async function serverFacts(server: PostgresServer): Promise<ServerFacts> {
+  return await queryJson<ServerFacts>(
+    server,
+    'postgres',
+    `SELECT json_build_object(
+       'major', current_setting('server_version_num')::int / 10000,
+       'comments', (SELECT json_object_agg(datname, coalesce(shobj_description(oid, 'pg_database'), ''))
+                    FROM pg_database));`,
+  );
 }
 
 interface Prepared {
@@ -80,14 +109,14 @@ function checkedMark(id: string): string {
 
 async function prepare(
   { report }: BackupContext,
-  server: PostgresServer,
+  { server, facts, effort }: Target,
   backup: OpenBackup,
   pair: DatabasePair,
 ): Promise<Prepared> {
   const { id } = backup.manifest;
   const restored = restoredName(pair.database, id);
   const catalog = parseCatalog(await readText(backup, pair.catalog));
-  const found = await commentOf(server, restored);
+  const found = facts.comments[restored];
   const progress = (text: string): void => report({ kind: 'progress', id: 'restore', text });
   if (found !== checkedMark(id)) {
     progress(`restoring ${pair.database} into ${restored}`);
@@ -97,7 +126,7 @@ async function prepare(
       object: pair.object,
       catalog,
       target: restored,
-      effort: await restoreEffort(server),
+      effort,
       foreignServer: false,
     });
   }
@@ -158,17 +187,17 @@ async function swapAll(
   }));
 }
 
+const UNFINISHED = /_restored_[0-9]{8}t[0-9]{6}z_[0-9a-f]{6}$/;
+
 /** What restores of other backups left that were killed; this one's is used. */
-async function dropUnfinished(server: PostgresServer, id: string): Promise<void> {
-  const unfinished = await runSql(
-    server,
-    'postgres',
-    `SELECT datname FROM pg_database
-     WHERE shobj_description(oid, 'pg_database') LIKE ${literal(`${OURS}%`)}
-       AND datname ~ '_restored_[0-9]{8}t[0-9]{6}z_[0-9a-f]{6}$';`,
-  );
-  for (const name of unfinished) {
-    if (!name.endsWith(restoredName('', id))) await dropDatabase(server, name);
+async function dropUnfinished(
+  server: PostgresServer,
+  { comments }: ServerFacts,
+  id: string,
+): Promise<void> {
+  for (const [name, comment] of Object.entries(comments)) {
+    const isUnfinished = comment.startsWith(OURS) && UNFINISHED.test(name);
+    if (isUnfinished && !name.endsWith(restoredName('', id))) await dropDatabase(server, name);
   }
 }
 
@@ -183,9 +212,7 @@ function lossText(manifest: BackupManifest, now: Date, pairs: readonly SwapPair[
   );
 }
 
-async function refuseOlderServer(server: PostgresServer, manifest: BackupManifest): Promise<void> {
-  const [version = '0'] = await runSql(server, 'postgres', 'SHOW server_version_num;');
-  const major = Math.floor(Number(version) / 10_000);
+function refuseOlderServer({ major }: ServerFacts, manifest: BackupManifest): void {
   const needed = manifest.server?.major ?? 0;
   if (major >= needed) return;
   throw new AppError({
@@ -194,21 +221,6 @@ async function refuseOlderServer(server: PostgresServer, manifest: BackupManifes
     why: 'an older server cannot read the archive of a newer one',
     hint: `set postgres.version to "${needed}" in config.yaml and apply`,
   });
-}
-
-/** The comment of a database, empty when it has none; undefined when there is no such database. */
-async function commentOf(server: PostgresServer, database: string): Promise<string | undefined> {
-  const lines = await runSql(
-    server,
-    'postgres',
-    `SELECT 'c' || coalesce(shobj_description(oid, 'pg_database'), '')
-     FROM pg_database WHERE datname = ${literal(database)};`,
-  );
-  return lines.length === 0 ? undefined : lines.join('\n').slice(1);
-}
-
-async function refuseTaken(server: PostgresServer, name: string): Promise<void> {
-  if ((await commentOf(server, name)) !== undefined) throw nameTaken(name);
 }
 
 function nameTaken(name: string): AppError {

@@ -1,7 +1,10 @@
 import { Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
 import { AppError } from '../../errors.ts';
+import { containerPipe, openContainerPipe } from '../container-pipe.ts';
 import type { BackupObject } from '../manifest.ts';
 import { type PostgresServer, postgresExec, runSql } from '../psql.ts';
+import { type OpenBackup, readObject } from '../read-object.ts';
 
 /**
  * A folder on the volume of the database, 0700: `pg_restore --jobs` needs a file that it can seek in, and this
@@ -10,74 +13,108 @@ import { type PostgresServer, postgresExec, runSql } from '../psql.ts';
  */
 const FOLDER = 'holdfast-restore';
 
-// A fixed text; folder and file arrive as arguments.
-const WRITE = 'umask 077; mkdir -p -- "$1" && cat >"$1/$2"';
+// Fixed texts; folder and file arrive as arguments.
+const WRITE = 'umask 077; mkdir -p -- "$1" && cat >"$1/$2" && stat --format=%s -- "$1/$2"';
 const CLEAN = 'rm -rf -- "$1"';
+const OPEN = 'rm -rf -- "$1/$2" && df --output=avail --block-size=1 -- "$1"';
 
 export class Staging {
+  /** On the volume, when it was opened. */
+  readonly freeBytes: number;
   readonly #server: PostgresServer;
   readonly #folder: string;
 
-  private constructor(server: PostgresServer, folder: string) {
+  private constructor(server: PostgresServer, folder: string, freeBytes: number) {
     this.#server = server;
     this.#folder = folder;
+    this.freeBytes = freeBytes;
   }
 
   /** Removes what a killed restore left there. */
   static async open(server: PostgresServer): Promise<Staging> {
     const [data = ''] = await runSql(server, 'postgres', 'SHOW data_directory;');
-    const staging = new Staging(server, `${data}/${FOLDER}`);
-    await staging.clear();
-    return staging;
+    const free = await runIn(server, ['sh', '-c', OPEN, 'sh', data, FOLDER]);
+    return new Staging(
+      server,
+      `${data}/${FOLDER}`,
+      Number.parseInt(free.split('\n')[1] ?? '', 10) || 0,
+    );
   }
 
-  /** Bytes that are free on the volume. */
-  async freeBytes(): Promise<number> {
-    const parent = this.#folder.slice(0, this.#folder.lastIndexOf('/'));
-    const { stdout } = await this.#run(['df', '--output=avail', '--block-size=1', '--', parent]);
-    return Number.parseInt(stdout.split('\n')[1] ?? '', 10) || 0;
-  }
-
-  /** Writes an archive and gives its path in the container. */
-  async write(object: BackupObject, plain: AsyncIterable<Uint8Array>): Promise<string> {
+  /** Lays an archive down and gives its path in the container. */
+  async write(backup: OpenBackup, object: BackupObject): Promise<string> {
     const file = object.name.replace(/\.age$/, '');
-    const { argv, ...rest } = postgresExec(this.#server, [
-      'sh',
-      '-c',
-      WRITE,
-      'sh',
-      this.#folder,
-      file,
-    ]);
+    const command = ['sh', '-c', WRITE, 'sh', this.#folder, file] as const;
+    const size =
+      (await this.#writePiped(backup, object, command)) ??
+      (await this.#writeThroughEngine(readObject(backup, object), command));
+    if (Number(size) !== object.plainSize) {
+      throw stagingError(`${file} has ${size.trim()} bytes instead of ${object.plainSize}`);
+    }
+    return `${this.#folder}/${file}`;
+  }
+
+  /** age writes straight into the container. Undefined where that cannot be. */
+  async #writePiped(
+    backup: OpenBackup,
+    object: BackupObject,
+    command: readonly [string, ...string[]],
+  ): Promise<string | undefined> {
+    if (backup.manifest.encryption.kind === 'none') return undefined;
+    const pipe = containerPipe(this.#server, command, 'in');
+    const opened = pipe === undefined ? undefined : await openContainerPipe(pipe);
+    if (opened === undefined) return undefined;
+    const { program, end } = opened;
+    const said = text(program.stdout);
+    said.catch(() => undefined);
+    let failure: { readonly error: unknown } | undefined;
+    try {
+      for await (const chunk of readObject(backup, object, { to: end.fd })) void chunk;
+    } catch (error) {
+      failure = { error };
+    } finally {
+      await end.close();
+    }
+    // A disk that is full breaks the pipe of age, so it is the cause.
+    const { exitCode, stderr } = await program.done;
+    if (exitCode !== 0) throw stagingError(stderr);
+    if (failure !== undefined) throw failure.error;
+    return await said;
+  }
+
+  async #writeThroughEngine(
+    plain: AsyncIterable<Uint8Array>,
+    command: readonly [string, ...string[]],
+  ): Promise<string> {
+    const { argv, ...rest } = postgresExec(this.#server, command);
     const stdin = Readable.from(plain, { objectMode: false });
     const { stdout, done } = await this.#server.engine.execStream(this.#server.container, {
       argv,
       ...rest,
       stdin,
     });
-    stdout.on('error', () => undefined).resume();
+    const said = text(stdout);
+    said.catch(() => undefined);
     const { exitCode, stderr } = await done;
     if (exitCode !== 0) throw stagingError(stderr);
-    const path = `${this.#folder}/${file}`;
-    const { stdout: size } = await this.#run(['stat', '--format=%s', '--', path]);
-    if (Number(size) !== object.plainSize) {
-      throw stagingError(`${file} has ${size.trim()} bytes instead of ${object.plainSize}`);
-    }
-    return path;
+    return await said;
   }
 
   async clear(): Promise<void> {
-    await this.#run(['sh', '-c', CLEAN, 'sh', this.#folder]);
+    await runIn(this.#server, ['sh', '-c', CLEAN, 'sh', this.#folder]);
   }
+}
 
-  async #run(
-    argv: readonly [string, ...string[]],
-  ): Promise<{ readonly stdout: string; readonly stderr: string }> {
-    const request = postgresExec(this.#server, argv);
-    const result = await this.#server.engine.exec(this.#server.container, request);
-    if (result.exitCode !== 0) throw stagingError(result.stderr);
-    return result;
-  }
+async function runIn(
+  server: PostgresServer,
+  argv: readonly [string, ...string[]],
+): Promise<string> {
+  const { exitCode, stdout, stderr } = await server.engine.exec(
+    server.container,
+    postgresExec(server, argv),
+  );
+  if (exitCode !== 0) throw stagingError(stderr);
+  return stdout;
 }
 
 function stagingError(why: string): AppError {

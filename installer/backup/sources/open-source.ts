@@ -1,3 +1,4 @@
+import type { ContainerState } from '../../engine/engine.ts';
 import { AppError } from '../../errors.ts';
 import type { BackupJob } from '../../model/backup-settings.ts';
 import { LABELS } from '../../model/labels.ts';
@@ -37,15 +38,16 @@ export async function livePostgres(
 ): Promise<PostgresServer> {
   const { postgres } = settings;
   if (postgres === undefined) throw notInStack('postgres');
-  const state = await stateOf(engine, settings.project, postgres.container);
-  if (state !== 'running') {
-    throw postgresDown(postgres.container, `the container is ${state}`);
+  const found = await findContainer(engine, settings.project, postgres.container);
+  if (found?.status !== 'running') {
+    throw postgresDown(postgres.container, `the container is ${found?.status ?? ABSENT}`);
   }
   return {
     engine,
     container: postgres.container,
     superuser: postgres.superuser,
     applicationName,
+    ...(found.pid === undefined ? {} : { pid: found.pid }),
   };
 }
 
@@ -57,7 +59,7 @@ export async function liveRedis({
 }: BackupContext): Promise<RedisServer> {
   const { redis } = settings;
   if (redis === undefined) throw notInStack('redis');
-  const state = await stateOf(engine, settings.project, redis.container);
+  const state = (await findContainer(engine, settings.project, redis.container))?.status ?? ABSENT;
   if (state !== 'running') {
     throw new AppError({
       code: 'backup/redis',
@@ -77,13 +79,15 @@ export async function liveRedis({
   return { engine, container: redis.container, password };
 }
 
-async function stateOf(
+const ABSENT = 'not there';
+
+async function findContainer(
   engine: BackupContext['engine'],
   project: string,
   container: string,
-): Promise<string> {
+): Promise<ContainerState | undefined> {
   const containers = await engine.containers({ [LABELS.project]: project });
-  return containers.find(({ name }) => name === container)?.status ?? 'not there';
+  return containers.find(({ name }) => name === container);
 }
 
 function notInStack(what: string): AppError {

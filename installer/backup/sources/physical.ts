@@ -1,11 +1,11 @@
 import { AppError } from '../../errors.ts';
+import { containerProgram } from '../container-pipe.ts';
 import type { BackupManifest } from '../manifest.ts';
 import {
   endEarlierSessions,
   type PostgresServer,
   PsqlSession,
   postgresDown,
-  postgresExec,
   queryJson,
 } from '../psql.ts';
 import { makeSlot } from '../wal/slot.ts';
@@ -67,21 +67,16 @@ export async function openPhysicalSource(
 }
 
 function program(server: PostgresServer, told: Positions): SourceProgram {
-  const { argv, user, env } = postgresExec(server, [
+  const command: [string, ...string[]] = [
     'pg_basebackup',
     ...['--pgdata=-', '--format=tar', '--wal-method=fetch', '--checkpoint=fast'],
     // The server cannot put a list of files into a tar that it has compressed already; age and our own checksums
     // prove the bytes, the pages' checksums are looked at as they are read.
     ...['--compress=server-zstd:1', '--no-manifest', '--no-sync', '--verbose'],
     `--label=${server.applicationName}`,
-  ]);
+  ];
   return {
-    argv: [
-      ...['docker', 'exec', '--user', user, '--env', 'LC_ALL=C'],
-      ...Object.entries(env).flatMap(([name, value]) => ['--env', `${name}=${value}`]),
-      server.container,
-      ...argv,
-    ] as [string, ...string[]],
+    ...containerProgram(server, command, { LC_ALL: 'C' }),
     onStderr: (chunk) => told.read(chunk),
     failure: (exitCode, stderr) => baseFailure(server, exitCode, stderr),
   };

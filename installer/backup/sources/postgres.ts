@@ -1,12 +1,12 @@
 import { AppError } from '../../errors.ts';
 import type { BackupSource } from '../../model/backup-settings.ts';
+import { containerProgram } from '../container-pipe.ts';
 import { objectNamePart } from '../keys.ts';
 import {
   connectionTo,
   endEarlierSessions,
   type PostgresServer,
   postgresDown,
-  postgresExec,
   queryJson,
   sqlError,
 } from '../psql.ts';
@@ -130,7 +130,6 @@ function globals(server: PostgresServer): SourceObject {
   };
 }
 
-/** Through Docker's own client, so that the bytes go from it to age and not through us. */
 function program(
   server: PostgresServer,
   command: () => Promise<[string, ...string[]]>,
@@ -138,14 +137,8 @@ function program(
   return {
     kind: 'program',
     prepare: async () => {
-      const { argv, user, env } = postgresExec(server, await command());
       return {
-        argv: [
-          ...['docker', 'exec', '--user', user],
-          ...Object.entries(env).flatMap(([name, value]) => ['--env', `${name}=${value}`]),
-          server.container,
-          ...argv,
-        ] as [string, ...string[]],
+        ...containerProgram(server, await command()),
         failure: (exitCode, stderr) => dumpFailure(server, exitCode, stderr),
       };
     },

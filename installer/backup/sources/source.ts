@@ -27,6 +27,17 @@ export interface SourceProgram {
   readonly failure: (exitCode: number, stderr: string) => Error;
   /** Sees what it says beside its output, as it comes. */
   readonly onStderr?: (chunk: Buffer) => void;
+  /** A shorter way to its output, where there is one. */
+  readonly pipe?: ContainerPipe;
+}
+
+/** A program in a container that writes into or reads from a named pipe which this machine can open (container-pipe.ts). */
+export interface ContainerPipe {
+  /** Out of the container, or in. */
+  readonly direction: 'out' | 'in';
+  readonly argv: readonly [string, ...string[]];
+  /** Of the pipe, on this machine. */
+  readonly path: string;
 }
 
 /** What a job saves, looked at before anything is stored. */
