@@ -112,6 +112,9 @@ engine_start() {
       service docker start </dev/null >/dev/null 2>&1 || true
     fi
     if ! engine_wait 20 && ! pgrep -x dockerd >/dev/null; then
+      if [ -x /etc/init.d/docker ]; then
+        echo "! \`service docker start\` does not start the engine; started by hand, it will not come back with the machine" >&2
+      fi
       setsid nohup dockerd </dev/null >>"$ENGINE_LOG" 2>&1 &
     fi
   fi

@@ -1,5 +1,5 @@
 #!/bin/bash
-# run.sh NAME [SUITE]: starts the server NAME, a container that behaves as a small
+# run.sh NAME [SUITE] [systemd|scripts]: starts the server NAME, a container that behaves as a small
 # VPS, and waits until root can log in by ssh. Prints NAME ADDRESS KEYFILE.
 # `reboot` inside and `docker kill` + `docker start` outside bring it back with
 # the same address and disk. Remove it by: docker rm -f -v NAME,
@@ -7,8 +7,9 @@
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-name=${1:?usage: run.sh NAME [SUITE]}
+name=${1:?usage: run.sh NAME [SUITE] [systemd|scripts]}
 suite=${2:-trixie}
+init=${3:-systemd}
 network=holdfast-test-machines
 prefix=172.31.253
 state=${HOLDFAST_TEST_CACHE:-/var/cache/holdfast-test}/keys
@@ -36,7 +37,7 @@ dns=$(awk '$1 == "nameserver" && $2 !~ /^127\.|:/ && !n++ { print $2 }' "$resolv
 # shellcheck disable=SC2054  # the commas belong to mount options
 # Everything a server's root may do, except what would reach the outer machine:
 # its clock, its modules, its raw memory.
-options=(--hostname "$name" --network "$network" --env "MACHINE_DNS=$dns"
+options=(--hostname "$name" --network "$network" --env "MACHINE_DNS=$dns" --env "MACHINE_INIT=$init"
   --label io.holdfast.test=1 --label io.holdfast.machine=1
   --restart=always --cgroupns=private --stop-signal SIGRTMIN+3 --stop-timeout 20
   --security-opt seccomp=unconfined --security-opt apparmor=unconfined --security-opt systempaths=unconfined
@@ -51,8 +52,9 @@ for capability in CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID S
 done
 
 # An address of its own, so that it is the same after a power cut.
+# One that goes while it is looked at makes inspect fail; it has told the others by then.
 used=$(docker ps -aq --filter label=io.holdfast.machine=1 |
-  xargs -r docker inspect --format "{{with index .NetworkSettings.Networks \"$network\"}}{{.IPAMConfig.IPv4Address}}{{end}}")
+  { xargs -r docker inspect --format "{{with index .NetworkSettings.Networks \"$network\"}}{{.IPAMConfig.IPv4Address}}{{end}}" 2>/dev/null || true; })
 id=
 for last in $(seq 10 250); do
   address=$prefix.$last
@@ -78,10 +80,10 @@ rm -f "$state/$name.error"
 
 login=(ssh -i "$state/id_ed25519" -o BatchMode=yes -o ConnectTimeout=2 -o StrictHostKeyChecking=no
   -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR "root@$address")
-deadline=$((SECONDS + 60))
+deadline=$((SECONDS + 300))
 until "${login[@]}" true 2>/dev/null; do
   [ "$SECONDS" -lt "$deadline" ] || {
-    echo "no ssh login to $name ($address) within 60 s; its last words:" >&2
+    echo "no ssh login to $name ($address) within 300 s; its last words:" >&2
     docker logs --tail 30 "$name" >&2
     exit 1
   }

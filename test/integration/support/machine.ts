@@ -74,14 +74,14 @@ export class Machine {
   async reboot(): Promise<void> {
     const before = await this.bootId();
     await this.exec('systemctl', 'reboot');
-    await until(`${this.name} comes back`, 120, async () => {
+    await until(`${this.name} comes back`, 60, async () => {
       const now = await this.bootId();
       return now !== '' && now !== before;
     });
     await this.up();
   }
 
-  /** Waits until systemd has started everything that it was to start. */
+  /** Waits until systemd has started everything that it was to start; init scripts have when ssh answers. */
   async up(): Promise<void> {
     await until(`login on ${this.name}`, 60, async () => (await this.exec('true')).code === 0);
     await this.exec('systemctl', 'is-system-running', '--wait');
@@ -99,13 +99,14 @@ export class Machine {
   }
 }
 
-/** Starts a fresh server; it goes when the test ends, unless KEEP_FAILED asks to look at it. */
+/** Starts a fresh server, with systemd or with init scripts only; it goes when the test ends, unless KEEP_FAILED asks to look at it. */
 export async function startMachine(
   t: Cleaning,
   suite: 'bookworm' | 'trixie',
   name = `holdfast-test-${suite}-${process.pid}`,
+  init: 'systemd' | 'scripts' = 'systemd',
 ): Promise<Machine> {
-  const { code, stdout, stderr } = await outcome([`${here}run.sh`, name, suite], 900);
+  const { code, stdout, stderr } = await outcome([`${here}run.sh`, name, suite, init], 900);
   const [, address, keyFile] = stdout.trim().split(' ');
   if (code !== 0 || address === undefined || keyFile === undefined) {
     await outcome(['docker', 'rm', '-f', '-v', name]);

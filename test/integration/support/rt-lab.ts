@@ -97,9 +97,10 @@ export class RtLab {
   }
 
   async remove(): Promise<void> {
-    await this.appliance.remove();
-    await this.#engine.close();
+    // First what would keep this process alive if the rest fails.
     this.bucket.stop();
+    await this.#engine.close();
+    await this.appliance.remove();
     await removeStandIns();
     await rm(this.#folder, { recursive: true, force: true });
   }
