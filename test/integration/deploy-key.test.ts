@@ -1,13 +1,10 @@
-import { execFile } from 'node:child_process';
-import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { promisify } from 'node:util';
+import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import t from 'tap';
 import { readAudit } from '../../installer/apply/audit.ts';
 import { parseDeployKey } from '../../installer/cli/authorized-keys.ts';
-import { Appliance, type Ran } from '../support/appliance.ts';
-import { PACKAGE_ROOT } from '../support/component-input.ts';
-import { startSshd } from '../support/sshd.ts';
+import { Appliance } from '../support/appliance.ts';
+import { startCiClient, writeLauncher } from './support/deploy-key-client.ts';
 
 const CONFIG = `version: 1
 domain: app.example.com
@@ -19,12 +16,10 @@ services:
 t.test('a key of CI deploys, asks how things are, and can do nothing else', async (t) => {
   const server = await Appliance.create('');
   t.teardown(() => server.remove());
-  const { paths, root } = server;
+  const { paths } = server;
   mkdirSync(dirname(paths.config), { recursive: true });
   writeFileSync(paths.config, CONFIG);
-  const sshd = await startSshd(t, ['Subsystem sftp internal-sftp'], [paths.authorizedKeys]);
-  const key = join(root, 'ci');
-  await promisify(execFile)('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', key]);
+  const { key, sshd, ssh } = await startCiClient(t, server);
   const add = () =>
     server.run([
       ...['deploy-key', 'add', 'ci', `${key}.pub`, '--services', 'api,web'],
@@ -32,32 +27,10 @@ t.test('a key of CI deploys, asks how things are, and can do nothing else', asyn
     ]);
   const before = await add();
   t.match(before.stderr, /preflight\/no-program/, 'a key that would run nothing is not added');
-  mkdirSync(dirname(paths.launcher), { recursive: true });
-  const main = join(PACKAGE_ROOT, 'installer/cli/main.ts');
-  writeFileSync(
-    paths.launcher,
-    `#!/bin/sh\nHOLDFAST_ROOT=${root} exec ${process.execPath} ${main} "$@"\n`,
-  );
-  chmodSync(paths.launcher, 0o755);
+  writeLauncher(server);
   const theirs = '# the keys of people\nssh-ed25519 AAAA somebody@laptop';
   mkdirSync(dirname(paths.authorizedKeys), { recursive: true, mode: 0o700 });
   writeFileSync(paths.authorizedKeys, theirs);
-
-  const ssh = (words: readonly string[], options: readonly string[] = []): Promise<Ran> =>
-    new Promise((resolve) => {
-      const child = execFile(
-        'ssh',
-        [
-          ...['-F', '/dev/null', '-i', key, '-p', String(sshd.port), '-o', 'IdentitiesOnly=yes'],
-          ...['-o', 'BatchMode=yes', '-o', 'StrictHostKeyChecking=accept-new'],
-          ...['-o', `UserKnownHostsFile=${sshd.knownHostsFile}`, ...options],
-          ...['root@127.0.0.1', ...words],
-        ],
-        (error, stdout, stderr) =>
-          resolve({ exitCode: error === null ? 0 : Number(error.code), stdout, stderr }),
-      );
-      child.stdin?.end();
-    });
 
   t.match(await ssh(['status']), { exitCode: 255, stderr: /Permission denied/ });
   t.match(await add(), { exitCode: 0, stdout: /ci \(SHA256:\S+\) may deploy api, web/ });

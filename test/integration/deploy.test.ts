@@ -1,7 +1,13 @@
-import t from 'tap';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { readAudit } from '../../installer/apply/audit.ts';
+import { CLOUDFLARE_NETWORKS } from '../../installer/components/cloudflare.ts';
 import { waitFor } from '../support/containers.ts';
 import { Load } from '../support/load.ts';
-import { DeployLab } from './support/deploy-lab.ts';
+import { refreshFrom } from './support/cloudflare-refresh.ts';
+import { startCiClient, writeLauncher } from './support/deploy-key-client.ts';
+import { DeployLab, REPOSITORY } from './support/deploy-lab.ts';
 
 const WATCH_SECONDS = 4;
 const LONG_WATCH_SECONDS = 30;
@@ -20,13 +26,20 @@ t.test('deploys, rollbacks, other numbers, edits and failures lose no request', 
   t.teardown(() => lab.remove());
   t.match(await lab.containers(), [/app_a-1 running .*:1$/, /app_a-2 running .*:1$/]);
 
+  writeLauncher(lab.appliance);
+  const ci = await startCiClient(t, lab.appliance);
+  const rights = ['--services', 'app', '--images', REPOSITORY];
+  const added = await lab.appliance.run(['deploy-key', 'add', 'ci', `${ci.key}.pub`, ...rights]);
+  t.equal(added.exitCode, 0, added.stderr);
+
   const load = new Load(await lab.target());
   const run = (...argv: string[]) => {
     load.phase = argv.join(' ');
     return lab.run(...argv);
   };
   try {
-    const second = await run('deploy', 'app', lab.image('2'));
+    load.phase = 'deploy by a key of CI, through sshd';
+    const second = await ci.ssh(['deploy', 'app', lab.image('2')]);
     t.equal(second.exitCode, 0, second.stderr + second.stdout);
     t.match(await lab.containers(), [
       /a-1 exited .*:1$/,
@@ -34,6 +47,10 @@ t.test('deploys, rollbacks, other numbers, edits and failures lose no request', 
       /b-1 running .*:2$/,
       /b-2 running/,
     ]);
+
+    t.match(await ci.ssh(['apply']), { exitCode: 5 }, 'the key is for nothing else');
+    const { entries } = readAudit(await readFile(lab.appliance.paths.audit, 'utf8'));
+    t.match(entries.at(-1), { who: 'deploy-key:ci', result: 'done' });
 
     const back = await run('rollback', 'app');
     t.equal(back.exitCode, 0, back.stderr);
@@ -88,6 +105,11 @@ t.test('deploys, rollbacks, other numbers, edits and failures lose no request', 
     t.match(await running(), [/-1 .*:3$/, /-2 .*:3$/]);
     load.forgetReplicas();
     await waitFor('the others answer', async () => (load.replicas.size === 2 ? true : undefined));
+
+    load.phase = 'other networks of Cloudflare';
+    await t.test('networks of Cloudflare: believed when they can be', (st) =>
+      refreshesNetworks(st, lab),
+    );
   } finally {
     await load.stop();
   }
@@ -120,3 +142,30 @@ t.test('deploys, rollbacks, other numbers, edits and failures lose no request', 
     [/:3$/, /:3$/],
   );
 });
+
+async function refreshesNetworks(t: Test, { appliance }: DeployLab): Promise<void> {
+  const { paths } = appliance;
+  const edge = () => readFile(join(paths.stack, 'nginx/nginx.conf'), 'utf8');
+  const before = [await edge(), await readFile(paths.lock, 'utf8')];
+  const v4 = CLOUDFLARE_NETWORKS.filter((network) => !network.includes(':'));
+  const v6 = CLOUDFLARE_NETWORKS.filter((network) => network.includes(':'));
+  for (const [why, lists] of [
+    ['an error', { v4, v6, status: 500 }],
+    ['nothing', { v4: [], v6: [] }],
+    ['a page', { v4: ['<html><body>Hello'], v6 }],
+  ] as const) {
+    const refused = await refreshFrom(t, appliance, lists);
+    t.match(refused, { stderr: /host\/cloudflare-lists/ }, why);
+    t.not(refused.exitCode, 0, why);
+  }
+  t.strictSame([await edge(), await readFile(paths.lock, 'utf8')], before, 'the old ones stay');
+  const newer = { v4: [...v4.slice(1), '198.51.96.0/20'], v6 };
+  const taken = await refreshFrom(t, appliance, newer);
+  t.equal(taken.exitCode, 0, taken.stderr);
+  t.match(taken.stdout, /nginx[\s\S]*networks of Cloudflare are trusted now/);
+  t.match(await edge(), /set_real_ip_from "198\.51\.96\.0\/20"/);
+  t.notMatch(await edge(), v4[0]);
+  t.match((await refreshFrom(t, appliance, newer)).stdout, /the same \d+ networks/);
+  const plan = await appliance.run(['plan', '--config', appliance.configPath]);
+  t.equal(plan.exitCode, 0, `apply keeps them: ${plan.stdout}`);
+}

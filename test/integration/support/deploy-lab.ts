@@ -8,7 +8,7 @@ import type { LoadTarget } from '../../support/load.ts';
 const PROJECT = 'deploytest';
 const HOST = 'deploy.example.com';
 /** Nobody listens there: the images are on this machine, and a look at the registry ends at once. */
-const REPOSITORY = '127.0.0.1:1/deploytest';
+export const REPOSITORY = '127.0.0.1:1/deploytest';
 
 /** Answers with its version. `/die` ends it as a crash does. */
 const PROGRAM = `
@@ -111,7 +111,7 @@ project: ${PROJECT}
 domain: ${HOST}
 contact: ops@example.com
 tls: { issuer: selfsigned }
-http: { clientMaxBodySize: ${maxBody}m }
+http: { clientMaxBodySize: ${maxBody}m, realIp: cloudflare }
 monitoring: { prometheus: { enabled: false }, grafana: { enabled: false } }
 updates: { rollback: { within: ${watchSeconds ?? this.#watchSeconds}s } }
 services:
