@@ -242,7 +242,7 @@ async function ours(
     }, 25);
     const code = await new Promise((resolve) => child.once('close', resolve));
     clearInterval(timer);
-    if (code !== 0) throw new Error(`${argv.join(' ')} exited ${code}: ${said}`);
+    if (code !== 0) throw new Error(`${argv.join(' ')} exited ${code}: ${said}${output}`);
   });
   return { seconds, peak, cpu: childrenCpu() - cpuBefore, output };
 }

@@ -1,0 +1,289 @@
+import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import {
+  GetObjectCommand,
+  ListObjectsV2Command,
+  PutObjectCommand,
+  S3Client,
+} from '@aws-sdk/client-s3';
+import t from 'tap';
+import { Appliance } from '../support/appliance.ts';
+import { PACKAGE_ROOT } from '../support/component-input.ts';
+import { docker, outcome, start, until } from './support/docker.ts';
+import { platformImages } from './support/platform-images.ts';
+import { startRadosgw } from './support/radosgw.ts';
+
+/** The worst day: the server is gone, and what is left is a bucket and a key. */
+
+const PROJECT = 'whole-test';
+const ORIGIN = 'https://whole.example.com';
+
+const s3 = await startRadosgw(t);
+const client = new S3Client({
+  region: 'us-east-1',
+  endpoint: s3.endpoint,
+  forcePathStyle: true,
+  credentials: s3,
+});
+t.teardown(() => client.destroy());
+
+function newKey(name: string): { readonly file: string; readonly recipient: string } {
+  const file = join(folder, name);
+  execFileSync('age-keygen', ['-o', file], { stdio: 'ignore' });
+  return { file, recipient: execFileSync('age-keygen', ['-y', file]).toString().trim() };
+}
+
+const folder = t.testdir({ site: { 'index.html': '<p>the front</p>' } });
+const mine = newKey('mine.txt');
+const other = newKey('other.txt');
+const config = join(folder, 'config.yaml');
+writeFileSync(
+  config,
+  `version: 1
+project: ${PROJECT}
+domain: whole.example.com
+contact: ops@example.com
+tls: { issuer: selfsigned }
+monitoring: { prometheus: { enabled: false }, grafana: { enabled: false } }
+services:
+  web:
+    build: { context: ${join(PACKAGE_ROOT, 'examples/demo')} }
+    port: 3000
+    health: { path: /health }
+    migrate: node src/migrate.cjs
+    routes: [{ path: / }]
+    volumes: [{ name: uploads, mount: /uploads, backup: true }]
+    uses: [postgres, redis]
+sites: { front: { artifact: ./site, hosts: [front.whole.example.com] } }
+postgres: { version: "17", pitr: { enabled: false } }
+redis: { purpose: queue, persistence: aof }
+storage: { providers: { far: { kind: s3, endpoint: "${s3.endpoint}", secretRef: FAR } } }
+backups:
+  provider: far
+  bucket: ${s3.bucket}
+  prefix: acme/prod
+  recipients: [${mine.recipient}]
+  jobs:
+    - { name: daily, source: postgres, cron: "0 2 * * *" }
+    - { name: queues, source: redis, cron: "10 2 * * *" }
+    - { name: kit, source: appliance, cron: "20 2 * * *" }
+`,
+);
+const keyFiles = ['FAR_ACCESS_KEY_ID', 'FAR_SECRET_ACCESS_KEY'].map((name) => join(folder, name));
+[s3.accessKeyId, s3.secretAccessKey].forEach((value, index) => {
+  writeFileSync(keyFiles[index] ?? '', `${value}\n`);
+});
+
+let appliance = await Appliance.create(config);
+t.teardown(() => appliance.remove());
+
+async function ok(...argv: string[]): Promise<string> {
+  const { exitCode, stdout, stderr } = await appliance.run(argv);
+  if (exitCode !== 0) throw new Error(`${argv.join(' ')} exited ${exitCode}\n${stdout}\n${stderr}`);
+  return stdout;
+}
+
+/** What status complains of, but for the disk of this machine. */
+async function problems(): Promise<string[]> {
+  const { stdout } = await appliance.run(['status', '--json']);
+  const found = (JSON.parse(stdout) as { problems: string[] }).problems;
+  return found.filter((problem) => !problem.startsWith('the disk'));
+}
+
+function restoreArgv(identity: string, ...more: string[]): string[] {
+  return [
+    ...['restore', '--from', `s3://${s3.bucket}/acme`, '--endpoint', s3.endpoint],
+    ...['--access-key-id-file', keyFiles[0] ?? '', '--secret-access-key-file', keyFiles[1] ?? ''],
+    ...['--identity', identity, '--yes', '--take-over', ...more],
+  ];
+}
+
+async function keys(ending: string): Promise<string[]> {
+  const listed = await client.send(new ListObjectsV2Command({ Bucket: s3.bucket }));
+  return (listed.Contents ?? []).flatMap(({ Key = '' }) => (Key.endsWith(ending) ? [Key] : []));
+}
+
+/** Changes one bit in the middle of an object. */
+async function flip(key: string): Promise<void> {
+  const object = await client.send(new GetObjectCommand({ Bucket: s3.bucket, Key: key }));
+  const content = Buffer.from((await object.Body?.transformToByteArray()) ?? []);
+  content[content.length >> 1] = (content[content.length >> 1] ?? 0) ^ 4;
+  await client.send(new PutObjectCommand({ Bucket: s3.bucket, Key: key, Body: content }));
+}
+
+const secretsOf = ({ paths }: Appliance): Record<string, string> =>
+  Object.fromEntries(
+    readdirSync(paths.secrets).map((name) => [
+      name,
+      readFileSync(join(paths.secrets, name), 'utf8'),
+    ]),
+  );
+const authority = ({ paths }: Appliance): string =>
+  readFileSync(join(paths.tls, 'private-ca/ca.crt'), 'utf8');
+
+async function uploads(): Promise<string> {
+  return await docker('volume', 'inspect', '--format', '{{.Mountpoint}}', `${PROJECT}_uploads`);
+}
+
+let before: { readonly secrets: Record<string, string>; readonly ca: string };
+
+t.test('a server with data of every kind saves itself', async (t) => {
+  mkdirSync(appliance.paths.secrets, { recursive: true, mode: 0o700 });
+  for (const file of keyFiles) {
+    writeFileSync(
+      join(appliance.paths.secrets, file.slice(folder.length + 1)),
+      readFileSync(file, 'utf8').trim(),
+      { mode: 0o600 },
+    );
+  }
+  await ok('apply', '--config', config, '--yes');
+  const note = { method: 'POST', body: 'a note worth keeping' };
+  t.equal((await appliance.ask(`${ORIGIN}/notes`, note)).status, 201);
+  for (let visit = 0; visit < 3; visit += 1) await appliance.ask(`${ORIGIN}/`);
+  writeFileSync(join(await uploads(), 'badge.pdf'), 'a file worth keeping');
+  before = { secrets: secretsOf(appliance), ca: authority(appliance) };
+  await ok('backup', 'run');
+  t.match(await ok('backup', 'list'), /kit .* verified/);
+  await ok('backup', 'verify');
+
+  const careless = restoreArgv(mine.file).filter((word) => word !== '--take-over');
+  t.match(await appliance.run(careless), {
+    exitCode: 14,
+    stderr: /server may still write[\s\S]*--take-over/,
+  });
+  t.match(await appliance.run(restoreArgv(mine.file)), {
+    exitCode: 14,
+    stderr: /server is not blank[\s\S]*a config was applied here[\s\S]*--replace/,
+  });
+  t.strictSame(await problems(), [], 'and nothing was changed');
+});
+
+t.test('the newest of everything is damaged, the server is lost', async (t) => {
+  const note = { method: 'POST', body: 'lost with the newest backup' };
+  await appliance.ask(`${ORIGIN}/notes`, note);
+  await ok('backup', 'run', 'kit', 'daily');
+  for (const ending of ['appliance.tar.zst.age', 'db-web.dump.age']) {
+    const found = await keys(ending);
+    t.equal(found.length, 2);
+    await flip(found.at(-1) ?? '');
+  }
+  await appliance.remove();
+  t.equal(await docker('volume', 'ls', '--quiet', '--filter', `name=${PROJECT}`), '');
+  appliance = await Appliance.create(config);
+});
+
+t.test('another key: says which ones open it, and leaves nothing', async (t) => {
+  t.match(await appliance.run(restoreArgv(other.file)), {
+    exitCode: 14,
+    stderr: new RegExp(`was encrypted to: ${mine.recipient}, age1`),
+  });
+  t.throws(() => readdirSync(join(appliance.paths.state, 'recovery')), { code: 'ENOENT' });
+  t.match(await appliance.run(restoreArgv(mine.file, '--project', 'elsewhere')), {
+    exitCode: 14,
+    stderr: /no recovery kit of elsewhere/,
+  });
+});
+
+t.test('killed on its way, then run again: everything is back', { timeout: 600_000 }, async (t) => {
+  const journal = join(appliance.paths.state, 'recovery/journal.json');
+  const journalText = (): string => (existsSync(journal) ? readFileSync(journal, 'utf8') : '');
+  // Each holds from its moment on: however quick the machine, none of them is missed.
+  const moments: Readonly<Record<string, (text: string) => boolean>> = {
+    'the backups are chosen': (text) => text !== '',
+    'the kit is in its place': (text) => text !== '' && !text.includes('"chosen"'),
+    'the databases are back': (text) => /"what": "postgres",\s+"backup"/.test(text),
+  };
+  for (const [moment, holds] of Object.entries(moments)) {
+    const child = appliance.start(restoreArgv(mine.file));
+    const ended = once(child, 'exit');
+    child.stdout.resume();
+    child.stderr.resume();
+    await until(moment, 300, async () => {
+      if (child.exitCode !== null) throw new Error(`it ended with ${child.exitCode} before`);
+      return holds(journalText());
+    });
+    child.kill('SIGKILL');
+    await ended;
+  }
+  const { exitCode, stdout, stderr } = await appliance.run(restoreArgv(mine.file, '--json'));
+  t.equal(exitCode, 0, stderr);
+  t.comment(stdout);
+  const answer = JSON.parse(stdout);
+  t.match(answer, { version: 1, project: PROJECT, failed: [] });
+  t.strictSame(answer.data.map(({ what }: { what: string }) => what).sort(), [
+    'postgres',
+    'redis',
+    'volume uploads',
+  ]);
+  t.throws(() => readFileSync(journal), { code: 'ENOENT' });
+});
+
+t.test('through the front door, with the old secrets, and looked after', async (t) => {
+  const notes = await appliance.ask(`${ORIGIN}/notes`);
+  t.match(notes, { status: 200, body: /a note worth keeping/ });
+  t.notMatch(notes.body, /lost with the newest/, 'the backup before the damaged one');
+  t.match((await appliance.ask(`${ORIGIN}/`)).body, /Redis: <strong>4</, 'the fourth visit');
+  t.equal(readFileSync(join(await uploads(), 'badge.pdf'), 'utf8'), 'a file worth keeping');
+  t.match(await appliance.ask('https://front.whole.example.com/'), { body: /the front/ });
+  t.strictSame(secretsOf(appliance), before.secrets);
+  t.equal(authority(appliance), before.ca, 'clients need trust nobody new');
+  t.strictSame(await problems(), [], 'the agent runs, everything is saved');
+  t.match(await ok('plan', '--config', config), /Nothing to do|No changes/);
+  t.match(await ok('backup', 'list'), /daily .* verified/);
+});
+
+t.test('without holdfast, by the commands of the page', async (t) => {
+  const page = readFileSync(join(PACKAGE_ROOT, 'docs/runbooks/without-holdfast.md'), 'utf8');
+  const script = [...page.matchAll(/```sh\n([\s\S]*?)```/g)]
+    .map(([, block = '']) => block)
+    .join('');
+  const postgres = await start(t, [
+    ...['--network=none', '--env=POSTGRES_HOST_AUTH_METHOD=trust'],
+    (await platformImages('postgres'))['postgres'] ?? '',
+  ]);
+  await until('Postgres answers', 120, async () => {
+    const ready = ['docker', 'exec', postgres, 'pg_isready', '-q', '-h', '127.0.0.1'] as const;
+    return (await outcome(ready)).code === 0;
+  });
+  // The client programs are those of the container, so that the machine needs none.
+  const programs = t.testdir({});
+  for (const name of ['psql', 'createdb', 'pg_restore']) {
+    const text = `#!/bin/sh\nexec docker exec -i --user postgres ${postgres} ${name} "$@"\n`;
+    writeFileSync(join(programs, name), text, { mode: 0o755 });
+  }
+  const PATH = `${programs}:${process.env['PATH']}`;
+  const folders: Record<string, string> = {};
+  for (const job of ['daily', 'queues', 'kit', 'volume-uploads']) {
+    const newest = (await keys('/verified.json')).filter((key) => key.includes(`/${job}/`)).at(-1);
+    const objects = (await keys('')).filter((key) => key.startsWith(dirname(newest ?? '?')));
+    const place = join(programs, job);
+    mkdirSync(place);
+    for (const key of objects) {
+      const object = await client.send(new GetObjectCommand({ Bucket: s3.bucket, Key: key }));
+      const content = (await object.Body?.transformToByteArray()) ?? new Uint8Array();
+      writeFileSync(join(place, basename(key)), content);
+    }
+    cpSync(mine.file, join(place, 'recovery-key.txt'));
+    // Roles that exist already are said on the way; everything else ends it.
+    execFileSync('bash', ['-euo', 'pipefail', '-c', script], {
+      cwd: place,
+      env: { ...process.env, PATH },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    folders[job] = place;
+  }
+  const note = ['exec', '--user', 'postgres', postgres, 'psql', '-XAt', '-d', 'web'];
+  t.equal(await docker(...note, '-c', 'SELECT body FROM note'), 'a note worth keeping');
+  const file = join(folders['volume-uploads'] ?? '', 'volume-uploads/badge.pdf');
+  t.equal(readFileSync(file, 'utf8'), 'a file worth keeping');
+  t.match(
+    readFileSync(join(folders['queues'] ?? '', 'dump.rdb'), 'latin1'),
+    /^REDIS\d{4}.*visits/s,
+  );
+  t.equal(
+    readFileSync(join(folders['kit'] ?? '', 'kit/applied/config.yaml'), 'utf8'),
+    readFileSync(config, 'utf8'),
+  );
+});
