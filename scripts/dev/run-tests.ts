@@ -59,6 +59,9 @@ const BUILDS_IMAGES = 'test/integration/images.test.ts';
 const isServer = ({ name }: Group): boolean =>
   /support\/(appliance|deploy-lab|rt-lab)\.ts/.test(readFileSync(name, 'utf8'));
 
+const LINES_OF_A_FAILURE = 30;
+const CHARACTERS_OF_A_LINE = 400;
+
 let passed = 0;
 let failed = 0;
 const failures: string[] = [];
@@ -124,9 +127,6 @@ async function run({ argv, counts }: Group): Promise<Outcome> {
     failures: exitCode === 0 ? [] : failedAssertions(shown, exitCode),
   };
 }
-
-const LINES_OF_A_FAILURE = 30;
-const CHARACTERS_OF_A_LINE = 400;
 
 /** The innermost `not ok` of each failure; the tests and files around it only say that something in them failed. */
 function failedAssertions(lines: readonly string[], exitCode: number): string[] {

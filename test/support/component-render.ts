@@ -43,6 +43,7 @@ export function componentInput(config: Config, more: Partial<ComponentInput> = {
     config.monitoring.grafana.host,
     ...Object.values(config.services).flatMap(({ routes }) => routes.map(({ host }) => host)),
     ...Object.values(config.sites).flatMap(({ hosts: names }) => names),
+    ...config.edgeCache.map(({ host }) => host),
   ];
   return {
     config,
