@@ -2,13 +2,12 @@ import { AppError } from '../../errors.ts';
 import type { FileSpec, Reaction } from '../../model/contribution.ts';
 import type { SecretNeed } from '../../model/secret-need.ts';
 import type { ComponentInput } from '../component.ts';
-import { edgeFolders, NGINX_UID } from '../nginx/places.ts';
+import { luaFiles, luaSecretsFile } from '../nginx/lua-files.ts';
 import type { Config } from '../sections.ts';
 import { credentialSecrets, endpointOf, providerSecrets } from '../storage/credentials.ts';
 import { cacheHosts, placeOf, type SignedOrigin } from './origins.ts';
 
-/** Files of `nginx/lua/buckets/`. */
-const SCRIPTS = ['requests.lua', 'signature.lua'];
+const SCRIPTS = ['buckets/requests.lua', 'buckets/signature.lua'];
 
 /** Keys of the buckets that nginx signs for. */
 export function bucketSecrets(config: Config): SecretNeed[] {
@@ -22,31 +21,14 @@ export function bucketSecrets(config: Config): SecretNeed[] {
   return [...new Map(needs.map((need) => [need.name, need])).values()];
 }
 
-/** What `nginx/lua/buckets/requests.lua` reads, and it. Lua comes with every start of a worker, so a reload is enough. */
+/** What `nginx/lua/buckets/requests.lua` reads, and it. */
 export function bucketFiles(input: ComponentInput, onChange: readonly Reaction[]): FileSpec[] {
   const hosts = signedHosts(input.config);
   if (hosts.length === 0) return [];
   const buckets = hosts.map(({ host, origin }) => [host, settingsOf(input, origin)] as const);
-  return [
-    {
-      path: `${edgeFolders(input.paths).certificates}/buckets.secrets.json`,
-      component: 'edge-cache',
-      content: { text: `${JSON.stringify(Object.fromEntries(buckets), undefined, 2)}\n` },
-      secret: true,
-      mode: 0o400,
-      uid: NGINX_UID,
-      gid: NGINX_UID,
-      onChange,
-    },
-    ...SCRIPTS.map(
-      (name): FileSpec => ({
-        path: `nginx/lua/buckets/${name}`,
-        component: 'edge-cache',
-        content: { template: `nginx/lua/buckets/${name}`, data: {}, format: 'plain' },
-        onChange,
-      }),
-    ),
-  ];
+  const owner = { component: 'edge-cache', onChange };
+  const text = `${JSON.stringify(Object.fromEntries(buckets), undefined, 2)}\n`;
+  return [luaSecretsFile(input, 'buckets.secrets.json', text, owner), ...luaFiles(SCRIPTS, owner)];
 }
 
 export function signsForBuckets(config: Config): boolean {

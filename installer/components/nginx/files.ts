@@ -10,6 +10,7 @@ import { CORS_MAX_AGE, CORS_METHODS, corsOf } from './cors.ts';
 import { ERROR_PAGES } from './error-pages.ts';
 import type { HostBlock } from './hosts.ts';
 import { hasLimits } from './limits.ts';
+import { luaFiles } from './lua-files.ts';
 import { edgeFolders, IN_CONTAINER, NGINX_UID, pairFile, pairText } from './places.ts';
 import { realIp } from './real-ip.ts';
 import { securityHeaders } from './security-headers.ts';
@@ -60,13 +61,11 @@ export function configFiles(
       ].sort(),
       tlsProtocols: config.tls.minVersion === '1.3' ? 'TLSv1.3' : 'TLSv1.2 TLSv1.3',
     }),
-    ...[...LUA_MODULES, ...(hasLimits(config) || signsForBuckets(config) ? ['digests'] : [])].map(
-      (name): FileSpec => ({
-        path: `nginx/lua/${name}.lua`,
-        component: 'nginx',
-        content: { template: `nginx/lua/${name}.lua`, data: {}, format: 'plain' },
-        onChange: RELOAD,
-      }),
+    ...luaFiles(
+      [...LUA_MODULES, ...(hasLimits(config) || signsForBuckets(config) ? ['digests'] : [])].map(
+        (name) => `${name}.lua`,
+      ),
+      { component: 'nginx', onChange: RELOAD },
     ),
     {
       path: 'nginx/reload.sh',

@@ -6,7 +6,7 @@ import type { RateLimit } from '../http/section.ts';
 import { LIMITS_NETWORK } from '../networks.ts';
 import { LIMITS_SECRET, LIMITS_USER } from '../redis/names.ts';
 import type { Config } from '../sections.ts';
-import { edgeFolders, NGINX_UID } from './places.ts';
+import { luaFiles, luaSecretsFile } from './lua-files.ts';
 
 /** Apart from what services keep in 0, so that a FLUSHDB or a KEYS of theirs meets no counter. */
 const DATABASE = 15;
@@ -25,8 +25,12 @@ const COMMANDS = [
   'pexpire',
 ];
 
-/** Files of `nginx/lua/limits/`. */
-const SCRIPTS = ['limits.lua', 'counter.lua', 'token.lua', 'sliding-log.redis.lua'];
+const SCRIPTS = [
+  'limits/limits.lua',
+  'limits/counter.lua',
+  'limits/token.lua',
+  'limits/sliding-log.redis.lua',
+];
 
 export function hasLimits(config: Config): boolean {
   return countingLimits(config.http).length > 0;
@@ -54,11 +58,12 @@ export function limitsSecrets(config: Config): SecretNeed[] {
   return [{ name: LIMITS_SECRET, generate, optional: false, usedBy: 'nginx' }, ...verifying];
 }
 
-/** What `nginx/lua/limits/limits.lua` reads. Lua comes with every start of a worker, so a reload is enough. */
+/** What `nginx/lua/limits/limits.lua` reads, and it. */
 export function limitsFiles(input: ComponentInput, onChange: readonly Reaction[]): FileSpec[] {
   const { config } = input;
   if (!hasLimits(config)) return [];
   const limits = countingLimits(config.http);
+  const owner = { component: 'nginx', onChange };
   return [
     {
       path: 'nginx/limits.json',
@@ -66,24 +71,8 @@ export function limitsFiles(input: ComponentInput, onChange: readonly Reaction[]
       content: { text: json(Object.fromEntries(limits.map((limit) => [limit.name, spec(limit)]))) },
       onChange,
     },
-    {
-      path: `${edgeFolders(input.paths).certificates}/limits.secrets.json`,
-      component: 'nginx',
-      content: { text: json(secretsOf(input, limits)) },
-      secret: true,
-      mode: 0o400,
-      uid: NGINX_UID,
-      gid: NGINX_UID,
-      onChange,
-    },
-    ...SCRIPTS.map(
-      (name): FileSpec => ({
-        path: `nginx/lua/limits/${name}`,
-        component: 'nginx',
-        content: { template: `nginx/lua/limits/${name}`, data: {}, format: 'plain' },
-        onChange,
-      }),
-    ),
+    luaSecretsFile(input, 'limits.secrets.json', json(secretsOf(input, limits)), owner),
+    ...luaFiles(SCRIPTS, owner),
   ];
 }
 

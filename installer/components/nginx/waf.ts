@@ -2,6 +2,7 @@ import type { FileSpec, Reaction } from '../../model/contribution.ts';
 import { hasWaf } from '../http/waf.ts';
 import type { Config } from '../sections.ts';
 import type { HostBlock } from './hosts.ts';
+import { luaFiles } from './lua-files.ts';
 
 const MIB = 1024 ** 2;
 
@@ -48,11 +49,6 @@ export function wafFiles(config: Config, onChange: readonly Reaction[]): FileSpe
       },
       onChange,
     },
-    {
-      path: 'nginx/lua/refusal.lua',
-      component: 'nginx',
-      content: { template: 'nginx/lua/refusal.lua', data: {}, format: 'plain' },
-      onChange,
-    },
+    ...luaFiles(['refusal.lua'], { component: 'nginx', onChange }),
   ];
 }
