@@ -1,5 +1,5 @@
 import { AppError } from '../errors.ts';
-import type { BackupJob } from '../model/backup-settings.ts';
+import type { BackupJob, BackupSource } from '../model/backup-settings.ts';
 import { formatBytes } from '../model/format-bytes.ts';
 import { newBackupId } from './backup-id.ts';
 import type { BackupContext } from './context.ts';
@@ -137,7 +137,7 @@ export class BackupRun {
       project: settings.project,
       job: this.#input.job.name,
       method,
-      source: this.#input.job.source as BackupManifest['source'],
+      source: savedSource(this.#input.job.source),
       startedAt: this.#input.startedAt.toISOString(),
       finishedAt: now().toISOString(),
       writer: this.#input.writer,
@@ -185,6 +185,13 @@ export class BackupRun {
       });
     };
   }
+}
+
+/** Commands of an accessory are those of the config that is in force at a restore. */
+function savedSource(source: BackupSource): BackupManifest['source'] {
+  if (source.kind === 'accessory') return { kind: 'accessory', name: source.name };
+  if (source.kind === 'postgres') return { ...source, databases: [...source.databases] };
+  return source;
 }
 
 function interrupted(): AppError {

@@ -20,11 +20,12 @@ const storedObject = z.object({
     'cluster',
     'appliance',
     'images',
+    'accessory',
   ]),
   /** Database that a `database` or `catalog` object belongs to. */
   database: z.string().optional(),
-  /** What is inside once decrypted: `pg_dump` custom format, SQL, JSON, tar through zstd, Redis RDB. */
-  format: z.enum(['pg-custom', 'sql', 'json', 'tar.zst', 'rdb']),
+  /** What is inside once decrypted: `pg_dump` custom format, SQL, JSON, tar or something else through zstd, Redis RDB. */
+  format: z.enum(['pg-custom', 'sql', 'json', 'tar.zst', 'dump.zst', 'rdb']),
   /** Stored, so encrypted, bytes. */
   size: bytes,
   sha256,
@@ -45,6 +46,7 @@ const source = z.discriminatedUnion('kind', [
     volume: z.string(),
     service: z.string(),
   }),
+  z.object({ kind: z.literal('accessory'), name: z.string() }),
 ]);
 
 const schema = z.object({

@@ -17,7 +17,9 @@ const shape = z.looseObject({
     z.looseObject({
       name: z.string(),
       store: z.string(),
-      source: z.looseObject({ kind: z.enum(['postgres', 'redis', 'volume', 'appliance']) }),
+      source: z.looseObject({
+        kind: z.enum(['postgres', 'redis', 'volume', 'appliance', 'accessory']),
+      }),
       keepRemote: z.looseObject({}),
     }),
   ),

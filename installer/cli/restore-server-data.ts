@@ -3,6 +3,7 @@ import type { ChosenBackup, DataWish, OfServer } from '../backup/recovery/choose
 import type { RestoredData } from '../backup/recovery/journal.ts';
 import { isDamage, withBackup } from '../backup/restore/choose-backup.ts';
 import type { ClusterVolume } from '../backup/restore/cluster-volume.ts';
+import { restoreAccessory } from '../backup/restore/restore-accessory.ts';
 import { restoreCluster } from '../backup/restore/restore-cluster.ts';
 import { restoreRedis, restoreVolume } from '../backup/restore/restore-files.ts';
 import { restorePostgres } from '../backup/restore/restore-postgres.ts';
@@ -103,6 +104,11 @@ async function restoreOne(
       case 'volume': {
         const restored = await restoreVolume(context, chosen, files);
         return restoredLines({ id, databases: [], files: [restored] }, container);
+      }
+      case 'accessory': {
+        const wish = { ...files, keepsBefore: false };
+        const accessories = [await restoreAccessory(context, chosen, wish)];
+        return restoredLines({ id, databases: [], files: [], accessories }, container);
       }
       case 'redis': {
         const restored = await restoreRedis(context, chosen, files);

@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { namesPlace } from '../backup/recovery/place.ts';
 import { restoreTestIdentityFile } from '../backup/recovery-keys.ts';
 import { withBackup } from '../backup/restore/choose-backup.ts';
+import { type RestoredAccessory, restoreAccessory } from '../backup/restore/restore-accessory.ts';
 import {
   type FilesWish,
   type RestoredFiles,
@@ -23,6 +24,7 @@ interface RestoreReport {
   readonly id: string;
   readonly databases: readonly RestoredDatabase[];
   readonly files: readonly RestoredFiles[];
+  readonly accessories: readonly RestoredAccessory[];
 }
 
 /** `holdfast restore [ID]`: the newest verified backup of Postgres when no id is given. */
@@ -61,7 +63,13 @@ export async function restore(args: ParsedArguments, context: CliContext): Promi
       if (manifest.method === 'physical') throw isBase(manifest.id);
       const ask = asker(args, context, manifest.id);
       const files: FilesWish = { consent: ask, holdServer: holder(backup) };
-      const base = { version: 1, id: manifest.id, databases: [], files: [] } as const;
+      const base = {
+        version: 1,
+        id: manifest.id,
+        databases: [],
+        files: [],
+        accessories: [],
+      } as const;
       switch (manifest.source.kind) {
         case 'postgres':
           return {
@@ -80,6 +88,11 @@ export async function restore(args: ParsedArguments, context: CliContext): Promi
         case 'redis':
           refuseInto(into);
           return { ...base, files: [await restoreRedis(backup, chosen, files)] };
+        case 'accessory': {
+          refuseInto(into);
+          const wish = { ...files, keepsBefore: true };
+          return { ...base, accessories: [await restoreAccessory(backup, chosen, wish)] };
+        }
       }
     },
   );
@@ -124,7 +137,7 @@ function refuseInto(into: string | undefined): void {
   if (into === undefined) return;
   throw new AppError({
     code: 'usage/into-database-only',
-    what: '--into names a database, and this backup holds files',
-    hint: 'leave --into out: the files that are there are kept beside',
+    what: '--into names a database of Postgres, and this backup holds none',
+    hint: 'leave --into out: what is there is kept',
   });
 }

@@ -102,11 +102,8 @@ const GAPS: readonly Gap[] = [
     issue: 'this job does not run',
     asked: (config) =>
       config.backups.jobs.flatMap(({ source, method }, index) => {
-        const runs =
-          method === 'logical' || (method === 'physical' && config.postgres?.pitr?.enabled === true)
-            ? source.kind === 'postgres'
-            : method === 'archive' && ['volume', 'redis', 'appliance'].includes(source.kind);
-        return when(!runs, `backups.jobs[${index}]`);
+        const lacksPitr = method === 'physical' && config.postgres?.pitr?.enabled !== true;
+        return when(lacksPitr || source.kind === 'backup', `backups.jobs[${index}]`);
       }),
   },
   {

@@ -9,6 +9,18 @@ export type BackupSource =
       readonly name: string;
       readonly volume: string;
       readonly service: string;
+    }
+  /** Another stateful container, saved by a command of its own. */
+  | {
+      readonly kind: 'accessory';
+      readonly name: string;
+      readonly container: string;
+      /** Writes a backup to its standard output, inside the container. */
+      readonly dump: readonly string[];
+      /** Reads one from its standard input. */
+      readonly restore?: readonly string[];
+      /** Its volumes, as the engine names them: how much a dump may come to. */
+      readonly volumes: readonly string[];
     };
 
 export type BackupStore =

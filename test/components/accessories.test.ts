@@ -25,6 +25,7 @@ accessories:
     health: { command: [mongosh, --eval, ping], interval: 7s }
     dump: [mongodump, --archive]
   search: { image: "s:1", port: 7700, health: { path: /health }, metrics: { path: /metrics } }
+  bare: { image: "x:1", volumes: [{ name: lost, mount: /data }] }
   alone: { image: "x:1", volumes: [{ name: kept, mount: /data, backup: true }] }
 `;
 const config = configOf(BODY);
@@ -96,9 +97,15 @@ t.test(
 
 t.test('each volume is saved, or the plan says that it is not', async (t) => {
   const all = mergeContributions([accessories.contribute?.(input) ?? {}]);
-  t.match(all.backups, [{ kind: 'volume', volume: 'app_kept', service: 'alone' }]);
-  t.match(all.unbackedVolumes, [{ volume: 'mongo' }]);
-  t.match(notices, [{ text: /accessories\.mongodb: its volume mongo is not backed up/ }]);
+  t.match(all.backups, [
+    { kind: 'volume', volume: 'app_kept', service: 'alone' },
+    {
+      ...{ kind: 'accessory', name: 'mongodb', container: 'app-mongodb-1' },
+      ...{ dump: ['mongodump', '--archive'], volumes: ['app_mongo'] },
+    },
+  ]);
+  t.match(all.unbackedVolumes, [{ volume: 'mongo', reason: /the dump of accessory mongodb/ }]);
+  t.match(notices, [{ text: /accessories\.bare: its volume lost is not backed up/ }]);
   t.match(all.scrapes, [{ job: 'search', service: 'search', port: 7700, path: '/metrics' }]);
 });
 

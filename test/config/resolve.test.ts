@@ -179,6 +179,18 @@ t.test('a volume that wants a backup gets a job, unless one names it', async (t)
   t.equal(named.backups.isDefault, false);
 });
 
+t.test('an accessory that says how to dump it gets a job, unless one names it', async (t) => {
+  const accessory =
+    'services: { web: { image: "a/web:1", port: 3000 } }\naccessories: { db: { image: "m:1", dump: [dump] }, mute: { image: "m:1" } }';
+  const source = { kind: 'accessory', name: 'db' } as const;
+  t.match(configOf(accessory).backups.jobs, [
+    { name: 'accessory-db', source, method: 'logical', keep: { daily: 35 } },
+  ]);
+  const job = 'backups: { jobs: [{ name: mine, source: db, cron: "0 4 * * *", keepRemote: 7d }] }';
+  t.match(configOf(accessory, job).backups.jobs, [{ name: 'mine', source }]);
+  t.equal(configOf(accessory, job).backups.jobs.length, 1);
+});
+
 t.test('a name that the internet does not know gets a private CA and no HSTS', async (t) => {
   for (const domain of ['localhost', 'app.localhost', 'shop.internal', '10.0.0.5']) {
     const text = `version: 1\ndomain: ${domain}\ncontact: ops@example.com\n${WEB}`;

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { parse } from 'yaml';
+import type { BackupSettings } from '../../installer/model/backup-settings.ts';
 import { PACKAGE_ROOT } from '../support/component-input.ts';
 import { renderConfig } from '../support/golden.ts';
 import { fileText } from '../support/rendered.ts';
@@ -86,7 +87,13 @@ t.test(
     t.strictSame(networks.sort(), users.map(([name]) => `data-${name}`).sort());
     for (const network of networks) t.equal(stack.networks[network]?.internal, true, network);
     t.equal(stack.services['mongodb']?.mem_limit, 1024 ** 3);
-    t.match(desired.notices, [{ text: /volume mongo is not backed up/ }]);
+    const { jobs } = JSON.parse(fileText(desired, 'agent/backup.json')) as BackupSettings;
+    const saved = jobs.filter(({ source }) => source.kind === 'accessory');
+    t.strictSame(
+      saved.map(({ name }) => name),
+      ['mongo-6h', 'mongo-monthly'],
+    );
+    t.match(saved[0]?.source, { dump: ['mongodump', '--archive', '--oplog'] });
   },
 );
 

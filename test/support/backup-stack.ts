@@ -68,12 +68,17 @@ export class BackupStack {
     return { project, root, image };
   }
 
-  static async start(image: string, options: readonly string[] = []): Promise<BackupStack> {
-    const stack = new BackupStack({
+  /** Everything but the server. */
+  static async lab(image: string): Promise<BackupStack> {
+    return new BackupStack({
       project: `bktest-${randomBytes(4).toString('hex')}`,
       root: await mkdtemp(join(tmpdir(), 'holdfast-backup-')),
       image,
     });
+  }
+
+  static async start(image: string, options: readonly string[] = []): Promise<BackupStack> {
+    const stack = await BackupStack.lab(image);
     await stack.docker([
       'run',
       '--detach',

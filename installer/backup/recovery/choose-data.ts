@@ -10,9 +10,9 @@ import { readManifest } from '../verify.ts';
 
 /** What is restored of one source of data. */
 export interface DataWish {
-  /** `postgres`, `redis` or `volume uploads`. */
+  /** `postgres`, `redis`, `volume uploads` or `accessory mongodb`. */
   readonly what: string;
-  readonly kind: 'postgres' | 'redis' | 'volume';
+  readonly kind: 'postgres' | 'redis' | 'volume' | 'accessory';
   /** The best first; those behind it are for when its bytes are damaged. Empty when there is none. */
   readonly backups: readonly ChosenBackup[];
   /** Of Postgres with point-in-time recovery: the base backup whose WAL leads further than any dump. */
@@ -62,7 +62,7 @@ export async function chooseData(
   for (const job of settings.jobs) {
     const { source, method } = job;
     if (source.kind === 'appliance') continue;
-    const what = source.kind === 'volume' ? `volume ${source.name}` : source.kind;
+    const what = 'name' in source ? `${source.kind} ${source.name}` : source.kind;
     const group = groups.get(what) ?? { kind: source.kind, jobs: [] };
     if (method !== 'physical') group.jobs.push(job);
     groups.set(what, group);

@@ -111,24 +111,33 @@ async function redisPlace(
   return { container: server.container, folder: await redisSetting(server, 'dir') };
 }
 
-async function locked<T>({ host, paths }: BackupContext, work: () => Promise<T>): Promise<T> {
+/** One restore at a time. */
+export async function locked<T>(
+  { host, paths }: BackupContext,
+  work: () => Promise<T>,
+): Promise<T> {
   return await exclusively(host, posix.join(paths.agent, 'locks'), 'restore', work);
 }
 
-function onlyObject(manifest: BackupManifest, role: BackupObject['role']): BackupObject {
+export function onlyObject(manifest: BackupManifest, role: BackupObject['role']): BackupObject {
   const object = manifest.objects.find((one) => one.role === role);
   if (object === undefined) throw new Error(`the manifest of ${manifest.id} has no ${role}`);
   return object;
 }
 
 function question(
-  { now }: BackupContext,
+  context: BackupContext,
   manifest: BackupManifest,
   containers: readonly string[],
 ): string {
-  const begun = backupIdTime(manifest.id) ?? new Date(manifest.startedAt);
-  const age = formatSpan((now().getTime() - begun.getTime()) / 1000);
   const stops =
     containers.length === 0 ? '' : ` ${containers.join(', ')} will be stopped for a moment.`;
-  return `Everything written since ${begun.toISOString()}, ${age} ago, will be put aside.${stops} Go on?`;
+  return `Everything written ${lastWrites(context, manifest)} will be put aside.${stops} Go on?`;
+}
+
+/** `since 2026-11-21T02:00:00.000Z, 3 h ago,`: what a restore takes away. */
+export function lastWrites({ now }: Pick<BackupContext, 'now'>, manifest: BackupManifest): string {
+  const begun = backupIdTime(manifest.id) ?? new Date(manifest.startedAt);
+  const age = formatSpan((now().getTime() - begun.getTime()) / 1000);
+  return `since ${begun.toISOString()}, ${age} ago,`;
 }

@@ -5,6 +5,7 @@ import { LABELS } from '../../model/labels.ts';
 import type { BackupContext } from '../context.ts';
 import { type PostgresServer, postgresDown } from '../psql.ts';
 import { readSecret } from '../settings.ts';
+import { type AccessorySource, openAccessorySource } from './accessory.ts';
 import { openApplianceSource } from './appliance.ts';
 import { openPhysicalSource } from './physical.ts';
 import { openPostgresSource } from './postgres.ts';
@@ -28,6 +29,9 @@ export async function openSource(context: BackupContext, job: BackupJob): Promis
       return await openApplianceSource(context);
     case 'volume':
       return await openVolumeSource(context, source, `backup-${job.name}`);
+    case 'accessory':
+      await requireAccessory(context, source);
+      return await openAccessorySource(context, source, `backup-${job.name}`);
   }
 }
 
@@ -77,6 +81,21 @@ export async function liveRedis({
     });
   }
   return { engine, container: redis.container, password };
+}
+
+/** @throws AppError `backup/accessory-down` */
+export async function requireAccessory(
+  { engine, settings }: BackupContext,
+  { name, container }: AccessorySource,
+): Promise<void> {
+  const state = (await findContainer(engine, settings.project, container))?.status ?? ABSENT;
+  if (state === 'running') return;
+  throw new AppError({
+    code: 'backup/accessory-down',
+    what: `${name} does not run, so its own commands cannot save or restore it`,
+    why: `the container ${container} is ${state}`,
+    hint: `holdfast status; holdfast logs ${name}`,
+  });
 }
 
 const ABSENT = 'not there';

@@ -1,7 +1,14 @@
 import { childOutput } from '../../host/child-output.ts';
+import type { Host } from '../../host/host.ts';
 import type { BackupSource } from '../../model/backup-settings.ts';
 import type { BackupContext } from '../context.ts';
-import { helperArgv, helperImage, requireVolume, VOLUME_MOUNT } from '../helper-container.ts';
+import {
+  type HelperRequest,
+  helperArgv,
+  helperImage,
+  requireVolume,
+  VOLUME_MOUNT,
+} from '../helper-container.ts';
 import { objectNamePart } from '../keys.ts';
 import { compress } from '../zstd.ts';
 import type { Source } from './source.ts';
@@ -17,20 +24,9 @@ export async function openVolumeSource(
   { name, volume }: Extract<BackupSource, { kind: 'volume' }>,
   task: string,
 ): Promise<Source> {
-  await requireVolume(host, volume);
-  const image = await helperImage(engine, settings.project, settings.postgres?.image);
-  const request = {
-    project: settings.project,
-    task,
-    image,
-    volume: { name: volume, readOnly: true },
-    capabilities: ['DAC_READ_SEARCH'],
-  };
-  const size = await host.run({
-    argv: helperArgv({ ...request, argv: ['du', '-s', '-B1', VOLUME_MOUNT] }),
-    // 1: a file went while it looked; the size is an estimate anyway.
-    okExitCodes: [0, 1],
-  });
+  const request = await readerOf({ host, engine, settings }, volume, task);
+  const expectedBytes = await volumeBytes(host, request);
+  const { image } = request;
   return {
     method: 'archive',
     tools: { image },
@@ -39,7 +35,7 @@ export async function openVolumeSource(
         name: `volume-${objectNamePart(name)}.tar.zst`,
         role: 'volume',
         format: 'tar.zst',
-        expectedBytes: Number.parseInt(size.stdout, 10) || 0,
+        expectedBytes,
         // An empty folder makes two blocks of zeros, which compress to this.
         floorBytes: 20,
         content: {
@@ -61,6 +57,34 @@ export async function openVolumeSource(
     ],
     close: async () => undefined,
   };
+}
+
+/** A throw-away container that may read all of a volume. @throws AppError `backup/no-volume` */
+export async function readerOf(
+  { host, engine, settings }: Pick<BackupContext, 'host' | 'engine' | 'settings'>,
+  volume: string,
+  task: string,
+): Promise<Omit<HelperRequest, 'argv'>> {
+  await requireVolume(host, volume);
+  return {
+    project: settings.project,
+    task,
+    image: await helperImage(engine, settings.project, settings.postgres?.image),
+    volume: { name: volume, readOnly: true },
+    capabilities: ['DAC_READ_SEARCH'],
+  };
+}
+
+export async function volumeBytes(
+  host: Host,
+  request: Omit<HelperRequest, 'argv'>,
+): Promise<number> {
+  const { stdout } = await host.run({
+    argv: helperArgv({ ...request, argv: ['du', '-s', '-B1', VOLUME_MOUNT] }),
+    // 1: a file went while it looked; the size is an estimate anyway.
+    okExitCodes: [0, 1],
+  });
+  return Number.parseInt(stdout, 10) || 0;
 }
 
 const TAR: [string, ...string[]] = [

@@ -1,3 +1,4 @@
+import type { BackupSource } from '../../model/backup-settings.ts';
 import type { Contribution, Notice } from '../../model/contribution.ts';
 import type { Secret } from '../../model/secret.ts';
 import { engineName, type StackService } from '../../model/stack.ts';
@@ -126,39 +127,57 @@ function ownVolumes({ services }: Config, all: readonly Accessory[]): string[] {
   return volumeNames(all).filter((name) => !declared.includes(name));
 }
 
-/** Volumes that ask for it are saved as files; the dump of an accessory is not run yet, and the plan says so. */
+/** Volumes that ask for it are saved as files, the others by the dump command where there is one. */
 function backupsOf(
   config: Config,
   all: readonly Accessory[],
 ): Pick<Contribution, 'backups' | 'unbackedVolumes' | 'notices'> {
-  const saved = config.backups.jobs.flatMap(({ source }) =>
-    source.kind === 'volume' ? [source.name] : [],
-  );
   const own = ownVolumes(config, all);
-  const volumes = all.flatMap(({ name: accessory, volumes: mounted }) =>
+  const volumes = all.flatMap(({ name: accessory, dump, volumes: mounted }) =>
     mounted
       .filter(({ name }) => own.includes(name))
-      .map(({ name }) => ({ name, accessory, isSaved: saved.includes(name) })),
+      .map(({ name }) => ({ name, accessory, isDumped: dump !== undefined })),
   );
-  const open = volumes.filter(({ isSaved }) => !isSaved);
+  const isSaved = (name: string) => savesVolume(config, name);
+  const files = volumes.filter(({ name }) => isSaved(name));
+  const open = volumes.filter(({ name, isDumped }) => !isSaved(name) && !isDumped);
   return {
-    backups: volumes
-      .filter(({ isSaved }) => isSaved)
-      .map(({ name, accessory }) => ({
-        kind: 'volume',
-        name,
+    backups: [
+      ...files.map(({ name, accessory }) => ({
+        ...{ kind: 'volume' as const, name, service: accessory },
         volume: engineName(config.project, name),
-        service: accessory,
       })),
-    unbackedVolumes: open.map(({ name, accessory }) => ({
-      volume: name,
-      reason: `the dump of accessory ${accessory} is to save it, which is not run yet`,
-    })),
+      ...all.flatMap((accessory) => dumpOf(config, accessory)),
+    ],
+    unbackedVolumes: volumes
+      .filter(({ name }) => !isSaved(name))
+      .map(({ name, accessory, isDumped }) => ({
+        volume: name,
+        reason: isDumped
+          ? `the dump of accessory ${accessory} saves it`
+          : `accessory ${accessory} has no dump command`,
+      })),
     notices: open.map(
       ({ name, accessory }): Notice => ({
         code: 'accessories/not-backed-up',
-        text: `accessories.${accessory}: its volume ${name} is not backed up: dump commands are not run yet; \`backup: true\` at the volume saves its files`,
+        text: `accessories.${accessory}: its volume ${name} is not backed up: give it \`dump\` and \`restore\` commands; \`backup: true\` at the volume saves its files`,
       }),
     ),
   };
+}
+
+function savesVolume({ backups }: Config, volume: string): boolean {
+  return backups.jobs.some(({ source }) => source.kind === 'volume' && source.name === volume);
+}
+
+function dumpOf({ project }: Config, { name, dump, restore, volumes }: Accessory): BackupSource[] {
+  if (dump === undefined) return [];
+  return [
+    {
+      ...{ kind: 'accessory', name, dump },
+      container: `${project}-${name}-1`,
+      ...(restore === undefined ? {} : { restore }),
+      volumes: volumes.map((volume) => engineName(project, volume.name)),
+    },
+  ];
 }

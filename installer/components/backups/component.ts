@@ -118,7 +118,7 @@ function allSources(config: Config, collected: Collected): BackupSource[] {
       : [{ kind: 'postgres' as const, databases: [...new Set(databases)].sort() }]),
     ...(config.redis === undefined ? [] : [{ kind: 'redis' as const }]),
     { kind: 'appliance' as const },
-    ...collected.backups.filter(({ kind }) => kind === 'volume'),
+    ...collected.backups.filter(({ kind }) => kind === 'volume' || kind === 'accessory'),
   ];
 }
 
@@ -127,10 +127,8 @@ function backupJob(job: WantedJob, sources: readonly BackupSource[], config: Con
   const isPhysical = job.method === 'physical';
   if (job.method === 'copy' || (isPhysical && !hasPitr(config))) return [];
   const source = sources.find((candidate) => {
-    if (job.source.kind === 'volume') {
-      return candidate.kind === 'volume' && candidate.name === job.source.name;
-    }
-    return candidate.kind === job.source.kind;
+    if (candidate.kind !== job.source.kind) return false;
+    return !('name' in job.source && 'name' in candidate) || candidate.name === job.source.name;
   });
   if (source === undefined) return [];
   return [

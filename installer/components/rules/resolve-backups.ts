@@ -11,6 +11,7 @@ const DEFAULT_KIT_CRON = '0 3 * * *';
 const DEFAULT_BASE_CRON = '0 1 * * *';
 const DAY = 86_400;
 const DEFAULT_VOLUME_CRON = '30 2 * * *';
+const DEFAULT_ACCESSORY_CRON = '15 2 * * *';
 /** The longest of what the five systems keep: five weeks of days, eight of weeks, a year of months. */
 const DEFAULT_KEEP = { daily: 35, weekly: 8, monthly: 12 } as const;
 
@@ -44,11 +45,17 @@ export function resolveBackups(
   const open = new Set(
     wishes.filter((volume) => volume.backup && !covered.has(volume.name)).map(({ name }) => name),
   );
+  const dumped = new Set(
+    jobs.flatMap(({ source }) => (source.kind === 'accessory' ? [source.name] : [])),
+  );
+  const accessoryJobs = Object.entries(file.accessories)
+    .filter(([name, { dump }]) => dump !== undefined && !dumped.has(name))
+    .map(([name]) => resolveJob(accessoryJob(name, jobs), written));
   const volumeJobs = [...open].map((volume) => resolveJob(volumeJob(volume, jobs), written));
   return {
     ...written,
     prefix: written.prefix ?? project,
-    jobs: [...jobs, ...baseJobs(pitrWindow, jobs, written), ...volumeJobs],
+    jobs: [...jobs, ...baseJobs(pitrWindow, jobs, written), ...volumeJobs, ...accessoryJobs],
     isDefault: file.backups === undefined,
   };
 }
@@ -81,13 +88,10 @@ function baseJobs(
     ({ source, method }) => source.kind === 'postgres' && method === 'physical',
   );
   if (window === undefined || isThere) return [];
-  const taken = new Set(jobs.map((job) => job.name));
-  let name = 'base';
-  while (taken.has(name)) name = `${name}-files`;
   return [
     resolveJob(
       {
-        name,
+        name: freeName('base', jobs),
         source: 'postgres',
         method: 'physical',
         cron: DEFAULT_BASE_CRON,
@@ -100,10 +104,21 @@ function baseJobs(
 }
 
 function volumeJob(volume: string, jobs: readonly BackupJob[]): BackupJobInput {
-  const taken = new Set(jobs.map((job) => job.name));
-  let name = `volume-${volume}`;
-  while (taken.has(name)) name = `${name}-files`;
+  const name = freeName(`volume-${volume}`, jobs);
   return { name, source: `volume:${volume}`, cron: DEFAULT_VOLUME_CRON };
+}
+
+/** Whoever says how to dump wants it done. */
+function accessoryJob(accessory: string, jobs: readonly BackupJob[]): BackupJobInput {
+  const name = freeName(`accessory-${accessory}`, jobs);
+  return { name, source: accessory, cron: DEFAULT_ACCESSORY_CRON };
+}
+
+function freeName(wished: string, jobs: readonly BackupJob[]): string {
+  const taken = new Set(jobs.map((job) => job.name));
+  let name = wished;
+  while (taken.has(name)) name = `${name}-files`;
+  return name;
 }
 
 function resolveJob(job: BackupJobInput, backups: BackupsInput): BackupJob {
