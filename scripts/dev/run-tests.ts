@@ -56,8 +56,9 @@ const real: readonly Group[] = integrationFiles.map((file) => ({
 /** Builds all images of the platform, which the others then find. */
 const BUILDS_IMAGES = 'test/integration/images.test.ts';
 /** Whole servers on this machine take its ports 80 and 443 and its subnets: one at a time. */
-const isServer = ({ name }: Group): boolean =>
-  /support\/(appliance|deploy-lab|rt-lab)\.ts/.test(readFileSync(name, 'utf8'));
+const isServer = imports('support/(appliance|deploy-lab|rt-lab)');
+/** Servers in containers of their own bring engine and images along. They take longest, so they come first. */
+const isMachine = imports('support/machine');
 
 const LINES_OF_A_FAILURE = 30;
 const CHARACTERS_OF_A_LINE = 400;
@@ -65,18 +66,32 @@ const CHARACTERS_OF_A_LINE = 400;
 let passed = 0;
 let failed = 0;
 const failures: string[] = [];
-await inTurn([...quick]);
-if (!process.argv.includes('--unit')) {
-  await inTurn(real.filter(({ name }) => name === BUILDS_IMAGES));
-  const rest = real.filter(({ name }) => name !== BUILDS_IMAGES);
-  const others = rest.filter((group) => !isServer(group));
-  // Much of an integration test is waiting: two side by side keep two processors busy.
-  await Promise.all([inTurn(rest.filter(isServer)).then(() => inTurn(others)), inTurn(others)]);
-}
+if (process.argv.includes('--unit')) await inTurn([...quick]);
+else await inLanes();
 // Once more at the end, where who reads only the last lines finds them.
 for (const failure of failures) process.stdout.write(`${failure}\n`);
 process.stdout.write(`${passed} passed, ${failed} failed\n`);
 process.exitCode = failed === 0 && passed > 0 ? 0 : 1;
+
+/** Much of an integration test is waiting: three side by side keep two processors busy. */
+async function inLanes(): Promise<void> {
+  const buildsImages = ({ name }: Group): boolean => name === BUILDS_IMAGES;
+  const others = real.filter(
+    (group) => !buildsImages(group) && !isServer(group) && !isMachine(group),
+  );
+  const built = inTurn(real.filter(buildsImages));
+  const lanes = [
+    Promise.all([inTurn([...quick]), built]),
+    built.then(() => inTurn(real.filter(isServer))),
+    Promise.all([inTurn(real.filter(isMachine)), built]),
+  ];
+  await Promise.all(lanes.map((lane) => lane.then(() => inTurn(others))));
+}
+
+function imports(modules: string): (group: Group) => boolean {
+  const pattern = new RegExp(`${modules}\\.ts`);
+  return ({ name }) => pattern.test(readFileSync(name, 'utf8'));
+}
 
 /** Takes one after the other off the list, which several may share. */
 async function inTurn(groups: Group[]): Promise<void> {
