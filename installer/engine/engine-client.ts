@@ -1,6 +1,8 @@
 import type { Agent } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
-import Docker, { type DockerOptions } from 'dockerode';
+import type Docker from 'dockerode';
+import type { DockerOptions } from 'dockerode';
+import { Dockerode } from './dockerode.ts';
 import { engineError, messageOf, statusOf, unreachable } from './engine-error.ts';
 import { negotiate } from './negotiate.ts';
 
@@ -27,7 +29,7 @@ export class EngineClient {
     this.#host = connection.host ?? 'localhost';
     this.#agent = connection.agent;
     this.#lookSeconds = connection.lookSeconds ?? 60;
-    this.#docker = new Docker(dockerOptions(connection));
+    this.#docker = new Dockerode(dockerOptions(connection));
   }
 
   close(): void {
