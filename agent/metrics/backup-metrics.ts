@@ -17,7 +17,13 @@ export function backupMetrics(agentFolder: string, jobs: readonly string[]): Met
     results.map(({ job, success }) => ({ labels: { job }, value: value(success) }));
   const test = readJson<RestoreTestResult>(
     `${agentFolder}/${RESULTS_FOLDER}/${RESTORE_TEST_RESULT}`,
-  )?.lastSuccess;
+  );
+  const proofs = [
+    ...(test?.lastSuccess === undefined ? [] : [{ kind: 'dump', ...test.lastSuccess }]),
+    ...(test?.pointInTime === undefined ? [] : [{ kind: 'point-in-time', ...test.pointInTime }]),
+  ];
+  const perKind = (value: (proof: (typeof proofs)[number]) => number): Sample[] =>
+    proofs.map((proof) => ({ labels: { kind: proof.kind }, value: value(proof) }));
   return [
     gauge(
       'holdfast_backup_last_success_timestamp_seconds',
@@ -37,12 +43,24 @@ export function backupMetrics(agentFolder: string, jobs: readonly string[]): Met
     gauge(
       'holdfast_restore_test_last_success_timestamp_seconds',
       'When a backup was last restored for a test.',
-      test === undefined ? [] : [{ value: seconds(test.finishedAt) }],
+      perKind(({ finishedAt }) => seconds(finishedAt)),
     ),
     gauge(
       'holdfast_restore_test_duration_seconds',
       'How long that restore took: the measured recovery time.',
-      test === undefined ? [] : [{ value: test.seconds }],
+      perKind((proof) => proof.seconds),
+    ),
+    gauge(
+      'holdfast_restore_test_lost_seconds',
+      'What a loss of the server at that moment would have cost: the measured recovery point.',
+      test?.pointInTime === undefined
+        ? []
+        : [{ value: test.pointInTime.lostSeconds ?? Number.NaN }],
+    ),
+    gauge(
+      'holdfast_restore_test_damaged_bases',
+      'Base backups that this test found damaged before one led to the newest point in time.',
+      test?.pointInTime === undefined ? [] : [{ value: test.pointInTime.damagedBases.length }],
     ),
   ];
 }

@@ -14,6 +14,8 @@ export interface HelperRequest {
   readonly argv: readonly [string, ...string[]];
   readonly volume: { readonly name: string; readonly readOnly: boolean };
   readonly capabilities: readonly string[];
+  /** More options of `docker run`. */
+  readonly limits?: readonly string[];
 }
 
 /** Where a helper sees the volume. */
@@ -29,6 +31,7 @@ export function helperArgv(request: HelperRequest): [string, ...string[]] {
     '--interactive',
     ...labelArguments(request),
     ...['--network', 'none'],
+    ...(request.limits ?? []),
     ...['--user', '0:0'],
     ...['--cap-drop', 'ALL'],
     ...request.capabilities.flatMap((capability) => ['--cap-add', capability]),

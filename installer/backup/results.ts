@@ -54,14 +54,17 @@ export async function recordRestoreTest(
   host: Host,
   paths: Paths,
   run: LastRun,
-  success?: RestoreTestResult['lastSuccess'],
+  success: Pick<RestoreTestResult, 'lastSuccess' | 'pointInTime'>,
 ): Promise<void> {
-  const before = await readRestoreTestResult(host, paths);
-  const lastSuccess = success ?? before?.lastSuccess;
+  const { lastSuccess, pointInTime } = {
+    ...(await readRestoreTestResult(host, paths)),
+    ...success,
+  };
   const result: RestoreTestResult = {
     version: 1,
     lastRun: run,
     ...(lastSuccess === undefined ? {} : { lastSuccess }),
+    ...(pointInTime === undefined ? {} : { pointInTime }),
   };
   await write(host, paths, RESTORE_TEST_RESULT, result);
 }

@@ -31,7 +31,8 @@ export const backupCommands: readonly CommandSpec[] = [
   },
   {
     name: 'backup restore-test',
-    summary: 'Restore the newest backup into a throw-away Postgres and check it.',
+    summary:
+      'Restore the newest dump, and the newest point in time, into a throw-away Postgres and check it.',
     options: json,
     example: 'holdfast backup restore-test',
     run: async (args, context) => (await import('./backup.ts')).backupRestoreTest(args, context),

@@ -11,12 +11,14 @@ import type { Store } from '../backup/store/store.ts';
 import { verifyBackup } from '../backup/verify.ts';
 import { readWalStatus } from '../backup/wal/wal-status.ts';
 import { AppError, EXIT_CODES } from '../errors.ts';
+import type { PointInTimeProof } from '../model/backup-result.ts';
 import type { BackupJob } from '../model/backup-settings.ts';
 import { formatBytes, formatSpan } from '../model/format-bytes.ts';
 import type { WalGap } from '../model/wal-status.ts';
 import { backupContext } from './backup-context.ts';
 import type { ParsedArguments } from './command.ts';
 import type { CliContext } from './context.ts';
+import { lossText } from './proof-text.ts';
 
 /** One line of `backup list --json`. Fields are added within a version, never changed. */
 interface ListedBackup {
@@ -258,18 +260,28 @@ function nothingToVerify(id: string | undefined): AppError {
   });
 }
 
-/** `holdfast backup restore-test`: the newest backup of Postgres, restored into a throw-away server. */
+/** `holdfast backup restore-test`: the newest dump and the newest point in time, restored into throw-away servers. */
 export async function backupRestoreTest(
   args: ParsedArguments,
   context: CliContext,
 ): Promise<number> {
-  const outcome = await runRestoreTest(await backupContext(context));
-  if (args.flag('json')) context.io.out(`${JSON.stringify({ version: 1, ...outcome })}\n`);
-  else {
-    context.io.out(
-      `${outcome.backupId}: ${outcome.databases} database(s), ${outcome.tables} tables and ${outcome.rows} rows ` +
-        `restored and checked in ${formatSpan(outcome.seconds)}\n`,
-    );
+  const { dump, pointInTime } = await runRestoreTest(await backupContext(context));
+  if (args.flag('json')) {
+    const { base: backupId = '', ...rest } = pointInTime ?? {};
+    const answer = { version: 1, ...(dump ?? { backupId, ...rest }), pointInTime };
+    context.io.out(`${JSON.stringify(answer)}\n`);
+    return 0;
+  }
+  if (dump !== undefined) context.io.out(cameBackText(dump.backupId, dump));
+  if (pointInTime !== undefined) {
+    context.io.out(cameBackText(`${pointInTime.base} and its WAL`, pointInTime));
+    context.io.out(`${lossText(pointInTime)}; held to ${pointInTime.limits}\n`);
   }
   return 0;
+}
+
+type Counts = Pick<PointInTimeProof, 'databases' | 'tables' | 'rows' | 'seconds'>;
+
+function cameBackText(what: string, { databases, tables, rows, seconds }: Counts): string {
+  return `${what}: ${databases} database(s), ${tables} tables and ${rows} rows restored and checked in ${formatSpan(seconds)}\n`;
 }

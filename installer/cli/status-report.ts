@@ -2,10 +2,12 @@ import type { ContainerState } from '../engine/engine.ts';
 import type { Host } from '../host/host.ts';
 import {
   type BackupResult,
+  type PointInTimeProof,
   RESTORE_TEST_RESULT,
   RESULTS_FOLDER,
   type RestoreTestResult,
 } from '../model/backup-result.ts';
+import type { BackupSettings } from '../model/backup-settings.ts';
 import type { Maintenance } from '../model/maintenance.ts';
 import type { Paths } from '../model/paths.ts';
 import { type PendingUpdate, UPDATES_RESULT, type UpdatesResult } from '../model/updates-result.ts';
@@ -21,6 +23,7 @@ import { stackContainers } from './containers.ts';
 import type { Server } from './context.ts';
 import { maintenanceState } from './maintenance-state.ts';
 import { type WatchedStatus, watchedProblems, watchedStatus } from './replica-status.ts';
+import { proofProblems, provenRestores } from './restore-proof.ts';
 
 /** What `holdfast status` shows; the shape of `--json`, version 1. Times are UTC. */
 export interface StatusReport {
@@ -36,6 +39,13 @@ export interface StatusReport {
     readonly rows: number;
     readonly ok: boolean;
   };
+  /** The last proof that the newest point in time comes back. */
+  readonly pointInTime?: Pick<
+    PointInTimeProof,
+    'finishedAt' | 'base' | 'seconds' | 'lostSeconds' | 'lostMore' | 'rows'
+  >;
+  /** What the config promises, seconds. */
+  readonly objectives: BackupSettings['objectives'];
   readonly certificates: readonly CertificateStatus[];
   /** Public certificates that were not given at the last attempt. */
   readonly certificateProblems: readonly CertificateProblem[];
@@ -73,7 +83,7 @@ const DISK_WARNING_PERCENT = 85;
 export async function statusReport(server: Server, paths: Paths, now: Date): Promise<StatusReport> {
   const { host } = server;
   const settings = await appliedAgentSettings(host, paths);
-  const { jobs } = await appliedBackupSettings(host, paths);
+  const { jobs, objectives } = await appliedBackupSettings(host, paths);
   const [
     containers,
     watched,
@@ -105,16 +115,8 @@ export async function statusReport(server: Server, paths: Paths, now: Date): Pro
     host: host.name,
     services,
     backups,
-    ...(restoreTest?.lastSuccess === undefined
-      ? {}
-      : {
-          restoreTest: {
-            finishedAt: restoreTest.lastSuccess.finishedAt,
-            seconds: restoreTest.lastSuccess.seconds,
-            rows: restoreTest.lastSuccess.rows,
-            ok: restoreTest.lastRun.ok,
-          },
-        }),
+    ...provenRestores(restoreTest),
+    objectives,
     certificates,
     certificateProblems: refused,
     disk,
@@ -138,9 +140,7 @@ export async function statusReport(server: Server, paths: Paths, now: Date): Pro
             ? `job ${job} has no backup yet: holdfast backup run ${job}`
             : `the last backup of job ${job} failed: holdfast backup run ${job}`,
         ),
-      ...(restoreTest?.lastRun.ok === false
-        ? [`the last restore test failed: ${restoreTest.lastRun.what ?? ''}`]
-        : []),
+      ...proofProblems(restoreTest, objectives),
       ...certificates
         .filter(({ isLate }) => isLate)
         .map(({ name, daysLeft }) => `the certificate of ${name} ends in ${daysLeft} days`),

@@ -5,6 +5,7 @@ import type { CliContext } from './context.ts';
 import { durationText } from './display/quantity.ts';
 import { type Style, styleFor } from './display/style.ts';
 import { maintenanceText } from './maintenance-state.ts';
+import { lossText } from './proof-text.ts';
 import { scalingText } from './replica-status.ts';
 import { type StatusReport, statusReport } from './status-report.ts';
 
@@ -44,6 +45,12 @@ export function statusText(report: StatusReport, now: Date, style: Style): strin
       ? `  restore test: ${style.warn('none yet')}; run: holdfast backup restore-test`
       : `  restore test: ${ago(report.restoreTest.finishedAt)}, came back in ${durationText(report.restoreTest.seconds)} (${report.restoreTest.rows} rows)`,
   );
+  if (report.pointInTime !== undefined) {
+    const { finishedAt, seconds } = report.pointInTime;
+    lines.push(
+      `  point in time: ${ago(finishedAt)}, came back in ${durationText(seconds)}, ${lossText(report.pointInTime)}`,
+    );
+  }
   for (const { name, daysLeft, issuer } of report.certificates) {
     lines.push(`  certificate ${name}: ${daysLeft} days left, signed by ${issuer}`);
   }

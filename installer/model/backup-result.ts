@@ -29,6 +29,31 @@ export interface BackupResult {
   readonly failuresInARow: number;
 }
 
+/** That the newest point in time came back: base and WAL from the store in a throw-away cluster. */
+export interface PointInTimeProof {
+  /** Id of the base backup that led there. */
+  readonly base: string;
+  /** Newer ones that are damaged; empty when all is well. */
+  readonly damagedBases: readonly string[];
+  readonly finishedAt: string;
+  /** From the first byte read to the last check passed: the measured recovery time. */
+  readonly seconds: number;
+  /** Of the last transaction that came back; absent when there was none after the base. */
+  readonly lastCommit?: string;
+  /**
+   * Age of the newest restored heartbeat when the store was read: what a loss of the server at that moment would
+   * have cost, seconds. Absent when the live server could not be asked for heartbeats.
+   */
+  readonly lostSeconds?: number;
+  /** None of this test's heartbeats came back, so that more was lost than {@link lostSeconds} says. */
+  readonly lostMore?: boolean;
+  readonly databases: number;
+  readonly tables: number;
+  readonly rows: number;
+  /** What the test was held to, in words. */
+  readonly limits: string;
+}
+
 /** What the last restore test left, at `paths.agent/results/restore-test.json`. */
 export interface RestoreTestResult {
   readonly version: 1;
@@ -39,6 +64,7 @@ export interface RestoreTestResult {
     readonly code?: string;
     readonly what?: string;
   };
+  /** The last good one of a dump; absent before, and where no job makes dumps. */
   readonly lastSuccess?: {
     readonly backupId: string;
     readonly job: string;
@@ -49,6 +75,8 @@ export interface RestoreTestResult {
     readonly tables: number;
     readonly rows: number;
   };
+  /** The last good one of a point in time; absent before, and without point-in-time recovery. */
+  readonly pointInTime?: PointInTimeProof;
 }
 
 /** Files below `paths.agent` that hold the results. */

@@ -172,9 +172,9 @@ t.test('backups of two servers in one place: nobody guesses whose are meant', as
   t.equal(await restore({ from: own }), mine);
   t.equal(await restore({ id: theirs }), theirs, 'an id says it all');
   await t.rejects(restore({ from: 'elsewhere' }), { code: 'restore/unknown-server' });
-  t.equal((await runRestoreTest(context)).backupId, theirs, 'of the server that it runs on');
+  t.equal((await runRestoreTest(context)).dump?.backupId, theirs, 'of the server that it runs on');
   await writeFile(file, `${own}\n`);
-  t.equal((await runRestoreTest(context)).backupId, mine);
+  t.equal((await runRestoreTest(context)).dump?.backupId, mine);
 });
 
 /** Ids have a resolution of a second. */

@@ -24,7 +24,7 @@ t.test('Postgres 15 is backed up, restored for a test, and restored for good', a
   const context = stack.context();
   await runBackup(context, 'daily');
 
-  t.match(await runRestoreTest(context), { databases: 1, tables: 1, rows: 5000 });
+  t.match(await runRestoreTest(context), { dump: { databases: 1, tables: 1, rows: 5000 } });
 
   await stack.sql('shop', 'DROP TABLE orders');
   const wish = { consent: async () => undefined };

@@ -274,10 +274,8 @@ t.test(
   async (t) => {
     const settings = { ...context.settings, assertions: ['SELECT count(*) = 20000 FROM orders'] };
     t.match(await runRestoreTest({ ...context, settings }), {
-      databases: 1,
-      tables: 5,
-      rows: 20303,
-      seconds: Number,
+      dump: { databases: 1, tables: 5, rows: 20303, seconds: Number },
+      pointInTime: undefined,
     });
     t.match(
       JSON.parse(await readFile(join(stack.paths.agent, 'results', 'restore-test.json'), 'utf8')),

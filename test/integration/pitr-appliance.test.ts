@@ -96,6 +96,25 @@ t.test('one key in the config: WAL and a base backup are in the store by themsel
   t.comment(execFileSync('docker', [...memory, CONTAINER, `${PROJECT}-postgres-wal-1`]).toString());
 });
 
+t.test('the restore test proves a dump and the newest point in time', async (t) => {
+  await ok('backup', 'run', 'daily');
+  const proved = JSON.parse(await ok('backup', 'restore-test', '--json'));
+  t.match(proved, {
+    backupId: /Z-/,
+    databases: 1,
+    pointInTime: { base: base()?.id, databases: 2 },
+  });
+  const { lostSeconds, lostMore, limits } = proved.pointInTime;
+  t.ok(lostSeconds >= 0 && lostMore === undefined, `${lostSeconds} s would have been lost`);
+  t.match(limits, /^1 processor, /);
+  const { stdout } = await appliance.run(['status', '--json']);
+  t.match(JSON.parse(stdout).pointInTime, { base: base()?.id, lostSeconds, seconds: Number });
+  t.match(
+    (await appliance.run(['status'])).stdout,
+    /point in time: .* came back in .* would have been lost/,
+  );
+});
+
 t.test('back to a moment between two writes, through one command', async (t) => {
   sql("CREATE TABLE notes (note text); INSERT INTO notes VALUES ('first')");
   const between = sql(

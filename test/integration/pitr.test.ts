@@ -6,7 +6,11 @@ import {
   planClusterRestore,
   restoreCluster,
 } from '../../installer/backup/restore/restore-cluster.ts';
+import { runRestoreTest } from '../../installer/backup/restore/restore-test.ts';
+import { readRestoreTestResult } from '../../installer/backup/results.ts';
 import { runBackup } from '../../installer/backup/run-backup.ts';
+import type { BackupSettings } from '../../installer/model/backup-settings.ts';
+import type { ProgressEvent } from '../../installer/model/events.ts';
 import { PitrStack } from '../support/pitr-stack.ts';
 import { platformImages } from './support/platform-images.ts';
 
@@ -38,6 +42,15 @@ const wish = (target: RecoveryTarget) => ({
 });
 const add = (note: string) => stack.sql('shop', `INSERT INTO orders (note) VALUES ('${note}')`);
 const notes = () => stack.sql('shop', "SELECT string_agg(note, ' ' ORDER BY id) FROM orders");
+/** Breaks one bit in its middle; gives what mends it. */
+const flip = async (path: string): Promise<() => Promise<void>> => {
+  const content = await readFile(path);
+  const broken = Buffer.from(content);
+  const at = Math.floor(broken.length / 2);
+  broken[at] = (broken[at] ?? 0) ^ 1;
+  await writeFile(path, broken);
+  return () => writeFile(path, content);
+};
 const clock = async () =>
   new Date(
     Number(await stack.sql('postgres', 'SELECT extract(epoch FROM clock_timestamp())')) * 1000,
@@ -93,6 +106,57 @@ t.test('after it a new timeline is shipped by itself, and a base is asked for', 
   await pitr.shipped();
 });
 
+t.test('the newest point in time is proved from the store, beside the live cluster', async (t) => {
+  const leftover = `${stack.project}_restore-test-cluster`;
+  await stack.docker(['volume', 'create', leftover]);
+  let held = Promise.resolve('');
+  const look = async (): Promise<string> => {
+    const task = 'label=io.holdfast.backup-task=restore-test-cluster';
+    const container = await stack.docker(['ps', '-q', '--filter', task]);
+    const format =
+      '{{.HostConfig.NetworkMode}} {{.HostConfig.NanoCpus}} {{.HostConfig.PortBindings}}';
+    return await stack.docker(['inspect', '--format', format, container]);
+  };
+  const proving = (over: Parameters<typeof pitr.over>[0]) => ({
+    ...stack.context(pitr.over(over)),
+    report: (event: ProgressEvent) => {
+      stack.events.push(event);
+      if (event.kind === 'progress' && /checking every page/.test(event.text)) held = look();
+    },
+  });
+  const assertions = ["SELECT note = 'first' FROM orders ORDER BY id LIMIT 1"];
+  const { dump, pointInTime: proof } = await runRestoreTest(proving({ assertions }));
+  t.equal(dump, undefined, 'there is no job of dumps');
+  const bases = await pitr.stored('/manifest.json');
+  t.match(bases.at(-1), proof?.base ?? 'no base');
+  t.match(proof, { damagedBases: [], databases: 2, lostSeconds: Number, lostMore: undefined });
+  t.ok((proof?.lostSeconds ?? 99) <= RPO_SECONDS, `${proof?.lostSeconds} s would have been lost`);
+  t.equal(await held, 'none 1000000000 map[]', 'nobody reaches it, and it is held to a processor');
+  t.comment(
+    `proved in ${proof?.seconds.toFixed(1)} s, ${proof?.lostSeconds?.toFixed(1)} s lost; ${proof?.limits}`,
+  );
+
+  const isWrong = ["SELECT note = 'second' FROM orders ORDER BY id LIMIT 1"];
+  const quick = { ...pitr.over().pitr, rpoSeconds: 0 } as NonNullable<BackupSettings['pitr']>;
+  await t.rejects(runRestoreTest(proving({ pitr: quick, assertions: isWrong })), {
+    code: 'restore/assertion-failed',
+  });
+  const mended = await flip((await pitr.stored('cluster.tar.zst.age')).at(-1) ?? '');
+  const older = await runRestoreTest(proving({ pitr: quick, assertions }));
+  await mended();
+  t.match(older.pointInTime?.damagedBases, [proof?.base], 'the base before it, and it says so');
+  t.match(bases[0], older.pointInTime?.base);
+  t.match(await readRestoreTestResult(stack.host, stack.paths), {
+    lastRun: { ok: true },
+    pointInTime: older.pointInTime,
+  });
+  t.notMatch(await stack.docker(['volume', 'ls', '-q']), leftover, 'nothing is left');
+  t.equal(
+    await stack.sql('shop', "SELECT count(*) FROM pg_namespace WHERE nspname = 'holdfast'"),
+    '0',
+  );
+});
+
 t.test('a receiver that was away loses nothing', async (t) => {
   const before = await pitr.until('shipped', () => true);
   await pitr.stopReceiver();
@@ -108,14 +172,6 @@ t.test('a receiver that was away loses nothing', async (t) => {
 t.test('a damaged object is found and never restored', async (t) => {
   // It would put another one in the place of the one that is damaged here.
   await pitr.killShipper();
-  const flip = async (path: string): Promise<() => Promise<void>> => {
-    const content = await readFile(path);
-    const broken = Buffer.from(content);
-    const at = Math.floor(broken.length / 2);
-    broken[at] = (broken[at] ?? 0) ^ 1;
-    await writeFile(path, broken);
-    return () => writeFile(path, content);
-  };
   const segments = (await pitr.stored('/_wal/')).filter((path) =>
     /00000002[0-9A-F]{16}-/.test(path),
   );

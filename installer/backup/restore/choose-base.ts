@@ -10,6 +10,7 @@ import type { Store } from '../store/store.ts';
 import { parseLsn } from '../wal/segment.ts';
 import { listStoredWal, type StoredWal } from '../wal/stored-wal.ts';
 import { type WalChain, walChain } from '../wal/wal-chain.ts';
+import { writerIdentity } from '../writer-id.ts';
 import { ofOneServer } from './one-server.ts';
 import { type RecoveryTarget, targetText } from './point-in-time.ts';
 
@@ -26,6 +27,8 @@ export interface BaseWish {
   readonly identityFile: string;
   /** Of the server of this name, or whose id begins so. */
   readonly from?: string;
+  /** Proves what lies in the store: copies on this server are left alone, its own backups go before those of others. */
+  readonly proveStore?: boolean;
 }
 
 /**
@@ -62,17 +65,18 @@ async function allBases(
   context: BackupContext,
   job: BackupJob,
   store: Store,
-  { identityFile, from }: BaseWish,
+  { identityFile, from, proveStore = false }: BaseWish,
 ): Promise<OpenBackup[]> {
   const { backups, storeError } = await findBackups(context, job, store);
   // The WAL is in the store alone.
   if (storeError !== undefined) throw storeError;
   const found: (OpenBackup & { readonly id: string; readonly writer: BackupManifest['writer'] })[] =
     [];
-  for (const { id, verified, complete, onServer } of backups) {
+  for (const { id, verified, complete, inStore, onServer } of backups) {
     if (!verified && (context.settings.readBack || !complete)) continue;
+    if (proveStore && !inStore) continue;
     const folder = backupPrefix(context.settings, job.name, id);
-    const copies = onServer ? copiesOnServer(context) : undefined;
+    const copies = onServer && !proveStore ? copiesOnServer(context) : undefined;
     try {
       const opened = await openCopiesFirst({ store, copies, report: context.report }, folder, id);
       found.push({ ...opened, folder, identityFile, id, writer: opened.manifest.writer });
@@ -80,6 +84,10 @@ async function allBases(
       if (!(error instanceof AppError) || !error.code.startsWith('backup/')) throw error;
       context.report({ kind: 'warning', code: error.code, text: error.message });
     }
+  }
+  if (proveStore) {
+    const own = await writerIdentity(context.host, context.paths);
+    if (found.some(({ writer }) => writer.id === own.id)) return ofOneServer(found, own.id);
   }
   return ofOneServer(found, from);
 }

@@ -27,7 +27,12 @@ export async function fillClusterVolume(
   { settings }: BackupContext,
   backup: OpenBackup,
   volume: ClusterVolume,
-  request: { readonly task: string; readonly image: string; readonly owner: number },
+  request: {
+    readonly task: string;
+    readonly image: string;
+    readonly owner: number;
+    readonly limits: readonly string[];
+  },
 ): Promise<void> {
   const object = backup.manifest.objects.find(({ role }) => role === 'cluster');
   if (object === undefined) throw new Error(`the manifest of ${backup.manifest.id} has no cluster`);
@@ -37,6 +42,7 @@ export async function fillClusterVolume(
     image: request.image,
     argv: ['sh', '-c', FILL, 'sh', VOLUME_MOUNT, String(request.owner)],
     volume: { name: volume.engineName, readOnly: false },
+    limits: request.limits,
     capabilities: ['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'FSETID'],
   });
   await layDown(argv, decompress(readObject(backup, object)), 'the files of the base backup');

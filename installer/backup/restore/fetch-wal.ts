@@ -11,10 +11,25 @@ import type { RollForward } from './choose-base.ts';
 
 const AT_A_TIME = 4;
 
+/** Looks at the store for what came meanwhile, at most. */
+const LOOKS = 8;
+
 export interface FetchedWal {
   readonly files: number;
   /** The first object that is not what was stored; it and those after it were left out. */
   readonly damage?: AppError;
+  /** When the newest object was asked for: what reached the store later is not in it. */
+  readonly newestReadAt: Date;
+}
+
+export interface FetchOptions {
+  readonly folder: string;
+  readonly identityFile: string;
+  /** uid of the server */
+  readonly owner: number;
+  readonly onFile: (done: number, total: number) => void;
+  /** The listing anew, for a server that goes on writing. */
+  readonly list: () => Promise<readonly StoredWal[]>;
 }
 
 /** Every object that the recovery may read, in the order of the WAL: on whichever timeline, and their histories. */
@@ -35,26 +50,38 @@ export function neededWal({ base, wal }: Pick<RollForward, 'base' | 'wal'>): Sto
 
 /**
  * Lays the WAL down as Postgres reads it, each object proved: its checksum, its encryption, its size. What is
- * damaged ends it there, since the recovery can go no further.
- * @param owner uid of the server
+ * damaged ends it there, since the recovery can go no further. A server that is alive goes on meanwhile: where the
+ * beginning of a segment gave way to the whole of it, the store is listed again.
  * @throws AppError of class `store`, `restore/wrong-identity`
  */
 export async function fetchWal(
   store: Store,
   forward: Pick<RollForward, 'base' | 'wal'>,
-  options: {
-    readonly folder: string;
-    readonly identityFile: string;
-    readonly owner: number;
-    readonly onFile: (done: number, total: number) => void;
-  },
+  options: FetchOptions,
 ): Promise<FetchedWal> {
+  await mkdir(options.folder, { recursive: true, mode: 0o700 });
+  const laid = new Set<string>();
+  let wal = forward.wal;
+  for (let looks = 1; ; looks += 1) {
+    const fetched = await fetchListed(store, { base: forward.base, wal }, options, laid);
+    if (!fetched.isOutrun || looks === LOOKS) return fetched;
+    wal = await options.list();
+  }
+}
+
+async function fetchListed(
+  store: Store,
+  forward: Pick<RollForward, 'base' | 'wal'>,
+  options: FetchOptions,
+  laid: Set<string>,
+): Promise<FetchedWal & { readonly isOutrun: boolean }> {
   const { folder, owner } = options;
-  await mkdir(folder, { recursive: true, mode: 0o700 });
-  const needed = neededWal(forward);
-  let files = 0;
+  const all = neededWal(forward);
+  const needed = all.filter((object) => !laid.has(labelOf(object)));
+  let newestReadAt = new Date();
   for (let from = 0; from < needed.length; from += AT_A_TIME) {
     const some = needed.slice(from, from + AT_A_TIME);
+    newestReadAt = new Date();
     const results = await Promise.all(
       some.map(async (object) => {
         try {
@@ -66,13 +93,22 @@ export async function fetchWal(
       }),
     );
     for (const [index, result] of results.entries()) {
-      if (result instanceof AppError) return { files, damage: result };
-      await lay(join(folder, some[index]?.name ?? ''), result, owner);
-      files += 1;
+      const object = some[index];
+      const state = { files: laid.size, newestReadAt };
+      if (result === undefined) return { ...state, isOutrun: true };
+      if (result instanceof AppError) return { ...state, damage: result, isOutrun: false };
+      if (object === undefined) continue;
+      await lay(join(folder, object.name), result, owner);
+      laid.add(labelOf(object));
     }
-    options.onFile(files, needed.length);
+    options.onFile(laid.size, all.length);
   }
-  return { files };
+  return { files: laid.size, newestReadAt, isOutrun: false };
+}
+
+/** The whole of a segment takes the place of its beginning. */
+function labelOf({ kind, name }: StoredWal): string {
+  return `${kind} ${name}`;
 }
 
 async function lay(path: string, content: Uint8Array, owner: number): Promise<void> {
@@ -85,13 +121,16 @@ async function lay(path: string, content: Uint8Array, owner: number): Promise<vo
   }
 }
 
-/** Another object of the same segment is as good where the first one is damaged. */
+/**
+ * Another object of the same segment is as good where the first one is damaged. Undefined when it was the beginning
+ * of one that is finished by now.
+ */
 async function plainWal(
   store: Store,
   { base, wal }: Pick<RollForward, 'base' | 'wal'>,
   object: StoredWal,
   identityFile: string,
-): Promise<Buffer> {
+): Promise<Buffer | undefined> {
   const same = wal.filter(({ kind, name }) => kind === object.kind && name === object.name);
   let failure: unknown;
   for (const candidate of same) {
@@ -110,9 +149,12 @@ async function proved(
   object: StoredWal,
   segmentBytes: number,
   identityFile: string,
-): Promise<Buffer> {
+): Promise<Buffer | undefined> {
   const stored = await readSmall(store, object.key);
-  if (stored === undefined) throw walDamaged(store, object.key, 'it is gone');
+  if (stored === undefined) {
+    if (object.kind === 'partial') return undefined;
+    throw walDamaged(store, object.key, 'it is gone');
+  }
   if (object.kind === 'segment' && sha256Hex(stored) !== object.sha256) {
     throw walDamaged(store, object.key, 'its checksum is not the one in its name');
   }

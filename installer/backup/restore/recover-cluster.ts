@@ -29,6 +29,8 @@ export interface RecoverRequest {
   /** Folder of this machine with the WAL. */
   readonly walFolder: string;
   readonly target: RecoveryTarget;
+  /** More options of `docker run`. */
+  readonly limits: readonly string[];
 }
 
 /**
@@ -55,7 +57,7 @@ export async function recoverCluster(
 
 async function start(
   { host, settings }: BackupContext,
-  { task, image, volume, walFolder }: RecoverRequest,
+  { task, image, volume, walFolder, limits }: RecoverRequest,
   target: readonly string[],
 ): Promise<string> {
   const settingsOf = [
@@ -84,6 +86,7 @@ async function start(
       ...['run', '--detach'],
       ...labelArguments({ project: settings.project, task }),
       ...['--network', 'none'],
+      ...limits,
       ...['--memory', String(1024 * MIB)],
       ...['--pids-limit', '256'],
       ...['--shm-size', '256m'],

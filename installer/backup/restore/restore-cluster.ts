@@ -5,7 +5,6 @@ import type { BackupJob } from '../../model/backup-settings.ts';
 import { formatSpan } from '../../model/format-bytes.ts';
 import type { BackupContext } from '../context.ts';
 import { exclusively } from '../exclusive.ts';
-import { requireFreeSpace } from '../free-space.ts';
 import { removeHelpers } from '../helper-container.ts';
 import { type PostgresServer, queryJson } from '../psql.ts';
 import { findJob } from '../settings.ts';
@@ -14,14 +13,12 @@ import type { Store } from '../store/store.ts';
 import { noPitr } from '../wal/wal-errors.ts';
 import { type CheckedCluster, checkCluster } from './check-cluster.ts';
 import { type BaseWish, basesFor, type RollForward } from './choose-base.ts';
-import { type ClusterVolume, fillClusterVolume } from './cluster-volume.ts';
-import { fetchWal, neededWal } from './fetch-wal.ts';
-import { targetText } from './point-in-time.ts';
-import { type Recovered, recoverCluster, stopRecovered } from './recover-cluster.ts';
+import type { ClusterVolume } from './cluster-volume.ts';
+import { neededWal } from './fetch-wal.ts';
+import { stopRecovered } from './recover-cluster.ts';
+import { fetchForward, fromBestBase, requireRoom, rollForward } from './roll-forward.ts';
 import { beginVolume, forgetUnfinished, removeUnfinished } from './unfinished-volume.ts';
 
-/** uid of `postgres` in the official images and in ours. */
-const OWNER = 999;
 const TASK = 'restore-cluster';
 
 export interface ClusterWish extends BaseWish {
@@ -89,28 +86,12 @@ export async function restoreCluster(
   return await exclusively(host, posix.join(paths.agent, 'locks'), 'restore', () =>
     withStore(context, async (job, store) => {
       const candidates = await basesFor(context, job, store, wish);
-      for (const [index, candidate] of candidates.entries()) {
-        try {
-          return await restoreFrom(context, store, candidate, wish);
-        } catch (error) {
-          if (index === candidates.length - 1 || !mayHelp(error, wish)) throw error;
-          context.report({
-            kind: 'warning',
-            code: 'restore/fell-back',
-            text: `${candidate.backup.manifest.id} does not lead to ${targetText(wish.target)}, so the base before it is tried: ${(error as Error).message}`,
-          });
-        }
-      }
-      throw new Error('no base, and no reason for it');
+      const { result } = await fromBestBase(context, candidates, wish.target, (candidate) =>
+        restoreFrom(context, store, candidate, wish),
+      );
+      return result;
     }),
   );
-}
-
-/** An older base goes around one that is damaged, and a restore point may lie before the newest one. */
-function mayHelp(error: unknown, { target }: BaseWish): boolean {
-  if (!(error instanceof AppError)) return false;
-  if (error.code === 'restore/target-not-reached') return target.kind === 'name';
-  return error.code === 'restore/base-damaged';
 }
 
 async function restoreFrom(
@@ -120,35 +101,19 @@ async function restoreFrom(
   wish: ClusterWish,
 ): Promise<RestoredCluster> {
   const { host, engine, paths, settings, report, now } = context;
-  const { postgres } = settings;
-  if (postgres === undefined) throw noPitr();
   const clock = performance.now();
   const walFolder = posix.join(paths.agent, 'restore-wal');
   const progress = (text: string): void => report({ kind: 'progress', id: 'restore', text });
   await removeHelpers(host, engine, settings.project, TASK);
   await removeUnfinished(context);
   await rm(walFolder, { recursive: true, force: true });
-  await checkSpace(context, forward);
+  await requireRoom(context, forward);
   const volume = await beginVolume(context);
   let isOurs = true;
   try {
-    progress(`laying down the base ${forward.backup.manifest.id}`);
-    const { image, superuser } = postgres;
-    const laying = { task: TASK, image, owner: OWNER };
-    await orBaseDamaged(forward, fillClusterVolume(context, forward.backup, volume, laying));
-    const fetched = await fetchWal(store, forward, {
-      folder: walFolder,
-      identityFile: wish.identityFile,
-      owner: OWNER,
-      onFile: (done, total) => progress(`WAL ${done} of ${total}`),
-    });
-    const { damage } = fetched;
-    if (damage !== undefined && wish.target.kind === 'latest') throw damage;
-    await host.run({ argv: ['chown', `${OWNER}:${OWNER}`, walFolder] });
-    progress(`rolling forward to ${targetText(wish.target)}`);
-    const request = { task: TASK, image, superuser, volume, walFolder };
-    const recovered = await recover(context, { ...request, target: wish.target }, damage);
-    const { server, lastCommit } = recovered;
+    const request = { task: TASK, volume, walFolder, limits: [], wish, progress };
+    const fetched = await fetchForward(context, store, forward, request);
+    const { server, lastCommit } = await rollForward(context, forward, request, fetched);
     const restoredXid = await nextTransaction(server);
     progress('checking every page and row');
     const cluster = await checkCluster(server);
@@ -156,7 +121,7 @@ async function restoreFrom(
     await removeHelpers(host, engine, settings.project, TASK);
     const seconds = (performance.now() - clock) / 1000;
     const lost = await lostTransactions(context, restoredXid);
-    await wish.consent(question(wish, recovered, lost, now()));
+    await wish.consent(question(wish, lastCommit, lost, now()));
     progress('swapping');
     // From here on the stack may run on it, however this ends.
     isOurs = false;
@@ -174,45 +139,6 @@ async function restoreFrom(
     await removeHelpers(host, engine, settings.project, TASK);
     await rm(walFolder, { recursive: true, force: true });
     if (isOurs) await removeUnfinished(context);
-  }
-}
-
-/** A time that lies after the last commit is reached with all the WAL there is. */
-async function recover(
-  context: BackupContext,
-  request: Parameters<typeof recoverCluster>[1],
-  damage: AppError | undefined,
-): Promise<Recovered> {
-  try {
-    return await recoverCluster(context, request);
-  } catch (error) {
-    const isShort = error instanceof AppError && error.code === 'restore/target-not-reached';
-    if (!isShort || request.target.kind !== 'time') throw error;
-    if (damage !== undefined) throw damage;
-    const { host, engine, settings, report } = context;
-    report({
-      kind: 'warning',
-      code: 'restore/end-of-wal',
-      text: `${error.why ?? error.message}: that is what there is at ${targetText(request.target)}`,
-    });
-    await removeHelpers(host, engine, settings.project, TASK);
-    return await recoverCluster(context, { ...request, target: { kind: 'latest' } });
-  }
-}
-
-/** A damaged base is another matter than damaged WAL: an older one may do. */
-async function orBaseDamaged({ backup }: RollForward, work: Promise<void>): Promise<void> {
-  try {
-    await work;
-  } catch (error) {
-    if (!(error instanceof AppError) || error.code !== 'backup/damaged') throw error;
-    throw new AppError({
-      code: 'restore/base-damaged',
-      what: `the base backup ${backup.manifest.id} is damaged`,
-      why: error.message,
-      hint: 'holdfast backup run; until then restore an older one: `holdfast backup list`',
-      cause: error,
-    });
   }
 }
 
@@ -241,7 +167,7 @@ async function lostTransactions(
 
 function question(
   { target }: ClusterWish,
-  { lastCommit }: Recovered,
+  lastCommit: string | undefined,
   lost: number | undefined,
   now: Date,
 ): string {
@@ -257,18 +183,8 @@ function question(
   );
 }
 
-async function checkSpace({ engine, paths }: BackupContext, forward: RollForward): Promise<void> {
-  const { dataRoot } = await engine.info();
-  await requireFreeSpace(
-    dataRoot,
-    forward.base.clusterBytes * 1.1,
-    'a cluster beside the live one',
-  );
-  const wal = neededWal(forward).length * forward.base.segmentBytes;
-  await requireFreeSpace(paths.agent, wal, 'the WAL of this restore');
-}
-
-async function withStore<T>(
+/** Hands over the job of the base backups, and the store that holds them and the WAL. */
+export async function withStore<T>(
   context: BackupContext,
   work: (job: BackupJob, store: Store) => Promise<T>,
 ): Promise<T> {

@@ -1,6 +1,7 @@
 import { posix } from 'node:path';
 import { AppError } from '../../errors.ts';
-import type { RestoreTestResult } from '../../model/backup-result.ts';
+import type { PointInTimeProof, RestoreTestResult } from '../../model/backup-result.ts';
+import type { BackupSettings } from '../../model/backup-settings.ts';
 import type { BackupContext } from '../context.ts';
 import { exclusively } from '../exclusive.ts';
 import { requireFreeSpace } from '../free-space.ts';
@@ -12,39 +13,70 @@ import { type Catalog, parseCatalog } from '../sources/catalog.ts';
 import { checkAssertions } from './assertions.ts';
 import { checkDatabase } from './check-database.ts';
 import { withBackup } from './choose-backup.ts';
+import { provePointInTime } from './prove-point-in-time.ts';
 import { restoreDatabase } from './restore-database.ts';
 import { effortFor } from './restore-effort.ts';
 import { restoreRoles } from './restore-roles.ts';
 import { withThrowawayPostgres } from './throwaway-postgres.ts';
 
-export type RestoreTestOutcome = NonNullable<RestoreTestResult['lastSuccess']>;
+export type DumpProof = NonNullable<RestoreTestResult['lastSuccess']>;
+
+/** What came back; each absent where this server makes no such backups. */
+export interface RestoreTestOutcome {
+  readonly dump?: DumpProof;
+  readonly pointInTime?: PointInTimeProof;
+}
 
 const TASK = 'restore-test';
 const MIB = 1024 ** 2;
 const LIMITS = { cpus: 1, memory: 768 * MIB };
 
 /**
- * Restores the newest verified backup of Postgres into a throw-away server with the key that lives here, counts
- * the rows of every table, checks every page and index, and asks the user's own assertions.
+ * Restores the newest verified dump of Postgres, and the newest point in time, into throw-away servers with the key
+ * that lives here, reads every row, checks every page and index, and asks the user's own assertions. Both are tried,
+ * also when the first fails; what succeeded is recorded.
  * @throws AppError classes `restore`, `backup`, `store`
  */
 export async function runRestoreTest(context: BackupContext): Promise<RestoreTestOutcome> {
-  const { host, paths, now } = context;
+  const { host, paths, settings, now } = context;
   const locks = posix.join(paths.agent, 'locks');
   return await exclusively(host, locks, TASK, async () => {
     const startedAt = now();
-    try {
-      const outcome = await attempt(context);
-      await recordRestoreTest(host, paths, lastRun(startedAt, now()), outcome);
-      return outcome;
-    } catch (error) {
-      await recordRestoreTest(host, paths, lastRun(startedAt, now(), error));
-      throw error;
-    }
+    const failures: unknown[] = [];
+    const tried = async <T>(isDue: boolean, work: () => Promise<T>): Promise<T | undefined> => {
+      try {
+        return isDue ? await work() : undefined;
+      } catch (error) {
+        if (failures.push(error) > 1) warn(context, error);
+        return undefined;
+      }
+    };
+    const isOnlyPointInTime = settings.pitr !== undefined && !makesDumps(settings);
+    const dump = await tried(!isOnlyPointInTime, () => attempt(context));
+    const pointInTime = await tried(settings.pitr !== undefined, () => provePointInTime(context));
+    const outcome = {
+      ...(dump === undefined ? {} : { dump }),
+      ...(pointInTime === undefined ? {} : { pointInTime }),
+    };
+    await recordRestoreTest(host, paths, lastRun(startedAt, now(), failures[0]), {
+      ...(dump === undefined ? {} : { lastSuccess: dump }),
+      ...(pointInTime === undefined ? {} : { pointInTime }),
+    });
+    if (failures.length > 0) throw failures[0];
+    return outcome;
   });
 }
 
-async function attempt(context: BackupContext): Promise<RestoreTestOutcome> {
+function makesDumps({ jobs }: BackupSettings): boolean {
+  return jobs.some(({ source, method }) => source.kind === 'postgres' && method !== 'physical');
+}
+
+function warn({ report }: BackupContext, error: unknown): void {
+  const code = error instanceof AppError ? error.code : 'bug/unexpected';
+  report({ kind: 'warning', code, text: (error as Error).message });
+}
+
+async function attempt(context: BackupContext): Promise<DumpProof> {
   const identityFile = restoreTestIdentityFile(context.paths);
   return await withBackup(
     context,

@@ -86,7 +86,7 @@ export function backupSettings(input: ComponentInput, collected: Collected): Bac
     recipients: wish.recipients,
     encryption: wish.encryption,
     readBack: wish.verify.afterUpload,
-    ...(hasDumps(jobs) ? { restoreTestCron: wish.verify.restoreTest } : {}),
+    ...(holdsPostgres(jobs) ? { restoreTestCron: wish.verify.restoreTest } : {}),
     assertions: wish.verify.assertions,
     objectives: {
       ...(objectives?.rto === undefined ? {} : { rto: objectives.rto }),
@@ -162,9 +162,9 @@ function saves({ jobs }: BackupSettings, kind: BackupSource['kind']): boolean {
   return jobs.some(({ source }) => source.kind === kind);
 }
 
-/** The restore test is of dumps. */
-function hasDumps(jobs: readonly BackupJob[]): boolean {
-  return jobs.some(({ source, method }) => source.kind === 'postgres' && method !== 'physical');
+/** The restore test is of dumps and of base backups. */
+function holdsPostgres(jobs: readonly BackupJob[]): boolean {
+  return jobs.some(({ source }) => source.kind === 'postgres');
 }
 
 /** The first job of base backups is the one that the WAL goes with. */

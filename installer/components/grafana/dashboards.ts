@@ -253,12 +253,13 @@ const BACKUPS: DashboardSource = {
       'none',
       by('{{job}}', 'increase(holdfast_backup_failures_total[1d])'),
     ),
-    figure('A restore took', 's', metricExpression('restore_test_seconds')),
-    figure(
+    graph('A restore took', 's', by('{{kind}}', metricExpression('restore_test_seconds'))),
+    graph(
       'A restore was proved before',
       's',
-      'time() - holdfast_restore_test_last_success_timestamp_seconds',
+      by('{{kind}}', 'time() - holdfast_restore_test_last_success_timestamp_seconds'),
     ),
+    graph('Would have been lost', 's', by('point in time', 'holdfast_restore_test_lost_seconds')),
     graph('Jobs took', 's', by('{{job}}', 'holdfast_job_last_duration_seconds')),
     graph('Jobs at work', 'bool', by('{{job}}', 'holdfast_job_running')),
     graph(

@@ -6,7 +6,7 @@ import type { Draft } from './draft.ts';
 import { metricExpression } from './metric-words.ts';
 
 /** Ages of backups and of the restore test, by their own schedules. */
-export function backupAlerts({ jobs, restoreTestCron }: BackupSettings): Draft[] {
+export function backupAlerts({ jobs, restoreTestCron, objectives }: BackupSettings): Draft[] {
   const failures = 'holdfast_backup_failures_total';
   const ages = jobs.map((job): Draft => {
     const limit = allowedAge(job.cron);
@@ -30,19 +30,77 @@ export function backupAlerts({ jobs, restoreTestCron }: BackupSettings): Draft[]
     summary: 'The backup {{ $labels.job }} has failed.',
     runbook: 'backup-failed',
   };
-  return [...ages, failed, ...(restoreTestCron === undefined ? [] : [untested(restoreTestCron)])];
+  return [
+    ...ages,
+    failed,
+    ...(restoreTestCron === undefined ? [] : untested(restoreTestCron, jobs)),
+    ...missedObjectives(objectives),
+  ];
 }
 
-function untested(cron: string): Draft {
+/** Dumps and points in time are proved apart from each other. */
+function untested(cron: string, jobs: BackupSettings['jobs']): Draft[] {
   const limit = allowedAge(cron);
-  return {
+  const postgres = jobs.filter(({ source }) => source.kind === 'postgres');
+  const proof = (kind: string, what: string): Draft => ({
     name: 'RestoreTestFailed',
-    expression: olderThan('holdfast_restore_test_last_success_timestamp_seconds', limit),
+    expression: olderThan(
+      `holdfast_restore_test_last_success_timestamp_seconds{kind="${kind}"}`,
+      limit,
+    ),
     for: '10m',
     severity: 'page',
-    summary: `No restore has been proved for more than ${formatDuration(limit)}.`,
+    summary: `No restore of ${what} has been proved for more than ${formatDuration(limit)}.`,
+    runbook: 'restore-test-failed',
+  });
+  const damaged: Draft = {
+    name: 'BaseBackupDamaged',
+    expression: 'holdfast_restore_test_damaged_bases > 0',
+    for: '0s',
+    severity: 'page',
+    summary: 'The newest base backup is damaged: an older one had to lead to the newest moment.',
     runbook: 'restore-test-failed',
   };
+  return [
+    ...(postgres.some(({ method }) => method !== 'physical') ? [proof('dump', 'a dump')] : []),
+    ...(postgres.some(({ method }) => method === 'physical')
+      ? [proof('point-in-time', 'the newest point in time'), damaged]
+      : []),
+  ];
+}
+
+/** `objectives`, against what the restore tests measured. */
+function missedObjectives({ rto, rpo }: BackupSettings['objectives']): Draft[] {
+  const missed = (name: string, metric: string, limit: number, summary: string): Draft => ({
+    name,
+    expression: `max(${metric}) > ${limit}`,
+    for: '0s',
+    severity: 'warn',
+    summary,
+    runbook: 'recovery-objectives',
+  });
+  return [
+    ...(rto === undefined
+      ? []
+      : [
+          missed(
+            'RestoreTooSlow',
+            metricExpression('restore_test_seconds'),
+            rto,
+            `Coming back took {{ $value | humanizeDuration }} in the last restore test; ${formatDuration(rto)} was promised.`,
+          ),
+        ]),
+    ...(rpo === undefined
+      ? []
+      : [
+          missed(
+            'RecoveryPointTooOld',
+            'holdfast_restore_test_lost_seconds',
+            rpo,
+            `{{ $value | humanizeDuration }} of data would have been lost at the last restore test; ${formatDuration(rpo)} was promised.`,
+          ),
+        ]),
+  ];
 }
 
 /** Also fires when there never was a success, once the agent has run long enough for one. */

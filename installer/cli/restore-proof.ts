@@ -1,0 +1,62 @@
+import type { RestoreTestResult } from '../model/backup-result.ts';
+import type { BackupSettings } from '../model/backup-settings.ts';
+import { formatSpan } from '../model/format-bytes.ts';
+import { lossText } from './proof-text.ts';
+import type { StatusReport } from './status-report.ts';
+
+/** What the last restore tests proved, for `status`. */
+export function provenRestores(
+  result: RestoreTestResult | undefined,
+): Pick<StatusReport, 'restoreTest' | 'pointInTime'> {
+  const { lastSuccess: dump, pointInTime, lastRun } = result ?? {};
+  const shown = dump ?? pointInTime;
+  return {
+    ...(shown === undefined
+      ? {}
+      : {
+          restoreTest: {
+            finishedAt: shown.finishedAt,
+            seconds: shown.seconds,
+            rows: shown.rows,
+            ok: lastRun?.ok === true,
+          },
+        }),
+    ...(pointInTime === undefined
+      ? {}
+      : {
+          pointInTime: {
+            finishedAt: pointInTime.finishedAt,
+            base: pointInTime.base,
+            seconds: pointInTime.seconds,
+            ...(pointInTime.lostSeconds === undefined
+              ? {}
+              : { lostSeconds: pointInTime.lostSeconds }),
+            ...(pointInTime.lostMore === true ? { lostMore: true } : {}),
+            rows: pointInTime.rows,
+          },
+        }),
+  };
+}
+
+/** Where the proof is missing, or shows that a promise does not hold. */
+export function proofProblems(
+  result: RestoreTestResult | undefined,
+  { rto = Number.POSITIVE_INFINITY, rpo = Number.POSITIVE_INFINITY }: BackupSettings['objectives'],
+): string[] {
+  if (result === undefined) return [];
+  const { lastRun, lastSuccess: dump, pointInTime } = result;
+  const slowest = Math.max(dump?.seconds ?? 0, pointInTime?.seconds ?? 0);
+  const damaged = pointInTime?.damagedBases ?? [];
+  return [
+    ...(lastRun.ok ? [] : [`the last restore test failed: ${lastRun.what ?? ''}`]),
+    ...(slowest > rto
+      ? [`coming back took ${formatSpan(slowest)}, and objectives.rto is ${formatSpan(rto)}`]
+      : []),
+    ...(pointInTime !== undefined && (pointInTime.lostSeconds ?? 0) > rpo
+      ? [`${lossText(pointInTime)}, and objectives.rpo is ${formatSpan(rpo)}`]
+      : []),
+    ...(damaged.length > 0
+      ? [`the base backup ${damaged.join(', ')} is damaged: holdfast backup run, then restore-test`]
+      : []),
+  ];
+}

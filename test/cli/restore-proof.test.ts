@@ -1,0 +1,84 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import { backupMetrics } from '../../agent/metrics/backup-metrics.ts';
+import { metricsText } from '../../agent/metrics/text-format.ts';
+import { lostAt } from '../../installer/backup/restore/prove-point-in-time.ts';
+import { lossText } from '../../installer/cli/proof-text.ts';
+import { proofProblems, provenRestores } from '../../installer/cli/restore-proof.ts';
+import type { PointInTimeProof, RestoreTestResult } from '../../installer/model/backup-result.ts';
+
+const AT = '2026-11-29T06:00:00.000Z';
+const POINT: PointInTimeProof = {
+  base: '20261129T010000Z-3f9a1c',
+  damagedBases: [],
+  finishedAt: AT,
+  seconds: 240,
+  lostSeconds: 12,
+  databases: 2,
+  tables: 3,
+  rows: 40,
+  limits: '1 processor',
+};
+const RESULT: RestoreTestResult = {
+  version: 1,
+  lastRun: { startedAt: AT, finishedAt: AT, ok: true },
+  lastSuccess: {
+    backupId: '20261129T020000Z-3f9a1c',
+    job: 'daily',
+    finishedAt: AT,
+    seconds: 21,
+    databases: 1,
+    tables: 3,
+    rows: 39,
+  },
+  pointInTime: POINT,
+};
+
+t.test('what was lost is counted from the newest heartbeat that came back', async (t) => {
+  const newestReadAt = new Date('2026-11-29T06:00:30Z');
+  const at = (seconds: number) => new Date(newestReadAt.getTime() - seconds * 1000);
+  t.strictSame(lostAt({ newestReadAt }, at(30), at(4)), { lostSeconds: 4 });
+  t.strictSame(lostAt({ newestReadAt }, at(30), at(30)), { lostSeconds: 30 });
+  t.strictSame(
+    lostAt({ newestReadAt }, at(30), at(604_800)),
+    { lostSeconds: 30, lostMore: true },
+    'one of last week tells nothing of today but that none of today is there',
+  );
+  t.strictSame(lostAt({ newestReadAt }, at(30), undefined), { lostSeconds: 30, lostMore: true });
+  t.strictSame(lostAt({ newestReadAt }, undefined, at(4)), {}, 'the live server took none');
+  t.equal(lossText({ lostSeconds: 12 }), '12 s would have been lost');
+  t.equal(lossText({ lostSeconds: 61, lostMore: true }), 'more than 61 s would have been lost');
+  t.equal(lossText({}), 'what would have been lost was not measured');
+});
+
+t.test('status compares what was measured with what was promised', async (t) => {
+  t.strictSame(proofProblems(undefined, { rto: 1, rpo: 1 }), [], 'nothing was measured yet');
+  t.strictSame(proofProblems(RESULT, { rto: 240, rpo: 12 }), []);
+  t.match(proofProblems(RESULT, { rto: 239, rpo: 11 }), [
+    /^coming back took .*, and objectives\.rto is /,
+    /^12 s would have been lost, and objectives\.rpo is 11 s$/,
+  ]);
+  const damaged = { ...RESULT, pointInTime: { ...POINT, damagedBases: ['B'] } };
+  t.match(proofProblems(damaged, {}), [/^the base backup B is damaged/]);
+  const failed = { ...RESULT, lastRun: { ...RESULT.lastRun, ok: false, what: 'it is gone' } };
+  t.match(proofProblems(failed, {}), [/^the last restore test failed: it is gone$/]);
+  t.match(provenRestores(failed), {
+    restoreTest: { ok: false, rows: 39 },
+    pointInTime: { rows: 40 },
+  });
+  const { lastSuccess: _, ...only } = RESULT;
+  t.match(provenRestores(only), { restoreTest: { ok: true, rows: 40, seconds: 240 } });
+});
+
+t.test('the metrics tell the two kinds apart', async (t) => {
+  const folder = t.testdir();
+  const text = () => metricsText(backupMetrics(folder, []));
+  t.notMatch(text(), /restore_test.* \d/);
+  mkdirSync(join(folder, 'results'));
+  writeFileSync(join(folder, 'results/restore-test.json'), JSON.stringify(RESULT));
+  t.match(text(), /^holdfast_restore_test_duration_seconds\{kind="dump"\} 21$/m);
+  t.match(text(), /^holdfast_restore_test_duration_seconds\{kind="point-in-time"\} 240$/m);
+  t.match(text(), /^holdfast_restore_test_lost_seconds 12$/m);
+  t.match(text(), /^holdfast_restore_test_damaged_bases 0$/m);
+});
