@@ -8,8 +8,11 @@ export interface Answers {
   readonly uses: 'postgres' | 'redis' | 'both' | 'none';
 }
 
-/** A first config with a word on each line; every value is quoted where YAML could misread it. */
-export function configText(answers: Answers): string {
+/**
+ * A first config with a word on each line; every value is quoted where YAML could misread it.
+ * @param recipient public half of a recovery key
+ */
+export function configText(answers: Answers, recipient?: string): string {
   const isFolder = /^[./]/.test(answers.image);
   const uses = { postgres: ['postgres'], redis: ['redis'], both: ['postgres', 'redis'], none: [] }[
     answers.uses
@@ -37,13 +40,28 @@ services:
     secrets: []
     env: {}
 
-# Without this section: one dump a day to a folder on this machine, which is no help when the disk dies.
-# storage:
+${backupsText(recipient)}`;
+}
+
+function backupsText(recipient: string | undefined): string {
+  const elsewhere = `# storage:
 #   providers:
 #     r2: { kind: r2, accountSecret: R2_ACCOUNT_ID, region: auto, secretRef: R2_BACKUP }
-# backups:
-#   provider: r2
+`;
+  const more = `provider: r2
 #   bucket: my-backups
 #   jobs: [{ name: daily, source: postgres, method: logical, cron: "0 2 * * *", keepRemote: 30d }]
 `;
+  if (recipient === undefined) {
+    return `# Without this section: one dump a day to a folder on this machine, which is no help when the disk dies.
+${elsewhere}# backups:
+#   # holdfast recovery-key make
+#   recipients: []
+#   ${more}`;
+  }
+  return `# One dump a day to a folder on this machine, which is no help when the disk dies, until a bucket is named.
+${elsewhere}backups:
+  # Whoever has the secret half opens the backups, also when this server is gone.
+  recipients: [${recipient}]
+#   ${more}`;
 }

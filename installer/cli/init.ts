@@ -1,8 +1,11 @@
-import { createInterface } from 'node:readline';
+import { recordDecline, recordProof } from '../backup/recovery-key.ts';
 import { AppError } from '../errors.ts';
+import type { Host } from '../host/host.ts';
 import type { ParsedArguments } from './command.ts';
 import type { CliContext, Io } from './context.ts';
 import { type Answers, configText } from './init-config.ts';
+import { chooseRecoveryKey, type HeldKey } from './key-ceremony.ts';
+import { type LineReader, lineReader } from './line-reader.ts';
 
 interface Question {
   readonly option: keyof Answers;
@@ -68,16 +71,34 @@ export async function init(args: ParsedArguments, context: CliContext): Promise<
       hint: `edit it, or name another file: holdfast init ${file.replace(/\.yaml$/, '')}-new.yaml`,
     });
   }
-  const answers = await ask(args, context);
-  await host.write(file, configText(answers), { mode: 0o644, uid: 0, gid: 0 });
+  const { answers, key } = await ask(args, context, host);
+  const recipient = key === 'none' ? undefined : key?.recipient;
+  await host.write(file, configText(answers, recipient), { mode: 0o644, uid: 0, gid: 0 });
+  await recordChoice(host, context, key);
   context.io.out(
     `Wrote ${file}.\nNext: holdfast check ${file}, then holdfast plan --config ${file}\n`,
   );
   return 0;
 }
 
+interface Answered {
+  readonly answers: Answers;
+  /** Absent where nobody could be asked. */
+  readonly key?: HeldKey | 'none';
+}
+
+async function recordChoice(
+  host: Host,
+  { paths, now }: CliContext,
+  key: Answered['key'],
+): Promise<void> {
+  if (key === undefined) return;
+  if (key !== 'none' && key.isProven) await recordProof(host, paths, key.recipient, now());
+  else await recordDecline(host, paths, now());
+}
+
 /** What the options say; the rest is asked on a terminal, and as by default elsewhere. */
-async function ask(args: ParsedArguments, { io }: CliContext): Promise<Answers> {
+async function ask(args: ParsedArguments, { io }: CliContext, host: Host): Promise<Answered> {
   const given = new Map(
     QUESTIONS.flatMap(({ option }) => {
       const value = args.value(option);
@@ -101,35 +122,29 @@ async function ask(args: ParsedArguments, { io }: CliContext): Promise<Answers> 
     });
   }
   const open = QUESTIONS.filter(({ option }) => !given.has(option));
-  if (io.stdin.isTTY === true && !args.flag('defaults')) {
-    const reader = createInterface({ input: io.stdin, terminal: false });
-    const lines = reader[Symbol.asyncIterator]();
-    try {
-      for (const question of open) given.set(question.option, await askOne(io, lines, question));
-    } finally {
-      reader.close();
-    }
-  } else for (const { option, fallback } of open) given.set(option, fallback);
-  return Object.fromEntries(given) as unknown as Answers;
+  const answers = () => Object.fromEntries(given) as unknown as Answers;
+  if (io.stdin.isTTY !== true || args.flag('defaults')) {
+    for (const { option, fallback } of open) given.set(option, fallback);
+    return { answers: answers() };
+  }
+  const reader = lineReader(io, 'holdfast init');
+  try {
+    for (const question of open) given.set(question.option, await askOne(io, reader, question));
+    const key = await chooseRecoveryKey({ host, io, reader });
+    return { answers: answers(), key: key ?? 'none' };
+  } finally {
+    reader.close();
+  }
 }
 
 /** Until the answer can be used: whoever mistypes the last one shall not start again. */
 async function askOne(
   { out }: Io,
-  lines: AsyncIterator<string>,
+  { ask: askLine }: LineReader,
   { text, fallback, pattern, expected }: Question,
 ): Promise<string> {
   for (;;) {
-    out(`${text} [${fallback}]: `);
-    const { value, done } = await lines.next();
-    if (done === true) {
-      throw new AppError({
-        code: 'consent/interrupted',
-        what: 'the questions were not answered to their end; nothing was written',
-        hint: 'holdfast init',
-      });
-    }
-    const answer = value.trim() === '' ? fallback : value.trim();
+    const answer = (await askLine(`${text} [${fallback}]: `)) || fallback;
     if (pattern.test(answer)) return answer;
     out(`That is not ${expected}.\n`);
   }

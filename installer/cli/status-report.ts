@@ -1,3 +1,4 @@
+import { readKeyRecord } from '../backup/recovery-key.ts';
 import type { ContainerState } from '../engine/engine.ts';
 import type { Host } from '../host/host.ts';
 import {
@@ -52,6 +53,8 @@ export interface StatusReport {
   readonly disk: { readonly usedPercent: number; readonly freeBytes: number };
   /** What is newer than what runs; empty also before the first check. */
   readonly pendingUpdates: readonly PendingUpdate[];
+  /** Absent where backups are not encrypted, or stay on this machine and nobody was asked about a key. */
+  readonly recoveryKey?: RecoveryKeyStatus;
   readonly agent: 'running' | 'not running';
   /** Absent when nothing is closed. */
   readonly maintenance?: Maintenance;
@@ -69,6 +72,16 @@ export interface ServiceStatus {
   readonly watched?: WatchedStatus;
 }
 
+/** Whether backups can be opened when this server is gone. */
+export interface RecoveryKeyStatus {
+  /** How many keys of the user backups are encrypted to. */
+  readonly recipients: number;
+  /** How many of them were shown to be in somebody's hands. */
+  readonly proven: number;
+  /** When somebody chose to go on without such a proof. */
+  readonly declinedAt?: string;
+}
+
 export interface BackupStatus {
   readonly job: string;
   readonly ok: boolean;
@@ -83,7 +96,8 @@ const DISK_WARNING_PERCENT = 85;
 export async function statusReport(server: Server, paths: Paths, now: Date): Promise<StatusReport> {
   const { host } = server;
   const settings = await appliedAgentSettings(host, paths);
-  const { jobs, objectives } = await appliedBackupSettings(host, paths);
+  const backup = await appliedBackupSettings(host, paths);
+  const { objectives } = backup;
   const [
     containers,
     watched,
@@ -95,10 +109,11 @@ export async function statusReport(server: Server, paths: Paths, now: Date): Pro
     disk,
     isAgentRunning,
     maintenance,
+    recoveryKey,
   ] = await Promise.all([
     stackContainers(server, paths),
     watchedStatus(host, paths),
-    Promise.all(jobs.map(({ name }) => backupStatus(host, paths, name))),
+    Promise.all(backup.jobs.map(({ name }) => backupStatus(host, paths, name))),
     readResult<RestoreTestResult>(host, paths, RESTORE_TEST_RESULT),
     readResult<UpdatesResult>(host, paths, UPDATES_RESULT),
     certificateStatus(host, settings.certificates, now),
@@ -106,6 +121,7 @@ export async function statusReport(server: Server, paths: Paths, now: Date): Pro
     diskStatus(host, paths.state),
     agentRuns(host, paths),
     maintenanceState(host, paths),
+    recoveryKeyStatus(host, paths, backup),
   ]);
   const services = serviceStatus(containers, watched);
   const agent = isAgentRunning ? 'running' : 'not running';
@@ -121,6 +137,7 @@ export async function statusReport(server: Server, paths: Paths, now: Date): Pro
     certificateProblems: refused,
     disk,
     pendingUpdates: updates?.pending ?? [],
+    ...(recoveryKey === undefined ? {} : { recoveryKey }),
     agent,
     ...(maintenance === undefined ? {} : { maintenance }),
     problems: [
@@ -195,6 +212,22 @@ async function backupStatus(host: Host, paths: Paths, job: string): Promise<Back
     ok: last !== undefined && result?.lastRun.ok === true,
     ...(last === undefined ? {} : { lastSuccessAt: last.finishedAt, bytes: last.bytes }),
     ...(last?.verifiedAt === undefined ? {} : { lastVerifiedAt: last.verifiedAt }),
+  };
+}
+
+async function recoveryKeyStatus(
+  host: Host,
+  paths: Paths,
+  { encryption, recipients, stores }: BackupSettings,
+): Promise<RecoveryKeyStatus | undefined> {
+  const { provenAt, declinedAt } = await readKeyRecord(host, paths);
+  const isLocalOnly = stores.every(({ kind }) => kind === 'directory');
+  if (encryption === 'none') return undefined;
+  if (isLocalOnly && recipients.length === 0 && declinedAt === undefined) return undefined;
+  return {
+    recipients: recipients.length,
+    proven: recipients.filter((recipient) => provenAt[recipient] !== undefined).length,
+    ...(declinedAt === undefined ? {} : { declinedAt }),
   };
 }
 

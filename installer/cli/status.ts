@@ -7,7 +7,7 @@ import { type Style, styleFor } from './display/style.ts';
 import { maintenanceText } from './maintenance-state.ts';
 import { lossText } from './proof-text.ts';
 import { scalingText } from './replica-status.ts';
-import { type StatusReport, statusReport } from './status-report.ts';
+import { type RecoveryKeyStatus, type StatusReport, statusReport } from './status-report.ts';
 
 /** `holdfast status`: one screen; exit code 11 when something is wrong. */
 export async function status(args: ParsedArguments, context: CliContext): Promise<number> {
@@ -51,6 +51,9 @@ export function statusText(report: StatusReport, now: Date, style: Style): strin
       `  point in time: ${ago(finishedAt)}, came back in ${durationText(seconds)}, ${lossText(report.pointInTime)}`,
     );
   }
+  if (report.recoveryKey !== undefined) {
+    lines.push(`  recovery key: ${recoveryKeyText(report.recoveryKey, style)}`);
+  }
   for (const { name, daysLeft, issuer } of report.certificates) {
     lines.push(`  certificate ${name}: ${daysLeft} days left, signed by ${issuer}`);
   }
@@ -67,6 +70,19 @@ export function statusText(report: StatusReport, now: Date, style: Style): strin
   for (const problem of report.problems) lines.push(`${style.bad('✗')} ${problem}`);
   if (report.problems.length === 0) lines.push(`${style.good('✓')} All is well.`);
   return `${lines.join('\n')}\n`;
+}
+
+function recoveryKeyText(
+  { recipients, proven, declinedAt }: RecoveryKeyStatus,
+  style: Style,
+): string {
+  if (proven > 0) return `in your hands, as proved (${proven} of ${recipients})`;
+  const declined = declinedAt === undefined ? '' : `, declined ${declinedAt.slice(0, 10)}`;
+  return recipients === 0
+    ? style.warn(
+        `none${declined}: backups are lost with this server; run: holdfast recovery-key make`,
+      )
+    : style.warn(`never proved to be kept${declined}; run: holdfast recovery-key prove`);
 }
 
 function shortImage(reference: string): string {

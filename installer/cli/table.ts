@@ -3,6 +3,7 @@ import { backupCommands } from './backup-table.ts';
 import type { CommandSpec } from './command.ts';
 import { config, host, json, yes } from './common-options.ts';
 import { deployKeyCommands } from './deploy-key-table.ts';
+import { recoveryKeyCommands } from './recovery-key-table.ts';
 import { secretsCommands } from './secrets-table.ts';
 
 const wait = {
@@ -138,6 +139,7 @@ export const commandTable: readonly CommandSpec[] = [
     run: async (args, context) => (await import('./doctor.ts')).doctor(args, context),
   },
   ...backupCommands,
+  ...recoveryKeyCommands,
   ...secretsCommands,
   ...agentCommands,
   {

@@ -26,6 +26,7 @@ t.test('asks again for what cannot be used, and takes the default for an empty l
     ...['none', '0', '65536', '8080'],
     '',
     'both',
+    'no',
   ]);
   t.equal(exitCode, 0, stdout);
   t.match(stdout, /That is not a mail address\.\nMail address .*\[ops@example\.com\]: /);
