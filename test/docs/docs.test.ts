@@ -38,7 +38,7 @@ t.test('a command in a page exists', async (t) => {
   const families = new Set(names.map((name) => name.split(' ')[0]));
   for (const page of pages) {
     for (const [, first = '', second = ''] of text(page).matchAll(
-      /(?:^ {4}|`)(?:sudo )?holdfast ([a-z-]+)(?: ([a-z-]+))?/gm,
+      /(?:^ {4}|`)(?:sudo )?holdfast ([a-z][a-z-]*)(?: ([a-z-]+))?/gm,
     )) {
       const isKnown =
         names.includes(`${first} ${second}`) ||
