@@ -27,6 +27,7 @@ import { MemoryFile } from './schedule/memory-file.ts';
 import { Scheduler } from './schedule/scheduler.ts';
 import { processOffset, type ZoneOffset } from './schedule/slots.ts';
 import { readSettings } from './settings.ts';
+import { endLostDiversion } from './stand-in.ts';
 import { WalWatch } from './wal-watch.ts';
 
 const METRICS_FILE = 'holdfast.prom';
@@ -240,6 +241,7 @@ export class Agent {
 
   async #collect(): Promise<Metric[]> {
     await this.#accessLog.poll();
+    await endLostDiversion(this.#context.paths, this.#context.log);
     return collectMetrics({
       settings: this.#settings,
       folder: this.#context.paths.agent,

@@ -9,7 +9,7 @@ export async function runInService(
   service: string,
   argv: readonly string[],
 ): Promise<void> {
-  const containers = await run('docker', [
+  const containers = await runProgram('docker', [
     'ps',
     '--quiet',
     '--filter',
@@ -18,11 +18,12 @@ export async function runInService(
     `label=com.docker.compose.service=${service}`,
   ]);
   for (const id of containers.split('\n').filter((line) => line !== '')) {
-    await run('docker', ['exec', id, ...argv]);
+    await runProgram('docker', ['exec', id, ...argv]);
   }
 }
 
-function run(command: string, argv: readonly string[]): Promise<string> {
+/** The standard output of a program. @throws Error with the last line of what it complained of */
+export function runProgram(command: string, argv: readonly string[]): Promise<string> {
   return new Promise((resolve, reject) => {
     childProcess.execFile(command, argv, { timeout: PATIENCE }, (error, stdout, stderr) => {
       if (error === null) resolve(stdout);

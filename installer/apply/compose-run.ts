@@ -1,6 +1,8 @@
 import {
+  type BesideContainer,
   type ComposeProject,
   type ComposeService,
+  composeRunBeside,
   composeRunOnce,
   composeUp,
 } from '../engine/compose.ts';
@@ -20,6 +22,18 @@ export async function up(
   await runOrExplain(run, composeUp(composeProject(run), [first, ...others], options), {
     code: 'health/not-started',
     what: `${services.join(', ')} could not be started`,
+  });
+}
+
+/** @throws AppError `health/not-started` with what compose said */
+export async function runBeside(
+  run: Run,
+  service: string,
+  container: BesideContainer,
+): Promise<void> {
+  await runOrExplain(run, composeRunBeside(composeProject(run), service, container), {
+    code: 'health/not-started',
+    what: `a stand-in for ${service} could not be started`,
   });
 }
 

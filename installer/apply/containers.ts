@@ -1,6 +1,7 @@
 import type { Operation, ServiceChange } from '../model/operation.ts';
 import { settledByStart } from '../plan/reactions.ts';
 import { rollServices } from '../rollout/roll-services.ts';
+import { recreateBehindStandIn } from '../rollout/stand-in.ts';
 import { migrate, up } from './compose-run.ts';
 import { waitForServices } from './health.ts';
 import type { Run } from './run.ts';
@@ -16,12 +17,29 @@ export async function startServices(run: Run, operation: OperationOf<'compose-up
       .filter((change) => !isRolled(change) && changes.includes(change.change))
       .map(({ service }) => service);
   await migrate(run, named('create', 'recreate'));
-  await up(run, named('recreate'), { recreate: true });
+  await recreate(
+    run,
+    operation.services.filter((change) => !isRolled(change)),
+  );
   await up(run, named('create', 'start', 'scale'), { recreate: false });
   await waitForServices(run, named('create', 'recreate', 'start', 'scale'));
   await rollServices(run, operation.services.filter(isRolled));
   const started = operation.services.filter(({ change }) => change !== 'scale');
   await run.manifest.settle(started.flatMap(({ service }) => settledByStart(service)));
+}
+
+/** Those whose ports must go on answering come first, one by one. */
+async function recreate(run: Run, changes: readonly ServiceChange[]): Promise<void> {
+  const recreated = changes.filter(({ change }) => change === 'recreate');
+  for (const { service } of recreated.filter(({ gap }) => gap?.standIn === true)) {
+    await recreateBehindStandIn(run, service);
+  }
+  const others = recreated.filter(({ gap }) => gap?.standIn !== true);
+  await up(
+    run,
+    others.map(({ service }) => service),
+    { recreate: true },
+  );
 }
 
 /** Stops and removes containers of a service that is no longer wanted. Its volumes stay. */

@@ -29,6 +29,8 @@ export function describeOperation(operation: Operation): string {
       return `Starting ${operation.services.map(({ service }) => service).join(', ')}`;
     case 'retire-release':
       return `Stopping the release of ${operation.service} that does not serve`;
+    case 'retire-stand-in':
+      return `Taking the stand-in of ${operation.service} away`;
     case 'remove-containers':
       return `Removing the containers of ${operation.service}`;
     case 'create-network':

@@ -1,5 +1,6 @@
 import type { Operation } from '../model/operation.ts';
 import { retireRelease } from '../rollout/retire-release.ts';
+import { retireStandIn } from '../rollout/stand-in.ts';
 import { removeContainers, startServices } from './containers.ts';
 import { describeOperation } from './describe.ts';
 import { bakeImages, buildImage, pullImage, removeImages } from './images.ts';
@@ -73,6 +74,8 @@ async function carryOut(run: Run, operation: Operation): Promise<void> {
       return startServices(run, operation);
     case 'retire-release':
       return retireRelease(run, operation);
+    case 'retire-stand-in':
+      return retireStandIn(run, operation.service);
     case 'remove-containers':
       return removeContainers(run, operation);
     case 'create-network':

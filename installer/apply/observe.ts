@@ -32,7 +32,7 @@ export async function observeServer(
 ): Promise<Observed> {
   const { host, engine, paths, project } = context;
   const ours = { [LABELS.project]: project };
-  const [facts, manifest, lock, secrets, edge, containers, networks, volumes, sites] =
+  const [facts, manifest, lock, secrets, edge, containers, networks, volumes, sites, diverted] =
     await Promise.all([
       hostFacts(host),
       readManifestOr(context, options),
@@ -43,6 +43,7 @@ export async function observeServer(
       engine.networks(ours),
       engine.volumes(ours),
       observeSites(host, paths),
+      host.stat(paths.standIn),
     ]);
   return {
     facts,
@@ -53,6 +54,8 @@ export async function observeServer(
     files: new Map(),
     directories: new Map(),
     containers: containers.filter(({ service }) => service !== '').map(observedContainer),
+    standInLeft:
+      diverted !== undefined || containers.some(({ labels }) => LABELS.standIn in labels),
     networks: networks.map(({ name, subnet }) => ({ name, subnet })),
     volumes: volumes.map(({ name }) => name),
     sites,

@@ -1,11 +1,9 @@
 import { AppError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
+import { listeners } from '../host/listeners.ts';
 import type { Plan } from '../model/operation.ts';
 import type { Stack } from '../model/stack.ts';
 import type { Observed } from '../plan/observed.ts';
-
-/** State of a listening socket in /proc/net/tcp. */
-const LISTENING = '0A';
 
 /**
  * Refuses before anything was changed when another program listens on a port that the plan would publish.
@@ -56,22 +54,6 @@ function portsToOpen(
         .filter(({ protocol, host_ip }) => protocol === 'tcp' && host_ip === undefined)
         .map(({ published }) => ({ service, port: Number(published) })),
     );
-}
-
-/** Inode of the socket by port that is listened on, of both address families. */
-async function listeners(host: Host): Promise<Map<number, string>> {
-  const found = new Map<number, string>();
-  for (const table of ['/proc/net/tcp', '/proc/net/tcp6']) {
-    const bytes = await host.read(table);
-    // Without IPv6 in the kernel there is no second table.
-    const lines = new TextDecoder().decode(bytes ?? new Uint8Array()).split('\n');
-    for (const line of lines) {
-      const [, local = '', , state, , , , , , inode = ''] = line.trim().split(/\s+/);
-      const port = Number.parseInt(local.split(':')[1] ?? '', 16);
-      if (state === LISTENING && !Number.isNaN(port)) found.set(port, inode);
-    }
-  }
-  return found;
 }
 
 /** Name and number of the process that holds a socket. */

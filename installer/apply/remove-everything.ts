@@ -1,6 +1,7 @@
 import { posix } from 'node:path';
 import { CommandError } from '../host/command-error.ts';
 import type { Host } from '../host/host.ts';
+import { endDiversion } from '../rollout/diversion.ts';
 import type { ApplyContext } from './context.ts';
 import { readLockFile } from './lock-file.ts';
 import { isUnreadable, readManifest } from './manifest.ts';
@@ -16,6 +17,7 @@ export async function removeEverything(context: ApplyContext, plan: UninstallPla
   const scripts = plan.outsideFiles.filter((path) => path.includes('/etc/init.d/'));
   await stopUnits(host, units);
   await stopScripts(host, scripts);
+  await endDiversion(context);
   await stopAndRemove(
     context,
     plan.containers.map(({ id }) => id),

@@ -9,6 +9,7 @@ import {
 } from '../plan/networks.ts';
 import { reactionKey } from '../plan/reactions.ts';
 import { bringBack } from '../rollout/bring-back.ts';
+import { recreateBehindStandIn, retireStandIn, standInContainers } from '../rollout/stand-in.ts';
 import { up } from './compose-run.ts';
 import { type Generation, readGeneration } from './generation.ts';
 import { waitForServices } from './health.ts';
@@ -108,7 +109,12 @@ async function restoreServices(
   });
   const { first, last } = await networksBack(run, networks, started);
   for (const operation of first) await changeNetwork(run, operation);
-  await up(run, started, { recreate: true });
+  const behind = await behindStandIns(run, started);
+  await up(
+    run,
+    started.filter((service) => !behind.includes(service)),
+    { recreate: true },
+  );
   await waitForServices(run, started);
   const returned: string[] = [];
   for (const one of rolled) {
@@ -119,6 +125,18 @@ async function restoreServices(
     removed: [...new Set(surplus.map(({ service }) => service))],
     networksLeft: last,
   };
+}
+
+/** Services whose ports go on answering while they come back; a stand-in that the failed apply needed goes. */
+async function behindStandIns(run: Run, started: readonly string[]): Promise<string[]> {
+  const possible = run.desired.standIns.filter(({ impossible }) => impossible === undefined);
+  const behind = possible.map(({ service }) => service).filter((one) => started.includes(one));
+  for (const service of behind) await recreateBehindStandIn(run, service);
+  for (const { service } of possible) {
+    const left = await standInContainers(run, service);
+    if (left.length > 0) await retireStandIn(run, service);
+  }
+  return behind;
 }
 
 /** Networks that the failed apply took away are needed again by containers that stayed. */

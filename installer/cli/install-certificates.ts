@@ -4,8 +4,10 @@ import { type OwnFile, replaceOwnFiles } from '../apply/replace-files.ts';
 import { edgeFolders, NGINX_UID, pairFile, pairText } from '../components/nginx/places.ts';
 import { AppError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
+import { LABELS } from '../model/labels.ts';
 import { NGINX } from '../model/nginx-reload.ts';
 import type { Paths } from '../model/paths.ts';
+import { standInContainers } from '../rollout/stand-in.ts';
 import { type CertificatePair, certificatesIn } from '../tls/certificate-pair.ts';
 import { runningContainer } from './containers.ts';
 import type { Server } from './context.ts';
@@ -68,8 +70,15 @@ async function notInstalled(
 
 async function reloadNginx(server: Server, paths: Paths): Promise<void> {
   const nginx = await runningContainer(server, paths, 'nginx');
-  for (const argv of [NGINX.test, NGINX.reload]) {
-    const { exitCode, stderr } = await server.engine.exec(nginx.id, { argv });
+  const { [LABELS.project]: project = '' } = nginx.labels;
+  const others = await standInContainers({ engine: server.engine, project }, 'nginx');
+  // One that a killed apply left may be the one that clients reach.
+  const standIns = others.filter(({ status }) => status === 'running');
+  const steps = [nginx, ...standIns].flatMap(({ id }) =>
+    [NGINX.test, NGINX.reload].map((argv) => ({ id, argv })),
+  );
+  for (const { id, argv } of steps) {
+    const { exitCode, stderr } = await server.engine.exec(id, { argv });
     if (exitCode === 0) continue;
     throw new AppError({
       code: 'engine/reload-refused',

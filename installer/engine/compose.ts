@@ -97,6 +97,34 @@ export function composeRunOnce(
   ]);
 }
 
+export interface BesideContainer {
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+  /** `host:container`. */
+  readonly ports: readonly string[];
+}
+
+/**
+ * Starts one more container of a service, with its image, networks, secrets and volumes, under a name and on ports
+ * of its own. It has none of the service's DNS names, and the engine does not start it again.
+ */
+export function composeRunBeside(
+  project: ComposeProject,
+  service: string,
+  { name, labels, ports }: BesideContainer,
+): Command {
+  return compose(project, UP_SECONDS, [
+    'run',
+    '--detach',
+    '--no-deps',
+    '--name',
+    name,
+    ...Object.entries(labels).flatMap(([key, value]) => ['--label', `${key}=${value}`]),
+    ...ports.flatMap((port) => ['--publish', port]),
+    service,
+  ]);
+}
+
 /** Checks a candidate of `compose.yaml` without writing it anywhere. */
 export function composeCheck(project: ComposeProject, text: string): Command {
   return {

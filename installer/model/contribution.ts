@@ -4,6 +4,7 @@ import type { ImageNeed } from './images.ts';
 import type { Secret } from './secret.ts';
 import type { SecretNeed } from './secret-need.ts';
 import type { DesiredSite, SiteHost } from './site.ts';
+import type { StandIn } from './stand-in.ts';
 
 /** Everything that a component adds to the platform. All lists are optional: absent means none. */
 export interface Contribution {
@@ -35,6 +36,7 @@ export interface Contribution {
   readonly siteHosts?: readonly SiteHost[];
   /** Services of the product: a new release starts beside the old one. */
   readonly rolled?: readonly RolledService[];
+  readonly standIns?: readonly StandIn[];
   readonly scrapes?: readonly ScrapeTarget[];
   readonly alerts?: readonly AlertRule[];
   readonly dashboards?: readonly Dashboard[];

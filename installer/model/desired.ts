@@ -15,6 +15,7 @@ import type { LockFile } from './lock-file.ts';
 import type { Secret } from './secret.ts';
 import type { DesiredSite } from './site.ts';
 import type { Stack } from './stack.ts';
+import type { StandIn } from './stand-in.ts';
 
 export interface DesiredFile {
   /** Absolute. */
@@ -49,6 +50,7 @@ export interface Desired {
   readonly sites: readonly DesiredSite[];
   /** By service. */
   readonly rolled: ReadonlyMap<string, RolledService>;
+  readonly standIns: readonly StandIn[];
   readonly directories: readonly DirectorySpec[];
   readonly notices: readonly Notice[];
   readonly lock: LockFile;

@@ -8,4 +8,6 @@ export const LABELS = {
   /** On containers of a product service: the service, and which of its two sets of containers this is. */
   service: 'io.holdfast.service',
   slot: 'io.holdfast.slot',
+  /** On the container that answers while that of the named service is replaced. */
+  standIn: 'io.holdfast.stand-in',
 } as const;

@@ -7,4 +7,6 @@ export const NGINX = {
   test: ['nginx', '-t', '-q', '-c', CONFIG_FILE],
   /** Reads them anew, without losing a request of a client that does not ask twice; takes some seconds. */
   reload: ['sh', '/etc/nginx/holdfast/reload.sh'],
+  /** Lets clients come again on new connections, which somebody else takes; takes some seconds. */
+  close: ['sh', '/etc/nginx/holdfast/reload.sh', 'close'],
 } as const;

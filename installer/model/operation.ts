@@ -66,6 +66,8 @@ export type Operation =
       readonly service: string;
       readonly containers: readonly string[];
     })
+  /** Takes away what answered for a container that was being replaced when an apply was killed. */
+  | (OperationBase & { readonly kind: 'retire-stand-in'; readonly service: string })
   | (OperationBase & {
       readonly kind: 'remove-containers';
       readonly service: string;
@@ -107,7 +109,14 @@ export interface ServiceChange {
   /** `release`: new containers beside the old ones, which stop once the new ones have taken over. */
   readonly change: 'create' | 'start' | 'recreate' | 'release' | 'scale';
   readonly cause: string;
+  /** Of a recreate that frees published ports: who answers on them meanwhile. */
+  readonly gap?: Gap;
 }
+
+export type Gap =
+  | { readonly standIn: true }
+  /** New connections are refused for about a second. */
+  | { readonly standIn: false; readonly why: string };
 
 export interface Plan {
   readonly project: string;

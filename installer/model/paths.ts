@@ -33,6 +33,8 @@ export interface Paths {
   readonly edge: string;
   readonly agent: string;
   readonly agentSocket: string;
+  /** There while new connections may be sent to a stand-in; like those rules, it does not outlive the machine. */
+  readonly standIn: string;
   /** Releases of static sites, `<site>/releases/<digest>`, and a link to the one that nginx serves. */
   readonly sites: string;
   /** Text files that node-exporter reads. */
@@ -63,6 +65,7 @@ export function pathsUnder(root = ''): Paths {
     edge: inState('edge'),
     agent: inState('agent'),
     agentSocket: posix.join('/', root, 'run/holdfast/agent.sock'),
+    standIn: posix.join('/', root, 'run/holdfast-stand-in'),
     sites: inState('sites'),
     metrics: inState('metrics'),
   };

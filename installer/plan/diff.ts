@@ -17,7 +17,7 @@ export interface PlanOptions {
 /**
  * The ordered operations that turn what was observed into what is desired. Pure; empty when nothing differs.
  * Secrets and folders come first, then images and releases of sites, files, networks, containers by dependency
- * (with the provisions of a server right after it), sites that switch, files that go, reloads and restarts, and
+ * (with the provisions of a server right after it, and a stand-in that a killed apply left), sites that switch, files that go, reloads and restarts, and
  * last releases, containers, networks and images that are no longer wanted.
  */
 export function makePlan(desired: Desired, observed: Observed, options: PlanOptions = {}): Plan {
@@ -44,6 +44,7 @@ export function makePlan(desired: Desired, observed: Observed, options: PlanOpti
     ...files.writes,
     ...networks.first,
     ...containerOperations(desired, observed, services.changes, reactions),
+    ...standInOperations(desired, observed, services.changes),
     ...sites.switches,
     ...retireOperations(services.leftRunning),
     ...files.removals,
@@ -195,6 +196,24 @@ function containerOperations(
     }
   }
   return operations;
+}
+
+/** A container that is recreated keeps the stand-in that is there, and takes it away itself. */
+function standInOperations(
+  { standIns }: Desired,
+  { standInLeft }: Observed,
+  changes: ReadonlyMap<string, ServiceChange>,
+): Operation[] {
+  if (!standInLeft) return [];
+  return standIns
+    .filter(({ service }) => changes.get(service)?.gap?.standIn !== true)
+    .map(({ service }) => ({
+      kind: 'retire-stand-in',
+      id: `retire-stand-in:${service}`,
+      service,
+      cause: 'left over from an apply that did not end',
+      impact: 'none',
+    }));
 }
 
 function retireOperations(leftRunning: ReadonlyMap<string, readonly string[]>): Operation[] {

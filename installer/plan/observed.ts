@@ -55,6 +55,8 @@ export interface Observed {
   readonly edge: EdgeState;
   /** All containers of the project. */
   readonly containers: readonly ObservedContainer[];
+  /** A stand-in, or the rules that lead to it, is there: an apply was killed. */
+  readonly standInLeft: boolean;
   readonly networks: readonly { readonly name: string; readonly subnet: string }[];
   readonly volumes: readonly string[];
   readonly sites: ReadonlyMap<string, ObservedSite>;

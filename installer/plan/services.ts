@@ -1,7 +1,7 @@
 import type { RolledService } from '../model/contribution.ts';
 import type { Desired } from '../model/desired.ts';
 import { type EdgeState, STARTING, servingSlot } from '../model/edge-state.ts';
-import type { Drift, ServiceChange } from '../model/operation.ts';
+import type { Drift, Gap, ServiceChange } from '../model/operation.ts';
 import type { StackService } from '../model/stack.ts';
 import type { Observed, ObservedContainer } from './observed.ts';
 
@@ -44,12 +44,34 @@ export function serviceChanges(
       );
     }
     if (change === undefined) continue;
-    changes.set(name, { service: name, ...change });
+    const gap =
+      change.change === 'recreate' ? gapOf(name, desired, observed, staleNetworks) : undefined;
+    changes.set(name, { service: name, ...change, ...(gap === undefined ? {} : { gap }) });
     if (containers.length > 0 && change.drift !== undefined) {
       drift.push({ subject: name, text: change.drift, blocks: false });
     }
   }
   return { changes, drift, leftRunning };
+}
+
+/** What becomes of the published ports of a service while its container is replaced; undefined where there are none. */
+function gapOf(
+  name: string,
+  { stack, standIns }: Desired,
+  { containers, standInLeft }: Observed,
+  staleNetworks: ReadonlySet<string>,
+): Gap | undefined {
+  if ((stack.services[name]?.ports ?? []).length === 0) return undefined;
+  const standIn = standIns.find(({ service }) => service === name);
+  if (standIn === undefined) return { standIn: false, why: 'nothing else can answer for it' };
+  if (standIn.impossible !== undefined) return { standIn: false, why: standIn.impossible };
+  const own = containers.filter(({ service }) => service === name);
+  if (own.some(({ networks }) => networks.some((network) => staleNetworks.has(network)))) {
+    return { standIn: false, why: 'its network is replaced first' };
+  }
+  return standInLeft || own.some(({ running }) => running)
+    ? { standIn: true }
+    : { standIn: false, why: 'it does not run now either' };
 }
 
 interface Change {

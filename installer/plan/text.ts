@@ -1,4 +1,4 @@
-import type { Operation, Plan, ServiceChange } from '../model/operation.ts';
+import type { Gap, Operation, Plan, ServiceChange } from '../model/operation.ts';
 
 const SIGN: Readonly<Record<ServiceChange['change'], string>> = {
   create: '+',
@@ -93,12 +93,14 @@ function operationLines(operation: Operation): string[] {
       return [`- file ${operation.path} (${operation.cause})`];
     case 'compose-up':
       return operation.services.map(
-        ({ service, change, cause }) =>
-          `${SIGN[change]} service ${service}: ${change} (${cause})` +
+        ({ service, change, cause, gap }) =>
+          `${SIGN[change]} service ${service}: ${change} (${cause}${gapText(gap)})` +
           (change === 'recreate' ? ' [recreate]' : ''),
       );
     case 'retire-release':
       return [`- release of service ${operation.service}: stop (${operation.cause})`];
+    case 'retire-stand-in':
+      return [`- stand-in of service ${operation.service} (${operation.cause})`];
     case 'remove-containers':
       return [
         `- service ${operation.service}: ${operation.containers.length} containers (${operation.cause})`,
@@ -122,4 +124,12 @@ function operationLines(operation: Operation): string[] {
     case 'host-command':
       return [`~ run ${operation.argv.join(' ')} (${operation.cause})${tail}`];
   }
+}
+
+/** What clients of a published port notice. */
+function gapText(gap: Gap | undefined): string {
+  if (gap === undefined) return '';
+  return gap.standIn
+    ? '; a stand-in answers meanwhile, no connection is refused'
+    : `; new connections are refused for about a second: ${gap.why}`;
 }

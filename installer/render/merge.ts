@@ -25,6 +25,7 @@ export function mergeContributions(contributions: readonly Contribution[]): Coll
     sites: list('sites'),
     siteHosts: list('siteHosts'),
     rolled: list('rolled'),
+    standIns: list('standIns'),
     scrapes: list('scrapes'),
     alerts: list('alerts'),
     dashboards: list('dashboards'),

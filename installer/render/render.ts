@@ -92,6 +92,7 @@ export function render(input: RenderInput): Desired {
     migrations: all.migrations,
     sites: all.sites,
     rolled,
+    standIns: all.standIns,
     directories: [...ownDirectories(paths), ...all.directories],
     notices: [...input.notices, ...all.notices],
     lock,

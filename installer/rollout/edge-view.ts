@@ -1,8 +1,10 @@
-import { type Run, serviceContainers } from '../apply/run.ts';
+import type { Run } from '../apply/run.ts';
+import type { ContainerState } from '../engine/engine.ts';
 import { AppError } from '../errors.ts';
 import type { EdgeStatus } from '../model/edge-status.ts';
+import { LABELS } from '../model/labels.ts';
 
-const STATUS_URL_END = ':8081/replicas';
+const STATUS_PORT = 8081;
 
 /** nginx looks at the state ten times a second; this is for a machine that swaps. */
 const ADOPTION_SECONDS = 15;
@@ -11,11 +13,26 @@ const POLL_SECONDS = 0.1;
 /** A request may take so long before its old replica is stopped all the same. */
 const DRAIN_SECONDS = 30;
 
-/** What nginx routes by; undefined while it does not run or does not answer. */
-async function edgeStatus(run: Run): Promise<EdgeStatus | undefined> {
-  const [nginx] = await serviceContainers(run, ['nginx']);
-  const address = Object.values(nginx?.addresses ?? {}).find((one) => one !== '');
-  if (nginx?.status !== 'running' || address === undefined) return undefined;
+/** What every nginx routes by, a stand-in too; without those that do not run or do not answer. */
+async function edgeStatuses(run: Run): Promise<EdgeStatus[]> {
+  const all = await run.engine.containers({ [LABELS.project]: run.project });
+  const edges = all.filter(
+    ({ service, labels }) => service === 'nginx' || labels[LABELS.standIn] === 'nginx',
+  );
+  const answers = await Promise.all(edges.map((nginx) => askEdge(run, nginx, '/replicas')));
+  return answers.flatMap((answer) =>
+    answer === undefined ? [] : [JSON.parse(answer) as EdgeStatus],
+  );
+}
+
+/** What an nginx says on its internal port; undefined while it does not run or does not answer. */
+export async function askEdge(
+  run: Pick<Run, 'host'>,
+  { status, addresses }: ContainerState,
+  path: '/replicas' | '/stub_status',
+): Promise<string | undefined> {
+  const address = Object.values(addresses).find((one) => one !== '');
+  if (status !== 'running' || address === undefined) return undefined;
   const { exitCode, stdout } = await run.host.run({
     argv: [
       'curl',
@@ -25,12 +42,12 @@ async function edgeStatus(run: Run): Promise<EdgeStatus | undefined> {
       '*',
       '--max-time',
       '5',
-      `http://${address}${STATUS_URL_END}`,
+      `http://${address}:${STATUS_PORT}${path}`,
     ],
     okExitCodes: CURL_FAILURES,
     timeoutSeconds: 15,
   });
-  return exitCode === 0 ? (JSON.parse(stdout) as EdgeStatus) : undefined;
+  return exitCode === 0 ? stdout : undefined;
 }
 
 /** All of curl(1)'s exit codes. */
@@ -48,10 +65,13 @@ export async function waitForAdoption(
 ): Promise<void> {
   const deadline = run.clock.now().getTime() + ADOPTION_SECONDS * 1000;
   for (;;) {
-    const listed = (await edgeStatus(run))?.services[service];
-    if (listed === undefined) return;
-    const names = Object.keys(listed);
-    if (names.length > 0 && names.every((name) => containers.includes(name))) return;
+    const listed = (await edgeStatuses(run)).flatMap(({ services }) => {
+      const own = services[service];
+      return own === undefined ? [] : [own];
+    });
+    const names = [...new Set(listed.flatMap((one) => Object.keys(one)))];
+    const hasAll = listed.every((one) => Object.keys(one).length > 0);
+    if (hasAll && names.every((name) => containers.includes(name))) return;
     if (run.clock.now().getTime() >= deadline) {
       throw new AppError({
         code: 'health/edge-not-following',
@@ -72,8 +92,10 @@ export async function drain(run: Run, containers: readonly string[]): Promise<vo
   if (containers.length === 0) return;
   const deadline = run.clock.now().getTime() + DRAIN_SECONDS * 1000;
   for (;;) {
-    const status = await edgeStatus(run);
-    const busy = containers.filter((name) => (status?.inFlight[name]?.requests ?? 0) > 0);
+    const statuses = await edgeStatuses(run);
+    const busy = containers.filter((name) =>
+      statuses.some(({ inFlight }) => (inFlight[name]?.requests ?? 0) > 0),
+    );
     if (busy.length === 0) return;
     if (run.clock.now().getTime() >= deadline) {
       run.report({

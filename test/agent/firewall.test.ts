@@ -1,6 +1,8 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import t from 'tap';
 import { FirewallGuard } from '../../agent/firewall.ts';
+import { endLostDiversion } from '../../agent/stand-in.ts';
 import { pathsUnder } from '../../installer/model/paths.ts';
 
 const MINUTE = 60_000;
@@ -29,3 +31,37 @@ t.test(
     t.equal(await guard.look(MINUTE * 3), undefined, 'taken out of the config');
   },
 );
+
+t.test('connections that go to a stand-in that is no more go to nginx again', async (t) => {
+  const paths = pathsUnder(t.testdir({}));
+  const ran: string[] = [];
+  const said: string[] = [];
+  let running = 'c0ffee\n';
+  let refuses = false;
+  const look = () =>
+    endLostDiversion(
+      paths,
+      (line) => said.push(line),
+      async (file, argv) => {
+        ran.push([file, ...argv].join(' '));
+        if (refuses) throw new Error('the engine does not answer');
+        return file === 'docker' ? running : '';
+      },
+    );
+  await look();
+  t.strictSame(ran, [], 'nothing is asked where no connection goes to a stand-in');
+
+  mkdirSync(dirname(paths.standIn), { recursive: true });
+  writeFileSync(paths.standIn, 'rules');
+  await look();
+  t.match(ran, [/^docker ps .*label=io.holdfast.stand-in/], 'one that runs answers');
+  running = '';
+  refuses = true;
+  await look();
+  t.ok(existsSync(paths.standIn), 'nothing is concluded from an engine that does not answer');
+  t.match(said, [/does not answer/]);
+  refuses = false;
+  await look();
+  t.match(ran.at(-1), /^nft .*delete table inet holdfast_stand_in/);
+  t.notOk(existsSync(paths.standIn));
+});

@@ -27,6 +27,8 @@ export interface PlatformOptions {
   readonly more?: readonly string[];
   /** Ports that nginx publishes. */
   readonly published?: readonly string[];
+  /** Image of nginx. */
+  readonly nginx?: string;
 }
 
 /** Its name is given on the network of its peers only when it is healthy. */
@@ -127,6 +129,7 @@ export function platform(options: PlatformOptions = {}): (observed: Observed) =>
       ],
       migrations: [{ service: 'web', argv: ['migrate'] }],
       rolled,
+      standIns: [{ service: 'nginx', network: 'front' }],
       directories: [
         { path: PATHS.stack, mode: 0o755, uid: 0, gid: 0 },
         { path: PATHS.secrets, mode: 0o700, uid: 0, gid: 0 },
@@ -153,7 +156,7 @@ function stackOf(options: PlatformOptions): Stack {
       ...(webLevel === undefined ? {} : { environment: { LEVEL: webLevel } }),
       depends_on: { postgres: { condition: 'service_healthy' } },
     }),
-    nginx: service('holdfast/nginx:1.26', {
+    nginx: service(`holdfast/nginx:${options.nginx ?? '1.26'}`, {
       ...(published === undefined ? {} : { ports: published.map(port) }),
       depends_on: { web: { condition: 'service_healthy' } },
     }),
@@ -183,6 +186,7 @@ function imagesOf({ services }: Stack): Desired['images'] {
   const actions: Desired['images'] = new Map([
     ['holdfast/postgres:17', { kind: 'bake', target: 'postgres' }],
     ['holdfast/nginx:1.26', { kind: 'bake', target: 'nginx' }],
+    ['holdfast/nginx:1.27', { kind: 'bake', target: 'nginx' }],
     ['registry.example/cache:1', { kind: 'pull' }],
   ]);
   return new Map(

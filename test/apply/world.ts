@@ -9,6 +9,7 @@ import type { ProgressEvent } from '../../installer/model/events.ts';
 import { LABELS } from '../../installer/model/labels.ts';
 import type { Plan } from '../../installer/model/operation.ts';
 import { type Paths, pathsUnder } from '../../installer/model/paths.ts';
+import { REMOVE_STAND_IN_TABLE } from '../../installer/model/stand-in.ts';
 import type { Observed } from '../../installer/plan/observed.ts';
 import { SecretStore } from '../../installer/secrets/store.ts';
 import { installFakeDocker } from '../support/fake-docker.ts';
@@ -27,7 +28,7 @@ const MIGRATION = composeRunOnce(
 ).argv;
 
 /** The first words of a migration's command line. */
-export const MIGRATE = MIGRATION.slice(0, MIGRATION.indexOf('run') + 1);
+export const MIGRATE = MIGRATION.slice(0, MIGRATION.indexOf('run') + 2);
 
 /** A server in memory, and what one needs to apply to it. */
 export class World {
@@ -39,6 +40,8 @@ export class World {
   readonly context: ApplyContext;
   /** Answers of the probe over HTTP: status by service address, 200 when absent. */
   httpStatus = 200;
+  /** Whether our rules send new connections to a stand-in. */
+  isDiverted = false;
   /** Images whose containers do not become healthy. */
   readonly sickImages = new Set<string>();
   /** Images whose containers end at once, again and again. */
@@ -173,6 +176,14 @@ export class World {
     });
     host.on(['curl'], answer, { looks: true });
     host.on(['systemctl'], () => ({}));
+    host.on(['nft', '--file', '-'], () => {
+      this.isDiverted = true;
+      return {};
+    });
+    host.on([...REMOVE_STAND_IN_TABLE], () => {
+      this.isDiverted = false;
+      return {};
+    });
     host.on(['fail2ban-client'], () => ({}));
     host.on(MIGRATE, () => ({}));
   }

@@ -36,7 +36,11 @@ t.test('without a word in the config only SSH, 80 and 443 are open', async (t) =
   t.match(text, 'policy drop');
   t.match(text, 'tcp dport { 22 } accept');
   t.match(text, 'tcp dport { 80, 443 } accept');
-  t.match(text, 'ct original proto-dst { 80, 443 } accept');
+  t.equal(
+    text.split('ct status dnat ct original proto-dst { 80, 443 } accept').length,
+    3,
+    'to a container and, through a proxy on another port, to the host',
+  );
 });
 
 t.test('the ports that SSH really listens on stay open, and the plan says so', async (t) => {

@@ -7,7 +7,8 @@ import { waitFor } from '../support/containers.ts';
 import { Load } from '../support/load.ts';
 import { refreshFrom } from './support/cloudflare-refresh.ts';
 import { startCiClient, writeLauncher } from './support/deploy-key-client.ts';
-import { DeployLab, REPOSITORY } from './support/deploy-lab.ts';
+import { DeployLab } from './support/deploy-lab.ts';
+import { REPOSITORY } from './support/releases.ts';
 
 const WATCH_SECONDS = 4;
 const LONG_WATCH_SECONDS = 30;

@@ -1,6 +1,7 @@
 import t from 'tap';
 import { until } from './support/docker.ts';
 import { startMachine } from './support/machine.ts';
+import { nginxIsReplaced } from './support/nginx-replaced.ts';
 
 const CONFIG = `
 version: 1
@@ -68,6 +69,10 @@ t.test('a Debian server without systemd, and a config of the user', async (t) =>
     t.equal(await ok('docker', 'ps', '--quiet', '--no-trunc'), containers);
   });
 
+  await t.test('nginx is replaced without a refused connection', (t) =>
+    nginxIsReplaced(t, machine, { path: '/root/mine/config.yaml', text: CONFIG }),
+  );
+
   await t.test('a power cut: engine, agent and stack come back by themselves', async (t) => {
     // Debian's script raises limits, as root in a container may not; it reads this file first.
     await ok('sh', '-c', 'echo "ulimit() { :; }" >>/etc/default/docker');
@@ -77,6 +82,11 @@ t.test('a Debian server without systemd, and a config of the user', async (t) =>
       return (await machine.exec('holdfast', 'status')).code === 0;
     });
     t.equal((await sql('SELECT text FROM note')).trim(), 'kept');
+    // It came while a stand-in was answering.
+    const config = ['--config', '/root/mine/config.yaml'];
+    t.match(await ok('holdfast', 'apply', '--yes', ...config), /stand-in/);
+    t.match(await ok('holdfast', 'apply', '--yes', ...config), /Nothing to do/);
+    t.equal(await ok('docker', 'ps', '-aq', '--filter', 'name=stand-in'), '');
   });
 
   await t.test('--purge leaves nothing that starts at boot', async (t) => {

@@ -34,6 +34,7 @@ export function desiredWith(
     migrations: [],
     sites: [],
     rolled: new Map(),
+    standIns: [],
     directories: [],
     notices: [],
     lock: EMPTY_LOCK,
@@ -65,6 +66,7 @@ export function observedWith(more: Partial<Observed> = {}): Observed {
     networks: [],
     volumes: [],
     sites: new Map(),
+    standInLeft: false,
     images: new Map(),
     ...more,
   };

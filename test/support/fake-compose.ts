@@ -2,6 +2,7 @@ import { parse } from 'yaml';
 import type { ContainerState } from '../../installer/engine/engine.ts';
 import { LABELS } from '../../installer/model/labels.ts';
 import type { FakeEngine } from './fake-engine.ts';
+import type { ContainerSpec } from './fake-objects.ts';
 import type { Call, MemoryHost } from './memory-host.ts';
 
 interface ComposeFile {
@@ -41,7 +42,9 @@ export function compose(
   engine: FakeEngine,
   { rest, stdin }: Call,
 ): string | undefined {
-  const verb = rest.findIndex((word) => ['up', 'restart', 'stop', 'rm', 'config'].includes(word));
+  const verb = rest.findIndex((word) =>
+    ['up', 'run', 'restart', 'stop', 'rm', 'config'].includes(word),
+  );
   const options = rest.slice(0, verb);
   const project = flag(options, '--project-name') ?? '';
   const files = options.flatMap((word, index) => (word === '--file' ? [options[index + 1]] : []));
@@ -63,6 +66,9 @@ export function compose(
   switch (rest[verb]) {
     case 'up':
       for (const service of services) up(host, engine, { project, file, service, options: after });
+      return undefined;
+    case 'run':
+      for (const service of services) runBeside(engine, { project, file, service, options: after });
       return undefined;
     case 'restart':
       for (const { id } of existing) engine.start(id);
@@ -127,11 +133,28 @@ function up(host: MemoryHost, engine: FakeEngine, { project, file, service, opti
   }
 }
 
+/** One container more, on no DNS name of the service. */
+function runBeside(engine: FakeEngine, { project, file, service, options }: Up): void {
+  const definition = file.services[service];
+  const name = flag(options, '--name');
+  if (definition === undefined || name === undefined) throw new Refusal('run what, and as what?');
+  if (engine.all().some((one) => one.name === name)) throw new Refusal(`${name} is already in use`);
+  const labels = options.flatMap((word, index) => {
+    const [key = '', value = ''] = options[index + 1]?.split('=') ?? [];
+    return word === '--label' ? [[key, value] as const] : [];
+  });
+  const up = { project, file, service, options };
+  const beside = { name, service: '', aliases: {} };
+  const more = { 'com.docker.compose.oneoff': 'True', ...Object.fromEntries(labels) };
+  engine.start(createReplica(engine, up, definition, 1, { ...beside, more }).id);
+}
+
 function createReplica(
   engine: FakeEngine,
   { project, file, service }: Up,
   definition: ComposeFileService,
   number: number,
+  { more = {}, ...beside }: Partial<ContainerSpec> & { more?: Record<string, string> } = {},
 ): ContainerState {
   return engine.create({
     name: `${project}-${service}-${number}`,
@@ -153,7 +176,9 @@ function createReplica(
       'com.docker.compose.project': project,
       'com.docker.compose.service': service,
       'com.docker.compose.container-number': String(number),
+      ...more,
     },
+    ...beside,
   });
 }
 
@@ -165,7 +190,8 @@ function replicas(engine: FakeEngine, project: string, service: string): Contain
     .filter(
       (one) =>
         one.labels['com.docker.compose.project'] === project &&
-        one.labels['com.docker.compose.service'] === service,
+        one.labels['com.docker.compose.service'] === service &&
+        one.labels['com.docker.compose.oneoff'] === undefined,
     )
     .sort((a, b) => number(a) - number(b));
 }
@@ -184,7 +210,7 @@ function composeNetwork(engine: FakeEngine, file: ComposeFile, key: string): voi
   engine.networkStates.set(name, { subnet: ipam?.config?.[0]?.subnet ?? '', labels });
 }
 
-const WITH_VALUE = ['--scale', '--pull', '--timeout'];
+const WITH_VALUE = ['--scale', '--pull', '--timeout', '--name', '--label', '--publish'];
 
 /** The words that are neither flags nor values of flags. */
 export function words(options: readonly string[]): string[] {

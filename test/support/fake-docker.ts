@@ -27,7 +27,7 @@ export function installFakeDocker(host: MemoryHost, engine: FakeEngine): void {
     for (const { reference } of images) engine.addImage(reference);
   });
   on(['container', 'stop'], ({ rest }) =>
-    rest.forEach((id) => {
+    words(rest).forEach((id) => {
       engine.stop(id);
     }),
   );

@@ -31,6 +31,8 @@ export class Load {
   readonly versions = new Set<string>();
   /** Second word of each answer: the replica. */
   readonly replicas = new Set<string>();
+  /** Fourth word of each answer, where there is one: who the service is told that asks. */
+  readonly clients = new Set<string>();
   requests = 0;
   /** Codes with which WebSockets were closed by the other side. */
   readonly closedSockets: number[] = [];
@@ -66,10 +68,11 @@ export class Load {
       this.requests += 1;
       try {
         const { status, text } = await this.#ask(agent, path, body);
-        const [version = '', replica = ''] = text.split(' ');
+        const [version = '', replica = '', , client] = text.split(' ');
         if (status === 200) {
           this.versions.add(version);
           this.replicas.add(replica);
+          if (client !== undefined) this.clients.add(client);
         } else this.#fail(`${what}: ${status}`);
       } catch (error) {
         this.#fail(`${what}: ${String(error)}`);

@@ -1,5 +1,7 @@
 import type { Contribution, Notice } from '../../model/contribution.ts';
 import { NGINX } from '../../model/nginx-reload.ts';
+import { pathsUnder } from '../../model/paths.ts';
+import type { StandIn } from '../../model/stand-in.ts';
 import type { Collected, Component, ComponentInput, Needs } from '../component.ts';
 import { edgeImage } from '../http/waf.ts';
 import { appNetwork, exporterNetwork, LIMITS_NETWORK } from '../networks.ts';
@@ -100,6 +102,7 @@ function collect(input: ComponentInput, collected: Collected): Contribution {
       ...wafFiles(config, RELOAD),
     ],
     notices: registryNotice(config),
+    standIns: [standIn(input)],
     reloads: {
       nginx: {
         test: NGINX.test,
@@ -116,6 +119,23 @@ function collect(input: ComponentInput, collected: Collected): Contribution {
         mounts: [{ source: folders.certificates, target: IN_CONTAINER.certificates }],
       },
     ],
+  };
+}
+
+/** Rules for the whole machine are needed, and nobody else's that would drop what they send on. */
+function standIn({ facts, paths }: ComponentInput): StandIn {
+  const obstacles = [
+    ...(paths.state === pathsUnder().state ? [] : ['this server shares its machine with others']),
+    ...(facts.nft ? [] : ['the program nft is missing (apt-get install nftables)']),
+    ...(facts.otherFirewalls.length === 0
+      ? []
+      : [`${facts.otherFirewalls.join(', ')} may drop what is sent to a stand-in`]),
+  ];
+  const [impossible] = obstacles;
+  return {
+    service: 'nginx',
+    network: EDGE_NETWORK,
+    ...(impossible === undefined ? {} : { impossible }),
   };
 }
 

@@ -1,53 +1,13 @@
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Appliance, type Ran } from '../../support/appliance.ts';
-import { builtImage, docker } from '../../support/containers.ts';
+import { docker } from '../../support/containers.ts';
 import type { LoadTarget } from '../../support/load.ts';
+import { buildRelease, type Kind, REPOSITORY } from './releases.ts';
 
 const PROJECT = 'deploytest';
 const HOST = 'deploy.example.com';
-/** Nobody listens there: the images are on this machine, and a look at the registry ends at once. */
-export const REPOSITORY = '127.0.0.1:1/deploytest';
-
-/** Answers with its version. `/die` ends it as a crash does. */
-const PROGRAM = `
-const [kind, version] = require('node:fs').readFileSync('/kind', 'utf8').split(' ');
-if (process.argv[2] === 'migrate') {
-  if (kind === 'unmigratable') { console.error('column exists already'); process.exit(1); }
-  process.exit(0);
-}
-if (kind === 'crashing') { console.error('cannot find module app'); process.exit(3); }
-const { createServer } = require('node:http');
-const { createHash } = require('node:crypto');
-const server = createServer((request, response) => {
-  if (request.url === '/health') return response.writeHead(kind === 'sick' ? 500 : 200).end();
-  if (request.url === '/die') process.exit(9);
-  let bytes = 0;
-  request.on('data', (chunk) => { bytes += chunk.length; });
-  request.on('end', () => {
-    const answer = version + ' ' + require('node:os').hostname() + ' ' + bytes;
-    setTimeout(() => response.end(answer), request.url === '/slow' ? 700 : 0);
-  });
-});
-const sockets = new Set();
-server.on('upgrade', (request, socket) => {
-  const key = createHash('sha1').update(request.headers['sec-websocket-key'] + '258EAFA5-E914-47DA-95CA-C5AB0DC85B11').digest('base64');
-  socket.write('HTTP/1.1 101 Switching Protocols\\r\\nUpgrade: websocket\\r\\nConnection: Upgrade\\r\\nSec-WebSocket-Accept: ' + key + '\\r\\n\\r\\n');
-  sockets.add(socket);
-  socket.on('error', () => {}).on('close', () => sockets.delete(socket)).resume();
-});
-process.on('SIGTERM', () => {
-  // A close frame with 1001, "going away", tells a client to connect anew.
-  for (const socket of sockets) socket.end(Buffer.from([0x88, 2, 0x03, 0xe9]));
-  server.close(() => process.exit(0));
-  server.closeIdleConnections();
-});
-server.listen(3000);
-`;
-
-type Kind = 'good' | 'crashing' | 'sick' | 'unmigratable';
-
 export interface LabConfig {
   readonly greeting: string;
   /** MiB of a request's body; another one lets nginx read its files anew. */
@@ -86,7 +46,7 @@ export class DeployLab {
     const folder = await mkdtemp(join(tmpdir(), 'holdfast-deploy-'));
     const images: string[] = [];
     for (const [version, kind] of Object.entries(releases)) {
-      images.push(await buildImage(join(folder, `image-${version}`), kind, version));
+      images.push(await buildRelease(join(folder, `image-${version}`), kind, version));
     }
     const appliance = await Appliance.create(join(folder, 'config.yaml'));
     const lab = new DeployLab(folder, appliance, images, watchSeconds);
@@ -165,15 +125,4 @@ services:
     await docker('image', 'rm', '--force', ...this.#images);
     await rm(this.#folder, { recursive: true, force: true });
   }
-}
-
-async function buildImage(folder: string, kind: Kind, version: string): Promise<string> {
-  await mkdir(folder, { recursive: true });
-  await writeFile(join(folder, 'app.cjs'), PROGRAM);
-  await writeFile(join(folder, 'kind'), `${kind} ${version}`);
-  const dockerfile = `FROM ${await builtImage('node')}\nCOPY app.cjs kind /\nCMD ["node", "/app.cjs"]\n`;
-  await writeFile(join(folder, 'Dockerfile'), dockerfile);
-  const reference = `${REPOSITORY}:${version}`;
-  await docker('build', '--quiet', '--tag', reference, folder);
-  return reference;
 }

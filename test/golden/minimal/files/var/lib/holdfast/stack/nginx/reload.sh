@@ -1,4 +1,5 @@
 #!/bin/sh
+# reload.sh [close]
 # Lets nginx read its changed files without losing a request: see lua/closing.lua.
 set -eu
 : >/tmp/holdfast-closing
@@ -10,4 +11,6 @@ while [ -e /tmp/holdfast-closing ] && [ "$tries" -gt 0 ]; do
 done
 # Clients that ask more often than this have another connection by now.
 sleep 2
+# Somebody else takes the new connections: nginx is about to be replaced.
+[ "${1:-}" != close ] || exit 0
 exec nginx -c /etc/nginx/holdfast/nginx.conf -s reload

@@ -1,0 +1,32 @@
+import { LABELS } from '../installer/model/labels.ts';
+import type { Paths } from '../installer/model/paths.ts';
+import { REMOVE_STAND_IN_TABLE } from '../installer/model/stand-in.ts';
+import { fs } from './builtins.ts';
+import { type Log, reasonOf } from './log.ts';
+import { runProgram } from './reopen.ts';
+
+/** Runs a program and gives its standard output. */
+export type Program = (file: string, argv: readonly string[]) => Promise<string>;
+
+/**
+ * Sends new connections where Docker sends them again when the stand-in that they went to is no more: an apply was
+ * killed, and then its stand-in ended. One that runs goes on answering until the next apply.
+ */
+export async function endLostDiversion(
+  { standIn }: Pick<Paths, 'standIn'>,
+  log: Log,
+  run: Program = runProgram,
+): Promise<void> {
+  if (!fs.existsSync(standIn)) return;
+  try {
+    const listed = ['ps', '--quiet', '--filter', 'status=running', '--filter'];
+    if ((await run('docker', [...listed, `label=${LABELS.standIn}`])).trim() !== '') return;
+    const [nft, ...argv] = REMOVE_STAND_IN_TABLE;
+    await run(nft, argv);
+    fs.rmSync(standIn, { force: true });
+    log('the stand-in of nginx is gone: new connections go to nginx itself again');
+  } catch (error) {
+    // The next look tries again.
+    log(`the stand-in of nginx cannot be looked after: ${reasonOf(error)}`);
+  }
+}

@@ -1,0 +1,20 @@
+/** A service whose published ports must answer while its container is replaced. */
+export interface StandIn {
+  readonly service: string;
+  /** Network of the stack on which its ports are published. */
+  readonly network: string;
+  /** Why a stand-in cannot answer meanwhile on this machine; absent where it can. */
+  readonly impossible?: string;
+}
+
+/** Host ports of the stand-in, in the order of the service's published ports; the next free ones when taken. */
+export const STAND_IN_FIRST_PORT = 47_080;
+
+/** In nftables, family inet: what sends new connections to the stand-in. */
+export const STAND_IN_TABLE = 'holdfast_stand_in';
+
+/** One atomic step, also where the table is not there. */
+export const REMOVE_STAND_IN_TABLE = [
+  'nft',
+  `add table inet ${STAND_IN_TABLE}; delete table inet ${STAND_IN_TABLE}`,
+] as const;

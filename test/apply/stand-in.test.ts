@@ -1,0 +1,179 @@
+import t from 'tap';
+import { AppError } from '../../installer/errors.ts';
+import { LABELS } from '../../installer/model/labels.ts';
+import { planText } from '../../installer/plan/text.ts';
+import { answering, waitingConnections } from '../../installer/rollout/drain-edge.ts';
+import { standInRules } from '../../installer/rollout/stand-in-rules.ts';
+import { SimulatedKill } from '../support/effects.ts';
+import { type PlatformOptions, platform } from './platform.ts';
+import { kinds, PATHS, World } from './world.ts';
+
+const PUBLISHED = ['80', '443'];
+const OLD: PlatformOptions = { published: PUBLISHED };
+const NEW: PlatformOptions = { published: PUBLISHED, nginx: '1.27' };
+
+async function serving(options = OLD): Promise<World> {
+  const world = new World();
+  await world.apply(platform(options));
+  world.host.effects.revive();
+  return world;
+}
+
+function standIns(world: World) {
+  return world.engine.all().filter(({ labels }) => LABELS.standIn in labels);
+}
+
+/** Whether a new connection to a published port finds an nginx that runs. */
+function isServed(world: World): boolean {
+  const nginx = world.engine.all().filter(({ service }) => service === 'nginx');
+  return (world.isDiverted ? standIns(world) : nginx).some(({ status }) => status === 'running');
+}
+
+function isClean(world: World): boolean {
+  return (
+    standIns(world).length === 0 && !world.isDiverted && world.text(PATHS.standIn) === undefined
+  );
+}
+
+t.test('nginx is replaced while a stand-in answers', async (t) => {
+  const world = await serving();
+  const from = world.host.effects.transcript.length;
+  const { plan } = await world.apply(platform(NEW));
+  t.match(planText(plan), /nginx: recreate \(its definition changed; a stand-in answers meanwhile/);
+  const done = world.host.effects.transcript.slice(from);
+  const at = (what: RegExp): number => done.findIndex((line) => what.test(line));
+  const order = [
+    /compose .* run --detach .*--name demo-nginx-stand-in .*--publish 47080:80 --publish 47081:443 nginx/,
+    /write .*run\/holdfast-stand-in/,
+    /run nft --file -/,
+    /exec nginx sh .*reload.sh close/,
+    /container stop -t5/,
+    /compose .* up .*--force-recreate nginx/,
+    /run nft add table .*delete table/,
+    /remove .*run\/holdfast-stand-in/,
+    /exec demo-nginx-stand-in sh .*reload.sh close/,
+    /container rm/,
+  ].map(at);
+  t.notOk(order.includes(-1), `every step was taken: ${order.join(' ')}`);
+  t.strictSame(
+    order,
+    order.toSorted((a, b) => a - b),
+    'in this order',
+  );
+  t.ok(isClean(world));
+});
+
+t.test('killed anywhere: somebody answers, and the next apply leaves nothing of it', async (t) => {
+  const reference = await serving();
+  await reference.apply(platform(NEW));
+  const effects = reference.host.effects.count;
+  let unserved = 0;
+  for (let effect = 1; effect <= effects; effect += 1) {
+    for (const when of ['before', 'after'] as const) {
+      const world = await serving();
+      world.host.crashAt({ effect, when });
+      const killed = await world.apply(platform(NEW)).catch((error: unknown) => error);
+      const at = `${when} effect ${effect}: ${killed instanceof Error ? killed.message : ''}`;
+      t.ok(killed instanceof SimulatedKill, at);
+      if (!isServed(world)) unserved += 1;
+      world.host.effects.revive();
+      // Half of them with the config from before: the change was taken back.
+      const next = effect % 2 === 0 ? OLD : NEW;
+      await world.apply(platform(next));
+      t.ok(isServed(world) && isClean(world), at);
+      t.equal((await world.apply(platform(next))).result, 'unchanged', at);
+    }
+  }
+  t.equal(unserved, 0, 'at no moment of death was nobody there to answer');
+});
+
+t.test('a new nginx that does not become healthy changes nothing for anybody', async (t) => {
+  const world = await serving();
+  const before = world.containerId('nginx');
+  world.sickImages.add('holdfast/nginx:1.27');
+  await t.rejects(world.apply(platform(NEW)), { code: 'health/not-healthy' });
+  t.equal(world.containerId('nginx'), before, 'the same container serves');
+  t.ok(isServed(world) && isClean(world));
+});
+
+t.test('where something else fails later, nginx goes back behind a stand-in too', async (t) => {
+  const world = await serving();
+  const from = world.host.effects.transcript.length;
+  await t.rejects(
+    world.apply(platform(NEW), {
+      verify: async () => {
+        throw new AppError({ code: 'health/front-door', what: 'not as wanted', hint: 'look' });
+      },
+    }),
+    { code: 'health/front-door' },
+  );
+  const runs = world.host.effects.transcript
+    .slice(from)
+    .filter((line) => / run --detach /.test(line));
+  t.equal(runs.length, 2, 'one for the way there, one for the way back');
+  t.ok(isServed(world) && isClean(world));
+});
+
+t.test('where the rules cannot be loaded, nginx is replaced as without them', async (t) => {
+  const world = await serving();
+  world.host.on(['nft', '--file', '-'], () => ({ exitCode: 1, stderr: 'not permitted' }));
+  await world.apply(platform(NEW));
+  t.match(
+    world.events.filter((event) => event.kind === 'warning'),
+    [{ code: 'rollout/no-stand-in' }],
+  );
+  t.ok(isServed(world) && isClean(world));
+});
+
+t.test('the plan tells where connections are refused, and why', async (t) => {
+  const world = await serving();
+  const without = (observed: Parameters<ReturnType<typeof platform>>[0]) => ({
+    ...platform(NEW)(observed),
+    standIns: [{ service: 'nginx', network: 'front', impossible: 'the program nft is missing' }],
+  });
+  const { plan } = await world.apply(without);
+  t.match(planText(plan), /connections are refused for about a second: the program nft is missing/);
+  t.notMatch(world.host.effects.transcript.join('\n'), /run --detach/);
+});
+
+t.test('a stand-in that was left is the only thing to do', async (t) => {
+  const world = await serving();
+  await world.host.write(PATHS.standIn, 'rules', { mode: 0o600, uid: 0, gid: 0 });
+  world.isDiverted = true;
+  const { plan } = await world.apply(platform(OLD));
+  t.strictSame(kinds(plan), ['retire-stand-in:nginx']);
+  t.match(planText(plan), /- stand-in of service nginx \(left over from an apply/);
+  t.ok(isClean(world));
+});
+
+t.test(
+  'the rules send new connections to the stand-in, and leave its own ports closed',
+  async (t) => {
+    const rules = standInRules('10.9.0.7', [{ published: 443, target: 8443, through: 47_080 }]);
+    const lines = rules.split('\n').map((line) => line.trim());
+    t.strictSame(
+      lines.filter((line) => /dnat|redirect|dport \{/.test(line)),
+      [
+        'ct state new tcp dport { 47080 } drop',
+        'fib daddr type local meta nfproto ipv4 iifname != { "docker0", "docker_gwbridge", "br-*" } tcp dport 443 dnat ip to 10.9.0.7:8443',
+        'fib daddr type local tcp dport 443 redirect to :47080',
+        'fib daddr type local meta nfproto ipv4 ip daddr != 127.0.0.0/8 tcp dport 443 dnat ip to 10.9.0.7:8443',
+        'fib daddr type local tcp dport 443 redirect to :47080',
+      ],
+    );
+  },
+);
+
+t.test(
+  'connections that nobody has accepted, and requests that are being answered, are counted',
+  async (t) => {
+    const head = '  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt\n';
+    const socket = (state: string, waiting: string) =>
+      `   0: 00000000:1F90 00000000:0000 ${state} 00000000:${waiting} 00:00000000 00000000\n`;
+    t.equal(waitingConnections(head + socket('0A', '00000000') + socket('01', '00000010')), 0);
+    t.equal(waitingConnections(head + socket('0A', '0000000B')), 11);
+    t.equal(waitingConnections(head + socket('0A', '00000000') + socket('03', '00000000')), 1);
+    t.equal(answering('Active connections: 5 \nReading: 1 Writing: 3 Waiting: 1 \n'), 3);
+    t.equal(answering('Active connections: 1 \nReading: 0 Writing: 1 Waiting: 0 \n'), 0);
+  },
+);

@@ -1,0 +1,184 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createConnection } from 'node:net';
+import type { Test } from 'tap';
+import { Load } from '../../support/load.ts';
+import { docker } from './docker.ts';
+import type { Machine } from './machine.ts';
+import { buildRelease } from './releases.ts';
+
+const HOST = 'app.example.com';
+const MARK = '/run/holdfast-stand-in';
+const CA = '/var/lib/holdfast/tls/private-ca/ca.crt';
+const STAND_IN = 'label=io.holdfast.stand-in=nginx';
+
+/**
+ * nginx gets another image, then other limits, under clients that never ask twice: from outside, and over loopback
+ * through Docker's proxy. An apply is killed when nginx itself is stopped. Leaves the machine with one that is killed
+ * when connections have just been sent to the stand-in, for a power cut to follow.
+ * @param configText of the platform, without a service
+ */
+export async function nginxIsReplaced(
+  t: Test,
+  machine: Machine,
+  { path, text: configText }: { readonly path: string; readonly text: string },
+): Promise<void> {
+  const ok = async (...command: string[]): Promise<string> => {
+    const { code, stdout, stderr } = await machine.exec(...command);
+    if (code === 0) return stdout;
+    throw new Error(`${command.join(' ')} exited ${code}\n${stdout.slice(-3000)}\n${stderr}`);
+  };
+  const apply = (): Promise<string> => ok('holdfast', 'apply', '--yes', '--config', path);
+  const nginx = (): Promise<string> =>
+    ok('docker', 'ps', '--all', '--quiet', '--filter', 'name=plain-nginx-1');
+  const configure = (connections: number): Promise<string> =>
+    ok(...['sh', '-c', 'printf %s "$1" >"$2"', 'sh'], configText + serviceText(connections), path);
+  /** An apply on the machine that is killed where it would begin this docker command. */
+  const killedAt = async (words: string): Promise<void> => {
+    const killer = `#!/bin/sh
+case "$*" in ${words}) kill -KILL "$PPID"; exit 1 ;; esac
+exec /usr/bin/docker "$@"`;
+    await ok('sh', '-c', 'mkdir -p /root/killer && echo "$1" >/root/killer/docker', 'sh', killer);
+    await ok('chmod', '755', '/root/killer/docker');
+    const argv = [
+      'env',
+      'PATH=/root/killer:/usr/sbin:/usr/bin:/sbin:/bin',
+      '/usr/local/bin/holdfast',
+    ];
+    const { code, stdout, stderr } = await machine.exec(
+      ...argv,
+      'apply',
+      '--yes',
+      '--config',
+      path,
+    );
+    if (code !== 137) throw new Error(`not killed at ${words} but ${code}: ${stdout} ${stderr}`);
+  };
+  const left = async (): Promise<string[]> => [
+    await ok('docker', 'ps', '--all', '--quiet', '--filter', STAND_IN),
+    await ok('sh', '-c', 'nft list tables | grep stand_in || true'),
+    await ok('sh', '-c', `ls ${MARK} 2>/dev/null || true`),
+  ];
+
+  await bringImage(machine, await buildRelease(t.testdir(), 'good', '1'));
+  await configure(512);
+  await apply();
+
+  const ca = await ok('cat', CA);
+  const load = new Load({ address: machine.address, port: 443, host: HOST, ca });
+  const loopback = spawnLoopbackClient(machine);
+  try {
+    load.phase = 'another image';
+    const image = (
+      await ok(
+        'docker',
+        'inspect',
+        '--format',
+        '{{.Config.Image}}',
+        await nginx().then((id) => id.trim()),
+      )
+    ).trim();
+    await ok(
+      'sh',
+      '-c',
+      `echo "FROM ${image}\nLABEL newer=yes" | docker build --quiet --tag ${image} -`,
+    );
+    t.match(
+      await ok('holdfast', 'plan', '--config', path).catch(String),
+      /a stand-in answers meanwhile/,
+    );
+    await apply();
+    t.strictSame(await left(), ['', '', ''], 'nothing of it is left');
+
+    load.phase = 'killed when nginx itself is stopped';
+    await configure(640);
+    const before = await nginx();
+    await killedAt('*" up "*" --force-recreate "*nginx');
+    t.equal(await ok('docker', 'ps', '--quiet', '--filter', 'name=plain-nginx-1'), '');
+    const high = await ok('grep', '--only-matching', 'redirect to :[0-9]*', MARK);
+    for (const port of high.match(/\d+/g) ?? ['none']) {
+      t.notOk(await isOpen(machine.address, Number(port)), `port ${port} answers nobody outside`);
+    }
+    load.phase = 'applied again';
+    await apply();
+    t.not(await nginx(), before);
+    t.strictSame(await left(), ['', '', ''], 'what was left is gone');
+    t.match(await ok('holdfast', 'apply', '--yes', '--config', path), /Nothing to do/);
+  } finally {
+    await load.stop();
+    loopback.stop();
+  }
+  t.comment(`${load.requests} requests, WebSockets closed with ${load.closedSockets.join(' ')}`);
+  t.ok(load.requests > 200, `${load.requests} requests`);
+  t.strictSame(Object.fromEntries(load.failures), {}, 'no request failed');
+  t.equal(load.clients.size, 1, 'the service sees one client');
+  t.strictSame([...load.clients], [await addressFrom(machine)], 'and it is the one that asks');
+  t.match(await loopback.said, /^[1-9]\d* answers\n$/, 'nor one over loopback');
+
+  await configure(512);
+  await killedAt('"container stop -t5 "*');
+  t.equal((await machine.exec('test', '-e', MARK)).code, 0, 'connections go to the stand-in');
+}
+
+function serviceText(connections: number): string {
+  return `http: { workerConnections: ${connections} }
+services:
+  app:
+    image: 127.0.0.1:1/deploytest:1
+    port: 3000
+    health: { path: /health, interval: 1s, timeout: 2s }
+    routes: [{ host: ${HOST}, path: / }, { host: ${HOST}, path: /live, websocket: true }]
+`;
+}
+
+async function bringImage(machine: Machine, reference: string): Promise<void> {
+  const save = spawn('docker', ['save', reference], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const [file, ...args] = machine.ssh('docker', 'load', '--quiet');
+  const load = spawn(file, args, { stdio: [save.stdout, 'ignore', 'inherit'] });
+  const [code] = await once(load, 'close');
+  if (code !== 0) throw new Error(`bringing ${reference} to ${machine.name}: ssh exited ${code}`);
+  await docker('image', 'rm', '--force', reference);
+}
+
+/** One connection for each request, from the machine itself; a request that fails is told with curl's exit code. */
+function spawnLoopbackClient(machine: Machine): { stop(): void; said: Promise<string> } {
+  const script = `count=0
+while [ -e /tmp/asking ]; do
+  curl -sf -o /dev/null --noproxy '*' --max-time 20 --cacert ${CA} --resolve ${HOST}:443:127.0.0.1 https://${HOST}/ || echo "failed: $?"
+  count=$((count + 1))
+done
+echo "$count answers"`;
+  const [file, ...args] = machine.ssh('sh', '-c', `touch /tmp/asking; ${script}`);
+  const client = spawn(file, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  let text = '';
+  client.stdout.on('data', (chunk: Buffer) => (text += chunk));
+  return {
+    stop: () => void machine.exec('rm', '/tmp/asking'),
+    said: once(client, 'close').then(() => text),
+  };
+}
+
+/** Whether somebody on this machine can connect; what is dropped counts as closed after two seconds. */
+function isOpen(host: string, port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = createConnection({ host, port, timeout: 2000 });
+    const end = (isIt: boolean) => {
+      socket.destroy();
+      resolve(isIt);
+    };
+    socket.on('connect', () => end(true));
+    socket.on('timeout', () => end(false));
+    socket.on('error', () => end(false));
+  });
+}
+
+/** The address by which this process reaches the machine. */
+function addressFrom(machine: Machine): Promise<string | undefined> {
+  return new Promise((resolve, reject) => {
+    const socket = createConnection({ host: machine.address, port: 22 });
+    socket.on('error', reject).on('connect', () => {
+      resolve(socket.localAddress);
+      socket.destroy();
+    });
+  });
+}

@@ -1,0 +1,57 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { builtImage, docker } from '../../support/containers.ts';
+
+/** Nobody listens there: the images are on this machine, and a look at the registry ends at once. */
+export const REPOSITORY = '127.0.0.1:1/deploytest';
+
+/** Answers with its version, its name, the bytes that it was sent and whom nginx has seen. `/die` ends it as a crash does. */
+const PROGRAM = `
+const [kind, version] = require('node:fs').readFileSync('/kind', 'utf8').split(' ');
+if (process.argv[2] === 'migrate') {
+  if (kind === 'unmigratable') { console.error('column exists already'); process.exit(1); }
+  process.exit(0);
+}
+if (kind === 'crashing') { console.error('cannot find module app'); process.exit(3); }
+const { createServer } = require('node:http');
+const { createHash } = require('node:crypto');
+const server = createServer((request, response) => {
+  if (request.url === '/health') return response.writeHead(kind === 'sick' ? 500 : 200).end();
+  if (request.url === '/die') process.exit(9);
+  let bytes = 0;
+  request.on('data', (chunk) => { bytes += chunk.length; });
+  request.on('end', () => {
+    const client = request.headers['x-real-ip'];
+    const answer = version + ' ' + require('node:os').hostname() + ' ' + bytes + ' ' + client;
+    setTimeout(() => response.end(answer), request.url === '/slow' ? 700 : 0);
+  });
+});
+const sockets = new Set();
+server.on('upgrade', (request, socket) => {
+  const key = createHash('sha1').update(request.headers['sec-websocket-key'] + '258EAFA5-E914-47DA-95CA-C5AB0DC85B11').digest('base64');
+  socket.write('HTTP/1.1 101 Switching Protocols\\r\\nUpgrade: websocket\\r\\nConnection: Upgrade\\r\\nSec-WebSocket-Accept: ' + key + '\\r\\n\\r\\n');
+  sockets.add(socket);
+  socket.on('error', () => {}).on('close', () => sockets.delete(socket)).resume();
+});
+process.on('SIGTERM', () => {
+  // A close frame with 1001, "going away", tells a client to connect anew.
+  for (const socket of sockets) socket.end(Buffer.from([0x88, 2, 0x03, 0xe9]));
+  server.close(() => process.exit(0));
+  server.closeIdleConnections();
+});
+server.listen(3000);
+`;
+
+export type Kind = 'good' | 'crashing' | 'sick' | 'unmigratable';
+
+/** An image that only this machine has. @returns its reference */
+export async function buildRelease(folder: string, kind: Kind, version: string): Promise<string> {
+  await mkdir(folder, { recursive: true });
+  await writeFile(join(folder, 'app.cjs'), PROGRAM);
+  await writeFile(join(folder, 'kind'), `${kind} ${version}`);
+  const dockerfile = `FROM ${await builtImage('node')}\nCOPY app.cjs kind /\nCMD ["node", "/app.cjs"]\n`;
+  await writeFile(join(folder, 'Dockerfile'), dockerfile);
+  const reference = `${REPOSITORY}:${version}`;
+  await docker('build', '--quiet', '--tag', reference, folder);
+  return reference;
+}
