@@ -36,7 +36,7 @@ export async function nginxIsReplaced(
   /** An apply on the machine that is killed where it would begin this docker command. */
   const killedAt = async (words: string): Promise<void> => {
     const killer = `#!/bin/sh
-case "$*" in ${words}) kill -KILL "$PPID"; exit 1 ;; esac
+case "$*" in ${words}) touch /root/killed; kill -KILL "$PPID"; exit 1 ;; esac
 exec /usr/bin/docker "$@"`;
     await ok('sh', '-c', 'mkdir -p /root/killer && echo "$1" >/root/killer/docker', 'sh', killer);
     await ok('chmod', '755', '/root/killer/docker');
@@ -45,14 +45,9 @@ exec /usr/bin/docker "$@"`;
       'PATH=/root/killer:/usr/sbin:/usr/bin:/sbin:/bin',
       '/usr/local/bin/holdfast',
     ];
-    const { code, stdout, stderr } = await machine.exec(
-      ...argv,
-      'apply',
-      '--yes',
-      '--config',
-      path,
-    );
-    if (code !== 137) throw new Error(`not killed at ${words} but ${code}: ${stdout} ${stderr}`);
+    const { stdout, stderr } = await machine.exec(...argv, 'apply', '--yes', '--config', path);
+    const { code } = await machine.exec('rm', '/root/killed');
+    if (code !== 0) throw new Error(`not killed at ${words}: ${stdout} ${stderr}`);
   };
   const left = async (): Promise<string[]> => [
     await ok('docker', 'ps', '--all', '--quiet', '--filter', STAND_IN),
