@@ -206,29 +206,32 @@ t.test('what the rules let in, on a machine with systemd', async (t) => {
     t.strictSame(ports(await reached('2001:db8::7', V6)), [22]);
   });
 
-  await t.test('a stand-in is reached by the port that was asked for, and by no other', async (t) => {
-    const passed = { published: 80, target: 8080, through: 9000 };
-    await put('/root/stand-in.nft', standInRules('172.30.0.2', [passed]));
-    await ok('systemctl', 'stop', 'on-80');
-    await apply('{}');
-    t.strictSame(ports(await reached('2001:db8::7', V6)), [22, 443], 'nobody is on 80');
-    await ok('nft', '--file', '/root/stand-in.nft');
-    t.strictSame(ports(await reached('192.0.2.7', V4)), [22, 80, 443]);
-    t.strictSame(ports(await reached('2001:db8::7', V6)), [22, 80, 443]);
-    await apply('{ httpAllowFrom: cloudflare }');
-    t.strictSame(ports(await reached('173.245.48.9', V4)), [22, 80, 443]);
-    t.strictSame(ports(await reached('2606:4700::9', V6)), [22, 80, 443]);
-    t.strictSame(ports(await reached('192.0.2.7', V4)), [22]);
-    t.strictSame(ports(await reached('2001:db8::7', V6)), [22]);
-    await apply('{ enabled: false }');
-    t.strictSame(
-      ports(await reached('2001:db8::7', V6)),
-      [22, 80, 443, 5432],
-      'its own port is closed by its own rules',
-    );
-    await ok(...REMOVE_STAND_IN_TABLE);
-    await ok('sh', '-c', 'sed -n "/^echo()/,/^}/p; /^echo on-80/p" /root/network.sh | sh -eu');
-  });
+  await t.test(
+    'a stand-in is reached by the port that was asked for, and by no other',
+    async (t) => {
+      const passed = { published: 80, target: 8080, through: 9000 };
+      await put('/root/stand-in.nft', standInRules('172.30.0.2', [passed]));
+      await ok('systemctl', 'stop', 'on-80');
+      await apply('{}');
+      t.strictSame(ports(await reached('2001:db8::7', V6)), [22, 443], 'nobody is on 80');
+      await ok('nft', '--file', '/root/stand-in.nft');
+      t.strictSame(ports(await reached('192.0.2.7', V4)), [22, 80, 443]);
+      t.strictSame(ports(await reached('2001:db8::7', V6)), [22, 80, 443]);
+      await apply('{ httpAllowFrom: cloudflare }');
+      t.strictSame(ports(await reached('173.245.48.9', V4)), [22, 80, 443]);
+      t.strictSame(ports(await reached('2606:4700::9', V6)), [22, 80, 443]);
+      t.strictSame(ports(await reached('192.0.2.7', V4)), [22]);
+      t.strictSame(ports(await reached('2001:db8::7', V6)), [22]);
+      await apply('{ enabled: false }');
+      t.strictSame(
+        ports(await reached('2001:db8::7', V6)),
+        [22, 80, 443, 5432],
+        'its own port is closed by its own rules',
+      );
+      await ok(...REMOVE_STAND_IN_TABLE);
+      await ok('sh', '-c', 'sed -n "/^echo()/,/^}/p; /^echo on-80/p" /root/network.sh | sh -eu');
+    },
+  );
 
   await t.test('rules that nobody confirms go away by themselves', async (t) => {
     await apply('{}');
