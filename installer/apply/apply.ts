@@ -11,6 +11,7 @@ import { type HeldLock, withLock } from './lock.ts';
 import { observeDesired, observeServer } from './observe.ts';
 import { waitForOrphans } from './orphans.ts';
 import type { ThisProcess } from './process-identity.ts';
+import { settleUpgrade } from './upgrade/return-to-old.ts';
 
 export interface ApplyRequest {
   readonly process: ThisProcess;
@@ -79,6 +80,7 @@ async function applyLocked(
   const start = context.clock.now().getTime();
   await waitForOrphans(context.host, context.paths, context.clock);
   await finishSwaps(context, context.report);
+  await settleUpgrade(context);
   const planned = await planServer(context, request);
   const { plan, observed, desired } = planned;
   const outcome = (result: ApplyOutcome['result']): ApplyOutcome => ({

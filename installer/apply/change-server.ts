@@ -1,4 +1,3 @@
-import { isEngineLost } from '../engine/lost-engine.ts';
 import { AppError } from '../errors.ts';
 import type { ApplyRequest, Planned } from './apply.ts';
 import { type AuditEntry, appendAudit } from './audit.ts';
@@ -6,14 +5,15 @@ import type { ApplyContext } from './context.ts';
 import { deployNews } from './deploy-news.ts';
 import { checkDiskSpace } from './disk.ts';
 import { execute } from './execute.ts';
-import { finish, waitForChanged } from './finish.ts';
+import { finish, waitForAll, waitForChanged } from './finish.ts';
 import { isBringing } from './images.ts';
 import { explainLostEngine } from './lost-engine.ts';
 import { ManifestKeeper, setUnreadableManifestAside } from './manifest.ts';
 import { checkPorts } from './ports.ts';
 import { recordImages } from './record-images.ts';
-import { callsForRollback, rollBack } from './rollback.ts';
 import { type Run, stopIfInterrupted } from './run.ts';
+import { afterFailure } from './upgrade/after-failure.ts';
+import { settleUpgrade } from './upgrade/return-to-old.ts';
 import { validate } from './validate.ts';
 
 /** Carries a confirmed plan out, goes back where what was changed does not work, and writes the audit line. */
@@ -82,13 +82,14 @@ async function perform(run: Run, request: ApplyRequest): Promise<void> {
       operations.filter((operation) => !isBringing(operation)),
     );
     await waitForChanged(recorded);
+    if (recorded.desired.postgresUpgrade !== undefined) await waitForAll(recorded);
     await request.verify?.(recorded.desired);
   } catch (error) {
-    const rollsBack = callsForRollback(error) && !isEngineLost(error);
-    throw rollsBack ? await rollBack(recorded, error) : error;
+    throw await afterFailure(recorded, error);
   }
   await request.keepConfig?.();
   await finish(recorded);
+  await settleUpgrade(recorded);
   if ((await request.configDigest()) !== recorded.desired.configDigest) {
     recorded.report({
       kind: 'warning',

@@ -4,6 +4,7 @@ import type { Announce } from '../model/deploy-event.ts';
 import type { Report } from '../model/events.ts';
 import type { ImageAction } from '../model/images.ts';
 import type { Paths } from '../model/paths.ts';
+import type { PostgresUpgrade, Rehearsal, UpgradeJournal } from '../model/postgres-upgrade.ts';
 import type { Secret } from '../model/secret.ts';
 import type { DesiredSite } from '../model/site.ts';
 
@@ -22,6 +23,8 @@ export interface ApplyContext {
   readonly reconnect?: () => Promise<Host>;
   /** Tells who wants to know of deploys; absent where nobody does. */
   readonly announce?: Announce;
+  /** Copies clusters of Postgres from one major version to another; absent where nothing does. */
+  readonly clusters?: ClusterMaker;
   /** Backs the databases up before a migration; absent where the config does not ask for it. */
   readonly snapshotBeforeMigration?: () => Promise<void>;
 }
@@ -51,6 +54,20 @@ export interface ImageMaker {
 export interface ReleaseMaker {
   /** Fills a new folder on the host with the finished files of a release; may be repeated after a kill. */
   fill(site: DesiredSite, folder: string): Promise<void>;
+}
+
+/** Brings the data of Postgres to another major version. Each call may be repeated after a kill. */
+export interface ClusterMaker {
+  /** A fresh backup of the running server, read back as the config asks for it. */
+  backUp(): Promise<void>;
+  /** Tries the upgrade beside the running server, unless that was done lately. */
+  rehearse(upgrade: PostgresUpgrade): Promise<Rehearsal>;
+  /** Fills the new volume from the old one, whose server is stopped, and compares. @throws AppError class `restore` */
+  copy(upgrade: PostgresUpgrade): Promise<{ readonly rowsWritten: number }>;
+  /** Ends a copy that was killed; volumes stay. */
+  end(): Promise<void>;
+  /** Rows written to the new cluster, whose server is stopped, since it was complete; undefined when nobody knows. */
+  writtenSince(journal: UpgradeJournal): Promise<number | undefined>;
 }
 
 export interface Clock {

@@ -25,6 +25,8 @@ export function describeOperation(operation: Operation): string {
       return `Writing ${operation.path}`;
     case 'remove-file':
       return `Removing ${operation.path}`;
+    case 'upgrade-postgres':
+      return `Upgrading Postgres from ${operation.from} to ${operation.to}`;
     case 'compose-up':
       return `Starting ${operation.services.map(({ service }) => service).join(', ')}`;
     case 'retire-release':

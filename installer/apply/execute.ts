@@ -9,6 +9,7 @@ import { hostCommand, provision, reload, restart } from './reactions.ts';
 import { type Run, stopIfInterrupted } from './run.ts';
 import { makeRelease, removeReleases, removeSite, switchSite } from './sites.ts';
 import { storeSecret } from './store-secret.ts';
+import { upgradePostgres } from './upgrade/upgrade.ts';
 import {
   declareFileChanges,
   makeDirectory,
@@ -70,6 +71,8 @@ async function carryOut(run: Run, operation: Operation): Promise<void> {
       return writeFile(run, operation);
     case 'remove-file':
       return removeFile(run, operation);
+    case 'upgrade-postgres':
+      return upgradePostgres(run);
     case 'compose-up':
       return startServices(run, operation);
     case 'retire-release':

@@ -38,6 +38,11 @@ export async function waitForChanged(run: Run): Promise<void> {
   await waitForServices(run, changed);
 }
 
+/** Those too that did not change: the server that they use did. */
+export async function waitForAll(run: Run): Promise<void> {
+  await waitForServices(run, [...run.desired.specs.keys()]);
+}
+
 /** From here on this apply counts. The manifest is last. */
 export async function finish(run: Run): Promise<void> {
   const { host, paths, desired, manifest } = run;

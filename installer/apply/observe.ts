@@ -14,6 +14,7 @@ import { readLockFile } from './lock-file.ts';
 import { isUnreadable, readManifest } from './manifest.ts';
 import { hashFiles, type InspectedPath, inspectPaths, NOT_A_FILE } from './observe-files.ts';
 import { readText } from './read-text.ts';
+import { lockInForce, readUpgrade } from './upgrade/journal.ts';
 
 export type ObserveContext = Pick<
   ApplyContext,
@@ -32,23 +33,36 @@ export async function observeServer(
 ): Promise<Observed> {
   const { host, engine, paths, project } = context;
   const ours = { [LABELS.project]: project };
-  const [facts, manifest, lock, secrets, edge, containers, networks, volumes, sites, diverted] =
-    await Promise.all([
-      hostFacts(host),
-      readManifestOr(context, options),
-      readLockFile(host, paths.lock),
-      context.secrets.all(),
-      readEdgeState(context),
-      engine.containers(ours),
-      engine.networks(ours),
-      engine.volumes(ours),
-      observeSites(host, paths),
-      host.stat(paths.standIn),
-    ]);
-  return {
+  const [
     facts,
     manifest,
     lock,
+    secrets,
+    edge,
+    containers,
+    networks,
+    volumes,
+    sites,
+    diverted,
+    upgrade,
+  ] = await Promise.all([
+    hostFacts(host),
+    readManifestOr(context, options),
+    readLockFile(host, paths.lock),
+    context.secrets.all(),
+    readEdgeState(context),
+    engine.containers(ours),
+    engine.networks(ours),
+    engine.volumes(ours),
+    observeSites(host, paths),
+    host.stat(paths.standIn),
+    readUpgrade(host, paths),
+  ]);
+  return {
+    facts,
+    manifest,
+    lock: lockInForce(lock, upgrade),
+    ...(upgrade === undefined ? {} : { postgresUpgrade: upgrade }),
     secrets,
     edge,
     files: new Map(),

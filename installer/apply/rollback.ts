@@ -1,6 +1,5 @@
 import { AppError } from '../errors.ts';
 import { LABELS } from '../model/labels.ts';
-import { sha256 } from '../plan/files.ts';
 import {
   type NetworkOperation,
   type NetworkOperations,
@@ -11,14 +10,15 @@ import { reactionKey } from '../plan/reactions.ts';
 import { bringBack } from '../rollout/bring-back.ts';
 import { recreateBehindStandIn, retireStandIn, standInContainers } from '../rollout/stand-in.ts';
 import { up } from './compose-run.ts';
+import { explained } from './explained.ts';
 import { type Generation, readGeneration } from './generation.ts';
 import { waitForServices } from './health.ts';
 import { changeNetwork } from './networks.ts';
 import { reloadContainers, runOnHost } from './reactions.ts';
+import { restoreFiles } from './restore-files.ts';
 import type { Run } from './run.ts';
 import { switchSitesBack } from './sites.ts';
 import { stopAndRemove } from './stop-containers.ts';
-import { attributesOf } from './write-files.ts';
 
 /** Whether going back to the last complete apply helps: what we changed does not work. */
 export function callsForRollback(error: unknown): error is AppError {
@@ -52,30 +52,6 @@ export async function rollBack(run: Run, failure: AppError): Promise<AppError> {
     const why = error instanceof AppError ? error.message : String(error);
     return explained(failure, `rolling back failed too: ${why}`, error);
   }
-}
-
-/** @returns the paths that were put back or removed */
-async function restoreFiles(run: Run, generation: Generation): Promise<string[]> {
-  const { host, manifest, paths, desired } = run;
-  const known = { ...manifest.current.files, ...manifest.current.intents };
-  const toWrite = [...generation.files.values()].filter((file) => {
-    const now = desired.files.get(file.path);
-    return known[file.path] !== sha256(file.content) || now?.mode !== file.mode;
-  });
-  const toRemove = Object.keys(known).filter(
-    (path) =>
-      path.startsWith(`${paths.stack}/`) && desired.files.has(path) && !generation.files.has(path),
-  );
-  await manifest.update({
-    files: known,
-    intents: Object.fromEntries(toWrite.map(({ path, content }) => [path, sha256(content)])),
-  });
-  for (const file of toWrite) await host.write(file.path, file.content, attributesOf(file));
-  for (const path of toRemove) await host.remove(path);
-  const files = { ...known, ...manifest.current.intents };
-  for (const path of toRemove) delete files[path];
-  await manifest.update({ files, intents: {} });
-  return [...toWrite.map(({ path }) => path), ...toRemove];
 }
 
 interface RestoredServices {
@@ -200,15 +176,4 @@ function summary(
   return parts.length === 0
     ? 'nothing had to be rolled back'
     : `rolled back: ${parts.join('; ')}. Data was not touched`;
-}
-
-function explained(failure: AppError, rollback: string, cause?: unknown): AppError {
-  return new AppError({
-    code: failure.code,
-    what: failure.what,
-    why: failure.why === undefined ? rollback : `${failure.why}\n${rollback}`,
-    hint: failure.hint,
-    cause: cause ?? failure.cause,
-    details: failure.details,
-  });
 }

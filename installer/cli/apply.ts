@@ -16,6 +16,7 @@ import { wholeNumber } from './parse.ts';
 import { planJson } from './plan.ts';
 import { prepare, sourceHost } from './prepare.ts';
 import { configDigest, readConfig } from './read-config.ts';
+import { startAnew } from './start-anew.ts';
 
 /** `holdfast apply`: shows the plan, asks, and makes the server what the config says. */
 export async function apply(args: ParsedArguments, context: CliContext): Promise<number> {
@@ -27,6 +28,7 @@ export async function apply(args: ParsedArguments, context: CliContext): Promise
     loaded,
     refreshImages: args.flag('refresh-images'),
     target,
+    upgradesPostgres: true,
   });
   const json = args.flag('json');
   const show = (text: string): void => {
@@ -56,6 +58,10 @@ export async function apply(args: ParsedArguments, context: CliContext): Promise
     verify: (desired) => verifyFrontDoor(server.host, context.paths, desired),
   });
   if (outcome.result === 'applied') await bringCertificates(context, server);
+  // Its WAL follows nothing that was stored before.
+  if (outcome.desired.postgresUpgrade !== undefined && outcome.result === 'applied') {
+    await startAnew(context, server);
+  }
   if (json) {
     const { result, seconds, unhealthy } = outcome;
     context.io.out(

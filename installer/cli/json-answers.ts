@@ -24,6 +24,9 @@ export const JSON_ANSWERS: Readonly<Record<string, string>> = {
     '{ version, keys: [{ recipient, provenAt? }], declinedAt? }; `recipient` is the public half',
   restore:
     '{ version, id, databases: [{ … }], files: [{ … }] }; to a point in time: { version, target, base, lastCommit?, cluster: { databases: [{ name, tables, rows, extensions }], roles }, lostTransactions?, kept, seconds, newBase? }; with `--dry-run`: { version, base, objects: [key], bytes, missing? }; with `--from PLACE`: { version, kit, project, server, startedAt, seconds, data: [{ what, backup, lines: [text] }], backups: [id], failed: [job], config? }',
+  'postgres rehearse':
+    '{ version, at, from, to, image, seconds, bytes, problems: [text] }; `seconds` without a database',
+  'postgres revert': '{ version, result, seconds, from, to, kept }; `kept` is a volume',
   'secrets list':
     '{ version, secrets: [{ name, state: "stored" | "missing" | "optional" | …, usedBy }] }; never a value',
   update:

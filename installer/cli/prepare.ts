@@ -1,5 +1,4 @@
 import { type ApplyContext, SYSTEM_CLOCK } from '../apply/context.ts';
-import { POSTGRES_VOLUME } from '../components/postgres/names.ts';
 import { components } from '../components/registry.ts';
 import { keptScales } from '../components/services/scales.ts';
 import { acmeSettings } from '../components/tls/settings.ts';
@@ -11,7 +10,6 @@ import { resolveImages } from '../images/resolve.ts';
 import type { Desired } from '../model/desired.ts';
 import type { LockFile } from '../model/lock-file.ts';
 import type { Secret } from '../model/secret.ts';
-import { engineName } from '../model/stack.ts';
 import type { Observed } from '../plan/observed.ts';
 import { render } from '../render/render.ts';
 import { subnetsInUse } from '../render/subnets.ts';
@@ -27,9 +25,11 @@ import type { CliContext, Server } from './context.ts';
 import { maintenanceState, maintenanceText } from './maintenance-state.ts';
 import { allNeeds } from './needs.ts';
 import { configNotices, memoryNotices, pinNotices } from './notices.ts';
+import { clusterMaker } from './postgres-clusters.ts';
 import type { LoadedConfig } from './read-config.ts';
 import { servedReleases, siteReleases } from './site-releases.ts';
 import { snapshot } from './snapshot.ts';
+import { wantedUpgrade } from './wanted-upgrade.ts';
 
 export interface Prepared {
   readonly apply: ApplyContext;
@@ -49,6 +49,8 @@ export interface PrepareOptions {
   readonly scales?: Readonly<Record<string, number>>;
   /** Another volume for Postgres, from now on: what a restore to a point in time has made. */
   readonly postgresVolume?: string;
+  /** Whether it may bring the data of Postgres to another major version. */
+  readonly upgradesPostgres?: boolean;
   /** Networks of Cloudflare's proxies from now on. */
   readonly cloudflare?: readonly string[];
   /** Images that take the place of what the config says, by service. */
@@ -83,6 +85,7 @@ export async function prepare(
     ...(config.postgres?.snapshotBefore.includes('migrate') === true
       ? { snapshotBeforeMigration: () => snapshot(context, server) }
       : {}),
+    clusters: clusterMaker(context, server, config.project),
     ...announceOf(config, store, report),
     images: {
       bake: (_targets, references, onBase) =>
@@ -187,10 +190,14 @@ async function renderFor(
     : await siteReleases(sources, loaded, outcome.images);
   const { scales } = keptScales(config, { ...observed.lock.scales, ...options.scales });
   const { scales: _before, ...lock } = observed.lock;
-  const postgresVolume = options.postgresVolume ?? lock.postgresVolume;
   const cloudflare = options.cloudflare ?? lock.cloudflare;
   const maintenance = await maintenanceState(host, context.paths);
-  refuseMajorChange(config.project, observed, outcome.lock.images.postgres?.version);
+  const upgrade = await wantedUpgrade(context, server, observed, {
+    project: config.project,
+    image: outcome.lock.images.postgres,
+    allowed: options.upgradesPostgres ?? false,
+  });
+  const postgresVolume = upgrade?.to.volume ?? options.postgresVolume ?? lock.postgresVolume;
   const desired = render({
     config,
     components,
@@ -230,23 +237,22 @@ async function renderFor(
     ],
   });
   const memory = memoryNotices(loaded, desired, observed.facts.memoryBytes);
-  return { desired: { ...desired, notices: [...desired.notices, ...memory] }, certificates };
+  return {
+    desired: {
+      ...desired,
+      ...(upgrade === undefined ? {} : { postgresUpgrade: upgrade }),
+      ...keptImages(observed),
+      notices: [...desired.notices, ...memory],
+    },
+    certificates,
+  };
 }
 
-/** @throws AppError `config/postgres-major` when data of another major version stands in the volume */
-function refuseMajorChange(project: string, observed: Observed, version: string | undefined): void {
-  const major = (text: string | undefined) => text?.split('.')[0];
-  const before = major(observed.lock.images.postgres?.version);
-  const volume = observed.lock.postgresVolume ?? POSTGRES_VOLUME;
-  const hasData = observed.volumes.includes(engineName(project, volume));
-  if (!hasData || before === undefined || version === undefined || before === major(version))
-    return;
-  throw new AppError({
-    code: 'config/postgres-major',
-    what: `the data of this server is of Postgres ${before}, and the config leads to ${major(version)}; nothing was changed`,
-    why: 'a server of another major version does not read the files of an older one',
-    hint: `ask for postgres.version: "${before}" again; to move, back up, take the stack down with \`holdfast uninstall\`, remove the volume, apply, and restore`,
-  });
+/** What the way back from an upgrade of Postgres runs on. */
+function keptImages({ postgresUpgrade }: Observed): Pick<Desired, 'keptImages'> {
+  if (postgresUpgrade === undefined) return {};
+  const { from, to } = postgresUpgrade;
+  return { keptImages: [from.image.reference, to.image.reference] };
 }
 
 function requireSecret(values: ReadonlyMap<string, Secret>, name: string): Secret {

@@ -17,8 +17,6 @@ import {
   type RestorePlan,
   restoreCluster as restoreToPoint,
 } from '../backup/restore/restore-cluster.ts';
-import { runBackup } from '../backup/run-backup.ts';
-import { beginChain } from '../backup/wal/begin-chain.ts';
 import { POSTGRES_SERVICE, POSTGRES_VOLUME, WAL_SERVICE } from '../components/postgres/names.ts';
 import { env } from '../env.ts';
 import { AppError } from '../errors.ts';
@@ -29,8 +27,10 @@ import { configInForce } from './applied-config.ts';
 import type { ParsedArguments } from './command.ts';
 import type { CliContext } from './context.ts';
 import { verifyFrontDoor } from './front-door.ts';
+import { otherMajors } from './other-majors.ts';
 import { type Prepared, prepare } from './prepare.ts';
 import type { LoadedConfig } from './read-config.ts';
+import { startChainAnew } from './start-anew.ts';
 
 /** Seconds that a swap waits for an apply which is at work. */
 const WAIT_FOR_APPLY = 600;
@@ -89,8 +89,9 @@ export async function restorePointInTime(
     ...wish,
     consent: ask,
     swap: (volume) => swapVolume(context, loaded, volume),
+    majors: otherMajors(context, await context.open(), loaded.config.project),
   });
-  const base = await startAnew(backup);
+  const base = await startChainAnew(backup);
   const answer = { version: 1, target: targetText(target), ...done, newBase: base };
   context.io.out(json ? `${JSON.stringify(answer)}\n` : restoredText(done, target));
   return 0;
@@ -155,27 +156,6 @@ export async function swapVolume(
     verify: (desired) => verifyFrontDoor(host, paths, desired),
   });
   return { kept: engineName(loaded.config.project, before) };
-}
-
-/** The old WAL leads nowhere from here: the slot anew, and a base backup. The data is live; nothing here takes it back. */
-export async function startAnew(backup: BackupContext): Promise<string | undefined> {
-  const { pitr } = backup.settings;
-  if (pitr === undefined) return undefined;
-  try {
-    await beginChain(backup);
-    return (await runBackup(backup, pitr.job)).id;
-  } catch (error) {
-    if (error instanceof AppError && error.code === 'lock/held') {
-      backup.report({ kind: 'notice', text: 'the agent makes the new base backup already' });
-      return undefined;
-    }
-    backup.report({
-      kind: 'warning',
-      code: 'restore/no-new-base',
-      text: `the new base backup failed, and the agent tries again: ${(error as Error).message}`,
-    });
-    return undefined;
-  }
 }
 
 function planText({ base, objects, bytes, missing }: RestorePlan, target: RecoveryTarget): string {

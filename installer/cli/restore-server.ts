@@ -26,11 +26,9 @@ import type { Store } from '../backup/store/store.ts';
 import { EXIT_CODES } from '../errors.ts';
 import type { BackupJob, BackupSettings } from '../model/backup-settings.ts';
 import type { Paths } from '../model/paths.ts';
-import { backupContext } from './backup-context.ts';
 import { bucketAccess } from './bucket-access.ts';
 import type { ParsedArguments } from './command.ts';
 import type { CliContext, Server } from './context.ts';
-import { startAnew } from './restore-cluster.ts';
 import { asker } from './restore-consent.ts';
 import { applyKept, firstApply, placeConfig, saveAnew, swapKept } from './restore-server-apply.ts';
 import { restoreData } from './restore-server-data.ts';
@@ -40,6 +38,7 @@ import {
   refuseUnasked,
   summaryText,
 } from './restore-server-text.ts';
+import { startAnew } from './start-anew.ts';
 
 /** What every step of a recovery needs. */
 interface Work {
@@ -97,7 +96,7 @@ export async function restoreServer(
         contextFor,
         settings,
         swap: (volume) => swapKept(context, server, volume),
-        startAnew: async () => await startAnew(await backupContext(context)),
+        startAnew: async () => await startAnew(context, await context.open()),
       });
       await keep({ done: [...recovery.done, restored] });
     }

@@ -3,6 +3,7 @@ import { backupCommands } from './backup-table.ts';
 import type { CommandSpec } from './command.ts';
 import { config, host, json, yes } from './common-options.ts';
 import { deployKeyCommands } from './deploy-key-table.ts';
+import { postgresCommands } from './postgres-table.ts';
 import { recoveryKeyCommands } from './recovery-key-table.ts';
 import { secretsCommands } from './secrets-table.ts';
 
@@ -140,6 +141,7 @@ export const commandTable: readonly CommandSpec[] = [
   },
   ...backupCommands,
   ...recoveryKeyCommands,
+  ...postgresCommands,
   ...secretsCommands,
   ...agentCommands,
   {

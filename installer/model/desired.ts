@@ -12,6 +12,7 @@ import type {
 } from './contribution.ts';
 import type { ImageAction } from './images.ts';
 import type { LockFile } from './lock-file.ts';
+import type { WantedUpgrade } from './postgres-upgrade.ts';
 import type { Secret } from './secret.ts';
 import type { DesiredSite } from './site.ts';
 import type { Stack } from './stack.ts';
@@ -54,6 +55,10 @@ export interface Desired {
   readonly directories: readonly DirectorySpec[];
   readonly notices: readonly Notice[];
   readonly lock: LockFile;
+  /** The data has to go to another major version first. */
+  readonly postgresUpgrade?: WantedUpgrade;
+  /** Images that nothing runs and that a way back needs. */
+  readonly keptImages?: readonly string[];
   /** sha256 of the config file's bytes. */
   readonly configDigest: string;
 }

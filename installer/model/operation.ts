@@ -1,3 +1,5 @@
+import type { Rehearsal } from './postgres-upgrade.ts';
+
 /** What a change does to what is running, from least to most. */
 export const IMPACTS = ['none', 'reload', 'restart', 'recreate', 'destructive'] as const;
 export type Impact = (typeof IMPACTS)[number];
@@ -57,6 +59,17 @@ export type Operation =
       readonly path: string;
       readonly diff: string;
       readonly secret: boolean;
+    })
+  /** Copies the data of Postgres into a new volume for another major version; nothing writes meanwhile. */
+  | (OperationBase & {
+      readonly kind: 'upgrade-postgres';
+      readonly from: string;
+      readonly to: string;
+      /** As the stack calls it; the old one stays. */
+      readonly volume: string;
+      readonly neededBytes: number;
+      readonly freeBytes: number;
+      readonly rehearsal?: Rehearsal;
     })
   /** Starts, creates or recreates the containers of these services and waits for their health. */
   | (OperationBase & { readonly kind: 'compose-up'; readonly services: readonly ServiceChange[] })

@@ -16,8 +16,9 @@ export interface PlanOptions {
 
 /**
  * The ordered operations that turn what was observed into what is desired. Pure; empty when nothing differs.
- * Secrets and folders come first, then images and releases of sites, files, networks, containers by dependency
- * (with the provisions of a server right after it, and a stand-in that a killed apply left), sites that switch, files that go, reloads and restarts, and
+ * Secrets and folders come first, then images and releases of sites, an upgrade of Postgres, files, networks,
+ * containers by dependency (with the provisions of a server right after it, and a stand-in that a killed apply left),
+ * sites that switch, files that go, reloads and restarts, and
  * last releases, containers, networks and images that are no longer wanted.
  */
 export function makePlan(desired: Desired, observed: Observed, options: PlanOptions = {}): Plan {
@@ -41,6 +42,7 @@ export function makePlan(desired: Desired, observed: Observed, options: PlanOpti
     ...directoryOperations(desired, observed),
     ...imageOperations(desired, observed),
     ...sites.releases,
+    ...upgradeOperations(desired),
     ...files.writes,
     ...networks.first,
     ...containerOperations(desired, observed, services.changes, reactions),
@@ -90,6 +92,24 @@ function directoryOperations(desired: Desired, observed: Observed): Operation[] 
       },
     ];
   });
+}
+
+function upgradeOperations({ postgresUpgrade: upgrade }: Desired): Operation[] {
+  if (upgrade === undefined) return [];
+  return [
+    {
+      kind: 'upgrade-postgres',
+      id: 'upgrade-postgres',
+      from: upgrade.from.major,
+      to: upgrade.to.major,
+      volume: upgrade.to.volume,
+      neededBytes: upgrade.neededBytes,
+      freeBytes: upgrade.freeBytes,
+      ...(upgrade.rehearsal === undefined ? {} : { rehearsal: upgrade.rehearsal }),
+      cause: 'postgres.version',
+      impact: 'recreate',
+    },
+  ];
 }
 
 interface DueReaction {

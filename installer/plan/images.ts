@@ -67,10 +67,16 @@ function keptReleases(
 }
 
 /** Every image that this generation names. */
-export function imagesInUse({ stack, images, lock }: Desired): ReadonlySet<string> {
+export function imagesInUse({
+  stack,
+  images,
+  lock,
+  keptImages = [],
+}: Desired): ReadonlySet<string> {
   const locked = [...Object.values(lock.images), ...Object.values(lock.services)];
   return new Set([
     ...images.keys(),
+    ...keptImages,
     ...Object.values(stack.services).map(({ image }) => image),
     ...locked.flatMap((image) => (image === undefined ? [] : [image.reference])),
     // For the way back.

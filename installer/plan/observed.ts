@@ -2,6 +2,7 @@ import type { EdgeState, Slot } from '../model/edge-state.ts';
 import type { HostFacts } from '../model/facts.ts';
 import type { LockFile } from '../model/lock-file.ts';
 import type { Manifest } from '../model/manifest.ts';
+import type { UpgradeJournal } from '../model/postgres-upgrade.ts';
 import type { Secret } from '../model/secret.ts';
 import type { ObservedSite } from '../model/site.ts';
 
@@ -42,6 +43,8 @@ export interface Observed {
   readonly facts: HostFacts;
   readonly manifest: Manifest;
   readonly lock: LockFile;
+  /** Absent where Postgres was never upgraded. */
+  readonly postgresUpgrade?: UpgradeJournal;
   /** Stored secrets by name. */
   readonly secrets: ReadonlyMap<string, Secret>;
   /** Every desired or recorded file that exists, by absolute path. */

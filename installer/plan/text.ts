@@ -1,4 +1,6 @@
+import { formatBytes, formatSpan } from '../model/format-bytes.ts';
 import type { Gap, Operation, Plan, ServiceChange } from '../model/operation.ts';
+import type { Rehearsal } from '../model/postgres-upgrade.ts';
 
 const SIGN: Readonly<Record<ServiceChange['change'], string>> = {
   create: '+',
@@ -91,6 +93,8 @@ function operationLines(operation: Operation): string[] {
       ];
     case 'remove-file':
       return [`- file ${operation.path} (${operation.cause})`];
+    case 'upgrade-postgres':
+      return upgradeLines(operation);
     case 'compose-up':
       return operation.services.map(
         ({ service, change, cause, gap }) =>
@@ -132,4 +136,35 @@ function gapText(gap: Gap | undefined): string {
   return gap.standIn
     ? '; a stand-in answers meanwhile, no connection is refused'
     : `; new connections are refused for about a second: ${gap.why}`;
+}
+
+function upgradeLines({
+  from,
+  to,
+  volume,
+  rehearsal,
+  ...sizes
+}: Extract<Operation, { kind: 'upgrade-postgres' }>): string[] {
+  const free = `${formatBytes(sizes.neededBytes)} of disk needed, ${formatBytes(sizes.freeBytes)} free`;
+  return [
+    `± postgres ${from} to ${to}: backup, rehearsal, then a copy into the volume ${volume}; the old one stays [recreate]`,
+    `    ${free}`,
+    ...(rehearsal === undefined
+      ? [
+          '    not rehearsed yet: `holdfast postgres rehearse` tells how long there is no database, and what is in the way',
+        ]
+      : rehearsalLines(rehearsal)),
+  ];
+}
+
+function rehearsalLines({ at, seconds, bytes, problems }: Rehearsal): string[] {
+  if (problems.length > 0) {
+    return [
+      `    rehearsed at ${at}: it cannot be done`,
+      ...problems.flatMap((problem) => problem.split('\n')).map((line) => `      ${line}`),
+    ];
+  }
+  return [
+    `    rehearsed at ${at} with ${formatBytes(bytes)}: no problem, about ${formatSpan(seconds)} without a database`,
+  ];
 }

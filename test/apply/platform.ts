@@ -1,5 +1,5 @@
 import type { Desired, DesiredFile } from '../../installer/model/desired.ts';
-import { lockFileText } from '../../installer/model/lock-file.ts';
+import { type LockedImage, lockFileText } from '../../installer/model/lock-file.ts';
 import { Secret } from '../../installer/model/secret.ts';
 import type { Stack, StackPort, StackService } from '../../installer/model/stack.ts';
 import type { Observed } from '../../installer/plan/observed.ts';
@@ -25,6 +25,8 @@ export interface PlatformOptions {
   readonly dataNetwork?: boolean;
   /** Further services of the product, with nothing to migrate. */
   readonly more?: readonly string[];
+  /** What the server's database runs from. */
+  readonly postgres?: { readonly image: LockedImage; readonly volume: string };
   /** Ports that nginx publishes. */
   readonly published?: readonly string[];
   /** Image of nginx. */
@@ -71,9 +73,10 @@ export function platform(options: PlatformOptions = {}): (observed: Observed) =>
     const text = JSON.stringify(options);
     const lock = {
       version: 1,
-      images: {},
+      images: options.postgres === undefined ? {} : { postgres: options.postgres.image },
       services: {},
       subnets: { front: '10.9.0.0/24' },
+      ...(options.postgres === undefined ? {} : { postgresVolume: options.postgres.volume }),
     } as const;
     const fileList = [
       desiredFile(`${STACK}/compose.yaml`, composeText(stack, specs, rolled)),
@@ -147,9 +150,13 @@ function pageFiles({ page }: PlatformOptions): DesiredFile[] {
 function stackOf(options: PlatformOptions): Stack {
   const { web = '1', webReplicas = 1, webLevel, withCache = true } = options;
   const { dataNetwork = true, published } = options;
+  const database = options.postgres?.volume ?? 'postgres';
   const networks = { front: null, ...(dataNetwork ? { 'data-web': null } : {}) };
   const services: Record<string, StackService> = {
-    postgres: service('holdfast/postgres:17', { networks, volumes: [volume('postgres')] }),
+    postgres: service(options.postgres?.image.reference ?? 'holdfast/postgres:17', {
+      networks,
+      volumes: [volume(database)],
+    }),
     web: service(`holdfast-build/web:${web}`, {
       networks,
       scale: webReplicas,
@@ -176,7 +183,7 @@ function stackOf(options: PlatformOptions): Stack {
       ...(dataNetwork ? { 'data-web': { internal: true, subnet: '10.9.1.0/24' } } : {}),
     },
     volumes: {
-      postgres: { component: 'postgres' },
+      [database]: { component: 'postgres' },
       ...(withCache ? { cache: { component: 'cache' } } : {}),
     },
   };
@@ -184,6 +191,7 @@ function stackOf(options: PlatformOptions): Stack {
 
 function imagesOf({ services }: Stack): Desired['images'] {
   const actions: Desired['images'] = new Map([
+    ['holdfast/postgres:15', { kind: 'bake', target: 'postgres' }],
     ['holdfast/postgres:17', { kind: 'bake', target: 'postgres' }],
     ['holdfast/nginx:1.26', { kind: 'bake', target: 'nginx' }],
     ['holdfast/nginx:1.27', { kind: 'bake', target: 'nginx' }],

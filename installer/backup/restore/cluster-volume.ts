@@ -1,3 +1,6 @@
+import type { Host } from '../../host/host.ts';
+import { LABELS } from '../../model/labels.ts';
+import { engineName } from '../../model/stack.ts';
 import type { BackupContext } from '../context.ts';
 import { helperArgv, VOLUME_MOUNT } from '../helper-container.ts';
 import { type OpenBackup, readObject } from '../read-object.ts';
@@ -10,6 +13,23 @@ export interface ClusterVolume {
   readonly name: string;
   /** As the engine calls it. */
   readonly engineName: string;
+}
+
+/** An empty volume that compose takes for its own once the stack names it. @param name as the stack calls it */
+export async function makeClusterVolume(
+  { host, project }: { readonly host: Host; readonly project: string },
+  name: string,
+): Promise<void> {
+  await host.run({
+    argv: [
+      'docker',
+      ...['volume', 'create'],
+      ...['--label', `${LABELS.project}=${project}`],
+      ...['--label', `com.docker.compose.project=${project}`],
+      ...['--label', `com.docker.compose.volume=${name}`],
+      engineName(project, name),
+    ],
+  });
 }
 
 // `$1` is the volume, `$2` the uid of the server. PGDATA is nobody else's business.

@@ -2,22 +2,21 @@ import { rm } from 'node:fs/promises';
 import { posix } from 'node:path';
 import { AppError } from '../../errors.ts';
 import type { BackupJob } from '../../model/backup-settings.ts';
-import { formatSpan } from '../../model/format-bytes.ts';
 import type { BackupContext } from '../context.ts';
 import { exclusively } from '../exclusive.ts';
 import { removeHelpers } from '../helper-container.ts';
-import { type PostgresServer, queryJson } from '../psql.ts';
 import { findJob } from '../settings.ts';
-import { livePostgres } from '../sources/open-source.ts';
 import type { Store } from '../store/store.ts';
 import { noPitr } from '../wal/wal-errors.ts';
 import { type CheckedCluster, checkCluster } from './check-cluster.ts';
 import { type BaseWish, basesFor, type RollForward } from './choose-base.ts';
 import type { ClusterVolume } from './cluster-volume.ts';
 import { neededWal } from './fetch-wal.ts';
+import { carryOver, type OtherMajors } from './other-major.ts';
 import { stopRecovered } from './recover-cluster.ts';
 import { fetchForward, fromBestBase, requireRoom, rollForward } from './roll-forward.ts';
 import { beginVolume, forgetUnfinished, removeUnfinished } from './unfinished-volume.ts';
+import { lossText, lostTransactions, nextTransaction } from './what-is-lost.ts';
 
 const TASK = 'restore-cluster';
 
@@ -26,6 +25,8 @@ export interface ClusterWish extends BaseWish {
   readonly consent: (question: string) => Promise<void>;
   /** Makes the stack's Postgres run on this volume from now on; gives the volume that it ran on. */
   readonly swap: (volume: ClusterVolume) => Promise<{ readonly kept: string }>;
+  /** For bases of before an upgrade of Postgres; without it such a base is not recovered. */
+  readonly majors?: OtherMajors;
 }
 
 export interface RestoredCluster {
@@ -107,26 +108,32 @@ async function restoreFrom(
   await removeHelpers(host, engine, settings.project, TASK);
   await removeUnfinished(context);
   await rm(walFolder, { recursive: true, force: true });
-  await requireRoom(context, forward);
+  const image = await wish.majors?.imageFor(forward.backup.manifest);
+  await requireRoom(context, forward, image === undefined ? 1 : 2);
   const volume = await beginVolume(context);
   let isOurs = true;
   try {
-    const request = { task: TASK, volume, walFolder, limits: [], wish, progress };
+    const request = {
+      ...{ task: TASK, volume, walFolder, limits: [], wish, progress },
+      ...(image === undefined ? {} : { image }),
+    };
     const fetched = await fetchForward(context, store, forward, request);
-    const { server, lastCommit } = await rollForward(context, forward, request, fetched);
-    const restoredXid = await nextTransaction(server);
+    const recovered = await rollForward(context, forward, request, fetched);
+    const { server, lastCommit } = recovered;
+    const restoredXid = image === undefined ? await nextTransaction(server) : undefined;
     progress('checking every page and row');
     const cluster = await checkCluster(server);
     await stopRecovered(context, server.container);
     await removeHelpers(host, engine, settings.project, TASK);
+    const restored = image === undefined ? volume : await carryOver(context, wish, volume, image);
     const seconds = (performance.now() - clock) / 1000;
     const lost = await lostTransactions(context, restoredXid);
-    await wish.consent(question(wish, lastCommit, lost, now()));
+    await wish.consent(lossText(wish.target, recovered, lost, now()));
     progress('swapping');
     // From here on the stack may run on it, however this ends.
     isOurs = false;
     await forgetUnfinished(context);
-    const { kept } = await wish.swap(volume);
+    const { kept } = await wish.swap(restored);
     return {
       base: forward.backup.manifest.id,
       ...(lastCommit === undefined ? {} : { lastCommit }),
@@ -140,47 +147,6 @@ async function restoreFrom(
     await rm(walFolder, { recursive: true, force: true });
     if (isOurs) await removeUnfinished(context);
   }
-}
-
-/** How many transactions have ever written: the two clusters share this count up to where they part. */
-async function nextTransaction(server: PostgresServer): Promise<number> {
-  return await queryJson<number>(
-    server,
-    'postgres',
-    'SELECT to_json(pg_snapshot_xmax(pg_current_snapshot())::text::bigint);',
-  );
-}
-
-async function lostTransactions(
-  context: BackupContext,
-  restored: number,
-): Promise<number | undefined> {
-  try {
-    const live = await nextTransaction(await livePostgres(context, 'holdfast-restore'));
-    return Math.max(0, live - restored);
-  } catch (error) {
-    // What is lost by a server that is down cannot be counted, and it is what the restore is for.
-    if (error instanceof AppError && error.code.startsWith('backup/')) return undefined;
-    throw error;
-  }
-}
-
-function question(
-  { target }: ClusterWish,
-  lastCommit: string | undefined,
-  lost: number | undefined,
-  now: Date,
-): string {
-  const end = target.kind === 'time' ? target.time : new Date(lastCommit ?? now);
-  const span = formatSpan(Math.max(0, (now.getTime() - end.getTime()) / 1000));
-  const count =
-    lost === undefined
-      ? 'the live cluster does not answer, so that its transactions cannot be counted'
-      : `${lost} transactions of the live cluster would be missing`;
-  return (
-    `The restored cluster ends at ${end.toISOString()}, ${span} ago; its last commit was at ${lastCommit ?? 'a time before its base'}; ${count}.\n` +
-    'Postgres is restarted on it, and the volume that is live now is kept. Go on?'
-  );
 }
 
 /** Hands over the job of the base backups, and the store that holds them and the WAL. */

@@ -21,6 +21,8 @@ export interface ForwardRequest {
   readonly volume: ClusterVolume;
   /** Folder of this machine for the WAL. */
   readonly walFolder: string;
+  /** Of the server that reads the base; the stack's when absent. */
+  readonly image?: string;
   /** Options of `docker run` that hold the work down. */
   readonly limits: readonly string[];
   readonly wish: Pick<BaseWish, 'target' | 'identityFile'>;
@@ -63,13 +65,14 @@ function isBaseDamaged(error: unknown): boolean {
   return error instanceof AppError && error.code === 'restore/base-damaged';
 }
 
-/** @throws AppError `preflight/disk-full` */
+/** @param copies of the cluster that there will be @throws AppError `preflight/disk-full` */
 export async function requireRoom(
   { engine, paths }: BackupContext,
   forward: RollForward,
+  copies = 1,
 ): Promise<void> {
   const { dataRoot } = await engine.info();
-  const cluster = forward.base.clusterBytes * 1.1;
+  const cluster = forward.base.clusterBytes * 1.1 * copies;
   await requireFreeSpace(dataRoot, cluster, 'a cluster beside the live one');
   const wal = neededWal(forward).length * forward.base.segmentBytes;
   await requireFreeSpace(paths.agent, wal, 'the WAL of this restore');
@@ -103,18 +106,19 @@ export async function fetchForward(
 export async function rollForward(
   context: BackupContext,
   forward: RollForward,
-  { task, volume, walFolder, limits, wish, progress }: ForwardRequest,
+  { task, volume, walFolder, limits, wish, progress, ...request }: ForwardRequest,
   { damage }: FetchedWal,
 ): Promise<Recovered> {
   const { postgres } = context.settings;
   if (postgres === undefined) throw noPitr();
-  const { image, superuser } = postgres;
+  const { superuser } = postgres;
+  const { image = postgres.image } = request;
   progress(`laying down the base ${forward.backup.manifest.id}`);
   const laying = { task, image, owner: OWNER, limits };
   await orBaseDamaged(forward, fillClusterVolume(context, forward.backup, volume, laying));
   progress(`rolling forward to ${targetText(wish.target)}`);
-  const request = { task, image, superuser, volume, walFolder, limits, target: wish.target };
-  return await recover(context, request, damage);
+  const recovery = { task, image, superuser, volume, walFolder, limits, target: wish.target };
+  return await recover(context, recovery, damage);
 }
 
 /** A time that lies after the last commit is reached with all the WAL there is. */

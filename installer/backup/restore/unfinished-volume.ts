@@ -1,15 +1,14 @@
 import { posix } from 'node:path';
-import { LABELS } from '../../model/labels.ts';
 import { engineName } from '../../model/stack.ts';
 import { idSuffix, newBackupId } from '../backup-id.ts';
 import type { BackupContext } from '../context.ts';
-import type { ClusterVolume } from './cluster-volume.ts';
+import { type ClusterVolume, makeClusterVolume } from './cluster-volume.ts';
 
 /** Begins the name of every volume that a restore made. */
 const RESTORED_VOLUME = 'postgres-data-';
 
 /**
- * An empty volume that compose takes for its own once the stack names it. Its name is noted until it is swapped
+ * An empty volume for a restore. Its name is noted until it is swapped
  * in, so that the next restore removes what a killed one left, and never one that is or was live.
  */
 export async function beginVolume(context: BackupContext): Promise<ClusterVolume> {
@@ -21,17 +20,13 @@ export async function beginVolume(context: BackupContext): Promise<ClusterVolume
     uid: 0,
     gid: 0,
   });
-  await host.run({
-    argv: [
-      'docker',
-      ...['volume', 'create'],
-      ...['--label', `${LABELS.project}=${settings.project}`],
-      ...['--label', `com.docker.compose.project=${settings.project}`],
-      ...['--label', `com.docker.compose.volume=${name}`],
-      volume.engineName,
-    ],
-  });
+  await makeClusterVolume({ host, project: settings.project }, volume.name);
   return volume;
+}
+
+/** What a restore needs beside its volume when the data goes on to another major version. */
+export function secondVolume({ name, engineName }: ClusterVolume): ClusterVolume {
+  return { name: `${name}-carried`, engineName: `${engineName}-carried` };
 }
 
 /** Removes the volume of a restore that did not come to its swap. */
@@ -40,7 +35,7 @@ export async function removeUnfinished(context: BackupContext): Promise<void> {
   if (content === undefined) return;
   const volume = JSON.parse(Buffer.from(content).toString('utf8')) as ClusterVolume;
   await context.host.run({
-    argv: ['docker', 'volume', 'rm', '--force', volume.engineName],
+    argv: ['docker', 'volume', 'rm', '--force', volume.engineName, secondVolume(volume).engineName],
   });
   await forgetUnfinished(context);
 }

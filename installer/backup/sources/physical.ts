@@ -107,7 +107,7 @@ class Positions {
 }
 
 /** Keeps the WAL that is written meanwhile from being recycled; the server drops the slot with the session. */
-async function holdWal(server: PostgresServer): Promise<PsqlSession> {
+export async function holdWal(server: PostgresServer): Promise<PsqlSession> {
   const session = await PsqlSession.open(server, 'postgres');
   try {
     await session.run(`SET idle_session_timeout = 0;

@@ -26,7 +26,7 @@ const FOLDER = 'postgres';
  * every release of the C library, so that no upgrade of the image breaks an index; a column that is sorted
  * for people takes a COLLATE of its own (docs/decisions/postgres-locale.md).
  */
-const INITDB_ARGS =
+export const INITDB_ARGS =
   '--data-checksums --encoding=UTF8 --locale=C.UTF-8 --auth-local=peer --auth-host=scram-sha-256';
 
 export const postgres: Component = {

@@ -1,0 +1,102 @@
+import { POSTGRES_SERVICE } from '../../components/postgres/names.ts';
+import { composeUp } from '../../engine/compose.ts';
+import { LABELS } from '../../model/labels.ts';
+import { engineName } from '../../model/stack.ts';
+import { reactionKey } from '../../plan/reactions.ts';
+import type { ApplyContext } from '../context.ts';
+import { type Generation, readGeneration } from '../generation.ts';
+import { ManifestKeeper, readManifest } from '../manifest.ts';
+import { restoreFiles } from '../restore-files.ts';
+import { serviceContainers } from '../run.ts';
+import { clusterMaker } from './cluster-maker.ts';
+import { forgetUpgrade, readUpgrade, saveUpgrade } from './journal.ts';
+
+/** Replaying the WAL after a crash takes its time. */
+const PATIENCE_SECONDS = 600;
+
+/**
+ * Takes up what a killed run left of an upgrade, before anything is planned: where the new cluster does not count
+ * yet, or not any more, the old one runs again.
+ */
+export async function settleUpgrade(context: ApplyContext): Promise<void> {
+  const { host, paths, report } = context;
+  const journal = await readUpgrade(host, paths);
+  if (journal === undefined) return;
+  if (journal.phase === 'copying' || journal.phase === 'returning') {
+    report({
+      kind: 'notice',
+      text: `going back to Postgres ${journal.from.major}: its upgrade was interrupted`,
+    });
+    await returnToOld(context);
+  }
+  const generation = await readGeneration(host, paths);
+  const lock = generation?.files.get(paths.lock)?.content;
+  const volume =
+    lock === undefined
+      ? undefined
+      : (JSON.parse(lock) as { postgresVolume?: string }).postgresVolume;
+  // Killed after everything was in force and before it was noted.
+  if (journal.phase === 'switched' && volume === journal.to.volume) {
+    await saveUpgrade(host, paths, { ...journal, phase: 'done' });
+  }
+  if (journal.phase === 'reverting' && volume === journal.from.volume) {
+    await forgetUpgrade(host, paths);
+  }
+}
+
+/**
+ * The files of the last complete apply, its Postgres, and nothing of the new cluster. May be killed anywhere and
+ * run again.
+ */
+export async function returnToOld(context: ApplyContext): Promise<void> {
+  const { host, engine, paths, project } = context;
+  const journal = await readUpgrade(host, paths);
+  if (journal === undefined) return;
+  await clusterMaker(context).end();
+  const generation = await readGeneration(host, paths);
+  if (generation !== undefined) {
+    if (journal.phase === 'returning') await filesBack(context, generation);
+    await serverBack(context, generation);
+  }
+  const volume = engineName(project, journal.to.volume);
+  const there = await engine.volumes({});
+  if (there.some(({ name }) => name === volume)) {
+    await host.run({ argv: ['docker', 'volume', 'rm', volume] });
+  }
+  await forgetUpgrade(host, paths);
+}
+
+async function filesBack(context: ApplyContext, generation: Generation): Promise<void> {
+  const { host, paths } = context;
+  const manifest = new ManifestKeeper(
+    host,
+    paths.manifest,
+    await readManifest(host, paths.manifest),
+  );
+  const restored = await restoreFiles(
+    { host, paths, manifest, desired: { files: new Map() } },
+    generation,
+  );
+  const owed = restored
+    .flatMap((path) => generation.files.get(path)?.onChange ?? [])
+    .map(reactionKey);
+  await manifest.update({ pending: [...new Set([...manifest.current.pending, ...owed])] });
+}
+
+async function serverBack(context: ApplyContext, { specs }: Generation): Promise<void> {
+  const { host, engine, paths, project } = context;
+  const wanted = specs[POSTGRES_SERVICE];
+  const all = await serviceContainers(context, [POSTGRES_SERVICE]);
+  const runs = all.some(
+    ({ labels, status }) => labels[LABELS.spec] === wanted && status === 'running',
+  );
+  if (!runs || all.length > 1) {
+    const compose = { project, directory: paths.stack, secrets: true };
+    await host.run(composeUp(compose, [{ service: POSTGRES_SERVICE }], { recreate: true }));
+  }
+  const now = await serviceContainers(context, [POSTGRES_SERVICE]);
+  await engine.waitHealthy(
+    now.map(({ id }) => id),
+    { timeoutSeconds: PATIENCE_SECONDS },
+  );
+}
