@@ -1,6 +1,5 @@
 import { rm } from 'node:fs/promises';
 import { posix } from 'node:path';
-import { AppError } from '../../errors.ts';
 import type { BackupJob } from '../../model/backup-settings.ts';
 import type { BackupContext } from '../context.ts';
 import { exclusively } from '../exclusive.ts';
