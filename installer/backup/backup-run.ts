@@ -189,9 +189,18 @@ export class BackupRun {
 
 /** Commands of an accessory are those of the config that is in force at a restore. */
 function savedSource(source: BackupSource): BackupManifest['source'] {
-  if (source.kind === 'accessory') return { kind: 'accessory', name: source.name };
-  if (source.kind === 'postgres') return { ...source, databases: [...source.databases] };
-  return source;
+  switch (source.kind) {
+    case 'accessory':
+      return { kind: 'accessory', name: source.name };
+    case 'volume': {
+      const { kind, name, volume, service } = source;
+      return { kind, name, volume, service };
+    }
+    case 'postgres':
+      return { ...source, databases: [...source.databases] };
+    default:
+      return source;
+  }
 }
 
 function interrupted(): AppError {

@@ -1,7 +1,9 @@
+import { AppError } from '../errors.ts';
 import type { BackupResult } from '../model/backup-result.ts';
 import type { BackupJob } from '../model/backup-settings.ts';
 import { applyRetention } from './apply-retention.ts';
 import { BackupRun } from './backup-run.ts';
+import { jobsLeftCalm, wakeUp } from './calm.ts';
 import type { BackupContext } from './context.ts';
 import { exclusively } from './exclusive.ts';
 import { requireFreeSpace } from './free-space.ts';
@@ -55,6 +57,7 @@ async function attempt(
   const { host, engine, paths, settings, report } = context;
   const clock = performance.now();
   const writer = await writerIdentity(host, paths);
+  await wakeAll(context, job.name);
   await removeHelpers(host, engine, settings.project, `backup-${job.name}`);
   const store = await context.openStore(job.store);
   try {
@@ -103,6 +106,22 @@ async function attempt(
     }
   } finally {
     store.close();
+  }
+}
+
+/** Whatever a killed run of this job holds still yet, or of another one that does not run now. */
+async function wakeAll(context: BackupContext, own: string): Promise<void> {
+  const { host, paths } = context;
+  await wakeUp(context, own);
+  for (const name of await jobsLeftCalm(context)) {
+    if (name === own) continue;
+    try {
+      await exclusively(host, jobLocks(paths), backupLock(name), () => wakeUp(context, name));
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error;
+      if (error.code === 'lock/held') continue;
+      context.report({ kind: 'warning', code: error.code, text: error.message });
+    }
   }
 }
 

@@ -9,6 +9,13 @@ export type BackupSource =
       readonly name: string;
       readonly volume: string;
       readonly service: string;
+      /** How the service is held still while its files are read. */
+      readonly calm?: {
+        readonly pause?: boolean;
+        /** Commands in each of its containers that mounts the volume. */
+        readonly before?: readonly string[];
+        readonly after?: readonly string[];
+      };
     }
   /** Another stateful container, saved by a command of its own. */
   | {

@@ -26,7 +26,7 @@ accessories:
     dump: [mongodump, --archive]
   search: { image: "s:1", port: 7700, health: { path: /health }, metrics: { path: /metrics } }
   bare: { image: "x:1", volumes: [{ name: lost, mount: /data }] }
-  alone: { image: "x:1", volumes: [{ name: kept, mount: /data, backup: true }] }
+  alone: { image: "x:1", volumes: [{ name: kept, mount: /data, backup: { pause: true, after: thaw it } }] }
 `;
 const config = configOf(BODY);
 const input = inputOf(config, COMPONENTS, { stored: { MONGO_PASSWORD: 'pass "word" $1' } });
@@ -98,7 +98,10 @@ t.test(
 t.test('each volume is saved, or the plan says that it is not', async (t) => {
   const all = mergeContributions([accessories.contribute?.(input) ?? {}]);
   t.match(all.backups, [
-    { kind: 'volume', volume: 'app_kept', service: 'alone' },
+    {
+      ...{ kind: 'volume', volume: 'app_kept', service: 'alone' },
+      calm: { pause: true, after: ['thaw', 'it'] },
+    },
     {
       ...{ kind: 'accessory', name: 'mongodb', container: 'app-mongodb-1' },
       ...{ dump: ['mongodump', '--archive'], volumes: ['app_mongo'] },

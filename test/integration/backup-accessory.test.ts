@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
@@ -218,4 +219,114 @@ t.test('a restore command that fails says what it said, and where the old data i
     stderr: /restore command/,
   });
   await apply();
+});
+
+const files = {
+  ...{ kind: 'volume', name: 'maria', volume, service: 'maria' },
+  calm: {
+    pause: true,
+    before: ['sh', '-c', 'rm -f /tmp/woke; touch /var/lib/mysql/frozen'],
+    after: ['sh', '-c', 'rm -f /var/lib/mysql/frozen; touch /tmp/woke'],
+  },
+} as const satisfies BackupSource;
+const jobs = [job, stack.job({ name: 'files', source: files })];
+const calm = stack.context({ jobs });
+const inside = async (script: string) =>
+  (await outcome(['docker', 'exec', container, 'sh', '-c', script])).code === 0;
+const state = () => stack.docker(['inspect', '--format', '{{.State.Status}}', container]);
+const journal = join(stack.paths.agent, 'calm', 'files.json');
+/** Looks, or fails, when the first bytes of the files come to the store. */
+const atFirstBytes = (look: () => Promise<void>): typeof calm => ({
+  ...calm,
+  openStore: async (name) => {
+    const store = await calm.openStore(name);
+    const put = store.put.bind(store);
+    store.put = async (key, body, expected) => {
+      async function* watched(): AsyncGenerator<Uint8Array> {
+        let isFirst = true;
+        for await (const chunk of body) {
+          if (isFirst) await look();
+          isFirst = false;
+          yield chunk;
+        }
+      }
+      // The marker of the run and the verdict come this way too.
+      await put(key, key.includes('.tar') ? watched() : body, expected);
+    };
+    return store;
+  },
+});
+
+t.test('a service is held still while its files are read, and no longer', async (t) => {
+  let during = '';
+  const { id } = await runBackup(
+    atFirstBytes(async () => {
+      during = await state();
+    }),
+    'files',
+  );
+  t.equal(during, 'paused');
+  t.equal(await state(), 'running');
+  t.ok(await inside('test -e /tmp/woke && ! test -e /var/lib/mysql/frozen'));
+  const folder = join(stack.root, 'store', backupPrefix(calm.settings, 'files', id));
+  const list = `age -d -i ${identityFile} ${folder}/volume-maria.tar.zst.age | zstd -d | tar -t`;
+  t.match((await outcome(['sh', '-c', list])).stdout, /^\.\/frozen$/m, 'as `before` left it');
+  t.notOk(existsSync(journal));
+});
+
+t.test('a backup that fails or is killed leaves nobody still', async (t) => {
+  await t.rejects(
+    runBackup(
+      atFirstBytes(async () => Promise.reject(new Error('no store'))),
+      'files',
+    ),
+    /no store/,
+  );
+  t.equal(await state(), 'running');
+  t.ok(await inside('test -e /tmp/woke'), 'failed');
+
+  const child = spawn(
+    process.execPath,
+    [
+      new URL('../support/run-backup-child.ts', import.meta.url).pathname,
+      ...[JSON.stringify(stack.identity()), JSON.stringify({ jobs }), 'files'],
+    ],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  );
+  const gone = new Promise((resolve) => child.once('exit', (_code, signal) => resolve(signal)));
+  await new Promise<void>((resolve) => child.stdout.once('data', () => resolve()));
+  t.equal(await state(), 'paused');
+  child.kill('SIGKILL');
+  t.equal(await gone, 'SIGKILL');
+  await until('it is woken', 30, async () => (await state()) === 'running');
+  await until('the command after it ran', 30, () => inside('test -e /tmp/woke'));
+
+  // The machine went down with it: nobody is there to wake it but the next run, of whichever job.
+  t.ok(existsSync(journal));
+  await stack.docker(['exec', container, ...files.calm.before]);
+  await stack.docker(['pause', container]);
+  await runBackup(calm, 'maria');
+  t.equal(await state(), 'running');
+  t.ok(await inside('test -e /tmp/woke'));
+  t.notOk(existsSync(journal));
+});
+
+t.test('a service that cannot be held still, or woken, fails the backup and is told', async (t) => {
+  const withCalm = (over: Partial<typeof files.calm> | object) =>
+    stack.context({
+      jobs: [stack.job({ name: 'files', source: { ...files, calm: { ...files.calm, ...over } } })],
+    });
+  await t.rejects(runBackup(withCalm({ before: ['sh', '-c', 'echo busy >&2; exit 1'] }), 'files'), {
+    code: 'backup/not-calm',
+    message: /busy/,
+  });
+  t.equal(await state(), 'running');
+  await t.rejects(runBackup(withCalm({ after: ['sh', '-c', 'echo stuck >&2; exit 1'] }), 'files'), {
+    code: 'backup/not-awake',
+    message: /stuck/,
+  });
+  t.equal(await state(), 'running', 'not paused in any case');
+  t.ok(existsSync(journal), 'the next run tries again, by what the config says then');
+  await runBackup(calm, 'files');
+  t.notOk(existsSync(journal));
 });

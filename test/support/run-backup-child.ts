@@ -5,7 +5,7 @@ import { BackupStack, type StackIdentity } from './backup-stack.ts';
 /**
  * Makes a backup in a process of its own, so that a test can kill it; says `dumping` when the first bytes
  * have come, and goes no further.
- * Arguments: the stack, and what of its settings is different.
+ * Arguments: the stack, what of its settings is different, and the job.
  */
 const stack = BackupStack.attach(JSON.parse(process.argv[2] ?? '{}') as StackIdentity);
 const over = JSON.parse(process.argv[3] ?? '{}') as Partial<BackupSettings>;
@@ -17,14 +17,14 @@ const openStore: typeof context.openStore = async (name) => {
     async function* told(): AsyncGenerator<Uint8Array> {
       for await (const chunk of body) {
         yield chunk;
-        if (key.includes('.dump')) await killed();
+        if (/\.(?:dump|tar)/.test(key)) await killed();
       }
     }
     await put(key, told(), expected);
   };
   return store;
 };
-await runBackup({ ...context, openStore }, 'daily');
+await runBackup({ ...context, openStore }, process.argv[4] ?? 'daily');
 
 function killed(): Promise<never> {
   process.stdout.write('dumping\n');

@@ -28,7 +28,7 @@ export async function openSource(context: BackupContext, job: BackupJob): Promis
     case 'appliance':
       return await openApplianceSource(context);
     case 'volume':
-      return await openVolumeSource(context, source, `backup-${job.name}`);
+      return await openVolumeSource(context, source, job.name);
     case 'accessory':
       await requireAccessory(context, source);
       return await openAccessorySource(context, source, `backup-${job.name}`);

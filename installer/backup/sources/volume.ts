@@ -1,6 +1,7 @@
 import { childOutput } from '../../host/child-output.ts';
 import type { Host } from '../../host/host.ts';
 import type { BackupSource } from '../../model/backup-settings.ts';
+import { calmDown } from '../calm.ts';
 import type { BackupContext } from '../context.ts';
 import {
   type HelperRequest,
@@ -13,6 +14,8 @@ import { objectNamePart } from '../keys.ts';
 import { compress } from '../zstd.ts';
 import type { Source } from './source.ts';
 
+type VolumeSource = Extract<BackupSource, { kind: 'volume' }>;
+
 /** tar says so when a file changed while it was read. */
 const CHANGED_WHILE_READ = 1;
 /** What a restore leaves in a volume until it is dropped by hand. */
@@ -20,43 +23,51 @@ const OURS = './.holdfast-*';
 
 /** The files of a volume as a tar stream through zstd, read by a throw-away container. */
 export async function openVolumeSource(
-  { host, engine, settings, report }: BackupContext,
-  { name, volume }: Extract<BackupSource, { kind: 'volume' }>,
-  task: string,
+  context: BackupContext,
+  source: VolumeSource,
+  job: string,
 ): Promise<Source> {
-  const request = await readerOf({ host, engine, settings }, volume, task);
-  const expectedBytes = await volumeBytes(host, request);
-  const { image } = request;
+  const request = await readerOf(context, source.volume, `backup-${job}`);
+  const expectedBytes = await volumeBytes(context.host, request);
+  let wake = async (): Promise<void> => undefined;
+
+  async function* files(): AsyncGenerator<Uint8Array> {
+    if (source.calm !== undefined) wake = await calmDown(context, source, job);
+    try {
+      yield* tarOf(context, request);
+    } finally {
+      // Before the store has everything: nobody is held for the time of an upload's end.
+      await wake();
+    }
+  }
+
   return {
     method: 'archive',
-    tools: { image },
+    tools: { image: request.image },
     objects: [
       {
-        name: `volume-${objectNamePart(name)}.tar.zst`,
+        name: `volume-${objectNamePart(source.name)}.tar.zst`,
         role: 'volume',
         format: 'tar.zst',
         expectedBytes,
         // An empty folder makes two blocks of zeros, which compress to this.
         floorBytes: 20,
-        content: {
-          kind: 'stream',
-          read: () =>
-            compress(
-              childOutput(helperArgv({ ...request, argv: TAR }), (exitCode, stderr) => {
-                if (exitCode !== CHANGED_WHILE_READ) return false;
-                report({
-                  kind: 'warning',
-                  code: 'backup/changed-while-read',
-                  text: stderr.trim(),
-                });
-                return true;
-              }),
-            ),
-        },
+        content: { kind: 'stream', read: () => compress(files()) },
       },
     ],
-    close: async () => undefined,
+    close: () => wake(),
   };
+}
+
+function tarOf(
+  { report }: Pick<BackupContext, 'report'>,
+  request: Omit<HelperRequest, 'argv'>,
+): AsyncGenerator<Uint8Array> {
+  return childOutput(helperArgv({ ...request, argv: TAR }), (exitCode, stderr) => {
+    if (exitCode !== CHANGED_WHILE_READ) return false;
+    report({ kind: 'warning', code: 'backup/changed-while-read', text: stderr.trim() });
+    return true;
+  });
 }
 
 /** A throw-away container that may read all of a volume. @throws AppError `backup/no-volume` */

@@ -10,7 +10,7 @@ import { httpCheck, portCheck } from '../services/checks.ts';
 import { CAPABILITIES, healthcheckOf, secretPath } from '../services/container.ts';
 import { imageOf } from '../services/image.ts';
 import { secretFile } from '../services/secret-file.ts';
-import { volumeNames } from '../services/volumes.ts';
+import { calmOf, volumeNames } from '../services/volumes.ts';
 
 /** Other stateful containers, reached by the services that use them and by nobody else. */
 export const accessories: Component = {
@@ -146,6 +146,7 @@ function backupsOf(
       ...files.map(({ name, accessory }) => ({
         ...{ kind: 'volume' as const, name, service: accessory },
         volume: engineName(config.project, name),
+        ...calmOf(name, all),
       })),
       ...all.flatMap((accessory) => dumpOf(config, accessory)),
     ],

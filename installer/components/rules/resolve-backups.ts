@@ -43,7 +43,9 @@ export function resolveBackups(
     ),
   ];
   const open = new Set(
-    wishes.filter((volume) => volume.backup && !covered.has(volume.name)).map(({ name }) => name),
+    wishes
+      .filter((volume) => volume.backup !== false && !covered.has(volume.name))
+      .map(({ name }) => name),
   );
   const dumped = new Set(
     jobs.flatMap(({ source }) => (source.kind === 'accessory' ? [source.name] : [])),

@@ -114,6 +114,35 @@ export const health = mapping(
   },
 );
 
+const volumeBackup = z
+  .union([
+    flag({ description: 'Whether to back it up.' }),
+    mapping(
+      {
+        pause: flag({
+          description:
+            'Pause the containers of the service while the files are read: they answer nobody.',
+          default: false,
+        }).optional(),
+        before: command({
+          description: 'Run in each of its containers first: flushes, or stops writing.',
+          examples: [['app', 'freeze']],
+        }).optional(),
+        after: command({
+          description:
+            'Run in each of them afterwards, also when the backup failed or was killed. It has to bear being run twice.',
+          examples: [['app', 'thaw']],
+        }).optional(),
+      },
+      { description: 'Back it up, and hold its service still meanwhile.' },
+    ),
+  ])
+  .meta({
+    description:
+      'Back it up as an archive; daily unless a job in `backups.jobs` names it. A mapping holds the service still while its files are read.',
+    examples: [{ pause: true, before: ['app', 'freeze'], after: ['app', 'thaw'] }],
+  });
+
 const volume = mapping(
   {
     name: name({ description: 'Name of the volume.', examples: ['uploads'] }),
@@ -121,9 +150,7 @@ const volume = mapping(
       description: 'Where it stands in the container.',
       examples: ['/app/uploads'],
     }),
-    backup: flag({
-      description: 'Back it up as an archive; daily unless a job in `backups.jobs` names it.',
-    }).default(false),
+    backup: volumeBackup.default(false),
   },
   { description: 'Files that outlive the container.' },
 );

@@ -1,3 +1,4 @@
+import type { BackupSource } from '../../model/backup-settings.ts';
 import type { Contribution } from '../../model/contribution.ts';
 import { engineName } from '../../model/stack.ts';
 import type { Service } from '../rules/resolved.ts';
@@ -11,6 +12,26 @@ export function volumeNames(services: readonly Pick<Service, 'volumes'>[]): stri
   return [...new Set(services.flatMap(({ volumes }) => volumes.map(({ name }) => name)))];
 }
 
+/** How whoever writes to a volume is held still while it is read, if anybody who mounts it says so. */
+export function calmOf(
+  name: string,
+  all: readonly Pick<Service, 'volumes'>[],
+): Pick<Extract<BackupSource, { kind: 'volume' }>, 'calm'> {
+  const mounted = all.flatMap(({ volumes }) => volumes.filter((one) => one.name === name));
+  for (const { backup } of mounted.reverse()) {
+    if (typeof backup !== 'object') continue;
+    const { pause, before, after } = backup;
+    return {
+      calm: {
+        ...(pause === true ? { pause } : {}),
+        ...(before === undefined ? {} : { before }),
+        ...(after === undefined ? {} : { after }),
+      },
+    };
+  }
+  return {};
+}
+
 /** Which volumes a backup job covers, and why the others are not backed up. */
 export function volumesOf(
   config: Config,
@@ -19,11 +40,12 @@ export function volumesOf(
   const jobs = config.backups.jobs.flatMap(({ source }) =>
     source.kind === 'volume' ? [source.name] : [],
   );
-  // A volume that two services share is one volume; it is read through the first of them.
+  // A volume that two services share is one volume: of the one that says how it is held still, else of the first.
   const owners = new Map<string, string>();
   for (const { name, volumes } of all) {
     for (const volume of volumes) {
-      if (!owners.has(volume.name)) owners.set(volume.name, name);
+      const saysHow = typeof volume.backup === 'object';
+      if (saysHow || !owners.has(volume.name)) owners.set(volume.name, name);
     }
   }
   const volumes = [...owners];
@@ -35,6 +57,7 @@ export function volumesOf(
         name,
         volume: engineName(config.project, name),
         service,
+        ...calmOf(name, all),
       })),
     unbackedVolumes: volumes
       .filter(([name]) => !jobs.includes(name))

@@ -1,0 +1,176 @@
+import { posix } from 'node:path';
+import { AppError } from '../errors.ts';
+import { type Child, startChild } from '../host/child.ts';
+import { CommandError } from '../host/command-error.ts';
+import type { BackupSource } from '../model/backup-settings.ts';
+import { LABELS } from '../model/labels.ts';
+import type { BackupContext } from './context.ts';
+
+type VolumeSource = Extract<BackupSource, { kind: 'volume' }>;
+export type Calm = NonNullable<VolumeSource['calm']>;
+
+/** What of a service is held still, so that a killed run can be undone. */
+interface Journal {
+  readonly version: 1;
+  readonly volume: string;
+  /** Ids. */
+  readonly containers: readonly string[];
+  readonly after?: readonly string[];
+}
+
+/** Seconds that one of these commands may take. */
+const COMMAND_SECONDS = 300;
+
+// Its input ends when we do, however we do: then it wakes the containers ($1) by `docker unpause` and the command after
+// them. A word means that it was done. It outlives the signal that our children get.
+const GUARDIAN = `trap '' TERM
+read -r done && exit 0
+containers=$1
+shift
+for container in $containers; do
+  docker unpause "$container"
+  [ $# -eq 0 ] || docker exec "$container" "$@"
+done >/dev/null 2>&1`;
+
+/**
+ * Holds those still that write to a volume, as its config says: the command `before` in each of their containers, then
+ * a pause. Give back by {@link wake}. A process of its own wakes them when this one is killed, and the next run
+ * when that one was too.
+ * @throws AppError `backup/not-calm`
+ */
+export async function calmDown(
+  context: Pick<BackupContext, 'host' | 'engine' | 'paths' | 'settings'>,
+  { volume, service, calm = {} }: VolumeSource,
+  job: string,
+): Promise<() => Promise<void>> {
+  const { host, paths } = context;
+  const containers = await writersTo(context, volume, service);
+  if (containers.length === 0) return async () => undefined;
+  const { before, after, pause } = calm;
+  const journal = { version: 1, volume, containers, ...(after === undefined ? {} : { after }) };
+  const file = journalFile(paths, job);
+  await host.write(file, `${JSON.stringify(journal)}\n`, { mode: 0o600, uid: 0, gid: 0 });
+  const guardian = startChild({
+    argv: ['sh', '-c', GUARDIAN, 'sh', containers.join(' '), ...(after ?? [])],
+  });
+  guardian.stdin.on('error', () => undefined);
+  guardian.stdout.resume();
+  let isAwake = false;
+  const wake = async (): Promise<void> => {
+    if (isAwake) return;
+    isAwake = true;
+    try {
+      await wakeUp(context, job);
+    } finally {
+      await dismiss(guardian);
+    }
+  };
+  try {
+    for (const id of containers) {
+      if (before !== undefined) await runIn(context, id, before);
+      if (pause === true) await host.run({ argv: ['docker', 'pause', id] });
+    }
+  } catch (error) {
+    await wake();
+    if (!(error instanceof CommandError)) throw error;
+    throw new AppError({
+      code: 'backup/not-calm',
+      what: `${service} could not be held still for the backup of its volume`,
+      why: error.message,
+      hint: `correct \`backup\` at the volume of ${service}, holdfast apply, then \`holdfast backup run ${job}\``,
+      cause: error,
+    });
+  }
+  return wake;
+}
+
+async function dismiss(guardian: Child): Promise<void> {
+  guardian.stdin.end('done\n');
+  await guardian.done.catch(() => undefined);
+}
+
+/**
+ * Wakes what a run of this job holds still, or a killed one of it left so. Nothing to do is the rule. The command
+ * `after` may run twice. The caller holds the job's lock.
+ * @throws AppError `backup/not-awake`; the next run tries again
+ */
+export async function wakeUp(
+  context: Pick<BackupContext, 'host' | 'engine' | 'paths' | 'settings'>,
+  job: string,
+): Promise<void> {
+  const { host, engine, paths, settings } = context;
+  const file = journalFile(paths, job);
+  const content = await host.read(file);
+  if (content === undefined) return;
+  const journal = JSON.parse(Buffer.from(content).toString('utf8')) as Journal;
+  const { volume, containers } = journal;
+  // As the config has it now: it may have been corrected since.
+  const saved = settings.jobs.find(({ name }) => name === job)?.source;
+  const after = saved?.kind === 'volume' ? saved.calm?.after : journal.after;
+  const there = await engine.containers({ [LABELS.project]: settings.project });
+  const failures: string[] = [];
+  for (const id of containers) {
+    // One that was replaced meanwhile starts awake.
+    const state = there.find((one) => one.id === id);
+    if (state === undefined) continue;
+    try {
+      if (state.status === 'paused') await host.run({ argv: ['docker', 'unpause', id] });
+      const isRunning = state.status === 'paused' || state.status === 'running';
+      if (after !== undefined && isRunning) await runIn(context, id, after);
+    } catch (error) {
+      if (!(error instanceof CommandError)) throw error;
+      failures.push(`${state.name}: ${error.message}`);
+    }
+  }
+  if (failures.length === 0) return await host.remove(file);
+  throw new AppError({
+    code: 'backup/not-awake',
+    what: `what was held still for the backup of ${volume} may be so yet`,
+    why: failures.join('\n'),
+    hint: `holdfast status; then \`holdfast backup run ${job}\`, which tries again first`,
+  });
+}
+
+/** Jobs whose last run may have left somebody still. */
+export async function jobsLeftCalm({
+  host,
+  paths,
+}: Pick<BackupContext, 'host' | 'paths'>): Promise<string[]> {
+  const names = await host.list(posix.join(paths.agent, 'calm'));
+  return names.flatMap((name) => (name.endsWith('.json') ? [name.slice(0, -5)] : []));
+}
+
+function journalFile(paths: BackupContext['paths'], job: string): string {
+  return posix.join(paths.agent, 'calm', `${job}.json`);
+}
+
+async function runIn(
+  { host }: Pick<BackupContext, 'host'>,
+  container: string,
+  command: readonly string[],
+): Promise<void> {
+  const argv = ['docker', 'exec', container, ...command] as const;
+  await host.run({ argv, timeoutSeconds: COMMAND_SECONDS });
+}
+
+/** Ids of the running containers of a service that mount the volume. */
+async function writersTo(
+  { host, engine, settings }: Pick<BackupContext, 'host' | 'engine' | 'settings'>,
+  volume: string,
+  service: string,
+): Promise<string[]> {
+  const { stdout } = await host.run({
+    argv: [
+      ...(['docker', 'ps', '--no-trunc', '--format', '{{.ID}}'] as const),
+      ...['--filter', `volume=${volume}`],
+      ...['--filter', `label=${LABELS.project}=${settings.project}`],
+    ],
+  });
+  const mounting = new Set(stdout.split('\n'));
+  const containers = await engine.containers({ [LABELS.project]: settings.project });
+  return containers
+    .filter(({ id, service: of, labels }) => {
+      return mounting.has(id) && (of === service || labels[LABELS.service] === service);
+    })
+    .map(({ id }) => id);
+}
