@@ -1,10 +1,13 @@
+import { AppError } from '../errors.ts';
 import type { BackupJob } from '../model/backup-settings.ts';
 import type { BackupContext } from './context.ts';
 import { listStored } from './inventory.ts';
+import { madeBy } from './keys.ts';
 import { localCopiesFolder } from './local-copy.ts';
 import { type Pruned, prune } from './prune.ts';
 import { DirectoryStore } from './store/directory-store.ts';
 import type { Store } from './store/store.ts';
+import { noteRemoved, requireWholeListing } from './stored-by-us.ts';
 import { removeBackup, sweep } from './sweep.ts';
 import { pruneWal } from './wal/prune-wal.ts';
 
@@ -18,23 +21,33 @@ export async function applyRetention(
   store: Store,
 ): Promise<void> {
   const { settings, now } = context;
-  await tolerant(context, () =>
-    prune({
+  await tolerant(context, async () => {
+    await requireWholeListing(context, job, store);
+    const pruned = await prune({
       store,
       place: settings,
-      job: job.name,
+      job: madeBy(job),
       rules: job.keepRemote,
       timezone: settings.timezone,
       now: now(),
-    }),
-  );
-  await tolerant(context, () => pruneLocal(context, job));
-  if (job.method === 'physical') {
-    await tolerant(context, async () => {
-      await pruneWal(context, job, store);
-      return {};
+      ...reachOf(context, job),
+      ...(job.lockSeconds === undefined ? {} : { lockSeconds: job.lockSeconds }),
     });
-  }
+    await noteRemoved(context, job, pruned.removed);
+    // Not without a whole list of the bases that need it.
+    if (job.method === 'physical') await pruneWal(context, job, store);
+    return pruned;
+  });
+  if (job.source.kind === 'backup') return;
+  await tolerant(context, () => pruneLocal(context, job));
+}
+
+/** Every moment of the window needs the base before it. */
+function reachOf(
+  { settings: { pitr } }: BackupContext,
+  job: BackupJob,
+): { readonly reachBackSeconds?: number } {
+  return pitr?.job === job.name ? { reachBackSeconds: pitr.windowSeconds } : {};
 }
 
 async function pruneLocal(
@@ -57,7 +70,7 @@ async function pruneLocal(
   }
   const all = await listStored(store, settings, job.name);
   for (const { id } of all) await removeBackup(store, settings, job.name, id);
-  return { removed: all.map(({ id }) => id) };
+  return { removed: all.map(({ id }) => id), locked: [] };
 }
 
 async function tolerant(
@@ -72,7 +85,13 @@ async function tolerant(
     report({
       kind: 'warning',
       code: 'backup/retention-failed',
-      text: `old backups stay for now: ${(error as Error).message}`,
+      text: `old backups stay for now: ${(error as Error).message}${mayNotDelete(error) ? ALLOW : ''}`,
     });
   }
 }
+
+function mayNotDelete(error: unknown): boolean {
+  return error instanceof AppError && error.code === 'store/forbidden';
+}
+
+const ALLOW = '; name a key that may delete in storage.providers.<name>.deleteSecretRef';

@@ -90,6 +90,7 @@ export class BackupRun {
             folder: this.#folder,
             recipientsFile: recipients?.file,
             localCopy: this.#localCopy,
+            lockedUntil: lockEnd(this.#input.job, this.#input.startedAt),
             onProgress: this.#progress(object.name),
           },
           object,
@@ -99,7 +100,8 @@ export class BackupRun {
     const manifest = await this.#manifest(objects, recipients);
     const content = manifestBytes(manifest);
     await this.#localCopy?.put(`${this.#folder}${MANIFEST_NAME}`, content);
-    await this.#input.store.putSmall(`${this.#folder}${MANIFEST_NAME}`, content);
+    const lockedUntil = lockEnd(this.#input.job, this.#input.startedAt);
+    await this.#input.store.putSmall(`${this.#folder}${MANIFEST_NAME}`, content, lockedUntil);
     return manifest;
   }
 
@@ -187,6 +189,11 @@ export class BackupRun {
   }
 }
 
+/** Until when the store lets nobody change or remove what a run of the job makes. */
+export function lockEnd({ lockSeconds }: BackupJob, startedAt: Date): Date | undefined {
+  return lockSeconds === undefined ? undefined : new Date(startedAt.getTime() + lockSeconds * 1000);
+}
+
 /** Commands of an accessory are those of the config that is in force at a restore. */
 function savedSource(source: BackupSource): BackupManifest['source'] {
   switch (source.kind) {
@@ -198,6 +205,8 @@ function savedSource(source: BackupSource): BackupManifest['source'] {
     }
     case 'postgres':
       return { ...source, databases: [...source.databases] };
+    case 'backup':
+      throw new TypeError('copies have the manifests of what they are copied from');
     default:
       return source;
   }

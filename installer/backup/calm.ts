@@ -1,7 +1,9 @@
 import { posix } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import { AppError } from '../errors.ts';
 import { type Child, startChild } from '../host/child.ts';
 import { CommandError } from '../host/command-error.ts';
+import type { Host } from '../host/host.ts';
 import type { BackupSource } from '../model/backup-settings.ts';
 import { LABELS } from '../model/labels.ts';
 import type { BackupContext } from './context.ts';
@@ -20,6 +22,9 @@ interface Journal {
 
 /** Seconds that one of these commands may take. */
 const COMMAND_SECONDS = 300;
+const PAUSE_ATTEMPTS = 5;
+/** Milliseconds. */
+const PAUSE_AGAIN = 500;
 
 // Its input ends when we do, however we do: then it wakes the containers ($1) by `docker unpause` and the command after
 // them. A word means that it was done. It outlives the signal that our children get.
@@ -55,20 +60,15 @@ export async function calmDown(
   });
   guardian.stdin.on('error', () => undefined);
   guardian.stdout.resume();
-  let isAwake = false;
+  let waking: Promise<void> | undefined;
   const wake = async (): Promise<void> => {
-    if (isAwake) return;
-    isAwake = true;
-    try {
-      await wakeUp(context, job);
-    } finally {
-      await dismiss(guardian);
-    }
+    waking ??= wakeUp(context, job).finally(() => dismiss(guardian));
+    await waking;
   };
   try {
     for (const id of containers) {
       if (before !== undefined) await runIn(context, id, before);
-      if (pause === true) await host.run({ argv: ['docker', 'pause', id] });
+      if (pause === true) await pauseContainer(host, id);
     }
   } catch (error) {
     await wake();
@@ -82,6 +82,19 @@ export async function calmDown(
     });
   }
   return wake;
+}
+
+/** The kernel may need several goes at a container whose processes come and go: the engine gives up early. */
+async function pauseContainer(host: Host, id: string): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      await host.run({ argv: ['docker', 'pause', id] });
+      return;
+    } catch (error) {
+      if (attempt === PAUSE_ATTEMPTS) throw error;
+      await wait(PAUSE_AGAIN);
+    }
+  }
 }
 
 async function dismiss(guardian: Child): Promise<void> {

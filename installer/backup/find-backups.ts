@@ -2,6 +2,7 @@ import { AppError } from '../errors.ts';
 import type { BackupJob } from '../model/backup-settings.ts';
 import type { BackupContext } from './context.ts';
 import { listStored, type StoredBackup } from './inventory.ts';
+import { madeBy } from './keys.ts';
 import { localCopiesFolder } from './local-copy.ts';
 import { DirectoryStore } from './store/directory-store.ts';
 import type { Store } from './store/store.ts';
@@ -32,9 +33,12 @@ export async function findBackups(
   job: BackupJob,
   store: Store,
 ): Promise<Findings> {
-  const copies = await listStored(copiesOnServer(context), context.settings, job.name);
+  const name = madeBy(job);
+  // Copies on this server belong to the job that made them.
+  const copies =
+    name === job.name ? await listStored(copiesOnServer(context), context.settings, name) : [];
   try {
-    const stored = await listStored(store, context.settings, job.name);
+    const stored = await listStored(store, context.settings, name);
     return { backups: merged(job, stored, copies) };
   } catch (error) {
     if (!isStoreError(error)) throw error;

@@ -1,3 +1,4 @@
+import type { BackupJob } from '../model/backup-settings.ts';
 import { backupIdTime } from './backup-id.ts';
 
 export const MANIFEST_NAME = 'manifest.json';
@@ -13,6 +14,11 @@ export function projectPrefix(settings: {
   return settings.prefix === ''
     ? `${settings.project}/`
     : `${settings.prefix}/${settings.project}/`;
+}
+
+/** The job whose name the backups of this one bear: copies lie as what they are copied from. */
+export function madeBy({ name, source }: Pick<BackupJob, 'name' | 'source'>): string {
+  return source.kind === 'backup' ? source.name : name;
 }
 
 /** `<prefix>/<project>/<job>/` */

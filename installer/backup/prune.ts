@@ -1,5 +1,6 @@
 import type { Retention } from '../model/backup-settings.ts';
-import { known, listStored } from './inventory.ts';
+import { known, listStored, type StoredBackup } from './inventory.ts';
+import { MANIFEST_NAME } from './keys.ts';
 import { decideRetention } from './retention.ts';
 import type { Store } from './store/store.ts';
 import { removeBackup } from './sweep.ts';
@@ -12,17 +13,23 @@ export interface PruneInput {
   readonly timezone: string;
   readonly now: Date;
   readonly atLeast?: number;
+  /** The store lets nobody remove a backup for so long, seconds. */
+  readonly lockSeconds?: number;
+  /** Of base backups: how far back point-in-time recovery reaches. */
+  readonly reachBackSeconds?: number;
 }
 
 export interface Pruned {
   readonly removed: readonly string[];
+  /** Given up, and locked in the store yet. */
+  readonly locked: readonly string[];
   /** Why nothing is removed, where something is suspicious. */
   readonly held?: string;
 }
 
 /** Removes the backups of a job that its rules give up. A listing that fails removes nothing: it throws. */
 export async function prune(input: PruneInput): Promise<Pruned> {
-  const { store, place, job, rules, timezone, now, atLeast } = input;
+  const { store, place, job, rules, timezone, now, atLeast, reachBackSeconds } = input;
   const stored = await listStored(store, place, job);
   const { remove, held } = decideRetention({
     backups: known(stored),
@@ -31,7 +38,25 @@ export async function prune(input: PruneInput): Promise<Pruned> {
     now,
     complete: true,
     ...(atLeast === undefined ? {} : { atLeast }),
+    ...(reachBackSeconds === undefined ? {} : { reachBackSeconds }),
   });
-  for (const id of remove) await removeBackup(store, place, job, id);
-  return { removed: remove, ...(held === undefined ? {} : { held }) };
+  const locked = lockedOf(remove, stored, input);
+  const removed = remove.filter((id) => !locked.includes(id));
+  const everyVersion = input.lockSeconds !== undefined;
+  for (const id of removed) await removeBackup(store, place, job, id, everyVersion);
+  return { removed, locked, ...(held === undefined ? {} : { held }) };
+}
+
+/** By the store's time of the manifest, which is later than that of the lock. */
+function lockedOf(
+  ids: readonly string[],
+  stored: readonly StoredBackup[],
+  { lockSeconds, now }: PruneInput,
+): string[] {
+  if (lockSeconds === undefined) return [];
+  const since = now.getTime() - lockSeconds * 1000;
+  return ids.filter((id) => {
+    const manifest = stored.find((one) => one.id === id)?.files.get(MANIFEST_NAME);
+    return manifest !== undefined && manifest.storedAt.getTime() > since;
+  });
 }

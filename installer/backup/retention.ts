@@ -20,6 +20,8 @@ export interface RetentionInput {
   readonly complete: boolean;
   /** Verified backups that stay whatever the rules say; 3 when absent, never fewer than 1. */
   readonly atLeast?: number;
+  /** Every moment of so many seconds before the newest verified one stays in reach of a backup before it. */
+  readonly reachBackSeconds?: number;
 }
 
 export interface RetentionDecision {
@@ -126,10 +128,23 @@ function kept(input: RetentionInput, newestFirst: readonly KnownBackup[]): Set<s
     const withinSpan = rules.keepSeconds !== undefined && age <= rules.keepSeconds;
     if (younger || withinSpan) ids.add(backup.id);
   }
+  for (const backup of reaching(verified, input.reachBackSeconds)) ids.add(backup.id);
   keepOnePerPeriod(verified, rules.daily ?? 0, (at) => dayOf(at, timezone), ids);
   keepOnePerPeriod(verified, rules.weekly ?? 0, (at) => weekOf(at, timezone), ids);
   keepOnePerPeriod(verified, rules.monthly ?? 0, (at) => dayOf(at, timezone).slice(0, 7), ids);
   return ids;
+}
+
+/** Those within the span, and the newest before it: what it begins with is rolled forward from that one. */
+function reaching(
+  verified: readonly KnownBackup[],
+  seconds: number | undefined,
+): readonly KnownBackup[] {
+  const last = verified[0];
+  if (seconds === undefined || last === undefined) return [];
+  const begins = last.at.getTime() - seconds * 1000;
+  const before = verified.findIndex(({ at }) => at.getTime() <= begins);
+  return before === -1 ? verified : verified.slice(0, before + 1);
 }
 
 function hasNoRule(rules: Retention): boolean {

@@ -5,14 +5,16 @@ import { applyRetention } from './apply-retention.ts';
 import { BackupRun } from './backup-run.ts';
 import { jobsLeftCalm, wakeUp } from './calm.ts';
 import type { BackupContext } from './context.ts';
+import { runCopies } from './copy-job.ts';
 import { exclusively } from './exclusive.ts';
 import { requireFreeSpace } from './free-space.ts';
 import { removeHelpers } from './helper-container.ts';
 import type { StoredBackup } from './inventory.ts';
 import { lastRun, recordBackup } from './results.ts';
-import { findJob, findStore } from './settings.ts';
+import { findJob, findStore, isFrozen, readsBackFrom } from './settings.ts';
 import { openSource } from './sources/open-source.ts';
 import type { Source } from './sources/source.ts';
+import { noteStored } from './stored-by-us.ts';
 import { type Swept, sweep } from './sweep.ts';
 import { backupLock, jobLocks } from './wait-for-backups.ts';
 import { writerIdentity } from './writer-id.ts';
@@ -55,6 +57,8 @@ async function attempt(
   startedAt: Date,
 ): Promise<BackupOutcome> {
   const { host, engine, paths, settings, report } = context;
+  const { source: wanted } = job;
+  if (wanted.kind === 'backup') return await runCopies(context, job, wanted, startedAt);
   const clock = performance.now();
   const writer = await writerIdentity(host, paths);
   await wakeAll(context, job.name);
@@ -81,15 +85,20 @@ async function attempt(
       );
       throw error;
     }
-    const { stored, removed, abortedUploads } = swept;
+    const { stored, removed, kept, abortedUploads } = swept;
     if (removed.length + abortedUploads > 0) {
       report({ kind: 'notice', text: `removed what ${removed.length || 'a'} killed run left` });
+    }
+    if (kept.length > 0) {
+      const text = `what killed runs left stays, since the key may not delete: ${kept.join(', ')}`;
+      report({ kind: 'warning', code: 'backup/leftovers', text });
     }
     const source = await opening;
     try {
       await checkSpace(context, job, source, stored);
       const run = new BackupRun({ context, job, store, source, writer, startedAt });
       const made = await run.make();
+      await noteStored(context, job, run.id);
       const storedSeconds = (performance.now() - clock) / 1000;
       const verifiedAt = readsBack(context, job) ? await run.verify() : undefined;
       await applyRetention(context, job, store);
@@ -125,20 +134,16 @@ async function wakeAll(context: BackupContext, own: string): Promise<void> {
   }
 }
 
-/** Classes whose objects have to be thawed for hours before they can be read. */
-const FROZEN = new Set(['GLACIER', 'DEEP_ARCHIVE']);
-
 function readsBack({ settings, report }: BackupContext, job: BackupJob): boolean {
-  const store = findStore(settings, job.store);
-  const frozen = store.kind !== 'directory' && FROZEN.has(store.storageClass ?? '');
-  if (settings.readBack && frozen) {
+  const { name, store } = job;
+  if (settings.readBack && isFrozen(settings, store)) {
     report({
       kind: 'warning',
       code: 'backup/not-read-back',
-      text: `${job.name}: what lies in ${store.storageClass} cannot be read back, so it does not count as verified`,
+      text: `${name}: what lies frozen in ${store} cannot be read back, so it does not count as verified`,
     });
   }
-  return settings.readBack && !frozen;
+  return readsBackFrom(settings, store);
 }
 
 async function checkSpace(

@@ -18,7 +18,7 @@ const shape = z.looseObject({
       name: z.string(),
       store: z.string(),
       source: z.looseObject({
-        kind: z.enum(['postgres', 'redis', 'volume', 'appliance', 'accessory']),
+        kind: z.enum(['postgres', 'redis', 'volume', 'appliance', 'accessory', 'backup']),
       }),
       keepRemote: z.looseObject({}),
     }),
@@ -72,6 +72,19 @@ export function findStore(settings: BackupSettings, name: string): BackupStore {
   const store = settings.stores.find((one) => one.name === name);
   if (store === undefined) throw notApplied(`there is no store ${name}`);
   return store;
+}
+
+/** Classes whose objects have to be thawed for hours before they can be read. */
+const FROZEN = new Set(['GLACIER', 'DEEP_ARCHIVE']);
+
+export function isFrozen(settings: BackupSettings, storeName: string): boolean {
+  const store = findStore(settings, storeName);
+  return store.kind !== 'directory' && FROZEN.has(store.storageClass ?? '');
+}
+
+/** Whether what is stored there is read back and compared. */
+export function readsBackFrom(settings: BackupSettings, storeName: string): boolean {
+  return settings.readBack && !isFrozen(settings, storeName);
 }
 
 /** A secret of the store on this server, without the line end that an editor may have left. */

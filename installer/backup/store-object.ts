@@ -15,6 +15,7 @@ export interface ObjectTarget {
   /** Public keys; undefined stores in the clear. */
   readonly recipientsFile: string | undefined;
   readonly localCopy: LocalCopy | undefined;
+  readonly lockedUntil?: Date | undefined;
   /** May throw to stop. */
   readonly onProgress: (plainBytes: number) => void;
 }
@@ -48,7 +49,7 @@ export async function storeObject(
 
   const stored = hashed(floored(await contentOf(source, target.recipientsFile, counted)));
   const body = target.localCopy === undefined ? stored : target.localCopy.tee(key, stored);
-  await target.store.put(key, body, source.expectedBytes);
+  await target.store.put(key, body, source.expectedBytes, target.lockedUntil);
   const { size, sha256, rangeBytes, ranges } = hasher.finish();
   return {
     name,

@@ -1,6 +1,7 @@
+import { AppError } from '../errors.ts';
 import { backupIdTime } from './backup-id.ts';
 import { listStored, type StoredBackup } from './inventory.ts';
-import { backupPrefix, jobPrefix, parseKey, RUN_MARKER_NAME } from './keys.ts';
+import { backupPrefix, jobPrefix, MANIFEST_NAME, parseKey, RUN_MARKER_NAME } from './keys.ts';
 import { readSmall, type Store } from './store/store.ts';
 
 /** Debris of somebody else is left alone for so long: he may be at it. */
@@ -28,6 +29,8 @@ export interface SweepInput {
 export interface Swept {
   readonly removed: readonly string[];
   readonly abortedUploads: number;
+  /** Dead too, but the store lets nobody remove them. */
+  readonly kept: readonly string[];
   /** What is left, newest first. */
   readonly stored: readonly StoredBackup[];
 }
@@ -54,19 +57,40 @@ export async function sweep(input: SweepInput): Promise<Swept> {
     if (id !== undefined && alive.has(id)) return false;
     return now.getTime() - startedAt.getTime() > FOREIGN_DEBRIS;
   });
-  for (const id of dead) await removeBackup(store, place, job, id);
+  const kept = await removeDead(input, dead);
   return {
-    removed: [...dead],
+    removed: [...dead].filter((id) => !kept.has(id)),
+    kept: [...kept],
     abortedUploads,
     stored: stored.filter(({ id }) => !dead.has(id)),
   };
+}
+
+/** A key without the right to delete, or a lock, is no reason to make no backup. @returns what stays */
+async function removeDead(
+  { store, place, job }: SweepInput,
+  dead: ReadonlySet<string>,
+): Promise<ReadonlySet<string>> {
+  const kept = new Set<string>();
+  for (const id of dead) {
+    try {
+      await removeBackup(store, place, job, id);
+    } catch (error) {
+      if (!(error instanceof AppError) || error.code !== 'store/forbidden') throw error;
+      kept.add(id);
+    }
+  }
+  return kept;
 }
 
 async function isDead(
   { store, place, job, writerId, now }: SweepInput,
   { id, files }: StoredBackup,
 ): Promise<boolean> {
-  const marker = await readSmall(store, `${backupPrefix(place, job, id)}${RUN_MARKER_NAME}`);
+  const folder = backupPrefix(place, job, id);
+  // A listing that came back short would make debris of a whole backup.
+  if ((await store.head(`${folder}${MANIFEST_NAME}`)) !== undefined) throw shortListing(store, id);
+  const marker = await readSmall(store, `${folder}${RUN_MARKER_NAME}`);
   if (marker !== undefined && writerOf(marker) === writerId) return true;
   const begun = backupIdTime(id)?.getTime() ?? now.getTime();
   const lastWritten = Math.max(...[...files.values()].map(({ storedAt }) => storedAt.getTime()));
@@ -83,6 +107,15 @@ function writerOf(marker: Buffer): string | undefined {
   }
 }
 
+export function shortListing(store: Store, id: string): AppError {
+  return new AppError({
+    code: 'store/short-listing',
+    what: `the listing of ${store.description} came back short`,
+    why: `it lacks a part of ${id}, which is there`,
+    hint: 'nothing was removed; try again: `holdfast backup list`',
+  });
+}
+
 /** The id in a key, also in the key of a file that is still being written. */
 function idOf(prefix: string, key: string): string | undefined {
   return parseKey(prefix, key)?.id;
@@ -94,11 +127,15 @@ export async function removeBackup(
   place: { readonly prefix: string; readonly project: string },
   job: string,
   id: string,
+  everyVersion = false,
 ): Promise<void> {
   const folder = backupPrefix(place, job, id);
   const keys: string[] = [];
   for await (const { key } of store.list(folder)) keys.push(key);
   const order = (key: string): number =>
     key.endsWith('/manifest.json') ? 0 : key.endsWith(`/${RUN_MARKER_NAME}`) ? 2 : 1;
-  await store.delete(keys.sort((a, b) => order(a) - order(b)));
+  await store.delete(
+    keys.sort((a, b) => order(a) - order(b)),
+    everyVersion,
+  );
 }

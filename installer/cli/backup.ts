@@ -1,6 +1,8 @@
 import { backupIdTime } from '../backup/backup-id.ts';
 import type { BackupContext } from '../backup/context.ts';
-import { copiesOnServer, findBackups } from '../backup/find-backups.ts';
+import { copiesOnServer, type FoundBackup, findBackups } from '../backup/find-backups.ts';
+import { type FoundCopy, findCopies } from '../backup/find-copies.ts';
+import { madeBy } from '../backup/keys.ts';
 import type { PostgresServer } from '../backup/psql.ts';
 import { restoreTestIdentityFile } from '../backup/recovery-keys.ts';
 import { runRestoreTest } from '../backup/restore/restore-test.ts';
@@ -24,8 +26,10 @@ import { lossText } from './proof-text.ts';
 interface ListedBackup {
   readonly id: string;
   readonly job: string;
-  /** Name of the store; empty when only the copy on this server is known. */
+  /** Name of the store; empty when it is known from copies alone. */
   readonly store: string;
+  /** Names of the stores that hold a whole copy. */
+  readonly copies: readonly string[];
   /** A copy lies on this server. */
   readonly onServer: boolean;
   /** UTC. */
@@ -95,24 +99,55 @@ async function listJob(
   backup: BackupContext,
   job: BackupJob,
 ): Promise<{ readonly listed: ListedBackup[]; readonly storeError?: AppError }> {
-  const store = await backup.openStore(job.store);
+  // Copies are listed with what they are copied from.
+  if (job.source.kind === 'backup') return { listed: [] };
+  const open: Store[] = [];
+  const openStore = async (name: string): Promise<Store> => {
+    const store = await backup.openStore(name);
+    open.push(store);
+    return store;
+  };
   try {
-    const { backups, storeError } = await findBackups(backup, job, store);
-    const listed = backups.map(
-      ({ id, size, complete, verified, inStore, onServer }): ListedBackup => ({
-        id,
-        job: job.name,
-        store: inStore ? job.store : '',
-        onServer,
-        at: backupIdTime(id)?.toISOString() ?? '',
-        bytes: size,
-        state: verified ? 'verified' : complete ? 'unverified' : 'incomplete',
-      }),
+    const { backups, storeError } = await findBackups(backup, job, await openStore(job.store));
+    const copies = await findCopies(backup, job, openStore);
+    const listed = [...backups, ...onlyCopied(job, backups, copies)].map(
+      (found): ListedBackup => listedBackup(found, copies),
     );
     return { listed, ...(storeError === undefined ? {} : { storeError }) };
   } finally {
-    store.close();
+    for (const store of open) store.close();
   }
+}
+
+function listedBackup(
+  { job, id, size, complete, verified, inStore, onServer }: FoundBackup,
+  copies: readonly FoundCopy[],
+): ListedBackup {
+  return {
+    id,
+    job: job.name,
+    store: inStore ? job.store : '',
+    copies: copies.filter((copy) => copy.id === id && copy.complete).map(({ store }) => store),
+    onServer,
+    at: backupIdTime(id)?.toISOString() ?? '',
+    bytes: size,
+    state: verified ? 'verified' : complete ? 'unverified' : 'incomplete',
+  };
+}
+
+/** Kept longer in the second place than in the first, or lost in the first. */
+function onlyCopied(
+  job: BackupJob,
+  backups: readonly FoundBackup[],
+  copies: readonly FoundCopy[],
+): FoundBackup[] {
+  const known = new Set(backups.map(({ id }) => id));
+  const found = new Map<string, FoundBackup>();
+  for (const { id, complete, verified, size } of copies) {
+    if (known.has(id) || !complete || found.get(id)?.verified === true) continue;
+    found.set(id, { job, id, complete, verified, size, inStore: false, onServer: false });
+  }
+  return [...found.values()];
 }
 
 /** No base backup from before it leads past it. */
@@ -121,9 +156,9 @@ function gapText({ noticedAt, after, why }: WalGap): string {
   return `Gap in the WAL${place}, noticed ${noticedAt}: ${why}\n`;
 }
 
-/** `bucket`, `bucket, here` or `here`. */
-function placesText({ store, onServer }: ListedBackup): string {
-  return [...(store === '' ? [] : [store]), ...(onServer ? ['here'] : [])].join(', ');
+/** `bucket`, `bucket, second, here` or `here`. */
+function placesText({ store, copies, onServer }: ListedBackup): string {
+  return [...(store === '' ? [] : [store]), ...copies, ...(onServer ? ['here'] : [])].join(', ');
 }
 
 function listText(backups: readonly ListedBackup[], now: Date): string {
@@ -188,7 +223,7 @@ async function verifyOne(
       const { checks } = await verifyBackup({
         context: backup,
         store: place,
-        job: job.name,
+        job: madeBy(job),
         id: chosen?.id ?? '',
         identityFile: await identityOnServer(backup),
         server: job.source.kind === 'postgres' ? await postgresIfUp(backup) : undefined,

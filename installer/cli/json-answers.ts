@@ -16,7 +16,7 @@ export const JSON_ANSWERS: Readonly<Record<string, string>> = {
     '{ version, ok, findings: [{ check, result: "ok" | "warning" | "problem", text, hint? }] }',
   'backup run': '{ version, made: [{ job, id, bytes, seconds, verifiedAt? }] }',
   'backup list':
-    '{ version, backups: [{ id, job, store, at, bytes, state: "verified" | "unverified" | "incomplete" }], gaps: [{ noticedAt, after?, why }] }; `after` is a segment of WAL',
+    '{ version, backups: [{ id, job, store, copies: [store], onServer, at, bytes, state: "verified" | "unverified" | "incomplete" }], gaps: [{ noticedAt, after?, why }] }; `after` is a segment of WAL',
   'backup verify': '{ version, checked: [{ job, id, checks: [name] }] }',
   'backup restore-test':
     '{ version, backupId, databases, tables, rows, seconds, pointInTime?: { base, damagedBases: [id], finishedAt, seconds, lastCommit?, lostSeconds?, lostMore?, databases, tables, rows, limits } }; `lostSeconds` is the measured RPO, with `lostMore` at least so much',

@@ -1,7 +1,8 @@
 import type { BackupContext } from '../backup/context.ts';
+import { isDamage } from '../backup/damage.ts';
 import type { ChosenBackup, DataWish, OfServer } from '../backup/recovery/choose-data.ts';
 import type { RestoredData } from '../backup/recovery/journal.ts';
-import { isDamage, withBackup } from '../backup/restore/choose-backup.ts';
+import { withBackup } from '../backup/restore/choose-backup.ts';
 import type { ClusterVolume } from '../backup/restore/cluster-volume.ts';
 import { restoreAccessory } from '../backup/restore/restore-accessory.ts';
 import { restoreCluster } from '../backup/restore/restore-cluster.ts';

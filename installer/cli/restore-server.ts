@@ -194,10 +194,12 @@ function reader(
     return {
       ...{ host, engine, paths, report, now, signal },
       settings: isThere ? { ...settings, prefix: kit.prefix } : settings,
-      openStore: async () =>
-        isThere
+      openStore: async (name) =>
+        isThere && name === job.store
           ? await openPlace(place, access)
-          : await openStore(store, (name) => readSecret(host, secretsIn, name)),
+          : await openStore(findStore(settings, name), (secret) =>
+              readSecret(host, secretsIn, secret),
+            ),
     };
   };
 }

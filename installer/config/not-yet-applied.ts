@@ -101,9 +101,9 @@ const GAPS: readonly Gap[] = [
   {
     issue: 'this job does not run',
     asked: (config) =>
-      config.backups.jobs.flatMap(({ source, method }, index) => {
+      config.backups.jobs.flatMap(({ method }, index) => {
         const lacksPitr = method === 'physical' && config.postgres?.pitr?.enabled !== true;
-        return when(lacksPitr || source.kind === 'backup', `backups.jobs[${index}]`);
+        return when(lacksPitr, `backups.jobs[${index}]`);
       }),
   },
   {

@@ -17,6 +17,8 @@ export type BackupSource =
         readonly after?: readonly string[];
       };
     }
+  /** What another job has stored and verified, copied to a second store. */
+  | { readonly kind: 'backup'; readonly name: string }
   /** Another stateful container, saved by a command of its own. */
   | {
       readonly kind: 'accessory';
@@ -42,6 +44,9 @@ export type BackupStore =
       readonly caFile?: string;
       readonly accessKeyIdSecret: string;
       readonly secretAccessKeySecret: string;
+      /** Of the key that removes, where the other one may not. */
+      readonly deleteAccessKeyIdSecret?: string;
+      readonly deleteSecretAccessKeySecret?: string;
       readonly storageClass?: string;
     };
 
@@ -63,6 +68,8 @@ export interface BackupJob {
   readonly keepRemote: Retention;
   /** Copy kept under `paths.backups` besides the store, seconds; none when absent. */
   readonly keepLocalSeconds?: number;
+  /** The store lets nobody change or remove a backup for so long, seconds. */
+  readonly lockSeconds?: number;
   /** Name of the secret that holds the ping URL. */
   readonly pingSecret?: string;
 }

@@ -32,6 +32,7 @@ interface Row {
   readonly now?: string;
   readonly timezone?: string;
   readonly complete?: boolean;
+  readonly reachBackSeconds?: number;
   /** Removed, oldest first. */
   readonly remove: readonly string[];
   readonly held?: RegExp;
@@ -76,6 +77,13 @@ const rows: readonly Row[] = [
     backups: ['2026-11-01', '2026-11-05', '2026-11-09'],
     rules: { keepSeconds: DAY },
     remove: [],
+  },
+  {
+    name: 'what a window begins with is rolled forward from the one before it',
+    backups: ['2026-09-01', '2026-09-20', '2026-10-18', '2026-11-08', '2026-11-15', '2026-11-20'],
+    rules: { keepSeconds: DAY },
+    reachBackSeconds: 20 * DAY,
+    remove: ['2026-09-01', '2026-09-20'],
   },
   {
     name: 'unverified ones do not count towards the three',
@@ -303,6 +311,7 @@ for (const row of rows) {
       now: new Date(row.now ?? '2026-11-20T03:00:00Z'),
       timezone: row.timezone ?? 'UTC',
       complete: row.complete ?? true,
+      ...(row.reachBackSeconds === undefined ? {} : { reachBackSeconds: row.reachBackSeconds }),
     };
     if (row.now === undefined) {
       const last = Math.max(...input.backups.map(({ at }) => at.getTime()), 0);

@@ -202,6 +202,46 @@ const rows: readonly BadConfig[] = [
     says: ['config.yaml:7:57 backups.jobs[0].method: redis is saved by archive, not by logical'],
   },
   {
+    name: 'a copy to where it comes from, or of a copy',
+    yaml: [
+      WEB,
+      'redis: {}',
+      'storage: { providers: { a: { kind: directory, path: /srv/a }, b: { kind: directory, path: /srv/a }, c: { kind: directory, path: /srv/c } } }',
+      'backups:',
+      '  provider: a',
+      '  jobs:',
+      '    - { name: r, source: redis, cron: "0 2 * * *" }',
+      '    - { name: one, source: "backup:r", cron: "0 2 * * *" }',
+      '    - { name: two, source: "backup:r", provider: b, cron: "0 2 * * *" }',
+      '    - { name: three, source: "backup:r", provider: c, cron: "0 2 * * *" }',
+      '    - { name: four, source: "backup:three", cron: "0 2 * * *" }',
+    ],
+    says: [
+      'config.yaml:12:7 backups.jobs[1].provider: is where r keeps its backups: name another provider',
+      'config.yaml:13:50 backups.jobs[2].provider: is where r keeps its backups: name another provider',
+      'config.yaml:15:7 backups.jobs[4].provider: three copies too: name the job that makes the backups',
+    ],
+  },
+  {
+    name: 'a lock where the store has none',
+    yaml: [
+      WEB,
+      'redis: {}',
+      'storage: { providers: { r2: { kind: r2, endpoint: "https://r2.example.com", secretRef: R }, s3: { kind: s3, endpoint: "https://s3.example.com", secretRef: S } } }',
+      'backups:',
+      '  provider: r2',
+      '  bucket: acme-backups',
+      '  objectLock: 30d',
+      '  jobs:',
+      '    - { name: r, source: redis, cron: "0 2 * * *", provider: s3 }',
+      '    - { name: here, source: redis, cron: "0 2 * * *", provider: local, objectLock: 7d }',
+    ],
+    says: [
+      'config.yaml:11:15 backups.objectLock: R2 has no object lock: use an S3 provider that has, or leave objectLock out',
+      'config.yaml:14:84 backups.jobs[1].objectLock: a directory has no object lock: use an S3 provider that has, or leave objectLock out',
+    ],
+  },
+  {
     name: 'an accessory that cannot dump',
     yaml: [
       WEB,

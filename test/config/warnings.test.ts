@@ -168,6 +168,24 @@ const rows: readonly {
     ],
   },
   {
+    name: 'a storage class that is paid for longer than it is kept',
+    yaml: [
+      WEB,
+      'redis: {}',
+      'storage: { providers: { r2: { kind: r2, endpoint: "https://r2.example.com", secretRef: R } } }',
+      'backups:',
+      '  provider: r2',
+      '  bucket: acme-backups',
+      '  jobs:',
+      '    - { name: one, source: redis, cron: "0 2 * * *", storageClass: STANDARD_IA, keepRemote: 7d }',
+      '    - { name: two, source: redis, cron: "0 2 * * *", storageClass: STANDARD_IA, keepRemote: 30d }',
+      '    - { name: three, source: redis, cron: "0 2 * * *", keepRemote: 7d }',
+    ],
+    says: [
+      'config.yaml:12:93 backups.jobs[0].keepRemote: STANDARD_IA is paid for 30 days at least: keep it so long, or use STANDARD',
+    ],
+  },
+  {
     name: 'SSH for some and for everybody',
     yaml: [WEB, 'firewall: { public: [80, 443, 80], ssh: { allowFrom: [any, 10.0.0.0/8] } }'],
     says: [

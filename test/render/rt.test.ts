@@ -93,6 +93,10 @@ t.test(
       saved.map(({ name }) => name),
       ['mongo-6h', 'mongo-monthly'],
     );
+    t.match(
+      jobs.find(({ name }) => name === 'copy'),
+      { source: { kind: 'backup', name: 'mongo-6h' }, store: 'copy', cron: '30 */6 * * *' },
+    );
     t.match(saved[0]?.source, { dump: ['mongodump', '--archive', '--oplog'] });
   },
 );

@@ -9,11 +9,20 @@ import type { AddressInfo } from 'node:net';
 
 /** What the store does to requests that `when` matches, `times` times or for ever. */
 export interface Fault {
-  readonly kind: 'refuse' | 'hang' | 'status' | 'cut-upload' | 'cut-download' | 'flip-download';
+  readonly kind:
+    | 'refuse'
+    | 'hang'
+    | 'status'
+    | 'cut-upload'
+    | 'cut-download'
+    | 'flip-download'
+    | 'edit-answer';
   /** Of `status`. */
   readonly status?: number;
   /** Bytes that still pass before a cut, or the place of the flipped one. */
   readonly after?: number;
+  /** Of `edit-answer`: what comes in the place of the store's answer. */
+  readonly edit?: (body: string) => string;
   readonly when?: (request: { readonly method: string; readonly url: string }) => boolean;
   readonly times?: number;
 }
@@ -95,6 +104,10 @@ export class FaultProxy {
         headers: incoming.headers,
       },
       (response) => {
+        if (fault?.edit !== undefined) {
+          void edited(response, answer, fault.edit);
+          return;
+        }
         answer.writeHead(response.statusCode ?? 502, response.headers);
         relay(response, answer, fault);
       },
@@ -113,6 +126,22 @@ export class FaultProxy {
     incoming.on('end', () => outgoing.end());
     incoming.on('error', () => outgoing.destroy());
   }
+}
+
+async function edited(
+  response: IncomingMessage,
+  answer: ServerResponse,
+  edit: (body: string) => string,
+): Promise<void> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of response) chunks.push(chunk as Buffer);
+  const {
+    'content-length': _length,
+    'transfer-encoding': _encoding,
+    ...headers
+  } = response.headers;
+  answer.writeHead(response.statusCode ?? 502, headers);
+  answer.end(edit(Buffer.concat(chunks).toString('utf8')));
 }
 
 function relay(response: IncomingMessage, answer: ServerResponse, fault: Fault | undefined): void {

@@ -1,10 +1,10 @@
 import { AppError } from '../../errors.ts';
 import type { BackupJob, BackupSettings } from '../../model/backup-settings.ts';
 import type { BackupContext } from '../context.ts';
+import { isDamage } from '../damage.ts';
 import { listStored } from '../inventory.ts';
 import { backupPrefix } from '../keys.ts';
 import type { BackupManifest } from '../manifest.ts';
-import { isDamage } from '../restore/choose-backup.ts';
 import { basesFor } from '../restore/choose-base.ts';
 import { readManifest } from '../verify.ts';
 
@@ -61,7 +61,7 @@ export async function chooseData(
   const groups = new Map<string, { readonly kind: DataWish['kind']; readonly jobs: BackupJob[] }>();
   for (const job of settings.jobs) {
     const { source, method } = job;
-    if (source.kind === 'appliance') continue;
+    if (source.kind === 'appliance' || source.kind === 'backup') continue;
     const what = 'name' in source ? `${source.kind} ${source.name}` : source.kind;
     const group = groups.get(what) ?? { kind: source.kind, jobs: [] };
     if (method !== 'physical') group.jobs.push(job);

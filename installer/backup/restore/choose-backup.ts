@@ -1,8 +1,10 @@
 import { AppError } from '../../errors.ts';
-import type { BackupSource } from '../../model/backup-settings.ts';
+import type { BackupJob, BackupSource } from '../../model/backup-settings.ts';
 import type { BackupContext } from '../context.ts';
 import { openCopiesFirst } from '../copies-first.ts';
-import { copiesOnServer, type FoundBackup, findBackups } from '../find-backups.ts';
+import { isDamage } from '../damage.ts';
+import { copiesOnServer, type FoundBackup, findBackups, isStoreError } from '../find-backups.ts';
+import { findCopies } from '../find-copies.ts';
 import { listStored } from '../inventory.ts';
 import { backupPrefix } from '../keys.ts';
 import type { OpenBackup } from '../read-object.ts';
@@ -47,12 +49,15 @@ export async function withBackup<T>(
       try {
         return await use(await openOne(context, stores, candidate, wish));
       } catch (error) {
-        const isLast = index === candidates.length - 1;
-        if (isLast || wish.proveStore === true || !isDamage(error)) throw error;
+        const next = candidates[index + 1];
+        if (next === undefined || wish.proveStore === true) throw error;
+        // Another store may be up, and hold the same.
+        const isElsewhere = next.store !== candidate.store && isStoreError(error);
+        if (!isDamage(error) && !isElsewhere) throw error;
         context.report({
           kind: 'warning',
           code: 'restore/fell-back',
-          text: `${candidate.id} is damaged, so the one before it is used: ${(error as Error).message}`,
+          text: fellBack(candidate, next, error),
         });
       }
     }
@@ -65,73 +70,101 @@ export async function withBackup<T>(
 async function openOne(
   context: BackupContext,
   stores: OpenStores,
-  { job, id, onServer }: FoundBackup,
+  { job, id, onServer, store }: Candidate,
   { identityFile, proveStore }: Wish,
 ): Promise<OpenBackup> {
   const folder = backupPrefix(context.settings, job.name, id);
   const copies = onServer && proveStore !== true ? copiesOnServer(context) : undefined;
   const { report } = context;
-  const places = { store: await stores.open(job.store), copies, report };
+  const places = { store: await stores.open(store), copies, report };
   return { ...(await openCopiesFirst(places, folder, id)), folder, identityFile };
 }
 
-/** Newest first; one when an id is wished. */
-async function find(
-  context: BackupContext,
-  stores: OpenStores,
-  wish: Wish,
-): Promise<FoundBackup[]> {
+/** A backup in one of the stores where it lies. */
+interface Candidate extends FoundBackup {
+  /** Name of the store. */
+  readonly store: string;
+}
+
+function fellBack(from: Candidate, to: Candidate, error: unknown): string {
+  const { message } = error as Error;
+  if (to.id === from.id) {
+    return `${from.id} cannot be had from ${from.store}, so its copy in ${to.store} is used: ${message}`;
+  }
+  return `${from.id} is damaged, so the one before it is used: ${message}`;
+}
+
+/** Newest first, each in its own store before its copies; of one id when that is wished. */
+async function find(context: BackupContext, stores: OpenStores, wish: Wish): Promise<Candidate[]> {
   const { id } = wish;
-  const found: FoundBackup[] = [];
+  const found: Candidate[] = [];
   for (const job of context.settings.jobs) {
-    const isMeant =
-      wish.job === job.name ||
-      (wish.job === undefined &&
-        (id !== undefined || (job.source.kind === wish.kind && job.method !== 'physical')));
-    if (!isMeant) continue;
+    if (!isMeant(job, wish)) continue;
     const copy = id === undefined ? undefined : await copyOf(context, job, id);
     if (copy !== undefined) return [copy];
-    const { backups, storeError } = await findBackups(context, job, await stores.open(job.store));
-    if (storeError !== undefined) {
-      const useful = wish.proveStore !== true && backups.some(({ verified }) => verified);
-      if (!useful || id !== undefined) throw storeError;
-      context.report({
-        kind: 'warning',
-        code: storeError.code,
-        text: `only the copies on this server are looked at: ${storeError.message}`,
-      });
-    }
-    found.push(
-      ...backups.filter((one) => {
-        if (wish.proveStore === true && !one.inStore) return false;
-        return id === undefined ? one.verified : one.complete && one.id === id;
-      }),
-    );
+    found.push(...(await candidatesOf(context, stores, job, wish)));
   }
   if (found.length === 0) throw missing(wish);
-  found.sort((a, b) => (a.id < b.id ? 1 : -1));
+  // The sort keeps the order of equals.
+  found.sort((a, b) => (a.id < b.id ? 1 : a.id > b.id ? -1 : 0));
   return id === undefined ? await ofWishedServer(context, stores, found, wish) : found;
+}
+
+function isMeant({ name, source, method }: BackupJob, { job, id, kind }: Wish): boolean {
+  // Copies are found with what they are copied from.
+  if (source.kind === 'backup') return false;
+  if (job !== undefined) return job === name;
+  return id !== undefined || (source.kind === kind && method !== 'physical');
+}
+
+async function candidatesOf(
+  context: BackupContext,
+  stores: OpenStores,
+  job: BackupJob,
+  wish: Wish,
+): Promise<Candidate[]> {
+  const open = (name: string): Promise<Store> => stores.open(name);
+  const { backups, storeError } = await findBackups(context, job, await open(job.store));
+  const copies = wish.proveStore === true ? [] : await findCopies(context, job, open);
+  const isWished = ({
+    id,
+    complete,
+    verified,
+  }: Pick<FoundBackup, 'id' | 'complete' | 'verified'>) =>
+    wish.id === undefined ? verified : complete && id === wish.id;
+  const found: Candidate[] = [
+    ...backups
+      .filter((one) => isWished(one) && (one.inStore || wish.proveStore !== true))
+      .map((one) => ({ ...one, store: job.store })),
+    ...copies.filter(isWished).map((one) => ({ ...one, job, inStore: true, onServer: false })),
+  ];
+  if (storeError === undefined) return found;
+  if (found.length === 0 || wish.proveStore === true) throw storeError;
+  const text = `${job.store} cannot be looked at, so only copies are: ${storeError.message}`;
+  context.report({ kind: 'warning', code: storeError.code, text });
+  return found;
 }
 
 /** A copy on this server needs no store, which may be what is down. */
 async function copyOf(
   context: BackupContext,
-  job: FoundBackup['job'],
+  job: BackupJob,
   id: string,
-): Promise<FoundBackup | undefined> {
+): Promise<Candidate | undefined> {
   const copies = await listStored(copiesOnServer(context), context.settings, job.name);
   const copy = copies.find((one) => one.id === id && one.complete);
   if (copy === undefined) return undefined;
   const { complete, verified, size } = copy;
-  return { id, job, complete, verified, size, inStore: true, onServer: true };
+  const places = { store: job.store, inStore: true, onServer: true };
+  return { id, job, complete, verified, size, ...places };
 }
 
 async function ofWishedServer(
   context: BackupContext,
   stores: OpenStores,
-  found: readonly FoundBackup[],
+  found: readonly Candidate[],
   wish: Wish,
-): Promise<FoundBackup[]> {
+): Promise<Candidate[]> {
   const written = await attributed(context, stores, found, wish);
   if (wish.proveStore === true) {
     const own = await writerIdentity(context.host, context.paths);
@@ -145,22 +178,22 @@ async function ofWishedServer(
 interface Attributed {
   readonly id: string;
   readonly writer: Writer | undefined;
-  readonly found: FoundBackup;
+  readonly found: Candidate;
 }
 
 async function attributed(
   context: BackupContext,
   stores: OpenStores,
-  found: readonly FoundBackup[],
+  found: readonly Candidate[],
   wish: Wish,
 ): Promise<Attributed[]> {
-  const writerOf = async (one: FoundBackup): Promise<Writer | undefined> => {
+  const writerOf = async (one: Candidate): Promise<Writer | undefined> => {
     try {
       const quiet = { ...context, report: () => undefined };
       return (await openOne(quiet, stores, one, wish)).manifest.writer;
     } catch (error) {
       // Whoever reaches it finds it damaged then, and goes on to the one before it.
-      if (isDamage(error)) return undefined;
+      if (isDamage(error) || (wish.proveStore !== true && isStoreError(error))) return undefined;
       throw error;
     }
   };
@@ -196,13 +229,6 @@ class OpenStores {
       );
     }
   }
-}
-
-export function isDamage(error: unknown): boolean {
-  return (
-    error instanceof AppError &&
-    ['backup/damaged', 'backup/bad-manifest', 'backup/missing'].includes(error.code)
-  );
 }
 
 function missing({ id, job, kind }: Wish): AppError {

@@ -29,6 +29,8 @@ export async function openSource(context: BackupContext, job: BackupJob): Promis
       return await openApplianceSource(context);
     case 'volume':
       return await openVolumeSource(context, source, job.name);
+    case 'backup':
+      throw new TypeError(`${job.name} copies: it reads nothing of its own`);
     case 'accessory':
       await requireAccessory(context, source);
       return await openAccessorySource(context, source, `backup-${job.name}`);

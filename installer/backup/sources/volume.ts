@@ -29,16 +29,23 @@ export async function openVolumeSource(
 ): Promise<Source> {
   const request = await readerOf(context, source.volume, `backup-${job}`);
   const expectedBytes = await volumeBytes(context.host, request);
-  let wake = async (): Promise<void> => undefined;
+  let calming: Promise<() => Promise<void>> | undefined;
 
   async function* files(): AsyncGenerator<Uint8Array> {
-    if (source.calm !== undefined) wake = await calmDown(context, source, job);
+    if (source.calm !== undefined) calming = calmDown(context, source, job);
+    const wake = await calming;
     try {
       yield* tarOf(context, request);
     } finally {
       // Before the store has everything: nobody is held for the time of an upload's end.
-      await wake();
+      await wake?.();
     }
+  }
+
+  /** Also when nobody read to the end: the stream may not know yet. */
+  async function close(): Promise<void> {
+    const wake = await calming?.catch(() => undefined);
+    await wake?.();
   }
 
   return {
@@ -55,7 +62,7 @@ export async function openVolumeSource(
         content: { kind: 'stream', read: () => compress(files()) },
       },
     ],
-    close: () => wake(),
+    close,
   };
 }
 

@@ -7,6 +7,7 @@ import {
   type ListMultipartUploadsCommandOutput,
   ListObjectsV2Command,
   type ListObjectsV2CommandOutput,
+  ListObjectVersionsCommand,
   type S3Client,
   type StorageClass,
 } from '@aws-sdk/client-s3';
@@ -28,30 +29,44 @@ import { withRetries } from './with-retries.ts';
 export class S3Store implements Store {
   readonly description: string;
   readonly #client: S3Client;
+  /** Removes; the other one may have no right to. */
+  readonly #deleting: S3Client;
   readonly #bucket: string;
   readonly #storageClass: StorageClass | undefined;
   readonly #patience: Patience;
 
-  constructor(settings: S3Settings, credentials: S3Credentials, patience: Patience = PATIENCE) {
+  /** @param deleting the key that removes, where it is another one */
+  constructor(
+    settings: S3Settings,
+    credentials: S3Credentials,
+    patience: Patience = PATIENCE,
+    deleting?: S3Credentials,
+  ) {
     // Not the endpoint: that of R2 is made of a secret.
     this.description = `bucket ${settings.bucket} of ${settings.name}`;
     this.#client = s3Client(settings, credentials, patience);
+    this.#deleting = deleting === undefined ? this.#client : s3Client(settings, deleting, patience);
     this.#bucket = settings.bucket;
     this.#storageClass = settings.storageClass as StorageClass | undefined;
     this.#patience = patience;
   }
 
-  async put(key: string, body: AsyncIterable<Uint8Array>, expectedBytes: number): Promise<void> {
+  async put(
+    key: string,
+    body: AsyncIterable<Uint8Array>,
+    expectedBytes: number,
+    lockedUntil?: Date,
+  ): Promise<void> {
     const storageClass = this.#storageClass;
     const target = {
-      ...this.#target(key),
+      ...this.#target(key, lockedUntil),
       ...(storageClass === undefined ? {} : { storageClass }),
     };
     await upload(target, body, expectedBytes);
   }
 
-  async putSmall(key: string, content: Uint8Array): Promise<void> {
-    await putObject(this.#target(key), content);
+  async putSmall(key: string, content: Uint8Array, lockedUntil?: Date): Promise<void> {
+    await putObject(this.#target(key, lockedUntil), content);
   }
 
   async get(key: string, range?: ByteRange): Promise<Readable> {
@@ -101,15 +116,33 @@ export class S3Store implements Store {
     } while (token !== undefined);
   }
 
-  async delete(keys: readonly string[]): Promise<void> {
+  async delete(keys: readonly string[], everyVersion = false): Promise<void> {
     // One by one: a batch needs a checksum header that not every store takes.
     for (const key of keys) {
-      await this.#request(`could not delete ${key}`, (abortSignal) =>
-        this.#client.send(new DeleteObjectCommand({ Bucket: this.#bucket, Key: key }), {
+      const versions = everyVersion ? await this.#versions(key) : [undefined];
+      for (const VersionId of versions) {
+        await this.#request(`could not delete ${key}`, (abortSignal) =>
+          this.#deleting.send(
+            new DeleteObjectCommand({ Bucket: this.#bucket, Key: key, VersionId }),
+            { abortSignal },
+          ),
+        );
+      }
+    }
+  }
+
+  /** Ids of all that was ever stored under a key, and of the marks that hide it; at most a page of them. */
+  async #versions(key: string): Promise<string[]> {
+    const { Versions = [], DeleteMarkers = [] } = await this.#request(
+      `could not look at the versions of ${key}`,
+      (abortSignal) =>
+        this.#deleting.send(new ListObjectVersionsCommand({ Bucket: this.#bucket, Prefix: key }), {
           abortSignal,
         }),
-      );
-    }
+    );
+    return [...Versions, ...DeleteMarkers].flatMap(({ Key, VersionId }) =>
+      Key === key && VersionId !== undefined ? [VersionId] : [],
+    );
   }
 
   async abortUploads(
@@ -121,7 +154,7 @@ export class S3Store implements Store {
       if (!isStale({ key, startedAt })) continue;
       await this.#request(`could not end the old upload of ${key}`, async (abortSignal) => {
         try {
-          await this.#client.send(
+          await this.#deleting.send(
             new AbortMultipartUploadCommand({ Bucket: this.#bucket, Key: key, UploadId: id }),
             { abortSignal },
           );
@@ -136,6 +169,7 @@ export class S3Store implements Store {
 
   close(): void {
     this.#client.destroy();
+    this.#deleting.destroy();
   }
 
   async *#uploads(prefix: string): AsyncGenerator<{ key: string; id: string; startedAt: Date }> {
@@ -164,8 +198,9 @@ export class S3Store implements Store {
     }
   }
 
-  #target(key: string): UploadTarget {
-    return { client: this.#client, bucket: this.#bucket, key, patience: this.#patience };
+  #target(key: string, lockedUntil?: Date): UploadTarget {
+    const target = { client: this.#client, bucket: this.#bucket, key, patience: this.#patience };
+    return lockedUntil === undefined ? target : { ...target, lockedUntil };
   }
 
   async #request<T>(what: string, send: (signal: AbortSignal) => Promise<T>): Promise<T> {

@@ -4,6 +4,7 @@ import {
   CompleteMultipartUploadCommand,
   CreateMultipartUploadCommand,
   PutObjectCommand,
+  PutObjectRetentionCommand,
   type S3Client,
   type StorageClass,
   UploadPartCommand,
@@ -22,6 +23,8 @@ export interface UploadTarget {
   readonly bucket: string;
   readonly key: string;
   readonly storageClass?: StorageClass;
+  /** Nobody may change or remove the object before. */
+  readonly lockedUntil?: Date;
   readonly patience: Patience;
 }
 
@@ -45,7 +48,7 @@ export async function upload(
 }
 
 export async function putObject(target: UploadTarget, content: Uint8Array): Promise<void> {
-  const { client, bucket, key, storageClass } = target;
+  const { client, bucket, key, storageClass, lockedUntil } = target;
   await withRetries(`could not store ${key}`, attempts(target, content.length), (abortSignal) =>
     client.send(
       new PutObjectCommand({
@@ -55,10 +58,17 @@ export async function putObject(target: UploadTarget, content: Uint8Array): Prom
         ContentLength: content.length,
         ContentMD5: md5(content),
         ...(storageClass === undefined ? {} : { StorageClass: storageClass }),
+        ...lockHeaders(lockedUntil),
       }),
       { abortSignal },
     ),
   );
+}
+
+/** Compliance: not even the owner of the account can take it back. */
+function lockHeaders(until: Date | undefined) {
+  if (until === undefined) return {};
+  return { ObjectLockMode: 'COMPLIANCE', ObjectLockRetainUntilDate: until } as const;
 }
 
 class Multipart {
@@ -111,6 +121,23 @@ class Multipart {
         { abortSignal },
       ),
     );
+    await this.#lock();
+  }
+
+  /** Some (radosgw) forget between the first part and the last what was said about the lock. */
+  async #lock(): Promise<void> {
+    const { client, bucket, key, lockedUntil } = this.#target;
+    if (lockedUntil === undefined) return;
+    await withRetries(`could not lock ${key}`, attempts(this.#target, 0), (abortSignal) =>
+      client.send(
+        new PutObjectRetentionCommand({
+          Bucket: bucket,
+          Key: key,
+          Retention: { Mode: 'COMPLIANCE', RetainUntilDate: lockedUntil },
+        }),
+        { abortSignal },
+      ),
+    );
   }
 
   /** Gives the parts back. Where the store does not answer, the next run's sweep does it. */
@@ -129,7 +156,7 @@ class Multipart {
   }
 
   async #create(): Promise<string> {
-    const { client, bucket, key, storageClass } = this.#target;
+    const { client, bucket, key, storageClass, lockedUntil } = this.#target;
     const answer = await withRetries(
       `could not begin the upload of ${key}`,
       attempts(this.#target, 0),
@@ -139,6 +166,7 @@ class Multipart {
             Bucket: bucket,
             Key: key,
             ...(storageClass === undefined ? {} : { StorageClass: storageClass }),
+            ...lockHeaders(lockedUntil),
           }),
           { abortSignal },
         ),

@@ -24,18 +24,27 @@ export interface Store {
   /**
    * Stores a stream whole or not at all, in constant memory. A source that throws leaves nothing behind.
    * @param expectedBytes chooses the part size; a wrong guess costs memory or requests, not correctness
+   * @param lockedUntil nobody may change or remove it before; stores without such a lock ignore it
    */
-  put(key: string, body: AsyncIterable<Uint8Array>, expectedBytes: number): Promise<void>;
+  put(
+    key: string,
+    body: AsyncIterable<Uint8Array>,
+    expectedBytes: number,
+    lockedUntil?: Date,
+  ): Promise<void>;
   /** Stores a few bytes in one step. Replaces what is there. */
-  putSmall(key: string, content: Uint8Array): Promise<void>;
+  putSmall(key: string, content: Uint8Array, lockedUntil?: Date): Promise<void>;
   /** @throws AppError `store/missing` when there is nothing under the key */
   get(key: string, range?: ByteRange): Promise<Readable>;
   /** Undefined when there is nothing under the key. */
   head(key: string): Promise<StoredFile | undefined>;
   /** All keys below the prefix, sorted. Throws rather than ending early. */
   list(prefix: string): AsyncIterable<StoredFile>;
-  /** Nothing there is no error. */
-  delete(keys: readonly string[]): Promise<void>;
+  /**
+   * Nothing there is no error.
+   * @param everyVersion also what a store that keeps versions would only hide
+   */
+  delete(keys: readonly string[], everyVersion?: boolean): Promise<void>;
   /** Ends uploads below the prefix that were never finished, where `isStale` says so; gives their number. */
   abortUploads(
     prefix: string,

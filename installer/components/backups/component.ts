@@ -125,11 +125,16 @@ function allSources(config: Config, collected: Collected): BackupSource[] {
 /** One job of the file, or none where nothing carries it out yet; the plan says so elsewhere. */
 function backupJob(job: WantedJob, sources: readonly BackupSource[], config: Config): BackupJob[] {
   const isPhysical = job.method === 'physical';
-  if (job.method === 'copy' || (isPhysical && !hasPitr(config))) return [];
-  const source = sources.find((candidate) => {
-    if (candidate.kind !== job.source.kind) return false;
-    return !('name' in job.source && 'name' in candidate) || candidate.name === job.source.name;
-  });
+  if (isPhysical && !hasPitr(config)) return [];
+  const source =
+    job.source.kind === 'backup'
+      ? job.source
+      : sources.find((candidate) => {
+          if (candidate.kind !== job.source.kind) return false;
+          return (
+            !('name' in job.source && 'name' in candidate) || candidate.name === job.source.name
+          );
+        });
   if (source === undefined) return [];
   return [
     {
@@ -140,9 +145,15 @@ function backupJob(job: WantedJob, sources: readonly BackupSource[], config: Con
       store: storeName(job),
       keepRemote: retention(job),
       ...(job.keepLocal === undefined ? {} : { keepLocalSeconds: job.keepLocal }),
+      ...lockOf(job, config),
       ...(job.ping === undefined ? {} : { pingSecret: job.ping }),
     },
   ];
+}
+
+function lockOf({ objectLock }: WantedJob, { backups }: Config): Pick<BackupJob, 'lockSeconds'> {
+  const seconds = objectLock ?? backups.objectLock;
+  return seconds === undefined ? {} : { lockSeconds: seconds };
 }
 
 function storeName({ provider, storageClass }: WantedJob): string {

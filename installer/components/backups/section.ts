@@ -25,6 +25,12 @@ const STORAGE_CLASSES = [
 
 const storageClass = choice(STORAGE_CLASSES, { description: 'Storage class of the objects.' });
 
+const objectLock = duration({
+  description:
+    'For so long nobody can change or remove a backup, not even the owner of the account: object lock of the store, in a bucket that has it on.',
+  examples: ['30d'],
+}).optional();
+
 const source = z
   .string({ error: 'postgres, redis, appliance, volume:<name>, backup:<job> or an accessory' })
   .regex(/^(?:(?:volume|backup):)?[a-z][a-z0-9]*(?:-[a-z0-9]+)*$/, {
@@ -68,6 +74,7 @@ const job = mapping(
       examples: ['s3'],
     }).optional(),
     storageClass: storageClass.optional(),
+    objectLock,
     ping: secretName({
       description: 'Secret with a URL that is told of start, success and failure.',
       examples: ['BACKUP_PING_URL'],
@@ -97,6 +104,7 @@ export const backupsSection = mapping(
       })
       .optional(),
     storageClass: storageClass.optional(),
+    objectLock,
     encryption: choice(['age', 'none'], {
       description: 'Encrypt before anything leaves.',
     }).prefault('age'),

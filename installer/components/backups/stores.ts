@@ -5,7 +5,12 @@ import type { SecretNeed } from '../../model/secret-need.ts';
 import type { ComponentInput } from '../component.ts';
 import { LOCAL_PROVIDER } from '../rules/resolve-backups.ts';
 import type { Config } from '../sections.ts';
-import { credentialSecrets, endpointOf, providerSecrets } from '../storage/credentials.ts';
+import {
+  credentialSecrets,
+  deletingSecrets,
+  endpointOf,
+  providerSecrets,
+} from '../storage/credentials.ts';
 import type { Provider } from '../storage/section.ts';
 
 /** The place that a job writes to; a storage class of its own makes a store of its own. */
@@ -31,6 +36,7 @@ export function backupStore(
     region: provider.region,
     bucket: config.backups.bucket ?? '',
     ...credentialSecrets(provider),
+    ...deletingSecrets(provider),
     ...(storageClass === undefined ? {} : { storageClass }),
   };
 }
@@ -46,11 +52,13 @@ export function holdsAccount(config: Config): boolean {
 export function storeSecrets(config: Config): SecretNeed[] {
   return usedProviders(config).flatMap((provider) => {
     if (provider.kind === 'directory') return [];
-    return providerSecrets(provider).map((name) => ({
-      name,
-      optional: false,
-      usedBy: 'backups',
-    }));
+    return [...providerSecrets(provider), ...Object.values(deletingSecrets(provider))].map(
+      (name) => ({
+        name,
+        optional: false,
+        usedBy: 'backups',
+      }),
+    );
   });
 }
 

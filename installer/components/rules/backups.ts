@@ -1,4 +1,5 @@
 import type { BackupJobInput } from '../backups/section.ts';
+import type { ConfigFile } from '../sections.ts';
 import type { Provider } from '../storage/section.ts';
 import { error, type Finding, type PathStep, warning } from './finding.ts';
 import { didYouMean } from './nearest.ts';
@@ -10,6 +11,14 @@ import { uniqueNames } from './unique-names.ts';
 
 const ARCHIVE_CLASSES = new Set(['GLACIER', 'DEEP_ARCHIVE']);
 const R2_CLASSES = new Set(['STANDARD', 'STANDARD_IA']);
+/** Days that are paid also for what is removed before: the price lists of S3 and, for STANDARD_IA, of R2. */
+const PAID_DAYS: Readonly<Record<string, number>> = {
+  STANDARD_IA: 30,
+  ONEZONE_IA: 30,
+  GLACIER_IR: 90,
+  GLACIER: 90,
+  DEEP_ARCHIVE: 180,
+};
 
 /** Where backups go is there, and can do what is asked of it. */
 export const backupTargetsFit: Rule = function* ({ file, config, declared }) {
@@ -27,6 +36,7 @@ export const backupTargetsFit: Rule = function* ({ file, config, declared }) {
   if (main !== undefined) {
     yield* needsBucket(main, backups.bucket, ['backups', 'provider']);
     yield* classFits(backups.storageClass, main, ['backups', 'storageClass']);
+    yield* lockFits(backups.objectLock, main, ['backups', 'objectLock']);
   }
   for (const [index, job] of (backups.jobs ?? []).entries()) {
     const path = ['backups', 'jobs', index];
@@ -39,6 +49,14 @@ export const backupTargetsFit: Rule = function* ({ file, config, declared }) {
       yield* needsBucket(provider, backups.bucket, [...path, 'provider']);
     }
     yield* classFits(job.storageClass, provider, [...path, 'storageClass']);
+    if (provider.kind !== 'directory') {
+      yield* paidLonger(job, job.storageClass ?? backups.storageClass, [...path, 'keepRemote']);
+    }
+    if (job.objectLock !== undefined) {
+      yield* lockFits(job.objectLock, provider, [...path, 'objectLock']);
+    } else if (provider !== main) {
+      yield* lockFits(backups.objectLock, provider, [...path, 'provider']);
+    }
   }
   const isRemote = main !== undefined && main.kind !== 'directory';
   if (isRemote && backups.encryption === 'none') {
@@ -78,8 +96,34 @@ function* classFits(
   }
 }
 
+function* paidLonger(
+  { keep, keepRemote }: BackupJobInput,
+  storageClass: string | undefined,
+  path: readonly PathStep[],
+): Generator<Finding> {
+  const days = PAID_DAYS[storageClass ?? ''];
+  if (days === undefined || keep !== undefined || keepRemote === undefined) return;
+  if (keepRemote >= days * 86_400) return;
+  const message = `${storageClass} is paid for ${days} days at least: keep it so long, or use STANDARD`;
+  yield warning('paid-longer', path, message);
+}
+
+function* lockFits(
+  lock: number | undefined,
+  { kind }: Provider,
+  path: readonly PathStep[],
+): Generator<Finding> {
+  if (lock === undefined || kind === 's3') return;
+  const what = kind === 'r2' ? 'R2' : 'a directory';
+  yield error(
+    `${kind}-object-lock`,
+    path,
+    `${what} has no object lock: use an S3 provider that has, or leave objectLock out`,
+  );
+}
+
 /** Each job saves something that is there, by a method that fits. */
-export const jobsSaveSomething: Rule = function* ({ file, declared }) {
+export const jobsSaveSomething: Rule = function* ({ file, config, declared }) {
   const jobs = file.backups?.jobs ?? [];
   yield* uniqueNames(jobs, ['backups', 'jobs'], 'job');
   for (const [index, job] of jobs.entries()) {
@@ -94,6 +138,9 @@ export const jobsSaveSomething: Rule = function* ({ file, declared }) {
         'holds every secret of the server: needs backups.encryption: age',
       );
     }
+    if (source.kind === 'backup') {
+      yield* copyFits(source.name, job, [...path, 'provider'], file, config.storage.providers);
+    }
     if (source.kind === 'accessory') {
       const accessory = own(file.accessories, source.name);
       if (accessory !== undefined && accessory.dump === undefined) {
@@ -105,6 +152,36 @@ export const jobsSaveSomething: Rule = function* ({ file, declared }) {
     }
   }
 };
+
+/** A copy lies under the names of what it was copied from: in another place, or it would be that. */
+function* copyFits(
+  name: string,
+  job: BackupJobInput,
+  path: readonly PathStep[],
+  { backups }: ConfigFile,
+  providers: Readonly<Record<string, Provider>>,
+): Generator<Finding> {
+  const from = backups?.jobs?.find((one) => one.name === name);
+  if (backups === undefined || from === undefined || from === job) return;
+  if (parseBackupSource(from.source).kind === 'backup') {
+    yield error('copy-of-copy', path, `${name} copies too: name the job that makes the backups`);
+    return;
+  }
+  const here = job.provider ?? backups.provider;
+  const there = from.provider ?? backups.provider;
+  const isSame = here === there || isSamePlace(own(providers, here), own(providers, there));
+  if (!isSame) return;
+  yield error('copy-to-same', path, `is where ${name} keeps its backups: name another provider`);
+}
+
+function isSamePlace(a: Provider | undefined, b: Provider | undefined): boolean {
+  if (a === undefined || b === undefined) return false;
+  if (a.kind === 'directory' || b.kind === 'directory') {
+    return a.kind === b.kind && 'path' in a && 'path' in b && a.path === b.path;
+  }
+  const isSameAccount = a.kind !== 'r2' || b.kind !== 'r2' || a.accountSecret === b.accountSecret;
+  return a.kind === b.kind && a.endpoint === b.endpoint && a.region === b.region && isSameAccount;
+}
 
 function* knownSource(
   source: BackupSource,

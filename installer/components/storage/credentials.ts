@@ -11,6 +11,18 @@ export function credentialSecrets({ secretRef }: Pick<ObjectStore, 'secretRef'>)
   };
 }
 
+/** Those of the key that removes backups, where it is another one. */
+export function deletingSecrets({ deleteSecretRef }: Pick<ObjectStore, 'deleteSecretRef'>) {
+  if (deleteSecretRef === undefined) return {};
+  const { accessKeyIdSecret, secretAccessKeySecret } = credentialSecrets({
+    secretRef: deleteSecretRef,
+  });
+  return {
+    deleteAccessKeyIdSecret: accessKeyIdSecret,
+    deleteSecretAccessKeySecret: secretAccessKeySecret,
+  };
+}
+
 /** Every secret without which the provider cannot be reached. */
 export function providerSecrets(provider: ObjectStore): string[] {
   const { accessKeyIdSecret, secretAccessKeySecret } = credentialSecrets(provider);

@@ -8,6 +8,12 @@ const secretRef = secretName({
   examples: ['BACKUP_STORE'],
 });
 
+const deleteSecretRef = secretName({
+  description:
+    'Another key, by which alone backups are removed; that of `secretRef` then needs no right to delete.',
+  examples: ['BACKUP_PRUNE'],
+}).optional();
+
 const region = z
   .string({ error: 'a region such as eu-west-3' })
   .regex(/^[a-z0-9-]{1,40}$/, { error: 'a region such as eu-west-3' })
@@ -22,6 +28,7 @@ const s3 = mapping(
     }),
     region: region.default('us-east-1'),
     secretRef,
+    deleteSecretRef,
   },
   { description: 'Any S3 service.' },
 );
@@ -39,6 +46,7 @@ const r2 = mapping(
     }).optional(),
     region: region.default('auto'),
     secretRef,
+    deleteSecretRef,
   },
   { description: 'Cloudflare R2.' },
 );
