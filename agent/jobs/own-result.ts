@@ -1,4 +1,5 @@
 import { RESTORE_TEST_RESULT, RESULTS_FOLDER } from '../../installer/model/backup-result.ts';
+import { DRILL_RESULT } from '../../installer/model/drill-result.ts';
 import { readJson } from '../files.ts';
 
 interface ResultFile {
@@ -29,5 +30,6 @@ export function ownResult(
 function resultName([noun, verb, name]: readonly string[]): string | undefined {
   if (noun !== 'backup') return undefined;
   if (verb === 'restore-test') return RESTORE_TEST_RESULT;
+  if (verb === 'drill') return DRILL_RESULT;
   return verb === 'run' && name !== undefined ? `${name}.json` : undefined;
 }

@@ -4,6 +4,7 @@ import {
   RESULTS_FOLDER,
   type RestoreTestResult,
 } from '../../installer/model/backup-result.ts';
+import { DRILL_RESULT, type DrillResult } from '../../installer/model/drill-result.ts';
 import { readJson } from '../files.ts';
 import { gauge, type Metric, type Sample } from './text-format.ts';
 
@@ -18,6 +19,9 @@ export function backupMetrics(agentFolder: string, jobs: readonly string[]): Met
   const test = readJson<RestoreTestResult>(
     `${agentFolder}/${RESULTS_FOLDER}/${RESTORE_TEST_RESULT}`,
   );
+  const drill = readJson<DrillResult>(
+    `${agentFolder}/${RESULTS_FOLDER}/${DRILL_RESULT}`,
+  )?.lastSuccess;
   const proofs = [
     ...(test?.lastSuccess === undefined ? [] : [{ kind: 'dump', ...test.lastSuccess }]),
     ...(test?.pointInTime === undefined ? [] : [{ kind: 'point-in-time', ...test.pointInTime }]),
@@ -56,6 +60,16 @@ export function backupMetrics(agentFolder: string, jobs: readonly string[]): Met
       test?.pointInTime === undefined
         ? []
         : [{ value: test.pointInTime.lostSeconds ?? Number.NaN }],
+    ),
+    gauge(
+      'holdfast_drill_last_success_timestamp_seconds',
+      'When a full recovery was last rehearsed to its end.',
+      drill === undefined ? [] : [{ value: seconds(drill.finishedAt) }],
+    ),
+    gauge(
+      'holdfast_drill_duration_seconds',
+      'How long that took until the product was healthy on the recovered data.',
+      drill === undefined ? [] : [{ value: drill.seconds }],
     ),
     gauge(
       'holdfast_restore_test_damaged_bases',

@@ -7,7 +7,9 @@ import {
   RESULTS_FOLDER,
   type RestoreTestResult,
 } from '../model/backup-result.ts';
+import { DRILL_RESULT, type DrillResult } from '../model/drill-result.ts';
 import type { Paths } from '../model/paths.ts';
+import { noteProof } from './report/proof-log.ts';
 
 type LastRun = BackupResult['lastRun'];
 
@@ -40,6 +42,23 @@ export async function recordBackup(
     failuresInARow: run.ok ? 0 : (before?.failuresInARow ?? 0) + 1,
   };
   await write(host, paths, `${job}.json`, result);
+  await noteProof(paths, {
+    kind: 'backup',
+    job,
+    ...ended(run),
+    ...(success === undefined
+      ? {}
+      : {
+          id: success.id,
+          bytes: success.bytes,
+          verified: success.verifiedAt !== undefined,
+          seconds: success.seconds,
+        }),
+  });
+}
+
+function ended({ startedAt, finishedAt, ok, what }: LastRun) {
+  return { startedAt, finishedAt, ok, ...(what === undefined ? {} : { what }) };
 }
 
 export async function readBackupResult(
@@ -67,6 +86,21 @@ export async function recordRestoreTest(
     ...(pointInTime === undefined ? {} : { pointInTime }),
   };
   await write(host, paths, RESTORE_TEST_RESULT, result);
+  const proofs = [success.lastSuccess, success.pointInTime].filter((one) => one !== undefined);
+  const { lostSeconds, lostMore } = success.pointInTime ?? {};
+  await noteProof(paths, {
+    kind: 'restore-test',
+    ...ended(run),
+    ...(proofs.length === 0
+      ? {}
+      : {
+          id: success.pointInTime?.base ?? success.lastSuccess?.backupId ?? '',
+          seconds: Math.max(...proofs.map(({ seconds }) => seconds)),
+          rows: Math.max(...proofs.map(({ rows }) => rows)),
+        }),
+    ...(lostSeconds === undefined ? {} : { lostSeconds }),
+    ...(lostMore === undefined ? {} : { lostMore }),
+  });
 }
 
 export async function readRestoreTestResult(
@@ -74,6 +108,27 @@ export async function readRestoreTestResult(
   paths: Paths,
 ): Promise<RestoreTestResult | undefined> {
   return await read<RestoreTestResult>(host, paths, RESTORE_TEST_RESULT);
+}
+
+export async function recordDrill(
+  host: Host,
+  paths: Paths,
+  run: LastRun,
+  success?: DrillResult['lastSuccess'],
+): Promise<void> {
+  const before = await read<DrillResult>(host, paths, DRILL_RESULT);
+  const lastSuccess = success ?? before?.lastSuccess;
+  const result: DrillResult = {
+    version: 1,
+    lastRun: run,
+    ...(lastSuccess === undefined ? {} : { lastSuccess }),
+  };
+  await write(host, paths, DRILL_RESULT, result);
+  await noteProof(paths, {
+    kind: 'drill',
+    ...ended(run),
+    ...(success === undefined ? {} : { seconds: success.seconds }),
+  });
 }
 
 async function read<T>(host: Host, paths: Paths, name: string): Promise<T | undefined> {

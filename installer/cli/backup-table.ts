@@ -38,11 +38,50 @@ export const backupCommands: readonly CommandSpec[] = [
     run: async (args, context) => (await import('./backup.ts')).backupRestoreTest(args, context),
   },
   {
+    name: 'backup drill',
+    summary:
+      'Rehearse the loss of this server: the product on recovered data, in a stack of its own that reaches nothing.',
+    options: {
+      ...json,
+      keep: {
+        type: 'boolean',
+        description: 'Leave the recovered product standing, for a look, until the next drill.',
+      },
+      remove: {
+        type: 'boolean',
+        description: 'Only remove what a kept or a killed one left.',
+      },
+    },
+    example: 'holdfast backup drill',
+    run: async (args, context) => (await import('./drill.ts')).backupDrill(args, context),
+  },
+  {
     name: 'backup ship-wal',
     summary: 'Take WAL to the store while there is some; the agent runs it.',
     options: {},
     example: 'holdfast backup ship-wal',
     run: async (args, context) => (await import('./ship-wal.ts')).backupShipWal(args, context),
+  },
+  {
+    name: 'report write',
+    summary:
+      'Write a page on what was proved this month: backups, restore tests, drills, RTO and RPO.',
+    options: {
+      ...json,
+      'last-month': {
+        type: 'boolean',
+        description: 'Of the month that is over, once; the agent does it on the first.',
+      },
+    },
+    example: 'holdfast report write',
+    run: async (args, context) => (await import('./report.ts')).reportWrite(args, context),
+  },
+  {
+    name: 'report verify',
+    summary: 'Say whether a report was changed after it was written.',
+    options: json,
+    example: 'holdfast report verify',
+    run: async (args, context) => (await import('./report.ts')).reportVerify(args, context),
   },
   {
     name: 'restore',

@@ -1,5 +1,6 @@
 import type { RestoreTestResult } from '../model/backup-result.ts';
 import type { BackupSettings } from '../model/backup-settings.ts';
+import type { DrillResult } from '../model/drill-result.ts';
 import { formatSpan } from '../model/format-bytes.ts';
 import { lossText } from './proof-text.ts';
 import type { StatusReport } from './status-report.ts';
@@ -36,6 +37,12 @@ export function provenRestores(
           },
         }),
   };
+}
+
+export function rehearsal(result: DrillResult | undefined): Pick<StatusReport, 'drill'> {
+  if (result?.lastSuccess === undefined) return {};
+  const { finishedAt, seconds } = result.lastSuccess;
+  return { drill: { finishedAt, seconds, ok: result.lastRun.ok } };
 }
 
 /** Where the proof is missing, or shows that a promise does not hold. */

@@ -9,6 +9,7 @@ import {
   type RestoreTestResult,
 } from '../model/backup-result.ts';
 import type { BackupSettings } from '../model/backup-settings.ts';
+import { DRILL_RESULT, type DrillResult } from '../model/drill-result.ts';
 import type { Maintenance } from '../model/maintenance.ts';
 import type { Paths } from '../model/paths.ts';
 import { type PendingUpdate, UPDATES_RESULT, type UpdatesResult } from '../model/updates-result.ts';
@@ -24,7 +25,7 @@ import { stackContainers } from './containers.ts';
 import type { Server } from './context.ts';
 import { maintenanceState } from './maintenance-state.ts';
 import { type WatchedStatus, watchedProblems, watchedStatus } from './replica-status.ts';
-import { proofProblems, provenRestores } from './restore-proof.ts';
+import { proofProblems, provenRestores, rehearsal } from './restore-proof.ts';
 
 /** What `holdfast status` shows; the shape of `--json`, version 1. Times are UTC. */
 export interface StatusReport {
@@ -45,6 +46,12 @@ export interface StatusReport {
     PointInTimeProof,
     'finishedAt' | 'base' | 'seconds' | 'lostSeconds' | 'lostMore' | 'rows'
   >;
+  /** The last recovery that was rehearsed to its end. */
+  readonly drill?: {
+    readonly finishedAt: string;
+    readonly seconds: number;
+    readonly ok: boolean;
+  };
   /** What the config promises, seconds. */
   readonly objectives: BackupSettings['objectives'];
   readonly certificates: readonly CertificateStatus[];
@@ -103,6 +110,7 @@ export async function statusReport(server: Server, paths: Paths, now: Date): Pro
     watched,
     backups,
     restoreTest,
+    drill,
     updates,
     certificates,
     refused,
@@ -115,6 +123,7 @@ export async function statusReport(server: Server, paths: Paths, now: Date): Pro
     watchedStatus(host, paths),
     Promise.all(backup.jobs.map(({ name }) => backupStatus(host, paths, name))),
     readResult<RestoreTestResult>(host, paths, RESTORE_TEST_RESULT),
+    readResult<DrillResult>(host, paths, DRILL_RESULT),
     readResult<UpdatesResult>(host, paths, UPDATES_RESULT),
     certificateStatus(host, settings.certificates, now),
     certificateProblems(host, paths, now),
@@ -132,6 +141,7 @@ export async function statusReport(server: Server, paths: Paths, now: Date): Pro
     services,
     backups,
     ...provenRestores(restoreTest),
+    ...rehearsal(drill),
     objectives,
     certificates,
     certificateProblems: refused,
@@ -158,6 +168,7 @@ export async function statusReport(server: Server, paths: Paths, now: Date): Pro
             : `the last backup of job ${job} failed: holdfast backup run ${job}`,
         ),
       ...proofProblems(restoreTest, objectives),
+      ...(drill?.lastRun.ok === false ? [`the last drill failed: ${drill.lastRun.what}`] : []),
       ...certificates
         .filter(({ isLate }) => isLate)
         .map(({ name, daysLeft }) => `the certificate of ${name} ends in ${daysLeft} days`),

@@ -107,10 +107,6 @@ const GAPS: readonly Gap[] = [
       }),
   },
   {
-    issue: 'recoveries are not rehearsed by themselves',
-    asked: (config) => when(config.backups.drill !== undefined, 'backups.drill'),
-  },
-  {
     issue: 'jobs run at their own time, whatever the window',
     asked: (config) => when(config.backups.window !== undefined, 'backups.window'),
   },

@@ -106,6 +106,8 @@ export interface BackupSettings {
   readonly readBack: boolean;
   readonly restoreTestCron?: string;
   readonly assertions: readonly string[];
+  /** When a full recovery is rehearsed. */
+  readonly drillCron?: string;
   /** Seconds. */
   readonly objectives: { readonly rto?: number; readonly rpo?: number };
   readonly postgres?: {

@@ -137,6 +137,26 @@ t.test('queues in Redis that no job saves are told', async (t) => {
   t.notOk(codes(saved).includes('backups/redis-uncovered'));
 });
 
+t.test(
+  'a drill comes as often as the config says; base backups alone are proved too',
+  async (t) => {
+    const { agent, backup } = rendered(`${WEB}, uses: [postgres] } }
+postgres: { pitr: { enabled: true } }
+backups:
+  drill: { every: quarterly }
+  jobs: [{ name: base, source: postgres, method: physical, cron: "0 1 * * *" }]
+`);
+    t.match(
+      agent.jobs.filter(({ id }) => ['restore-test', 'drill'].includes(id)),
+      [
+        { argv: ['backup', 'restore-test'], cron: '0 6 * * 0', catchUp: true },
+        { argv: ['backup', 'drill'], cron: '0 8 2 1,4,7,10 *', catchUp: true },
+      ],
+    );
+    t.match(backup, { restoreTestCron: '0 6 * * 0', drillCron: '0 8 2 1,4,7,10 *' });
+  },
+);
+
 t.test('what nothing carries out yet becomes no job', async (t) => {
   const { backup, agent } = rendered(`${WEB} } }
 storage: { providers: { copy: { kind: directory, path: /srv/copy } } }
@@ -149,7 +169,7 @@ backups:
   t.equal(backup.jobs.length, 1);
   t.strictSame(
     agent.jobs.map(({ id }) => id),
-    ['backup-kit', 'certificates-urgent', 'certificates', 'update-check'],
+    ['backup-kit', 'certificates-urgent', 'certificates', 'update-check', 'report'],
   );
 });
 

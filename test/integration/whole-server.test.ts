@@ -65,6 +65,7 @@ backups:
   bucket: ${s3.bucket}
   prefix: acme/prod
   recipients: [${mine.recipient}]
+  drill: { every: monthly }
   jobs:
     - { name: daily, source: postgres, cron: "0 2 * * *" }
     - { name: queues, source: redis, cron: "10 2 * * *" }
@@ -164,6 +165,112 @@ t.test('a server with data of every kind saves itself', async (t) => {
     stderr: /server is not blank[\s\S]*a config was applied here[\s\S]*--replace/,
   });
   // Nothing was changed.
+  await isWell();
+});
+
+/** What is left on the engine of a drill. */
+async function ofDrill(): Promise<string[]> {
+  const filter = ['--quiet', '--filter', `label=com.docker.compose.project=${PROJECT}-drill`];
+  const lists = [
+    ['ps', '--all'],
+    ['volume', 'ls'],
+    ['network', 'ls'],
+  ] as const;
+  const found = await Promise.all(lists.map((list) => docker(...list, ...filter)));
+  return found.flatMap((text) => text.split('\n')).filter((id) => id !== '');
+}
+
+/** Tries connections, names and a request from inside a container of the demo. */
+const LOOK_AROUND = `
+const { connect } = require('node:net');
+const { lookup } = require('node:dns/promises');
+const [places, names] = JSON.parse(process.argv[1]);
+const reach = (place) => new Promise((resolve) => {
+  const at = place.lastIndexOf(':');
+  const socket = connect({ host: place.slice(0, at), port: Number(place.slice(at + 1)), timeout: 5000 });
+  const end = (is) => { socket.destroy(); resolve([place, is]); };
+  socket.once('connect', () => end(true)).once('error', () => end(false)).once('timeout', () => end(false));
+});
+const find = async (name) => [name, await lookup(name).then(({ address }) => address, () => 'unknown')];
+(async () => {
+  const notes = await (await fetch('http://127.0.0.1:3000/notes')).text();
+  console.log(JSON.stringify({
+    reached: Object.fromEntries(await Promise.all(places.map(reach))),
+    found: Object.fromEntries(await Promise.all(names.map(find))),
+    notes,
+  }));
+})();`;
+
+t.test('a drill brings the product up beside the live one, and lets nothing out', async (t) => {
+  const killed = appliance.start(['backup', 'drill']);
+  const ended = once(killed, 'exit');
+  killed.stdout.resume();
+  killed.stderr.resume();
+  await until('it has begun', 300, async () => {
+    if (killed.exitCode !== null) throw new Error(`it ended with ${killed.exitCode} before`);
+    return (await ofDrill()).length > 0;
+  });
+  killed.kill('SIGKILL');
+  await ended;
+
+  const report = JSON.parse(await ok('backup', 'drill', '--keep', '--json'));
+  t.comment(`healthy on recovered data after ${report.seconds.toFixed(1)} s`);
+  t.match(report, {
+    data: [
+      { what: 'redis', from: /Z-/ },
+      { what: 'volume uploads', from: /Z-/ },
+      { what: 'postgres', from: /Z-/ },
+    ],
+  });
+  const live = (await docker('ps', '--filter', 'label=io.holdfast.service=web', '--quiet')).trim();
+  const [image = '', ...live_] = (await docker('inspect', '--format', '{{.Image}}', live)).split(
+    '\n',
+  );
+  t.strictSame(live_, []);
+  const checked = report.services.find(({ service }: { service: string }) => service === 'web');
+  t.match(checked, { image, check: 'GET :3000/health' }, 'the very image that runs');
+
+  const addresses = '{{range .NetworkSettings.Networks}}{{.IPAddress}} {{.Gateway}} {{end}}';
+  const addressesOf = async (name: string) =>
+    (await docker('inspect', '--format', addresses, name)).trim().split(/ +/);
+  const database = (await addressesOf(`${PROJECT}-postgres-1`)).filter((_, at) => at % 2 === 0);
+  const queue = (await addressesOf(`${PROJECT}-redis-1`)).filter((_, at) => at % 2 === 0);
+  const drill = `${PROJECT}-drill-web-1`;
+  const [, gateway = ''] = await addressesOf(drill);
+  const store = new URL(s3.endpoint).host;
+  const livePlaces = [...database.map((at) => `${at}:5432`), ...queue.map((at) => `${at}:6379`)];
+  const places = [...livePlaces, `${gateway}:443`, `${gateway}:80`, store, '1.1.1.1:443'];
+  const names = ['postgres', 'redis', 'web', 'example.com'];
+  const look = async (container: string) => {
+    const asked = JSON.stringify([places, names]);
+    return JSON.parse(await docker('exec', container, 'node', '-e', LOOK_AROUND, asked));
+  };
+  const inside = await look(drill);
+  t.strictSame(
+    Object.entries(inside.reached).filter(([, is]) => is),
+    [],
+    'not the live data, not this machine, not the store, not the world',
+  );
+  const own = async (service: string) => (await addressesOf(`${PROJECT}-drill-${service}-1`))[0];
+  t.strictSame(inside.found, {
+    postgres: await own('postgres'),
+    redis: await own('redis'),
+    web: await own('web'),
+    'example.com': 'unknown',
+  });
+  t.match(inside.notes, /a note worth keeping/, 'it works on recovered data');
+  const outside = await look(live);
+  const reachable = livePlaces.filter((place) => outside.reached[place]);
+  t.ok(reachable.length >= 2, 'the same look from the live service finds both');
+
+  const file = ['exec', drill, 'cat', '/uploads/badge.pdf'] as const;
+  t.equal(await docker(...file), 'a file worth keeping');
+  await docker('exec', `${PROJECT}-drill-redis-1`, 'sh', '-c', 'test -s /data/dump.rdb');
+  t.match((await appliance.run(['status'])).stdout, /drill: .* healthy again in/);
+  t.not((await ofDrill()).length, 0, 'it was kept');
+  await ok('backup', 'drill', '--remove');
+  t.strictSame(await ofDrill(), []);
+  t.throws(() => readdirSync(join(appliance.paths.agent, 'drill')), { code: 'ENOENT' });
   await isWell();
 });
 

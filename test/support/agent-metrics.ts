@@ -14,6 +14,8 @@ export function agentMetrics(now = Date.now() / 1000): string {
     ['holdfast_restore_test_last_success_timestamp_seconds{kind="dump"}', hour],
     ['holdfast_restore_test_duration_seconds{kind="dump"}', 21],
     ['holdfast_restore_test_lost_seconds', 6],
+    ['holdfast_drill_last_success_timestamp_seconds', hour],
+    ['holdfast_drill_duration_seconds', 70],
     ['holdfast_restore_test_damaged_bases', 0],
     ['holdfast_certificate_not_after_timestamp_seconds{name="app.example.com"}', now + 90 * 86_400],
     ['holdfast_probe_success{name="web"}', 1],

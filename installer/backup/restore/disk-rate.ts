@@ -7,6 +7,8 @@ const RATE_TEXT = '64 MiB/s';
 export interface DiskRate {
   /** Options of `docker run`. */
   readonly argv: readonly string[];
+  /** The same for compose; absent where there is no limit. */
+  readonly disk?: { readonly device: string; readonly bytesPerSecond: number };
   /** What they achieve, or why there are none. */
   readonly text: string;
 }
@@ -39,6 +41,7 @@ export async function diskRate({ host, engine }: BackupContext): Promise<DiskRat
   ]);
   return {
     argv,
+    disk: { device, bytesPerSecond: RATE },
     // The first version of control groups does not know whose writes leave the kernel's cache.
     text: version === '1' ? `reads up to ${RATE_TEXT}` : `reads and writes up to ${RATE_TEXT}`,
   };

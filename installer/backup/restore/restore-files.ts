@@ -24,11 +24,13 @@ export interface RestoredFiles {
   readonly kept: string;
 }
 
-const UNTAR =
+/** Fills a folder, `$1`, from the archive of a volume. */
+export const UNTAR =
   'tar --extract --file=- --numeric-owner --same-owner --preserve-permissions --xattrs --acls --directory="$1"';
 
+// Fills a folder, `$1`, from a dump of Redis.
 // Redis with an AOF reads that alone: the dump becomes the base of a new one. `$2` is not given: names are Redis' own.
-const REDIS_TREE = `cat >"$1/dump.rdb"
+export const REDIS_TREE = `cat >"$1/dump.rdb"
 redis-check-rdb "$1/dump.rdb" >/dev/null
 mkdir "$1/appendonlydir"
 cp "$1/dump.rdb" "$1/appendonlydir/appendonly.aof.1.base.rdb"

@@ -30,7 +30,8 @@ export interface VolumeRestore {
 /** Works while nobody else changes the server: an apply would start what the swap has stopped. */
 export type HoldServer = <T>(work: () => Promise<T>) => Promise<T>;
 
-const CAPABILITIES = [
+/** What laying down files of any owner takes. */
+export const FILL_CAPABILITIES = [
   'CHOWN',
   'DAC_OVERRIDE',
   'DAC_READ_SEARCH',
@@ -174,7 +175,7 @@ function helperFor(
       image,
       argv: ['sh', '-c', script, 'sh', VOLUME_MOUNT, token, ...more],
       volume: { name: volume, readOnly: false },
-      capabilities: CAPABILITIES,
+      capabilities: FILL_CAPABILITIES,
     });
 }
 

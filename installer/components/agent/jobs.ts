@@ -26,8 +26,19 @@ export function applianceJobs(config: Config): AgentJob[] {
     },
     ...(trustsCloudflare(config) ? [CLOUDFLARE] : []),
     ...automaticUpdate(config),
+    REPORT,
   ];
 }
+
+/** Of the month that is over. */
+const REPORT: AgentJob = {
+  id: 'report',
+  argv: ['report', 'write', '--last-month'],
+  cron: '0 9 1 * *',
+  jitterSeconds: 30 * MINUTE,
+  catchUp: true,
+  timeoutSeconds: 15 * MINUTE,
+};
 
 /** Its list of networks changes once in some years; what is not on it would be taken for a client. */
 const CLOUDFLARE: AgentJob = {

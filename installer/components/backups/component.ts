@@ -25,6 +25,14 @@ const HOUR = 3_600;
 const BACKUP_TIMEOUT = 12 * HOUR;
 const JITTER = 5 * 60;
 
+/** Saturday or the second of the month, at an hour when no job of the presets runs. */
+const DRILL_CRON = {
+  weekly: '0 8 * * 6',
+  monthly: '0 8 2 * *',
+  quarterly: '0 8 2 1,4,7,10 *',
+  yearly: '0 8 2 1 *',
+} as const;
+
 /** Backups: what the agent runs and where it goes. The work itself is done by `holdfast backup`. */
 export const backups: Component = {
   id: 'backups',
@@ -88,6 +96,7 @@ export function backupSettings(input: ComponentInput, collected: Collected): Bac
     readBack: wish.verify.afterUpload,
     ...(holdsPostgres(jobs) ? { restoreTestCron: wish.verify.restoreTest } : {}),
     assertions: wish.verify.assertions,
+    ...(wish.drill === undefined ? {} : { drillCron: DRILL_CRON[wish.drill.every] }),
     objectives: {
       ...(objectives?.rto === undefined ? {} : { rto: objectives.rto }),
       ...(objectives?.rpo === undefined ? {} : { rpo: objectives.rpo }),
@@ -196,7 +205,7 @@ function pitrSettings(
   };
 }
 
-/** What the agent starts: one job per backup, and the restore test. */
+/** What the agent starts: one job per backup, the restore test, and the drill. */
 export function backupAgentJobs(settings: BackupSettings): AgentJob[] {
   const runs = settings.jobs.map(
     ({ name, cron, pingSecret }): AgentJob => ({
@@ -209,17 +218,19 @@ export function backupAgentJobs(settings: BackupSettings): AgentJob[] {
       ...(pingSecret === undefined ? {} : { pingSecret }),
     }),
   );
-  if (settings.restoreTestCron === undefined) return runs;
+  const proof = (id: string, cron: string): AgentJob => ({
+    id,
+    argv: ['backup', id],
+    cron,
+    jitterSeconds: JITTER,
+    catchUp: true,
+    timeoutSeconds: BACKUP_TIMEOUT,
+  });
+  const { restoreTestCron, drillCron } = settings;
   return [
     ...runs,
-    {
-      id: 'restore-test',
-      argv: ['backup', 'restore-test'],
-      cron: settings.restoreTestCron,
-      jitterSeconds: JITTER,
-      catchUp: true,
-      timeoutSeconds: BACKUP_TIMEOUT,
-    },
+    ...(restoreTestCron === undefined ? [] : [proof('restore-test', restoreTestCron)]),
+    ...(drillCron === undefined ? [] : [proof('drill', drillCron)]),
   ];
 }
 

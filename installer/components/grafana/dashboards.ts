@@ -259,6 +259,7 @@ const BACKUPS: DashboardSource = {
       's',
       by('{{kind}}', 'time() - holdfast_restore_test_last_success_timestamp_seconds'),
     ),
+    figure('A drill took', 's', 'holdfast_drill_duration_seconds'),
     graph('Would have been lost', 's', by('point in time', 'holdfast_restore_test_lost_seconds')),
     graph('Jobs took', 's', by('{{job}}', 'holdfast_job_last_duration_seconds')),
     graph('Jobs at work', 'bool', by('{{job}}', 'holdfast_job_running')),

@@ -6,7 +6,12 @@ import type { Draft } from './draft.ts';
 import { metricExpression } from './metric-words.ts';
 
 /** Ages of backups and of the restore test, by their own schedules. */
-export function backupAlerts({ jobs, restoreTestCron, objectives }: BackupSettings): Draft[] {
+export function backupAlerts({
+  jobs,
+  restoreTestCron,
+  drillCron,
+  objectives,
+}: BackupSettings): Draft[] {
   const failures = 'holdfast_backup_failures_total';
   const ages = jobs.map((job): Draft => {
     const limit = allowedAge(job.cron);
@@ -34,6 +39,7 @@ export function backupAlerts({ jobs, restoreTestCron, objectives }: BackupSettin
     ...ages,
     failed,
     ...(restoreTestCron === undefined ? [] : untested(restoreTestCron, jobs)),
+    ...(drillCron === undefined ? [] : [undrilled(drillCron)]),
     ...missedObjectives(objectives),
   ];
 }
@@ -67,6 +73,18 @@ function untested(cron: string, jobs: BackupSettings['jobs']): Draft[] {
       ? [proof('point-in-time', 'the newest point in time'), damaged]
       : []),
   ];
+}
+
+function undrilled(cron: string): Draft {
+  const limit = allowedAge(cron);
+  return {
+    name: 'DrillOverdue',
+    expression: olderThan('holdfast_drill_last_success_timestamp_seconds', limit),
+    for: '10m',
+    severity: 'warn',
+    summary: `No full recovery has been rehearsed for more than ${formatDuration(limit)}.`,
+    runbook: 'drill-overdue',
+  };
 }
 
 /** `objectives`, against what the restore tests measured. */
