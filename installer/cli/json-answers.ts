@@ -9,11 +9,7 @@ export const JSON_ANSWERS: Readonly<Record<string, string>> = {
   apply:
     'that of `plan`, and { result: "unchanged" | "declined" | "applied", seconds, unhealthy: [container] }',
   status:
-<<<<<<< HEAD
-    '{ version, project, host, services: [{ service, healthy, replicas, state, image, watched? }], backups: [{ job, ok, lastSuccessAt?, lastVerifiedAt?, bytes? }], restoreTest?: { finishedAt, seconds, rows, ok }, pointInTime?: { finishedAt, base, seconds, lostSeconds?, lostMore?, rows }, objectives: { rto?, rpo? }, certificates: [{ name, daysLeft }], disk: { usedPercent, freeBytes }, pendingUpdates: [UPDATE], recoveryKey?: { recipients, proven, declinedAt? }, agent: "running" | "not running", problems: [text] }',
-=======
-    '{ version, project, host, services: [{ service, healthy, replicas, state, image, watched? }], backups: [{ job, ok, lastSuccessAt?, lastVerifiedAt?, bytes? }], restoreTest?: { finishedAt, seconds, rows, ok }, pointInTime?: { finishedAt, base, seconds, lostSeconds?, lostMore?, rows }, drill?: { finishedAt, seconds, ok }, objectives: { rto?, rpo? }, certificates: [{ name, daysLeft }], disk: { usedPercent, freeBytes }, pendingUpdates: [UPDATE], agent: "running" | "not running", problems: [text] }',
->>>>>>> 242c4df (Drills of a full recovery, and a report each month whose edits are seen)
+    '{ version, project, host, services: [{ service, healthy, replicas, state, image, watched? }], backups: [{ job, ok, lastSuccessAt?, lastVerifiedAt?, bytes? }], restoreTest?: { finishedAt, seconds, rows, ok }, pointInTime?: { finishedAt, base, seconds, lostSeconds?, lostMore?, rows }, drill?: { finishedAt, seconds, ok }, objectives: { rto?, rpo? }, certificates: [{ name, daysLeft }], disk: { usedPercent, freeBytes }, pendingUpdates: [UPDATE], recoveryKey?: { recipients, proven, declinedAt? }, agent: "running" | "not running", problems: [text] }',
   'deploy-key list':
     '{ version, keys: [{ name, services: [service], images: [text], fingerprint }] }; an empty `images` means any',
   doctor:
@@ -24,16 +20,13 @@ export const JSON_ANSWERS: Readonly<Record<string, string>> = {
   'backup verify': '{ version, checked: [{ job, id, checks: [name] }] }',
   'backup restore-test':
     '{ version, backupId, databases, tables, rows, seconds, pointInTime?: { base, damagedBases: [id], finishedAt, seconds, lastCommit?, lostSeconds?, lostMore?, databases, tables, rows, limits } }; `lostSeconds` is the measured RPO, with `lostMore` at least so much',
-<<<<<<< HEAD
   'recovery-key list':
     '{ version, keys: [{ recipient, provenAt? }], declinedAt? }; `recipient` is the public half',
-=======
   'backup drill':
     '{ version, startedAt, finishedAt, seconds, data: [{ what, from }], services: [{ service, image, check, seconds }] }; with `--remove` nothing',
   'report write':
     '{ version, file, sha256, head, written }; `head` is the sha256 of the chain’s last line, `written` tells whether it is new',
   'report verify': '{ version, reports: [{ file, sha256, writtenAt }], head }',
->>>>>>> 242c4df (Drills of a full recovery, and a report each month whose edits are seen)
   restore:
     '{ version, id, databases: [{ … }], files: [{ … }] }; to a point in time: { version, target, base, lastCommit?, cluster: { databases: [{ name, tables, rows, extensions }], roles }, lostTransactions?, kept, seconds, newBase? }; with `--dry-run`: { version, base, objects: [key], bytes, missing? }; with `--from PLACE`: { version, kit, project, server, startedAt, seconds, data: [{ what, backup, lines: [text] }], backups: [id], failed: [job], config? }',
   'postgres rehearse':

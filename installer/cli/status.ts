@@ -51,15 +51,13 @@ export function statusText(report: StatusReport, now: Date, style: Style): strin
       `  point in time: ${ago(finishedAt)}, came back in ${durationText(seconds)}, ${lossText(report.pointInTime)}`,
     );
   }
-<<<<<<< HEAD
   if (report.recoveryKey !== undefined) {
     lines.push(`  recovery key: ${recoveryKeyText(report.recoveryKey, style)}`);
-=======
+  }
   if (report.drill !== undefined) {
     lines.push(
       `  drill: ${ago(report.drill.finishedAt)}, healthy again in ${durationText(report.drill.seconds)}`,
     );
->>>>>>> 242c4df (Drills of a full recovery, and a report each month whose edits are seen)
   }
   for (const { name, daysLeft, issuer } of report.certificates) {
     lines.push(`  certificate ${name}: ${daysLeft} days left, signed by ${issuer}`);

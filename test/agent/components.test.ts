@@ -157,7 +157,7 @@ backups:
   },
 );
 
-t.test('what nothing carries out yet becomes no job', async (t) => {
+t.test('a kit and its copy at another provider are jobs of their own', async (t) => {
   const { backup, agent } = rendered(`${WEB} } }
 storage: { providers: { copy: { kind: directory, path: /srv/copy } } }
 backups:
@@ -165,11 +165,18 @@ backups:
     - { name: kit, source: appliance, cron: "0 4 * * 0" }
     - { name: copied, source: "backup:kit", provider: copy, cron: "0 4 * * 0" }
 `);
-  t.match(backup.jobs, [{ name: 'kit', source: { kind: 'appliance' } }]);
-  t.equal(backup.jobs.length, 1);
+  t.match(backup.jobs, [{ name: 'kit', source: { kind: 'appliance' } }, { name: 'copied' }]);
+  t.equal(backup.jobs.length, 2);
   t.strictSame(
     agent.jobs.map(({ id }) => id),
-    ['backup-kit', 'certificates-urgent', 'certificates', 'update-check', 'report'],
+    [
+      'backup-kit',
+      'backup-copied',
+      'certificates-urgent',
+      'certificates',
+      'update-check',
+      'report',
+    ],
   );
 });
 

@@ -115,19 +115,6 @@ t.test('the restore test proves a dump and the newest point in time', async (t) 
   );
 });
 
-t.test('a drill recovers the newest point in time, and leaves nothing', async (t) => {
-  const report = JSON.parse(await ok('backup', 'drill', '--json'));
-  t.match(report, {
-    data: [{ what: 'postgres', from: `${base()?.id} and its WAL` }],
-    services: [{ service: 'postgres', check: 'its own check' }],
-  });
-  const label = `label=com.docker.compose.project=${PROJECT}-drill`;
-  const left = ['ps', 'volume ls', 'network ls'].map((list) =>
-    execFileSync('docker', [...list.split(' '), '--quiet', '--filter', label]).toString(),
-  );
-  t.strictSame(left, ['', '', '']);
-});
-
 t.test('back to a moment between two writes, through one command', async (t) => {
   sql("CREATE TABLE notes (note text); INSERT INTO notes VALUES ('first')");
   const between = sql(

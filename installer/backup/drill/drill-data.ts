@@ -35,6 +35,8 @@ export interface DataRequest {
 
 const POSTGRES_DATA = '/var/lib/postgresql/data';
 const REDIS_DATA = '/data';
+// A new volume belongs to root; `$2` is whoever Redis runs as.
+const REDIS_VOLUME = `${REDIS_TREE}\nchown -R "$2" "$1"`;
 
 /** The newest point in time into the drill's own volume. Nothing is read but the store. */
 export async function bringCluster(
@@ -115,8 +117,8 @@ export async function bringFiles(
     }
     const fill =
       own === redis
-        ? { script: REDIS_TREE, image: imageOf(stack, 'redis') }
-        : { script: UNTAR, image };
+        ? { script: REDIS_VOLUME, ...containerOf(stack, 'redis') }
+        : { script: UNTAR, image, user: '' };
     const wish = { ...wishFor(context, job.source.kind), job: job.name };
     const from = await withBackup(context, wish, async (backup) => {
       await layDown(
@@ -124,7 +126,7 @@ export async function bringFiles(
           project: settings.project,
           task: DRILL_TASK,
           image: fill.image,
-          argv: ['sh', '-eu', '-c', fill.script, 'sh', VOLUME_MOUNT],
+          argv: ['sh', '-eu', '-c', fill.script, 'sh', VOLUME_MOUNT, fill.user],
           volume: { name: own, readOnly: false },
           capabilities: FILL_CAPABILITIES,
           limits: request.limits,
@@ -151,8 +153,12 @@ function newestJobs(jobs: readonly BackupJob[]): readonly BackupJob[] {
   return jobs.filter(({ method }) => method !== 'physical');
 }
 
-function imageOf({ services }: DrillStack, service: string): string {
-  return services.find(({ name }) => name === service)?.image ?? '';
+function containerOf(
+  { services }: DrillStack,
+  service: string,
+): { readonly image: string; readonly user: string } {
+  const { image = '', user = '0:0' } = services.find(({ name }) => name === service) ?? {};
+  return { image, user };
 }
 
 function wishFor({ paths }: BackupContext, kind: BackupSource['kind']) {

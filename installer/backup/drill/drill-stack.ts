@@ -60,11 +60,18 @@ export interface DrillInput {
   readonly disk?: { readonly device: string; readonly bytesPerSecond: number };
 }
 
+export interface DrilledContainer {
+  readonly name: string;
+  readonly image: string;
+  /** `uid:gid` of its process; the image's own when absent. */
+  readonly user?: string;
+}
+
 export interface DrillStack {
   readonly project: string;
   /** A compose file, JSON; it holds secrets. */
   readonly compose: string;
-  readonly services: readonly { readonly name: string; readonly image: string }[];
+  readonly services: readonly DrilledContainer[];
   /** The drill's own names on the engine, by the name of the live volume there. */
   readonly volumes: ReadonlyMap<string, string>;
   /** The drill's volume that a service mounts at a path. */
@@ -93,7 +100,8 @@ export function drillStack(input: DrillInput): DrillStack {
       }
     }
     const image = input.images.get(name) ?? String(service['image']);
-    return { name, image, text: drilled(input, name, service, secrets[name], image, names) };
+    const user = service['user'] === undefined ? {} : { user: String(service['user']) };
+    return { name, image, user, text: drilled(input, name, service, secrets[name], image, names) };
   });
   const compose = {
     name: project,
@@ -112,7 +120,7 @@ export function drillStack(input: DrillInput): DrillStack {
   return {
     project,
     compose: JSON.stringify(compose),
-    services: services.map(({ name, image }) => ({ name, image })),
+    services: services.map(({ name, image, user }) => ({ name, image, ...user })),
     volumes,
     volumeAt: (service, target) => {
       const mount = live[service]?.volumes?.find((one) => one.target === target);

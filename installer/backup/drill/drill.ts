@@ -10,7 +10,7 @@ import { diskRate } from '../restore/disk-rate.ts';
 import { lastRun, recordDrill } from '../results.ts';
 import { checkText, untilWell } from './ask-drilled.ts';
 import { bringCluster, bringDumps, bringFiles } from './drill-data.ts';
-import { type DrillStack, drillStack } from './drill-stack.ts';
+import { DRILL_LABEL, type DrillStack, drillStack } from './drill-stack.ts';
 import { DRILL_TASK, drillFolder, removeDrill } from './remove-drill.ts';
 import { requireMemory } from './require-memory.ts';
 
@@ -24,6 +24,8 @@ export interface DrillWish {
   readonly services: readonly WatchedService[];
   /** Leaves the recovered product standing, for a look. */
   readonly keep: boolean;
+  /** How long a service may take to be well, seconds; 300 when absent. */
+  readonly wellSeconds?: number;
 }
 
 /**
@@ -87,7 +89,7 @@ async function attempt(
     tell(context, 'restoring the dumps');
     data.push(await bringDumps(context, server));
   }
-  const services = await startProduct(context, stack, wish.services);
+  const services = await startProduct(context, stack, wish);
   return {
     startedAt: startedAt.toISOString(),
     finishedAt: now().toISOString(),
@@ -132,20 +134,27 @@ function composeFile(context: BackupContext): string {
 }
 
 async function up(context: BackupContext, services: readonly string[]): Promise<void> {
-  await context.host.run({
+  const { host, engine, settings } = context;
+  const { exitCode, stderr } = await host.run({
     argv: [
       'docker',
       ...['compose', '--file', composeFile(context)],
       ...['up', '--detach', '--no-build', ...services],
     ],
     timeoutSeconds: UP_SECONDS,
+    okExitCodes: [0, 1],
   });
+  if (exitCode === 0) return;
+  const all = await engine.containers({ [DRILL_LABEL]: settings.project });
+  const sick = all.find(({ status, health }) => status === 'exited' || health === 'unhealthy');
+  const why = stderr.trim().split('\n').at(-1) ?? '';
+  throw await unwell(context, sick?.service ?? 'the product', sick?.id, why);
 }
 
 async function startProduct(
   context: BackupContext,
   stack: DrillStack,
-  watched: readonly WatchedService[],
+  { services: watched, wellSeconds = WELL_SECONDS }: DrillWish,
 ): Promise<DrilledService[]> {
   const { engine, settings } = context;
   tell(context, 'starting the product');
@@ -163,7 +172,7 @@ async function startProduct(
       const timeoutSeconds = service?.timeoutSeconds ?? 5;
       const network = `${stack.project}_drill`;
       const asked = { network, image, service: name, check, timeoutSeconds };
-      const deadline = performance.now() + WELL_SECONDS * 1_000;
+      const deadline = performance.now() + wellSeconds * 1_000;
       const wrong = await untilWell(context, asked, deadline);
       if (wrong !== undefined) throw await unwell(context, name, container(name), wrong);
     }
@@ -176,10 +185,10 @@ async function startProduct(
 async function unwell(
   { engine }: BackupContext,
   service: string,
-  container: string,
+  container: string | undefined,
   wrong: string,
 ): Promise<AppError> {
-  const lines = (await engine.logs(container, { tail: 10 })).trim();
+  const lines = container === undefined ? '' : (await engine.logs(container, { tail: 10 })).trim();
   return new AppError({
     code: 'health/drill',
     what: `${service} does not come up on the recovered data`,

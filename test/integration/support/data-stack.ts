@@ -19,6 +19,8 @@ import { platformImages } from './platform-images.ts';
 
 export interface DataStack {
   readonly project: string;
+  /** Put before every path of the server. */
+  readonly root: string;
   readonly desired: Desired;
   readonly images: Readonly<Record<string, string>>;
   /** Renders another config for the same server and writes its files; starts nothing. */
@@ -116,6 +118,7 @@ export async function dataStack(
     );
   return {
     project,
+    root,
     desired: first,
     images,
     exec,
