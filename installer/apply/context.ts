@@ -66,6 +66,8 @@ export interface ClusterMaker {
   copy(upgrade: PostgresUpgrade): Promise<{ readonly rowsWritten: number }>;
   /** Ends a copy that was killed; volumes stay. */
   end(): Promise<void>;
+  /** Ends a rehearsal that was killed, with its volumes. Quick where there was none. */
+  clear(): Promise<void>;
   /** Rows written to the new cluster, whose server is stopped, since it was complete; undefined when nobody knows. */
   writtenSince(journal: UpgradeJournal): Promise<number | undefined>;
 }

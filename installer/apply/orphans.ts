@@ -9,7 +9,7 @@ const PATIENCE_SECONDS = 900;
 const POLL_SECONDS = 0.5;
 
 /**
- * A run that was killed, or whose connection was lost, leaves its compose program at work: it runs in a
+ * A run that was killed, or whose connection was lost, leaves its docker program at work: it runs in a
  * process group of its own. Whoever holds the lock next waits until that one has ended.
  * @throws AppError `lock/orphan`
  */
@@ -21,7 +21,7 @@ export async function waitForOrphans(host: Host, paths: Paths, clock: Clock): Pr
     if (clock.now().getTime() >= deadline) {
       throw new AppError({
         code: 'lock/orphan',
-        what: `a compose command that a killed run left behind is still at work on ${host.name}`,
+        what: `a docker command that a killed run left behind is still at work on ${host.name}`,
         why: `process ${orphans}`,
         hint: 'wait for its end or end it (`kill` with that number), then run the same command again',
       });
@@ -33,7 +33,8 @@ export async function waitForOrphans(host: Host, paths: Paths, clock: Clock): Pr
 async function findOrphans(host: Host, paths: Paths): Promise<string> {
   // The brackets keep a shell that SSH puts around this from finding itself.
   const stack = paths.stack.replaceAll(/[.+*?^$(){}|[\]\\]/g, '\\$&');
-  const pattern = `--project-directory[ ]${stack} .* (up|run|restart|stop|rm) `;
+  // The second: a server of an upgrade of Postgres on its way, which must not find the stack's on the same files.
+  const pattern = `--project-directory[ ]${stack} .* (up|run|restart|stop|rm) |^docker run .*source=${stack}/postgres,`;
   try {
     const { stdout } = await host.run({
       argv: ['pgrep', '--full', '--', pattern],

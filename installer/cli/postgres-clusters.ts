@@ -1,7 +1,7 @@
 import type { ClusterMaker } from '../apply/context.ts';
 import { type PostgresServer, queryJson } from '../backup/psql.ts';
 import { copyToNewCluster, endUpgrade, writtenSince } from '../backup/upgrade/clusters.ts';
-import { lastRehearsal, rehearse } from '../backup/upgrade/rehearse.ts';
+import { clearRehearsal, lastRehearsal, rehearse } from '../backup/upgrade/rehearse.ts';
 import { SUPERUSER, type UpgradeContext } from '../backup/upgrade/upgrade-server.ts';
 import { INITDB_ARGS } from '../components/postgres/component.ts';
 import { POSTGRES_SERVICE, SUPERUSER_SECRET } from '../components/postgres/names.ts';
@@ -42,6 +42,7 @@ export function clusterMaker(context: CliContext, server: Server, project: strin
     },
     copy: (upgrade) => copyToNewCluster(upgrading, upgrade),
     end: () => endUpgrade(upgrading),
+    clear: () => clearRehearsal(upgrading),
     writtenSince: (journal) => writtenSince(upgrading, journal),
   };
 }

@@ -113,6 +113,7 @@ export class UpgradeWorld {
         }
         return { rowsWritten: this.rows.get(`${ENGINE_NAME}${to.volume}`)?.length ?? 0 };
       },
+      clear: async () => undefined,
       end: async () => void (await run('end')),
       writtenSince: async ({ to, rowsWritten = 0 }) => {
         await run('count');

@@ -20,6 +20,7 @@ const PATIENCE_SECONDS = 600;
  */
 export async function settleUpgrade(context: ApplyContext): Promise<void> {
   const { host, paths, report } = context;
+  await context.clusters?.clear();
   const journal = await readUpgrade(host, paths);
   if (journal === undefined) return;
   if (journal.phase === 'copying' || journal.phase === 'returning') {

@@ -48,7 +48,9 @@ async function copyGlobals(young: PostgresServer): Promise<void> {
     'pg_dumpall',
     ...[`--host=${SHARED_SOCKET}`, '--no-password', '--globals-only', '--quote-all-identifiers'],
   ]);
-  await runSql(young, 'postgres', text.replace(`CREATE ROLE "${SUPERUSER}";\n`, ''));
+  // What initdb gave it goes; what it had before is in the dump, if it had any.
+  const bare = `ALTER ROLE "${SUPERUSER}" PASSWORD NULL;\n`;
+  await runSql(young, 'postgres', bare + text.replace(`CREATE ROLE "${SUPERUSER}";\n`, ''));
 }
 
 /** A dump without `CREATE DATABASE` says nothing of the database itself. */

@@ -2,12 +2,12 @@ import { posix } from 'node:path';
 import { AppError } from '../../errors.ts';
 import type { PostgresUpgrade, Rehearsal } from '../../model/postgres-upgrade.ts';
 import { engineName } from '../../model/stack.ts';
-import { helperArgv, VOLUME_MOUNT } from '../helper-container.ts';
+import { helperArgv, removeHelpers, VOLUME_MOUNT } from '../helper-container.ts';
 import type { PostgresServer } from '../psql.ts';
 import { holdWal } from '../sources/physical.ts';
 import { fillNewCluster } from './fill-cluster.ts';
 import { obstaclesOf } from './obstacles.ts';
-import { removeServers, type UpgradeContext } from './upgrade-server.ts';
+import { markServers, removeServers, socketFolder, type UpgradeContext } from './upgrade-server.ts';
 
 const TASK = 'postgres-rehearsal';
 const COPY_SECONDS = 24 * 3600;
@@ -72,12 +72,10 @@ async function attempt(
   { from, to }: PostgresUpgrade,
 ): Promise<Pick<Rehearsal, 'seconds' | 'problems'>> {
   const { project, report } = context;
-  const volumes = {
-    old: engineName(project, `${TASK}-old`),
-    young: engineName(project, `${TASK}-new`),
-  };
+  const volumes = volumesFor(project);
   const progress = (text: string): void => report({ kind: 'progress', id: 'rehearse', text });
   await clear(context, Object.values(volumes));
+  await markServers(context, TASK);
   try {
     progress('copying the files of the live cluster');
     await copyFiles(context, live, from.image.reference, volumes.old);
@@ -127,9 +125,21 @@ async function copyFiles(
   }
 }
 
+/** Ends a rehearsal that was killed. The caller holds the server's lock, as every rehearsal does. */
+export async function clearRehearsal(context: UpgradeContext): Promise<void> {
+  if ((await context.host.stat(socketFolder(context.paths, TASK))) === undefined) return;
+  await clear(context, Object.values(volumesFor(context.project)));
+}
+
+function volumesFor(project: string): { readonly old: string; readonly young: string } {
+  return { old: engineName(project, `${TASK}-old`), young: engineName(project, `${TASK}-new`) };
+}
+
 async function clear(context: UpgradeContext, volumes: readonly string[]): Promise<void> {
-  await removeServers(context, TASK);
+  await removeHelpers(context.host, context.engine, context.project, TASK);
   await context.host.run({ argv: ['docker', 'volume', 'rm', '--force', ...volumes] });
+  // Last: it says that there is something to clear.
+  await removeServers(context, TASK);
 }
 
 function rehearsalFile({ paths }: Pick<UpgradeContext, 'paths'>): string {

@@ -87,8 +87,8 @@ export async function startServer(
   request: ServerRequest,
 ): Promise<PostgresServer> {
   const { host, engine, paths, project } = context;
-  const sockets = socketFolder(paths);
-  await host.makeDirectory(sockets, { mode: 0o700, uid: OWNER, gid: OWNER });
+  const sockets = socketFolder(paths, request.task);
+  await markServers(context, request.task);
   const password = '/run/secrets/superuser';
   const { stdout } = await host.run({
     argv: [
@@ -123,6 +123,11 @@ export async function startServer(
   };
   await ready(context, server);
   return server;
+}
+
+/** Makes the folder of their sockets. */
+export async function markServers({ host, paths }: UpgradeContext, task: string): Promise<void> {
+  await host.makeDirectory(socketFolder(paths, task), { mode: 0o700, uid: OWNER, gid: OWNER });
 }
 
 async function ready({ host }: UpgradeContext, server: PostgresServer): Promise<void> {
@@ -170,7 +175,7 @@ export async function stopServer({ host }: UpgradeContext, server: PostgresServe
 /** Everything that a copy left behind, but its volumes. */
 export async function removeServers(context: UpgradeContext, task: string): Promise<void> {
   await removeHelpers(context.host, context.engine, context.project, task);
-  await context.host.remove(socketFolder(context.paths), { recursive: true });
+  await context.host.remove(socketFolder(context.paths, task), { recursive: true });
 }
 
 /** What was written without waiting for the disk is on it from here on. */
@@ -195,8 +200,9 @@ export async function syncVolume(
   });
 }
 
-function socketFolder(paths: Paths): string {
-  return posix.join(paths.state, 'postgres-upgrade-socket');
+/** There as long as the servers are: what a killed run left is seen by it. */
+export function socketFolder(paths: Paths, task: string): string {
+  return posix.join(paths.state, `${task}-socket`);
 }
 
 async function logOf(host: Host, container: string): Promise<string> {
