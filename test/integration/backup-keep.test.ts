@@ -322,7 +322,7 @@ t.test('what is locked stays until its time, whoever asks', async (t) => {
   const locked: S3Settings = { ...first, name: 'locked', bucket: Bucket };
   const large = stack.job({ name: 'large', source, store: 'locked', lockSeconds: 3600 });
   const hour = { ...small, name: 'hour', store: 'locked', lockSeconds: 3600 };
-  const { lockSeconds: _hour, ...past } = { ...hour, name: 'past' };
+  const past = stack.job({ name: 'past', source: small.source, store: 'locked', keepRemote: {} });
   const at = (moment: () => Date): BackupContext => ({
     ...context,
     settings: { ...context.settings, stores: [locked], jobs: [large, hour, past] },
@@ -359,10 +359,14 @@ t.test('what is locked stays until its time, whoever asks', async (t) => {
   t.strictSame(warnings(), ['backup/retention-failed'], 'by a wrong clock: the store refuses');
   t.equal((await listVersions(Bucket, 'hour')).length, 4);
 
-  // Whose time is over: their lock of a second ended before any of them is looked at.
+  // Whose time is over: as if each had been locked for a second.
   for (let run = 0; run < 4; run += 1) await runBackup(now, 'past');
   await until('the oldest goes', 60, async () => {
-    await applyRetention(now, { ...past, lockSeconds: 1 }, open(locked));
+    await applyRetention(
+      now,
+      { ...past, keepRemote: { keepSeconds: 1 }, lockSeconds: 1 },
+      open(locked),
+    );
     return (await count('past')) === 3;
   });
   t.equal((await listVersions(Bucket, 'past')).length, 3, 'no version of it is left');

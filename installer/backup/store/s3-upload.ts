@@ -128,16 +128,15 @@ class Multipart {
   async #lock(): Promise<void> {
     const { client, bucket, key, lockedUntil } = this.#target;
     if (lockedUntil === undefined) return;
-    await withRetries(`could not lock ${key}`, attempts(this.#target, 0), (abortSignal) =>
-      client.send(
-        new PutObjectRetentionCommand({
-          Bucket: bucket,
-          Key: key,
-          Retention: { Mode: 'COMPLIANCE', RetainUntilDate: lockedUntil },
-        }),
-        { abortSignal },
-      ),
-    );
+    await withRetries(`could not lock ${key}`, attempts(this.#target, 0), (abortSignal) => {
+      const command = new PutObjectRetentionCommand({
+        Bucket: bucket,
+        Key: key,
+        Retention: { Mode: 'COMPLIANCE', RetainUntilDate: lockedUntil },
+      });
+      withMd5(command);
+      return client.send(command, { abortSignal });
+    });
   }
 
   /** Gives the parts back. Where the store does not answer, the next run's sweep does it. */
@@ -174,6 +173,21 @@ class Multipart {
     if (answer.UploadId === undefined) throw new TypeError('the store gave no upload id');
     return answer.UploadId;
   }
+}
+
+/** Demanded for a lock, and by some in this form alone; the SDK knows only newer ones. */
+function withMd5(command: PutObjectRetentionCommand): void {
+  command.middlewareStack.add(
+    (next) => (args) => {
+      const { headers, body } = args.request as {
+        readonly headers: Record<string, string>;
+        readonly body: string | Uint8Array;
+      };
+      headers['content-md5'] = md5(Buffer.from(body));
+      return next(args);
+    },
+    { step: 'build', name: 'contentMd5' },
+  );
 }
 
 function attempts({ patience }: UploadTarget, bytes: number): Attempts {
