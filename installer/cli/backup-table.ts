@@ -30,6 +30,13 @@ export const backupCommands: readonly CommandSpec[] = [
     run: async (args, context) => (await import('./backup.ts')).backupVerify(args, context),
   },
   {
+    name: 'backup take-over',
+    summary: 'Let this server store backups again where another one took over.',
+    options: yes,
+    example: 'holdfast backup take-over',
+    run: async (args, context) => (await import('./take-over.ts')).backupTakeOver(args, context),
+  },
+  {
     name: 'backup restore-test',
     summary:
       'Restore the newest dump, and the newest point in time, into a throw-away Postgres and check it.',

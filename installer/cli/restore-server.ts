@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import type { BackupContext } from '../backup/context.ts';
+import { isStoreError } from '../backup/find-backups.ts';
 import { chooseData, type DataWish, isLost } from '../backup/recovery/choose-data.ts';
 import { findKits } from '../backup/recovery/find-kits.ts';
 import {
@@ -23,6 +24,8 @@ import { loadImages, unpackNewest } from '../backup/recovery/unpack-kit.ts';
 import { findStore, readBackupSettings, readSecret } from '../backup/settings.ts';
 import { openStore } from '../backup/store/open-store.ts';
 import type { Store } from '../backup/store/store.ts';
+import { takeOver } from '../backup/take-over.ts';
+import { writerIdentity } from '../backup/writer-id.ts';
 import { EXIT_CODES } from '../errors.ts';
 import type { BackupJob, BackupSettings } from '../model/backup-settings.ts';
 import type { Paths } from '../model/paths.ts';
@@ -81,6 +84,7 @@ export async function restoreServer(
   if (recovery.step === 'chosen') {
     await withPlace(work, (store) => loadImages(store, recovery.kit, work.identityFile));
     await placeKit(host, paths);
+    await tellOthers(work, recovery);
     await keep({ step: 'placed' });
   }
   if (recovery.step === 'placed') {
@@ -151,6 +155,31 @@ async function choose(work: Work, from: string): Promise<Recovery> {
     // The kit lies there readable to root.
     await endRecovery(host, paths);
     throw error;
+  }
+}
+
+/** Before this server takes requests: the other one, if it still runs somewhere, stores nothing more. */
+async function tellOthers({ context, server }: Work, { writer }: Recovery): Promise<void> {
+  const { host } = server;
+  const { paths, report, now } = context;
+  const settings = await readBackupSettings(host, paths);
+  const us = await writerIdentity(host, paths);
+  for (const store of settings.stores) {
+    try {
+      const open = await openStore(store, (name) => readSecret(host, paths, name));
+      try {
+        await takeOver(open, settings, us, [writer.id], now());
+      } finally {
+        open.close();
+      }
+    } catch (error) {
+      if (!isStoreError(error)) throw error;
+      report({
+        kind: 'warning',
+        code: 'restore/others-not-told',
+        text: `${writer.host}, if it still runs, could not be told that it was replaced: ${error.message}`,
+      });
+    }
   }
 }
 

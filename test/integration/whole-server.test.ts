@@ -129,11 +129,17 @@ const secretsOf = ({ paths }: Appliance): Record<string, string> =>
 const authority = ({ paths }: Appliance): string =>
   readFileSync(join(paths.tls, 'private-ca/ca.crt'), 'utf8');
 
+const writerFile = ({ paths }: Appliance): string => join(paths.agent, 'writer-id');
+
 async function uploads(): Promise<string> {
   return await docker('volume', 'inspect', '--format', '{{.Mountpoint}}', `${PROJECT}_uploads`);
 }
 
-let before: { readonly secrets: Record<string, string>; readonly ca: string };
+let before: {
+  readonly secrets: Record<string, string>;
+  readonly ca: string;
+  readonly writerId: string;
+};
 
 t.test('a server with data of every kind saves itself', async (t) => {
   mkdirSync(appliance.paths.secrets, { recursive: true, mode: 0o700 });
@@ -149,8 +155,12 @@ t.test('a server with data of every kind saves itself', async (t) => {
   t.equal((await appliance.ask(`${ORIGIN}/notes`, note)).status, 201);
   for (let visit = 0; visit < 3; visit += 1) await appliance.ask(`${ORIGIN}/`);
   writeFileSync(join(await uploads(), 'badge.pdf'), 'a file worth keeping');
-  before = { secrets: secretsOf(appliance), ca: authority(appliance) };
   await ok('backup', 'run');
+  before = {
+    secrets: secretsOf(appliance),
+    ca: authority(appliance),
+    writerId: readFileSync(writerFile(appliance), 'utf8'),
+  };
   t.match(await ok('backup', 'list'), /kit .* verified/);
   await ok('backup', 'verify');
 
@@ -240,6 +250,24 @@ t.test('through the front door, with the old secrets, and looked after', async (
   await isWell();
   t.match(await ok('plan', '--config', config), /Nothing to do|No changes/);
   t.match(await ok('backup', 'list'), /daily .* verified/);
+});
+
+t.test('the server before it, should it still run somewhere, stores nothing more', async (t) => {
+  const ours = readFileSync(writerFile(appliance), 'utf8');
+  t.not(ours, before.writerId);
+  const stored = await keys('');
+  writeFileSync(writerFile(appliance), before.writerId);
+  t.match(await appliance.run(['backup', 'run', 'queues']), {
+    exitCode: 12,
+    stderr: /took over the backups of whole.*\n[\s\S]*backup take-over/,
+  });
+  t.strictSame(await keys(''), stored);
+  await ok('backup', 'take-over', '--yes');
+  await ok('backup', 'run', 'queues');
+  writeFileSync(writerFile(appliance), ours);
+  t.match(await appliance.run(['backup', 'run', 'queues']), { exitCode: 12 });
+  await ok('backup', 'take-over', '--yes');
+  await ok('backup', 'run', 'queues');
 });
 
 t.test('without holdfast, by the commands of the page', async (t) => {

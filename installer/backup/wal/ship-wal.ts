@@ -7,7 +7,9 @@ import { isStoreError } from '../find-backups.ts';
 import { prepareRecipients } from '../recovery-keys.ts';
 import { livePostgres } from '../sources/open-source.ts';
 import type { Store } from '../store/store.ts';
+import { isTakenOver, refuseTakenOver } from '../take-over.ts';
 import { jobLocks } from '../wait-for-backups.ts';
+import { writerIdentity } from '../writer-id.ts';
 import { WAL_LOCK } from './begin-chain.ts';
 import { hasMoved, type Shipping, shipPass, waitingBytes } from './ship-pass.ts';
 import { tendSlot } from './tend-slot.ts';
@@ -54,7 +56,8 @@ export async function shipWal(context: BackupContext, options: ShipOptions): Pro
         settings.encryption === 'age'
           ? await prepareRecipients(host, paths, settings.recipients)
           : undefined;
-      return await new Shipper(context, store, recipients?.file, options).run();
+      const writerId = (await writerIdentity(host, paths)).id;
+      return await new Shipper(context, store, writerId, recipients?.file, options).run();
     } finally {
       store.close();
     }
@@ -64,20 +67,24 @@ export async function shipWal(context: BackupContext, options: ShipOptions): Pro
 class Shipper {
   readonly #context: BackupContext;
   readonly #store: Store;
+  readonly #writerId: string;
   readonly #recipientsFile: string | undefined;
   readonly #options: ShipOptions;
   #status: WalStatus | undefined;
   #checkedAt = Number.NEGATIVE_INFINITY;
+  #allowedAt = Number.NEGATIVE_INFINITY;
   #pause = 0;
 
   constructor(
     context: BackupContext,
     store: Store,
+    writerId: string,
     recipientsFile: string | undefined,
     options: ShipOptions,
   ) {
     this.#context = context;
     this.#store = store;
+    this.#writerId = writerId;
     this.#recipientsFile = recipientsFile;
     this.#options = options;
   }
@@ -123,14 +130,21 @@ class Shipper {
       systemIdentifier: status.systemIdentifier,
     };
     try {
+      await this.#refuseTakenOver();
       this.#status = await shipPass(shipping, status);
       this.#pause = 0;
       return true;
     } catch (error) {
-      if (!isStoreError(error) && !isDamage(error)) throw error;
+      if (!isStoreError(error) && !isDamage(error) && !isTakenOver(error)) throw error;
       await this.#failed(shipping, error);
       return false;
     }
+  }
+
+  async #refuseTakenOver(): Promise<void> {
+    if (seconds() - this.#allowedAt < this.#options.checkSeconds) return;
+    await refuseTakenOver(this.#store, this.#context.settings, this.#writerId);
+    this.#allowedAt = seconds();
   }
 
   async #failed(shipping: Shipping, error: AppError): Promise<void> {
