@@ -12,7 +12,7 @@ export function explainLostEngine({ host, done, plan }: Run, error: unknown): un
     code: 'engine/unreachable',
     what: `the Docker engine on ${host.name} stopped or restarted after ${done.length} of ${plan.operations.length} operations`,
     why: 'what was done so far stands, and nothing was rolled back',
-    hint: 'when `docker info` answers again (else: `systemctl start docker`), run `holdfast apply`: it carries on where this run stopped',
+    hint: 'when `docker info` answers again (else: `service docker start`), run `holdfast apply`: it carries on where this run stopped',
     cause: error,
   });
 }

@@ -194,7 +194,7 @@ const agentIsUp: Check = async ({ host }, paths) => {
       check: 'agent',
       result: 'problem',
       text: 'is not running: no backups, no probes',
-      hint: 'systemctl status holdfast-agent (or: service holdfast-agent status)',
+      hint: 'service holdfast-agent status',
     },
   ];
 };

@@ -17,6 +17,10 @@ const UNREACHABLE = new Set([
   'ETIMEDOUT',
 ]);
 
+/** Where the engine tells what ails it: Debian's unit writes to the journal, its init script to the file. */
+export const ENGINE_LOG =
+  'look at `journalctl -u docker -n 50` (without systemd: /var/log/docker.log)';
+
 /** The HTTP status that the engine answered with, if it answered. */
 export function statusOf(error: unknown): number | undefined {
   return (error as EngineFailure).statusCode;
@@ -33,7 +37,7 @@ export function unreachable(host: string, why: string, cause?: unknown): AppErro
     code: 'engine/unreachable',
     what: `the Docker engine on ${host} does not answer`,
     why,
-    hint: 'start it with `systemctl start docker` (or `service docker start`) and look at `journalctl -u docker -n 50`',
+    hint: `start it with \`service docker start\`; if it does not stay, ${ENGINE_LOG}`,
     cause,
   });
 }
@@ -51,7 +55,7 @@ export function engineError(host: string, action: string, error: unknown): unkno
     code: CODES[statusCode] ?? 'engine/refused',
     what: `the Docker engine on ${host} could not ${action}`,
     why,
-    hint: HINTS[statusCode] ?? 'look at `journalctl -u docker -n 50`',
+    hint: HINTS[statusCode] ?? ENGINE_LOG,
     cause: error,
     details: { statusCode },
   });

@@ -6,6 +6,7 @@ import { AppError } from '../errors.ts';
 import { feed } from '../host/feed.ts';
 import { TailBuffer } from '../host/tail-buffer.ts';
 import type { ExecRequest, ExecStream } from './engine.ts';
+import { ENGINE_LOG } from './engine-error.ts';
 import { demultiplex } from './frames.ts';
 
 const STDERR_TAIL = 16 * 1024;
@@ -89,7 +90,7 @@ async function exitCodeOf(exec: Dockerode.Exec): Promise<number> {
   throw new AppError({
     code: 'engine/stream-cut',
     what: 'a program in a container was cut off: its output ended, but it still runs',
-    hint: 'look at `journalctl -u docker -n 50`, then run the same holdfast command again',
+    hint: `${ENGINE_LOG}, then run the same holdfast command again`,
   });
 }
 

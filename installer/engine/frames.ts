@@ -1,4 +1,5 @@
 import { AppError } from '../errors.ts';
+import { ENGINE_LOG } from './engine-error.ts';
 
 /** A piece of a container's output. */
 export interface Frame {
@@ -43,6 +44,6 @@ export async function* demultiplex(source: AsyncIterable<Buffer>): AsyncGenerato
     code: 'engine/stream-cut',
     what: "a container's output ended in the middle",
     why: 'the Docker engine closed the connection',
-    hint: 'look at `journalctl -u docker -n 50`, then run the same holdfast command again',
+    hint: `${ENGINE_LOG}, then run the same holdfast command again`,
   });
 }
