@@ -162,11 +162,12 @@ async function choose(work: Work, from: string): Promise<Recovery> {
 async function tellOthers({ context, server }: Work, { writer }: Recovery): Promise<void> {
   const { host } = server;
   const { paths, report, now } = context;
-  const settings = await readBackupSettings(host, paths);
+  const unpacked = underKit(paths);
+  const settings = await readBackupSettings(host, unpacked);
   const us = await writerIdentity(host, paths);
   for (const store of settings.stores) {
     try {
-      const open = await openStore(store, (name) => readSecret(host, paths, name));
+      const open = await openStore(store, (name) => readSecret(host, unpacked, name));
       try {
         await takeOver(open, settings, us, [writer.id], now());
       } finally {
