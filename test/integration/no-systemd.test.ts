@@ -1,5 +1,6 @@
 import t from 'tap';
 import { until } from './support/docker.ts';
+import { engineIsLost } from './support/engine-lost.ts';
 import { startMachine } from './support/machine.ts';
 import { nginxIsReplaced } from './support/nginx-replaced.ts';
 
@@ -88,6 +89,10 @@ t.test('a Debian server without systemd, and a config of the user', async (t) =>
     t.match(await ok('holdfast', 'apply', '--yes', ...config), /Nothing to do/);
     t.equal(await ok('docker', 'ps', '-aq', '--filter', 'name=stand-in'), '');
   });
+
+  await t.test('the engine is lost in the middle of a deploy: one release serves', (t) =>
+    engineIsLost(t, machine, '/root/mine/config.yaml'),
+  );
 
   await t.test('--purge leaves nothing that starts at boot', async (t) => {
     await ok('holdfast', 'uninstall', '--purge', '--yes');

@@ -3,11 +3,14 @@ import { once } from 'node:events';
 import { createConnection } from 'node:net';
 import type { Test } from 'tap';
 import { Load } from '../../support/load.ts';
-import { docker } from './docker.ts';
+import { withDockerMet } from './docker-met.ts';
 import type { Machine } from './machine.ts';
-import { buildRelease } from './releases.ts';
+import { buildRelease, moveImage } from './releases.ts';
 
-const HOST = 'app.example.com';
+/** Its images leave this machine again: they are no other test's. */
+export const APP_REPOSITORY = '127.0.0.1:1/machinetest';
+export const APP_HOST = 'app.example.com';
+const HOST = APP_HOST;
 const MARK = '/run/holdfast-stand-in';
 const CA = '/var/lib/holdfast/tls/private-ca/ca.crt';
 const STAND_IN = 'label=io.holdfast.stand-in=nginx';
@@ -35,19 +38,14 @@ export async function nginxIsReplaced(
     ok(...['sh', '-c', 'printf %s "$1" >"$2"', 'sh'], configText + serviceText(connections), path);
   /** An apply on the machine that is killed where it would begin this docker command. */
   const killedAt = async (words: string): Promise<void> => {
-    const killer = `#!/bin/sh
-case "$*" in ${words}) touch /root/killed; kill -KILL "$PPID"; exit 1 ;; esac
-exec /usr/bin/docker "$@"`;
-    await ok('sh', '-c', 'mkdir -p /root/killer && echo "$1" >/root/killer/docker', 'sh', killer);
-    await ok('chmod', '755', '/root/killer/docker');
-    const argv = [
-      'env',
-      'PATH=/root/killer:/usr/sbin:/usr/bin:/sbin:/bin',
-      '/usr/local/bin/holdfast',
-    ];
-    const { stdout, stderr } = await machine.exec(...argv, 'apply', '--yes', '--config', path);
-    const { code } = await machine.exec('rm', '/root/killed');
-    if (code !== 0) throw new Error(`not killed at ${words}: ${stdout} ${stderr}`);
+    const met = await withDockerMet(machine, { words, instead: 'kill -KILL "$PPID"; exit 1' }, [
+      'holdfast',
+      'apply',
+      '--yes',
+      '--config',
+      path,
+    ]);
+    if (!met.happened) throw new Error(`never ${words}: ${met.stdout} ${met.stderr}`);
   };
   const left = async (): Promise<string[]> => [
     await ok('docker', 'ps', '--all', '--quiet', '--filter', STAND_IN),
@@ -55,7 +53,7 @@ exec /usr/bin/docker "$@"`;
     await ok('sh', '-c', `ls ${MARK} 2>/dev/null || true`),
   ];
 
-  await bringImage(machine, await buildRelease(t.testdir(), 'good', '1'));
+  await moveImage(machine, await buildRelease(t.testdir(), 'good', '1', APP_REPOSITORY));
   await configure(512);
   await apply();
 
@@ -117,22 +115,14 @@ exec /usr/bin/docker "$@"`;
 
 function serviceText(connections: number): string {
   return `http: { workerConnections: ${connections} }
+updates: { rollback: { within: 1s } }
 services:
   app:
-    image: 127.0.0.1:1/deploytest:1
+    image: ${APP_REPOSITORY}:1
     port: 3000
     health: { path: /health, interval: 1s, timeout: 2s }
     routes: [{ host: ${HOST}, path: / }, { host: ${HOST}, path: /live, websocket: true }]
 `;
-}
-
-async function bringImage(machine: Machine, reference: string): Promise<void> {
-  const save = spawn('docker', ['save', reference], { stdio: ['ignore', 'pipe', 'inherit'] });
-  const [file, ...args] = machine.ssh('docker', 'load', '--quiet');
-  const load = spawn(file, args, { stdio: [save.stdout, 'ignore', 'inherit'] });
-  const [code] = await once(load, 'close');
-  if (code !== 0) throw new Error(`bringing ${reference} to ${machine.name}: ssh exited ${code}`);
-  await docker('image', 'rm', '--force', reference);
 }
 
 /** One connection for each request, from the machine itself; a request that fails is told with curl's exit code. */

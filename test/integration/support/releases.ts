@@ -1,6 +1,9 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { builtImage, docker } from '../../support/containers.ts';
+import type { Machine } from './machine.ts';
 
 /** Nobody listens there: the images are on this machine, and a look at the registry ends at once. */
 export const REPOSITORY = '127.0.0.1:1/deploytest';
@@ -45,13 +48,28 @@ server.listen(3000);
 export type Kind = 'good' | 'crashing' | 'sick' | 'unmigratable';
 
 /** An image that only this machine has. @returns its reference */
-export async function buildRelease(folder: string, kind: Kind, version: string): Promise<string> {
+export async function buildRelease(
+  folder: string,
+  kind: Kind,
+  version: string,
+  repository = REPOSITORY,
+): Promise<string> {
   await mkdir(folder, { recursive: true });
   await writeFile(join(folder, 'app.cjs'), PROGRAM);
   await writeFile(join(folder, 'kind'), `${kind} ${version}`);
   const dockerfile = `FROM ${await builtImage('node')}\nCOPY app.cjs kind /\nCMD ["node", "/app.cjs"]\n`;
   await writeFile(join(folder, 'Dockerfile'), dockerfile);
-  const reference = `${REPOSITORY}:${version}`;
+  const reference = `${repository}:${version}`;
   await docker('build', '--quiet', '--tag', reference, folder);
   return reference;
+}
+
+/** Moves an image from this machine's engine to that of another one. */
+export async function moveImage(machine: Machine, reference: string): Promise<void> {
+  const save = spawn('docker', ['save', reference], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const [file, ...args] = machine.ssh('docker', 'load', '--quiet');
+  const load = spawn(file, args, { stdio: [save.stdout, 'ignore', 'inherit'] });
+  const [code] = await once(load, 'close');
+  if (code !== 0) throw new Error(`bringing ${reference} to ${machine.name}: ssh exited ${code}`);
+  await docker('image', 'rm', '--force', reference);
 }
