@@ -50,7 +50,7 @@ export async function engineIsLost(t: Test, machine: Machine, config: string): P
     const { stdout } = await machine.exec('docker', 'ps', '--format', '{{.Names}} {{.Image}}');
     const app = stdout.split('\n').filter((line) => line.startsWith('plain-app_'));
     t.equal(app.length, 1, app.join(', '));
-    t.ok(app[0]?.endsWith(`:${after}`), app[0]);
+    t.ok(app[0]?.endsWith(`:${after}`));
   }
 }
 
