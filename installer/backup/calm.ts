@@ -26,15 +26,27 @@ const PAUSE_ATTEMPTS = 5;
 /** Milliseconds. */
 const PAUSE_AGAIN = 500;
 
+/** Seconds for a wake-up that the guardian tries, and how often it tries. */
+const GUARDIAN_SECONDS = 60;
+const GUARDIAN_TRIES = 5;
+
 // Its input ends when we do, however we do: then it wakes the containers ($1) by `docker unpause` and the command after
 // them. A word means that it was done. It outlives the signal that our children get.
 const GUARDIAN = `trap '' TERM
 read -r done && exit 0
 containers=$1
 shift
+wake() {
+  for try in $(seq ${GUARDIAN_TRIES}); do
+    timeout --signal=KILL ${GUARDIAN_SECONDS} docker unpause "$1" && return
+    paused=$(timeout --signal=KILL ${GUARDIAN_SECONDS} docker inspect --format '{{.State.Paused}}' "$1")
+    [ "$paused" = false ] && return
+    sleep 1
+  done
+}
 for container in $containers; do
-  docker unpause "$container"
-  [ $# -eq 0 ] || docker exec "$container" "$@"
+  wake "$container"
+  [ $# -eq 0 ] || timeout --signal=KILL ${COMMAND_SECONDS} docker exec "$container" "$@"
 done >/dev/null 2>&1`;
 
 /**
@@ -62,7 +74,13 @@ export async function calmDown(
   guardian.stdout.resume();
   let waking: Promise<void> | undefined;
   const wake = async (): Promise<void> => {
-    waking ??= wakeUp(context, job).finally(() => dismiss(guardian));
+    waking ??= wakeUp(context, job).then(
+      () => dismiss(guardian),
+      async (error: unknown) => {
+        await leaveItTo(guardian);
+        throw error;
+      },
+    );
     await waking;
   };
   try {
@@ -99,6 +117,12 @@ async function pauseContainer(host: Host, id: string): Promise<void> {
 
 async function dismiss(guardian: Child): Promise<void> {
   guardian.stdin.end('done\n');
+  await guardian.done.catch(() => undefined);
+}
+
+/** It tries what we could not: one that is awake already stays so. Our lock keeps the next run away meanwhile. */
+async function leaveItTo(guardian: Child): Promise<void> {
+  guardian.stdin.end();
   await guardian.done.catch(() => undefined);
 }
 
