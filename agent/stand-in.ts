@@ -1,6 +1,6 @@
 import { LABELS } from '../installer/model/labels.ts';
 import type { Paths } from '../installer/model/paths.ts';
-import { REMOVE_STAND_IN_TABLE } from '../installer/model/stand-in.ts';
+import { NFT_REFUSED, REMOVE_STAND_IN_TABLE } from '../installer/model/stand-in.ts';
 import { fs } from './builtins.ts';
 import { type Log, reasonOf } from './log.ts';
 import { runProgram } from './reopen.ts';
@@ -21,12 +21,20 @@ export async function endLostDiversion(
   try {
     const listed = ['ps', '--quiet', '--filter', 'status=running', '--filter'];
     if ((await run('docker', [...listed, `label=${LABELS.standIn}`])).trim() !== '') return;
-    const [nft, ...argv] = REMOVE_STAND_IN_TABLE;
-    await run(nft, argv);
+    await removeTable(run);
     fs.rmSync(standIn, { force: true });
     log('the stand-in of nginx is gone: new connections go to nginx itself again');
   } catch (error) {
     // The next look tries again.
     log(`the stand-in of nginx cannot be looked after: ${reasonOf(error)}`);
+  }
+}
+
+async function removeTable(run: Program): Promise<void> {
+  const [nft, ...argv] = REMOVE_STAND_IN_TABLE;
+  try {
+    await run(nft, argv);
+  } catch (error) {
+    if (!NFT_REFUSED.test(reasonOf(error))) throw error;
   }
 }

@@ -18,3 +18,9 @@ export const REMOVE_STAND_IN_TABLE = [
   'nft',
   `add table inet ${STAND_IN_TABLE}; delete table inet ${STAND_IN_TABLE}`,
 ] as const;
+
+/** Succeeds where the table is there. */
+export const LOOK_FOR_STAND_IN_TABLE = ['nft', 'list', 'table', 'inet', STAND_IN_TABLE] as const;
+
+/** What nft complains of where it may do nothing at all, so that no table of ours can have been loaded either. */
+export const NFT_REFUSED = /not permitted|not supported/i;

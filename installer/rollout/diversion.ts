@@ -1,25 +1,45 @@
+import { CommandError } from '../host/command-error.ts';
 import type { Host } from '../host/host.ts';
 import type { Paths } from '../model/paths.ts';
-import { REMOVE_STAND_IN_TABLE } from '../model/stand-in.ts';
+import { LOOK_FOR_STAND_IN_TABLE, NFT_REFUSED, REMOVE_STAND_IN_TABLE } from '../model/stand-in.ts';
 
 type Place = { readonly host: Host; readonly paths: Pick<Paths, 'standIn'> };
 
 const OWN = { mode: 0o600, uid: 0, gid: 0 };
 
-/** Whether new connections may be on their way to a stand-in. */
-export async function isDiverted({ host, paths }: Place): Promise<boolean> {
+/** Whether new connections go to a stand-in. The mark alone does not tell: a run may have been killed right after it. */
+export async function isDiverted(place: Place): Promise<boolean> {
+  if (!(await isMarked(place))) return false;
+  const { exitCode } = await place.host.run({
+    argv: LOOK_FOR_STAND_IN_TABLE,
+    okExitCodes: [0, 1],
+  });
+  return exitCode === 0;
+}
+
+async function isMarked({ host, paths }: Place): Promise<boolean> {
   return (await host.stat(paths.standIn)) !== undefined;
 }
 
 /** The mark comes first and goes last: rules without it would be found by nobody. */
 export async function divert({ host, paths }: Place, rules: string): Promise<void> {
   await host.write(paths.standIn, rules, OWN);
-  await host.run({ argv: ['nft', '--file', '-'], stdin: rules });
+  try {
+    await host.run({ argv: ['nft', '--file', '-'], stdin: rules });
+  } catch (error) {
+    // They are loaded in one step: when nft says no, none of them is there.
+    if (error instanceof CommandError && error.reason === 'exit') await host.remove(paths.standIn);
+    throw error;
+  }
 }
 
 /** New connections go where Docker sends them again; those that the stand-in has stay with it. */
 export async function endDiversion(place: Place): Promise<void> {
-  if (!(await isDiverted(place))) return;
-  await place.host.run({ argv: REMOVE_STAND_IN_TABLE });
+  if (!(await isMarked(place))) return;
+  try {
+    await place.host.run({ argv: REMOVE_STAND_IN_TABLE });
+  } catch (error) {
+    if (!(error instanceof CommandError && NFT_REFUSED.test(error.stderr))) throw error;
+  }
   await place.host.remove(place.paths.standIn);
 }

@@ -38,6 +38,7 @@ t.test('connections that go to a stand-in that is no more go to nginx again', as
   const said: string[] = [];
   let running = 'c0ffee\n';
   let refuses = false;
+  let nftSays: string | undefined;
   const look = () =>
     endLostDiversion(
       paths,
@@ -45,6 +46,7 @@ t.test('connections that go to a stand-in that is no more go to nginx again', as
       async (file, argv) => {
         ran.push([file, ...argv].join(' '));
         if (refuses) throw new Error('the engine does not answer');
+        if (file === 'nft' && nftSays !== undefined) throw new Error(nftSays);
         return file === 'docker' ? running : '';
       },
     );
@@ -64,4 +66,12 @@ t.test('connections that go to a stand-in that is no more go to nginx again', as
   await look();
   t.match(ran.at(-1), /^nft .*delete table inet holdfast_stand_in/);
   t.notOk(existsSync(paths.standIn));
+
+  writeFileSync(paths.standIn, 'rules');
+  nftSays = 'netlink: Error: Could not process rule: Device or resource busy';
+  await look();
+  t.ok(existsSync(paths.standIn), 'the table may be there');
+  nftSays = 'netlink: Error: cache initialization failed: Operation not permitted';
+  await look();
+  t.notOk(existsSync(paths.standIn), 'where nothing can be loaded nothing is there');
 });

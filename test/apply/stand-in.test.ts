@@ -29,6 +29,15 @@ function isServed(world: World): boolean {
   return (world.isDiverted ? standIns(world) : nginx).some(({ status }) => status === 'running');
 }
 
+function afterEachCommand({ host }: World, look: (command: string) => void): void {
+  const run = host.run.bind(host);
+  host.run = async (command) => {
+    const result = await run(command);
+    look(command.argv.join(' '));
+    return result;
+  };
+}
+
 function isClean(world: World): boolean {
   return (
     standIns(world).length === 0 && !world.isDiverted && world.text(PATHS.standIn) === undefined
@@ -79,7 +88,12 @@ t.test('killed anywhere: somebody answers, and the next apply leaves nothing of 
       world.host.effects.revive();
       // Half of them with the config from before: the change was taken back.
       const next = effect % 2 === 0 ? OLD : NEW;
+      const gaps: string[] = [];
+      afterEachCommand(world, (command) => {
+        if (!isServed(world)) gaps.push(command);
+      });
       await world.apply(platform(next));
+      t.strictSame(gaps, [], at);
       t.ok(isServed(world) && isClean(world), at);
       t.equal((await world.apply(platform(next))).result, 'unchanged', at);
     }
@@ -124,6 +138,31 @@ t.test('where the rules cannot be loaded, nginx is replaced as without them', as
   );
   t.ok(isServed(world) && isClean(world));
 });
+
+t.test(
+  'where nft may do nothing, an apply that was killed is converged from all the same',
+  async (t) => {
+    const refusing = async (): Promise<World> => {
+      const world = await serving();
+      world.isNftRefused = true;
+      return world;
+    };
+    const reference = await refusing();
+    await reference.apply(platform(NEW));
+    t.ok(isServed(reference) && isClean(reference));
+    const effects = reference.host.effects.count;
+    for (let effect = 1; effect <= effects; effect += 1) {
+      const world = await refusing();
+      world.host.crashAt({ effect, when: 'after' });
+      await t.rejects(world.apply(platform(NEW)), SimulatedKill);
+      world.host.effects.revive();
+      const at = `after effect ${effect}`;
+      await world.apply(platform(NEW));
+      t.ok(isServed(world) && isClean(world), at);
+      t.equal((await world.apply(platform(NEW))).result, 'unchanged', at);
+    }
+  },
+);
 
 t.test('the plan tells where connections are refused, and why', async (t) => {
   const world = await serving();

@@ -9,7 +9,7 @@ import type { ProgressEvent } from '../../installer/model/events.ts';
 import { LABELS } from '../../installer/model/labels.ts';
 import type { Plan } from '../../installer/model/operation.ts';
 import { type Paths, pathsUnder } from '../../installer/model/paths.ts';
-import { REMOVE_STAND_IN_TABLE } from '../../installer/model/stand-in.ts';
+import { LOOK_FOR_STAND_IN_TABLE, REMOVE_STAND_IN_TABLE } from '../../installer/model/stand-in.ts';
 import type { Observed } from '../../installer/plan/observed.ts';
 import { SecretStore } from '../../installer/secrets/store.ts';
 import { installFakeDocker } from '../support/fake-docker.ts';
@@ -42,6 +42,8 @@ export class World {
   httpStatus = 200;
   /** Whether our rules send new connections to a stand-in. */
   isDiverted = false;
+  /** Whether nft may do nothing on this server. */
+  isNftRefused = false;
   /** Images whose containers do not become healthy. */
   readonly sickImages = new Set<string>();
   /** Images whose containers end at once, again and again. */
@@ -176,14 +178,16 @@ export class World {
     });
     host.on(['curl'], answer, { looks: true });
     host.on(['systemctl'], () => ({}));
-    host.on(['nft', '--file', '-'], () => {
-      this.isDiverted = true;
+    const refused = { exitCode: 1, stderr: 'Operation not permitted (you must be root)\n' };
+    const nft = (isDiverted: boolean) => () => {
+      if (this.isNftRefused) return refused;
+      this.isDiverted = isDiverted;
       return {};
-    });
-    host.on([...REMOVE_STAND_IN_TABLE], () => {
-      this.isDiverted = false;
-      return {};
-    });
+    };
+    host.on(['nft', '--file', '-'], nft(true));
+    host.on(REMOVE_STAND_IN_TABLE, nft(false));
+    const look = () => ({ exitCode: this.isDiverted && !this.isNftRefused ? 0 : 1 });
+    host.on(LOOK_FOR_STAND_IN_TABLE, look, { looks: true });
     host.on(['fail2ban-client'], () => ({}));
     host.on(MIGRATE, () => ({}));
   }
