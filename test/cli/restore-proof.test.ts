@@ -38,15 +38,24 @@ const RESULT: RestoreTestResult = {
 t.test('what was lost is counted from the newest heartbeat that came back', async (t) => {
   const newestReadAt = new Date('2026-11-29T06:00:30Z');
   const at = (seconds: number) => new Date(newestReadAt.getTime() - seconds * 1000);
-  t.strictSame(lostAt({ newestReadAt }, at(30), at(4)), { lostSeconds: 4 });
-  t.strictSame(lostAt({ newestReadAt }, at(30), at(30)), { lostSeconds: 30 });
+  const from = (seconds: number, goneOn = true) => ({
+    firstAt: at(seconds),
+    haveGoneOn: () => goneOn,
+  });
+  t.strictSame(lostAt({ newestReadAt }, from(30), at(4)), { lostSeconds: 4 });
+  t.strictSame(lostAt({ newestReadAt }, from(30), at(30)), { lostSeconds: 30 });
   t.strictSame(
-    lostAt({ newestReadAt }, at(30), at(604_800)),
+    lostAt({ newestReadAt }, from(30), at(604_800)),
     { lostSeconds: 30, lostMore: true },
     'one of last week tells nothing of today but that none of today is there',
   );
-  t.strictSame(lostAt({ newestReadAt }, at(30), undefined), { lostSeconds: 30, lostMore: true });
+  t.strictSame(lostAt({ newestReadAt }, from(30), undefined), { lostSeconds: 30, lostMore: true });
   t.strictSame(lostAt({ newestReadAt }, undefined, at(4)), {}, 'the live server took none');
+  t.strictSame(
+    lostAt({ newestReadAt }, from(30, false), at(20)),
+    {},
+    'a restart of the live server ended them: nothing is lost for that',
+  );
   t.equal(lossText({ lostSeconds: 12 }), '12 s would have been lost');
   t.equal(lossText({ lostSeconds: 61, lostMore: true }), 'more than 61 s would have been lost');
   t.equal(lossText({}), 'what would have been lost was not measured');

@@ -1,3 +1,5 @@
+import { posix } from 'node:path';
+import type { Host } from '../../host/host.ts';
 import type { BackupContext } from '../context.ts';
 
 /** Bytes a second, each way: a third of what the disks of the cheapest servers give, so that the product keeps the rest. */
@@ -17,7 +19,10 @@ export interface DiskRate {
  * Holds a container to a rate on the disk that the engine keeps its data on. Not every engine and file system can
  * be told so: then there are no options, and the text says why.
  */
-export async function diskRate({ host, engine }: BackupContext): Promise<DiskRate> {
+export async function diskRate({
+  host,
+  engine,
+}: Pick<BackupContext, 'host' | 'engine'>): Promise<DiskRate> {
   const { dataRoot } = await engine.info();
   const ask = async (argv: readonly [string, ...string[]]): Promise<string> =>
     (await host.run({ argv, okExitCodes: [0, 1] })).stdout.trim();
@@ -25,7 +30,7 @@ export async function diskRate({ host, engine }: BackupContext): Promise<DiskRat
     'findmnt',
     ...['--noheadings', '--output', 'MAJ:MIN', '--target', dataRoot],
   ]);
-  const device = number === '' ? undefined : await wholeDisk(ask, number);
+  const device = number === '' ? undefined : await wholeDisk(host, ask, number);
   if (device === undefined) {
     return { argv: [], text: 'disk rate not limited: the file system lies on no disk of its own' };
   }
@@ -47,12 +52,23 @@ export async function diskRate({ host, engine }: BackupContext): Promise<DiskRat
   };
 }
 
-/** The kernel limits disks, not their partitions. In sysfs a partition is a folder of its disk: `…/block/vda/vda1`. */
+/**
+ * The kernel limits disks, not their partitions. In sysfs a partition is a folder of its disk: `…/block/vda/vda1`,
+ * `…/nvme0/nvme0n1/nvme0n1p1`. btrfs, ZFS and overlay have numbers such as `0:46`, behind which there is no device.
+ */
 async function wholeDisk(
+  host: Host,
   ask: (argv: readonly [string, ...string[]]) => Promise<string>,
   number: string,
 ): Promise<string | undefined> {
-  const path = await ask(['readlink', '--canonicalize', `/sys/dev/block/${number}`]);
-  const disk = /\/block\/([^/]+)(?:\/[^/]+)?$/.exec(path)?.[1];
-  return disk === undefined ? undefined : `/dev/${disk}`;
+  if (number.startsWith('0:')) return undefined;
+  const link = `/sys/dev/block/${number}`;
+  const path = await ask(['readlink', '--canonicalize-existing', link]);
+  if (path === '') return undefined;
+  const isPartition = (await host.stat(`${link}/partition`)) !== undefined;
+  // The kernel writes the slash of a name such as `cciss/c0d0` as an exclamation mark.
+  const disk = posix.basename(isPartition ? posix.dirname(path) : path).replaceAll('!', '/');
+  const device = `/dev/${disk}`;
+  // Inside a container of the provider sysfs tells of disks that are not in /dev.
+  return (await host.stat(device)) === undefined ? undefined : device;
 }

@@ -17,8 +17,16 @@ CREATE TABLE IF NOT EXISTS holdfast.heartbeat (
   one boolean PRIMARY KEY DEFAULT true CHECK (one), at timestamptz NOT NULL);`;
 const BEAT = `INSERT INTO holdfast.heartbeat (at) VALUES (clock_timestamp())
 ON CONFLICT (one) DO UPDATE SET at = excluded.at;`;
-/** @param firstAt when the first of these heartbeats was written; undefined when the live server takes none */
-type Work<T> = (firstAt: Date | undefined) => Promise<T>;
+
+export interface Heartbeats {
+  /** When the first of these was written. */
+  readonly firstAt: Date;
+  /** Whether the live server has taken every one so far: after a break the newest does not tell what is lost. */
+  readonly haveGoneOn: () => boolean;
+}
+
+/** @param beats undefined when the live server takes none */
+type Work<T> = (beats: Heartbeats | undefined) => Promise<T>;
 
 /**
  * Writes a row a second to the live server while `work` goes on. They are written then alone, since a row every few
@@ -29,9 +37,14 @@ export async function whileBeating<T>(context: BackupContext, work: Work<T>): Pr
   if (session === undefined) return await work(undefined);
   const firstAt = new Date();
   const stop = new AbortController();
-  const beating = beat(context, session, stop.signal);
+  let broken = false;
+  const beating = beat(context, session, stop.signal, () => {
+    broken = true;
+  });
+  // What it throws comes out below, once the work is done.
+  beating.catch(() => undefined);
   try {
-    return await work(firstAt);
+    return await work({ firstAt, haveGoneOn: () => !broken });
   } finally {
     stop.abort();
     await beating;
@@ -70,6 +83,7 @@ async function beat(
   context: BackupContext,
   session: PsqlSession,
   signal: AbortSignal,
+  onBreak: () => void,
 ): Promise<void> {
   try {
     while (!signal.aborted) {
@@ -77,6 +91,7 @@ async function beat(
       await wait(BEAT_MILLISECONDS, undefined, { signal }).catch(() => undefined);
     }
   } catch (error) {
+    onBreak();
     notBeating(context, error);
   }
 }

@@ -15,7 +15,7 @@ import { basesFor, type RollForward } from './choose-base.ts';
 import type { ClusterVolume } from './cluster-volume.ts';
 import { diskRate } from './disk-rate.ts';
 import type { FetchedWal } from './fetch-wal.ts';
-import { newestHeartbeat, whileBeating } from './heartbeat.ts';
+import { type Heartbeats, newestHeartbeat, whileBeating } from './heartbeat.ts';
 import { withStore } from './restore-cluster.ts';
 import {
   type ForwardRequest,
@@ -52,11 +52,11 @@ export async function provePointInTime(context: BackupContext): Promise<PointInT
     progress: (text: string) => context.report({ kind: 'progress', id: 'restore-test', text }),
   };
   return await withStore(context, async (job, store) => {
-    const { result, damaged } = await whileBeating(context, async (firstBeat) => {
-      if (firstBeat !== undefined) await lead(context);
+    const { result, damaged } = await whileBeating(context, async (beats) => {
+      if (beats !== undefined) await lead(context);
       const candidates = await basesFor(context, job, store, wish);
       return await fromBestBase(context, candidates, wish.target, (candidate) =>
-        prove(context, store, candidate, request, firstBeat),
+        prove(context, store, candidate, request, beats),
       );
     });
     return { ...result, damagedBases: damaged, limits: `1 processor, ${rate.text}` };
@@ -75,7 +75,7 @@ async function prove(
   store: Store,
   forward: RollForward,
   request: Omit<ForwardRequest, 'volume'>,
-  firstBeat: Date | undefined,
+  beats: Heartbeats | undefined,
 ): Promise<Omit<PointInTimeProof, 'damagedBases' | 'limits'>> {
   await clear(context, request);
   await requireRoom(context, forward);
@@ -98,7 +98,7 @@ async function prove(
       finishedAt: context.now().toISOString(),
       seconds,
       ...(lastCommit === undefined ? {} : { lastCommit }),
-      ...lostAt(fetched, firstBeat, newest),
+      ...lostAt(fetched, beats, newest),
       databases: databases.length,
       tables: databases.reduce((sum, { tables }) => sum + tables, 0),
       rows: databases.reduce((sum, { rows }) => sum + rows, 0),
@@ -111,14 +111,15 @@ async function prove(
 /** @param newest heartbeat that came back, which may be of an earlier test */
 export function lostAt(
   { newestReadAt }: Pick<FetchedWal, 'newestReadAt'>,
-  firstBeat: Date | undefined,
+  beats: Heartbeats | undefined,
   newest: Date | undefined,
 ): Pick<PointInTimeProof, 'lostSeconds' | 'lostMore'> {
-  if (firstBeat === undefined) return {};
+  if (beats === undefined || !beats.haveGoneOn()) return {};
+  const { firstAt } = beats;
   const since = (time: Date): number =>
     Math.max(0, (newestReadAt.getTime() - time.getTime()) / 1_000);
-  if (newest === undefined || newest < firstBeat)
-    return { lostSeconds: since(firstBeat), lostMore: true };
+  if (newest === undefined || newest < firstAt)
+    return { lostSeconds: since(firstAt), lostMore: true };
   return { lostSeconds: since(newest) };
 }
 
