@@ -2,9 +2,9 @@ import { readLockFile } from '../apply/lock-file.ts';
 import { readUpgrade } from '../apply/upgrade/journal.ts';
 import type { OtherMajors } from '../backup/restore/other-major.ts';
 import { AppError } from '../errors.ts';
+import { majorOf } from '../model/postgres-upgrade.ts';
 import type { CliContext, Server } from './context.ts';
 import { upgradeContext } from './postgres-clusters.ts';
-import { majorOf } from './wanted-upgrade.ts';
 
 /** The images of an upgrade are kept on the machine: what was backed up before it can be read. */
 export function otherMajors(context: CliContext, server: Server, project: string): OtherMajors {

@@ -6,8 +6,9 @@ import { lockInForce, readUpgrade, saveUpgrade } from '../apply/upgrade/journal.
 import { rowsWrittenSoFar } from '../backup/upgrade/rows-written.ts';
 import { env } from '../env.ts';
 import { AppError } from '../errors.ts';
+import type { Desired } from '../model/desired.ts';
 import { formatSpan } from '../model/format-bytes.ts';
-import type { UpgradeJournal } from '../model/postgres-upgrade.ts';
+import type { UpgradeJournal, WantedUpgrade } from '../model/postgres-upgrade.ts';
 import { engineName } from '../model/stack.ts';
 import { planText } from '../plan/text.ts';
 import { keepConfig } from './applied-config.ts';
@@ -16,7 +17,7 @@ import { consent } from './consent.ts';
 import type { CliContext, Server } from './context.ts';
 import { verifyFrontDoor } from './front-door.ts';
 import { rehearseNow, runningPostgres, upgradeContext } from './postgres-clusters.ts';
-import { prepare, sourceHost } from './prepare.ts';
+import { type Prepared, prepare, sourceHost } from './prepare.ts';
 import { configDigest, type LoadedConfig, readConfig } from './read-config.ts';
 import { startAnew } from './start-anew.ts';
 
@@ -40,9 +41,7 @@ export async function postgresRehearse(
     waitSeconds: 0,
   };
   const rehearsal = await withLock(host, context.paths, request, async () => {
-    const { desired } = await planServer(prepared.apply, { render: prepared.render });
-    const { postgresUpgrade: upgrade } = desired;
-    if (upgrade === undefined) throw nothingToUpgrade();
+    const { desired, upgrade } = await planRehearsal(prepared);
     const { reference } = upgrade.to.image;
     const action = desired.images.get(reference);
     if ((await engine.image(reference)) === undefined) {
@@ -69,6 +68,25 @@ export async function postgresRehearse(
     hint: 'correct what it names, then `holdfast postgres rehearse` again',
     details: { problems },
   });
+}
+
+/**
+ * What to rehearse. The caller holds the server's lock.
+ * @throws AppError `usage/no-upgrade` when the config asks for the version that runs
+ */
+export async function planRehearsal({
+  apply,
+  render,
+}: Pick<Prepared, 'apply' | 'render'>): Promise<{
+  readonly desired: Desired;
+  readonly upgrade: WantedUpgrade;
+}> {
+  // First: the plan asks for free disk, and what a killed rehearsal left takes it.
+  await apply.clusters?.clear();
+  const { desired } = await planServer(apply, { render });
+  const { postgresUpgrade: upgrade } = desired;
+  if (upgrade === undefined) throw nothingToUpgrade();
+  return { desired, upgrade };
 }
 
 /** `holdfast postgres revert`: back to the cluster of before the upgrade, without what was written since. */

@@ -4,7 +4,7 @@ import { POSTGRES_VOLUME } from '../components/postgres/names.ts';
 import { AppError } from '../errors.ts';
 import { formatBytes } from '../model/format-bytes.ts';
 import type { LockedImage } from '../model/lock-file.ts';
-import type { PostgresUpgrade, WantedUpgrade } from '../model/postgres-upgrade.ts';
+import { majorOf, type PostgresUpgrade, type WantedUpgrade } from '../model/postgres-upgrade.ts';
 import { engineName } from '../model/stack.ts';
 import type { Observed } from '../plan/observed.ts';
 import type { CliContext, Server } from './context.ts';
@@ -39,9 +39,11 @@ export async function wantedUpgrade(
   if (!allowed || Number(to) < Number(from) || manifest.generation === 0) {
     throw refused(observed, from, to);
   }
+  // Whoever made them: compose and we would take a volume of somebody else for our own.
+  const taken = (await server.engine.volumes({})).map(({ name }) => name);
   const upgrade: PostgresUpgrade = {
     from: { major: from, volume, image: before },
-    to: { major: to, volume: newVolume(project, to, observed), image },
+    to: { major: to, volume: newVolume(project, to, observed, taken), image },
   };
   return { ...upgrade, ...(await factsOf(context, server, project, upgrade)) };
 }
@@ -73,18 +75,19 @@ async function factsOf(
   return { bytes, neededBytes, freeBytes, ...(isOf(upgrade, rehearsal) ? { rehearsal } : {}) };
 }
 
-export function majorOf({ version }: LockedImage): string {
-  return version.split('.')[0] ?? version;
-}
-
 /** A name that no volume has, or that of an attempt which was killed. */
-function newVolume(project: string, major: string, { volumes, postgresUpgrade }: Observed): string {
+export function newVolume(
+  project: string,
+  major: string,
+  { postgresUpgrade }: Pick<Observed, 'postgresUpgrade'>,
+  taken: readonly string[],
+): string {
   if (postgresUpgrade?.phase === 'copying' && postgresUpgrade.to.major === major) {
     return postgresUpgrade.to.volume;
   }
   for (let count = 1; ; count += 1) {
     const name = `${POSTGRES_VOLUME}-${major}${count === 1 ? '' : `-${count}`}`;
-    if (!volumes.includes(engineName(project, name))) return name;
+    if (!taken.includes(engineName(project, name))) return name;
   }
 }
 

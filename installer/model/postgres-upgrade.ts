@@ -55,4 +55,10 @@ export interface UpgradeJournal extends PostgresUpgrade {
   readonly switchedAt?: string;
   /** Rows that were ever written to the new cluster when it was complete; more later means that somebody wrote. */
   readonly rowsWritten?: number;
+  /** On the way back: the new cluster is not removed, because nobody could tell whether it took writes. */
+  readonly keepsNew?: true;
+}
+
+export function majorOf({ version }: LockedImage): string {
+  return version.split('.')[0] ?? version;
 }

@@ -3,6 +3,7 @@ import type { ClusterMaker } from '../../installer/apply/context.ts';
 import { lockInForce, readUpgrade, saveUpgrade } from '../../installer/apply/upgrade/journal.ts';
 import { AppError } from '../../installer/errors.ts';
 import type { Desired } from '../../installer/model/desired.ts';
+import { LABELS } from '../../installer/model/labels.ts';
 import type { LockedImage } from '../../installer/model/lock-file.ts';
 import type { Rehearsal } from '../../installer/model/postgres-upgrade.ts';
 import type { Observed } from '../../installer/plan/observed.ts';
@@ -24,6 +25,10 @@ export class UpgradeWorld {
   /** Problems that a rehearsal finds, and a copy. */
   problems: string[] = [];
   copyFails = false;
+  /** Whether a killed rehearsal left its volumes. */
+  rehearsalLeft = false;
+  /** Whether the rows of the new cluster can be counted. */
+  counts = true;
 
   constructor() {
     const { host, engine } = this.world;
@@ -33,7 +38,7 @@ export class UpgradeWorld {
     host.on(['cluster', 'count'], () => ({}));
     host.on(['cluster', 'make'], ({ rest: [volume = ''] }) => {
       if (engine.volumeLabels.has(volume)) throw new Error(`${volume} is there already`);
-      engine.volumeLabels.set(volume, {});
+      engine.volumeLabels.set(volume, { [LABELS.project]: 'demo' });
       return {};
     });
     host.on(['cluster', 'fill'], ({ rest: [from = '', to = ''] }) => {
@@ -66,20 +71,29 @@ export class UpgradeWorld {
     options: PlatformOptions = {},
     more: Partial<ApplyRequest> = {},
   ): Promise<ApplyOutcome> {
-    const { world } = this;
-    const context = world.context as { clusters?: ClusterMaker };
-    context.clusters = this.#clusters();
-    return world.apply((observed) => wants(major, options, observed), more);
+    this.giveClusters();
+    return this.world.apply((observed) => this.render(major, options, observed), more);
+  }
+
+  /** What the command line gives the context. */
+  giveClusters(): void {
+    (this.world.context as { clusters?: ClusterMaker }).clusters = this.#clusters();
+  }
+
+  /** Refuses, as the real one does for the disk, while something of a killed rehearsal is there. */
+  render(major: string, options: PlatformOptions, observed: Observed): Desired {
+    if (this.rehearsalLeft) throw new Error('no disk beside what a rehearsal left');
+    return wants(major, options, observed);
   }
 
   /** What `holdfast postgres revert` does. */
   async revert(): Promise<ApplyOutcome> {
     const { world } = this;
     const { host } = world;
+    this.giveClusters();
     const journal = await readUpgrade(host, PATHS);
     if (journal === undefined) throw new Error('nothing to revert');
     const reverting = { ...journal, phase: 'reverting' } as const;
-    (world.context as { clusters?: ClusterMaker }).clusters = this.#clusters();
     return world.apply(
       (observed) => wants('15', {}, { ...observed, lock: lockInForce(observed.lock, reverting) }),
       { keepRendered: () => saveUpgrade(host, PATHS, reverting) },
@@ -113,11 +127,14 @@ export class UpgradeWorld {
         }
         return { rowsWritten: this.rows.get(`${ENGINE_NAME}${to.volume}`)?.length ?? 0 };
       },
-      clear: async () => undefined,
+      clear: async () => {
+        this.rehearsalLeft = false;
+      },
       end: async () => void (await run('end')),
       writtenSince: async ({ to, rowsWritten = 0 }) => {
         await run('count');
         if (this.server() !== undefined) throw new Error('somebody writes to what is counted');
+        if (!this.counts) return undefined;
         return (this.rows.get(`${ENGINE_NAME}${to.volume}`)?.length ?? 0) - rowsWritten;
       },
     };

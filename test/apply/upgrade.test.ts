@@ -1,7 +1,9 @@
 import t, { type Test } from 'tap';
+import { AppError } from '../../installer/errors.ts';
 import { SimulatedKill } from '../support/effects.ts';
+import { platform } from './platform.ts';
 import { UpgradeWorld } from './upgrade-world.ts';
-import { kinds } from './world.ts';
+import { kinds, PATHS } from './world.ts';
 
 const OLD = 'demo_postgres';
 const NEW = 'demo_postgres-17';
@@ -121,7 +123,6 @@ t.test('what somebody wrote to the new server is never taken back by itself', as
       {
         verify: async () => {
           server.write('to the new one');
-          const { AppError } = await import('../../installer/errors.ts');
           throw new AppError({ code: 'health/front-door', what: 'no answer', hint: 'none' });
         },
       },
@@ -133,6 +134,102 @@ t.test('what somebody wrote to the new server is never taken back by itself', as
   await server.apply('17');
   runsOn(t, server, NEW, 'after the next apply');
   t.equal(server.phase(), 'done');
+});
+
+t.test('rows that came in beside a sick service of the same level stay', async (t) => {
+  const server = new UpgradeWorld();
+  const { engine, sickImages } = server.world;
+  await server.apply('15', { withCache: false });
+  server.write('of before');
+  sickImages.add('registry.example/cache:1');
+  const waitHealthy = engine.waitHealthy.bind(engine);
+  engine.waitHealthy = async (...request) => {
+    if (server.server() === NEW && server.acknowledged.length === 1) server.write('to the new one');
+    await waitHealthy(...request);
+  };
+  await t.rejects(server.apply('17', { withCache: true }), {
+    code: 'health/not-healthy',
+    why: /1 rows were written to Postgres 17 already/,
+  });
+  runsOn(t, server, NEW, 'beside a sick cache');
+  t.equal(server.acknowledged.length, 2);
+  t.equal(server.phase(), 'switched');
+});
+
+/** An upgrade that stays on the new server because somebody wrote, though the apply failed. */
+async function onSeventeenUnfinished(): Promise<UpgradeWorld> {
+  const server = await onFifteen();
+  const verify = async (): Promise<void> => {
+    server.write('to the new one');
+    throw new AppError({ code: 'health/front-door', what: 'no answer', hint: 'none' });
+  };
+  await failureOf(server.apply('17', {}, { verify }));
+  return server;
+}
+
+for (const counts of [true, false]) {
+  t.test(`what was written since an unfinished upgrade stays, counted: ${counts}`, async (t) => {
+    const server = await onSeventeenUnfinished();
+    server.counts = counts;
+    server.write('days later');
+    const { engine } = server.world;
+    const containers = engine.containers.bind(engine);
+    // The next apply has the server in its plan, and is interrupted before it comes to it.
+    engine.containers = async (labels) =>
+      (await containers(labels)).map((one) =>
+        one.service === 'postgres' ? { ...one, memoryLimit: 1 } : one,
+      );
+    const stop = new AbortController();
+    // The check of what was rendered, after which the first container is touched.
+    server.world.host.on(['docker', 'run'], () => {
+      stop.abort();
+      return {};
+    });
+    await t.rejects(server.apply('17', { nginxConf: 'worker 2;\n' }, { interrupt: stop.signal }), {
+      code: 'consent/interrupted',
+    });
+    t.ok(engine.volumeLabels.has(NEW));
+    runsOn(t, server, NEW, 'interrupted days later');
+  });
+}
+
+t.test('a new cluster whose rows nobody can count is kept beside the old one', async (t) => {
+  const server = await onFifteen();
+  server.counts = false;
+  server.world.sickImages.add('holdfast/postgres:17');
+  await t.rejects(server.apply('17'), {
+    code: 'health/not-healthy',
+    why: /docker volume rm demo_postgres-17/,
+  });
+  runsOn(t, server, OLD, 'not counted');
+  t.ok(server.world.engine.volumeLabels.has(NEW));
+  t.equal(server.phase(), undefined);
+});
+
+t.test('a restore after an unfinished upgrade is not undone by the next apply', async (t) => {
+  const server = await onSeventeenUnfinished();
+  const { world } = server;
+  const volume = (): unknown => JSON.parse(world.text(PATHS.lock) ?? '').postgresVolume;
+  await world.apply((observed) => {
+    const image = observed.lock.images.postgres;
+    if (image === undefined) throw new Error('the lock names no Postgres');
+    return platform({ postgres: { image, volume: 'postgres-restored' } })(observed);
+  });
+  t.equal(volume(), 'postgres-restored');
+  t.equal(server.phase(), 'done');
+  t.equal((await server.apply('17')).result, 'unchanged');
+  t.equal(volume(), 'postgres-restored');
+});
+
+t.test('a volume of somebody else is not removed on the way back', async (t) => {
+  const server = await onFifteen();
+  server.copyFails = true;
+  server.world.host.on(['cluster', 'make'], () => {
+    server.world.engine.volumeLabels.set(NEW, {});
+    return {};
+  });
+  await t.rejects(server.apply('17'), { code: 'restore/upgrade-differs' });
+  t.ok(server.world.engine.volumeLabels.has(NEW));
 });
 
 t.test('an interrupt after the copy does not leave the product without a database', async (t) => {

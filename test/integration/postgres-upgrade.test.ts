@@ -208,11 +208,13 @@ t.test('killed after it counts: the next apply goes on with the new server', asy
   t.equal(sql(PORTRAIT), before, 'passwords, rights, encodings, settings, rows');
   t.equal(phase(), 'done');
   t.ok(names('volume').includes(`${PROJECT}_postgres-data`), 'the old cluster is kept');
-  sql("INSERT INTO orders (note) VALUES ('written to 17'), ('and another')");
+  sql(
+    "INSERT INTO orders (note) VALUES ('written to 17'), ('and another'); SELECT lo_from_bytea(0, 'one more')",
+  );
   ask('15');
   const asked = await appliance.run(['postgres', 'revert', '--config', config]);
   t.equal(asked.exitCode, 5, 'nobody is there to say yes');
-  t.match(asked.stdout, /without what was written since .*: 2 rows inserted, updated or deleted/);
+  t.match(asked.stdout, /without what was written since .*: 3 rows inserted, updated or deleted/);
   ask('17');
 });
 

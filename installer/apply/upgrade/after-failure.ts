@@ -2,6 +2,7 @@ import { POSTGRES_SERVICE } from '../../components/postgres/names.ts';
 import { isEngineLost } from '../../engine/lost-engine.ts';
 import { AppError } from '../../errors.ts';
 import type { UpgradeJournal } from '../../model/postgres-upgrade.ts';
+import { engineName } from '../../model/stack.ts';
 import { up } from '../compose-run.ts';
 import { explained } from '../explained.ts';
 import { callsForRollback, rollBack } from '../rollback.ts';
@@ -37,14 +38,24 @@ async function returnFrom(run: Run, error: AppError, journal: UpgradeJournal): P
       containers.map(({ id }) => id),
     );
     const rows = await clusterMaker(run).writtenSince(journal);
-    if (rows !== 0 && wasLetIn(run)) {
+    // Running services are in as soon as it listens, long before it is well: rows that were counted are theirs.
+    if ((rows ?? 0) > 0 || (rows === undefined && mayHaveTakenWrites(run))) {
       await up(run, [POSTGRES_SERVICE], { recreate: true });
       return explained(error, staysText(journal, rows));
     }
-    await saveUpgrade(host, paths, { ...journal, phase: 'returning' });
+    const isEmpty = rows === 0;
+    await saveUpgrade(host, paths, {
+      ...journal,
+      phase: 'returning',
+      ...(isEmpty ? {} : { keepsNew: true }),
+    });
     const failure = await rollBack(run, error);
     await returnToOld(run);
-    return explained(failure, `Postgres is back on its cluster of version ${journal.from.major}`);
+    const kept = isEmpty ? '' : `; ${keptText(run, journal)}`;
+    return explained(
+      failure,
+      `Postgres is back on its cluster of version ${journal.from.major}${kept}`,
+    );
   } catch (second) {
     if (!(second instanceof AppError)) throw second;
     return explained(
@@ -54,13 +65,21 @@ async function returnFrom(run: Run, error: AppError, journal: UpgradeJournal): P
   }
 }
 
-/** Whether the new server was well once: from then on it took writes. */
-function wasLetIn({ plan, done }: Run): boolean {
+/** Where nobody can count: the new server was well once, or an earlier run left it to serve. */
+function mayHaveTakenWrites({ plan, done }: Run): boolean {
+  if (!plan.operations.some(({ kind }) => kind === 'upgrade-postgres')) return true;
   return !plan.operations.some(
     (operation) =>
       operation.kind === 'compose-up' &&
       operation.services.some(({ service }) => service === POSTGRES_SERVICE) &&
       !done.includes(operation.id),
+  );
+}
+
+function keptText({ project }: Run, { to }: UpgradeJournal): string {
+  return (
+    `nobody could count the rows of the one of ${to.major}, so it is kept; when you are sure: ` +
+    `docker volume rm ${engineName(project, to.volume)}`
   );
 }
 

@@ -1,6 +1,8 @@
 import { POSTGRES_SERVICE } from '../../components/postgres/names.ts';
 import { composeUp } from '../../engine/compose.ts';
 import { LABELS } from '../../model/labels.ts';
+import type { LockFile } from '../../model/lock-file.ts';
+import { majorOf } from '../../model/postgres-upgrade.ts';
 import { engineName } from '../../model/stack.ts';
 import { reactionKey } from '../../plan/reactions.ts';
 import type { ApplyContext } from '../context.ts';
@@ -30,24 +32,29 @@ export async function settleUpgrade(context: ApplyContext): Promise<void> {
     });
     await returnToOld(context);
   }
-  const generation = await readGeneration(host, paths);
-  const lock = generation?.files.get(paths.lock)?.content;
-  const volume =
-    lock === undefined
-      ? undefined
-      : (JSON.parse(lock) as { postgresVolume?: string }).postgresVolume;
-  // Killed after everything was in force and before it was noted.
-  if (journal.phase === 'switched' && volume === journal.to.volume) {
+  // Killed after everything was in force and before it was noted. By the version, not by the volume: a restore puts
+  // another volume in, and the journal must not take it away again.
+  const major = await majorInForce(context);
+  if (journal.phase === 'switched' && major === journal.to.major) {
     await saveUpgrade(host, paths, { ...journal, phase: 'done' });
   }
-  if (journal.phase === 'reverting' && volume === journal.from.volume) {
+  if (journal.phase === 'reverting' && major === journal.from.major) {
     await forgetUpgrade(host, paths);
   }
 }
 
+/** Of Postgres, as the last complete apply left it. */
+async function majorInForce({ host, paths }: ApplyContext): Promise<string | undefined> {
+  const generation = await readGeneration(host, paths);
+  const lock = generation?.files.get(paths.lock)?.content;
+  if (lock === undefined) return undefined;
+  const { postgres } = (JSON.parse(lock) as Pick<LockFile, 'images'>).images;
+  return postgres === undefined ? undefined : majorOf(postgres);
+}
+
 /**
- * The files of the last complete apply, its Postgres, and nothing of the new cluster. May be killed anywhere and
- * run again.
+ * The files of the last complete apply, its Postgres, and nothing of the new cluster unless the journal keeps it.
+ * May be killed anywhere and run again.
  */
 export async function returnToOld(context: ApplyContext): Promise<void> {
   const { host, engine, paths, project } = context;
@@ -60,8 +67,9 @@ export async function returnToOld(context: ApplyContext): Promise<void> {
     await serverBack(context, generation);
   }
   const volume = engineName(project, journal.to.volume);
-  const there = await engine.volumes({});
-  if (there.some(({ name }) => name === volume)) {
+  // With our label: what somebody else made under that name is not ours to remove.
+  const ours = await engine.volumes({ [LABELS.project]: project });
+  if (journal.keepsNew !== true && ours.some(({ name }) => name === volume)) {
     await host.run({ argv: ['docker', 'volume', 'rm', volume] });
   }
   await forgetUpgrade(host, paths);
