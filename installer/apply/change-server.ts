@@ -15,6 +15,7 @@ import { type Run, stopIfInterrupted } from './run.ts';
 import { afterFailure } from './upgrade/after-failure.ts';
 import { settleUpgrade } from './upgrade/return-to-old.ts';
 import { validate } from './validate.ts';
+import { waitUntilAwake } from './wait-awake.ts';
 
 /** Carries a confirmed plan out, goes back where what was changed does not work, and writes the audit line. */
 export async function changeServer(
@@ -23,6 +24,7 @@ export async function changeServer(
   { plan, observed, desired }: Planned,
 ): Promise<void> {
   const { host, engine, paths, clock } = context;
+  if (plan.operations.length > 0) await waitUntilAwake(context);
   await checkDiskSpace(host, engine, paths, plan);
   await checkPorts(host, plan, desired.stack, observed);
   if (request.adopt === true) await setUnreadableManifestAside(host, paths.manifest);

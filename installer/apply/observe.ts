@@ -1,4 +1,4 @@
-import { isAtRest } from '../engine/container-state.ts';
+import { isAtRest, isUp } from '../engine/container-state.ts';
 import { edgeContainer, readEdgeState } from '../engine/edge-state.ts';
 import type { ContainerState } from '../engine/engine.ts';
 import type { Desired } from '../model/desired.ts';
@@ -153,7 +153,7 @@ function withLockFile(manifest: Manifest, path: string, found: ObservedFile | un
 }
 
 function observedContainer(state: ContainerState): ObservedContainer {
-  const running = state.status === 'running';
+  const running = isUp(state);
   return {
     id: state.id,
     name: state.name,

@@ -1,3 +1,4 @@
+import { isUp } from '../engine/container-state.ts';
 import { AppError } from '../errors.ts';
 import { LABELS } from '../model/labels.ts';
 import {
@@ -78,9 +79,7 @@ async function restoreServices(
     const own = ours.filter((container) => container.service === service);
     return (
       own.length === 0 ||
-      own.some(
-        ({ labels, status }) => labels[LABELS.spec] !== specs[service] || status !== 'running',
-      )
+      own.some((container) => container.labels[LABELS.spec] !== specs[service] || !isUp(container))
     );
   });
   const { first, last } = await networksBack(run, networks, started);

@@ -1,3 +1,4 @@
+import { isUp } from '../engine/container-state.ts';
 import { edgeContainer, readEdgeState } from '../engine/edge-state.ts';
 import type { ContainerState } from '../engine/engine.ts';
 import { AppError } from '../errors.ts';
@@ -47,7 +48,7 @@ export async function servingContainers(
 export function slotOf(state: EdgeState, service: string, all: readonly ContainerState[]): Slot {
   const slots = all.map((one) => ({
     slot: edgeContainer(one).slot,
-    running: one.status === 'running',
+    running: isUp(one),
   }));
   return servingSlot(state, service, slots);
 }

@@ -43,6 +43,11 @@ export function isAtRest({ status }: Pick<ContainerState, 'status'>): boolean {
   return status === 'created' || status === 'exited' || status === 'dead';
 }
 
+/** Whether its processes are there: a backup may hold one still, and wakes it again. */
+export function isUp({ status }: Pick<ContainerState, 'status'>): boolean {
+  return status === 'running' || status === 'paused';
+}
+
 function serviceOf(labels: Readonly<Record<string, string>>): string {
   if (labels[ONE_OFF_LABEL] === 'True') return '';
   return labels[LABELS.service] ?? labels[COMPOSE_SERVICE_LABEL] ?? '';

@@ -1,4 +1,5 @@
 import type { Run } from '../apply/run.ts';
+import { isUp } from '../engine/container-state.ts';
 import type { ContainerState } from '../engine/engine.ts';
 import type { RolledService } from '../model/contribution.ts';
 import { otherSlot, SLOTS, servingSlot } from '../model/edge-state.ts';
@@ -16,7 +17,7 @@ export async function bringBack(run: Run, rolled: RolledService, spec: string): 
   const before = servingSlot(run.observed.edge, service, observed);
   const isWhole = (containers: readonly ContainerState[]): boolean =>
     containers.length > 0 && containers.every(({ labels }) => labels[LABELS.spec] === spec);
-  const isRunning = inSlot(serving).every(({ status }) => status === 'running');
+  const isRunning = inSlot(serving).every(isUp);
   if (serving === before && isWhole(inSlot(serving)) && isRunning) {
     await retire(run, inSlot(otherSlot(serving)));
     return false;

@@ -104,6 +104,14 @@ export class FakeObjects {
     });
   }
 
+  pause(id: string): void {
+    this.#update(id, { status: 'paused' });
+  }
+
+  unpause(id: string): void {
+    this.#update(id, { status: 'running' });
+  }
+
   stop(id: string): void {
     this.#update(id, { status: 'exited', exitCode: 0 });
   }
