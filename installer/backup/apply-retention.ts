@@ -5,6 +5,7 @@ import { listStored } from './inventory.ts';
 import { madeBy } from './keys.ts';
 import { localCopiesFolder } from './local-copy.ts';
 import { type Pruned, prune } from './prune.ts';
+import { isFrozen } from './settings.ts';
 import { DirectoryStore } from './store/directory-store.ts';
 import type { Store } from './store/store.ts';
 import { noteRemoved, requireWholeListing } from './stored-by-us.ts';
@@ -30,6 +31,7 @@ export async function applyRetention(
       rules: job.keepRemote,
       timezone: settings.timezone,
       now: now(),
+      comparedOnTheWay: job.source.kind === 'backup' && isFrozen(settings, job.store),
       ...reachOf(context, job),
       ...(job.lockSeconds === undefined ? {} : { lockSeconds: job.lockSeconds }),
     });

@@ -6,9 +6,9 @@ import { lockEnd } from './backup-run.ts';
 import type { BackupContext } from './context.ts';
 import { copyBackup } from './copy-backup.ts';
 import { isDamage } from './damage.ts';
-import { known, listStored, type StoredBackup } from './inventory.ts';
+import { asVerified, known, listStored, type StoredBackup } from './inventory.ts';
 import { decideRetention } from './retention.ts';
-import { findJob, readsBackFrom } from './settings.ts';
+import { findJob, isFrozen, readsBackFrom } from './settings.ts';
 import type { Store } from './store/store.ts';
 import { noteStored } from './stored-by-us.ts';
 import { sweep } from './sweep.ts';
@@ -93,7 +93,11 @@ function missingCopies(
   const unproved = new Set(stored.filter(({ complete }) => complete).map(({ id }) => id));
   const candidates = there.filter(({ id, verified }) => verified && !done.has(id));
   const { keep } = decideRetention({
-    backups: known([...whole, ...candidates]),
+    // As the copy's retention counts them, or what it has removed would be copied again.
+    backups: [
+      ...(isFrozen(settings, job.store) ? asVerified(known(whole)) : known(whole)),
+      ...known(candidates),
+    ],
     rules: job.keepRemote,
     timezone: settings.timezone,
     now: now(),

@@ -1,5 +1,5 @@
 import type { Retention } from '../model/backup-settings.ts';
-import { known, listStored, type StoredBackup } from './inventory.ts';
+import { asVerified, known, listStored, type StoredBackup } from './inventory.ts';
 import { MANIFEST_NAME } from './keys.ts';
 import { decideRetention } from './retention.ts';
 import type { Store } from './store/store.ts';
@@ -15,6 +15,8 @@ export interface PruneInput {
   readonly atLeast?: number;
   /** The store lets nobody remove a backup for so long, seconds. */
   readonly lockSeconds?: number;
+  /** Copies that cannot be read back: they were compared with verified backups on their way. */
+  readonly comparedOnTheWay?: boolean;
   /** Of base backups: how far back point-in-time recovery reaches. */
   readonly reachBackSeconds?: number;
 }
@@ -32,7 +34,7 @@ export async function prune(input: PruneInput): Promise<Pruned> {
   const { store, place, job, rules, timezone, now, atLeast, reachBackSeconds } = input;
   const stored = await listStored(store, place, job);
   const { remove, held } = decideRetention({
-    backups: known(stored),
+    backups: input.comparedOnTheWay === true ? asVerified(known(stored)) : known(stored),
     rules,
     timezone,
     now,

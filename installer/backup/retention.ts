@@ -55,7 +55,10 @@ export function decideRetention(input: RetentionInput): RetentionDecision {
     (a, b) => b.at.getTime() - a.at.getTime() || (a.id < b.id ? 1 : -1),
   );
   const byRules = kept(input, newestFirst);
-  const held = byRules.size === newestFirst.length ? undefined : suspicion(input, newestFirst);
+  const held =
+    byRules.size === newestFirst.length
+      ? nothingProved(input, newestFirst)
+      : suspicion(input, newestFirst);
   const keep = held === undefined ? byRules : new Set(newestFirst.map(({ id }) => id));
   return {
     keep: newestFirst.filter(({ id }) => keep.has(id)).map(({ id }) => id),
@@ -65,6 +68,20 @@ export function decideRetention(input: RetentionInput): RetentionDecision {
       .reverse(),
     ...(held === undefined ? {} : { held }),
   };
+}
+
+/** Without a verified one nothing ever gets old: that is told once the rules would give something up. */
+function nothingProved(
+  input: RetentionInput,
+  newestFirst: readonly KnownBackup[],
+): string | undefined {
+  if (newestFirst.some(({ verified }) => verified)) return undefined;
+  const wouldStay = kept(
+    input,
+    newestFirst.map((backup) => ({ ...backup, verified: true })),
+  );
+  if (wouldStay.size === newestFirst.length) return undefined;
+  return 'no backup of this job could be verified there, and age counts from the newest verified one';
 }
 
 function suspicion(

@@ -93,7 +93,14 @@ const rows: readonly Row[] = [
   },
   {
     name: 'no verified backup at all: nothing goes',
-    backups: ['2026-10-01?', '2026-11-19?', '2026-11-20?'],
+    backups: ['2026-10-01?', '2026-11-18?', '2026-11-19?', '2026-11-20?'],
+    rules: { keepSeconds: DAY },
+    remove: [],
+    held: /could be verified/,
+  },
+  {
+    name: 'nothing verified, and nothing due yet either',
+    backups: ['2026-11-18?', '2026-11-19?', '2026-11-20?'],
     rules: { keepSeconds: DAY },
     remove: [],
   },
