@@ -4,7 +4,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { type Child, startChild } from '../host/child.ts';
 import { type PostgresServer, postgresExec } from './psql.ts';
-import type { ContainerPipe, SourceProgram } from './sources/source.ts';
+import type { ContainerPipe, ProgramEnd, SourceProgram } from './sources/source.ts';
 
 /*
  * What a program in a container puts out goes through four more programs on its way to us (the container's shim,
@@ -13,30 +13,43 @@ import type { ContainerPipe, SourceProgram } from './sources/source.ts';
  * container all the same, and its exit code comes through the engine.
  */
 
+/** Ends what a program said; what follows is how it ended. */
+const TOLD = 'holdfast: ended with ';
+const TELL = `code=$?
+echo "${TOLD}$code" >&2
+exit "$code"`;
+
+/** On busy machines the engine was seen to lose what a program said, and with it that it is ready. */
+const ATTEMPTS = 3;
+
 // Fixed texts; the path and the program arrive as arguments. Open for both (3), the pipe never keeps the shell
 // waiting for us; the program gets one end (4), which breaks when nobody is at the other. No answer: we are gone.
 const script = (open: string, run: string): string => `mkfifo -m 600 -- "$1" || exit 1
 exec 3<>"$1"
 echo ready
 read -r answer
-exec ${open}"$1"
+exec ${open}"$1" 3>&-
 rm -f -- "$1"
 [ "$answer" = go ] || exit 1
 shift
-exec "$@" ${run} 3>&- 4>&-`;
+"$@" ${run} 4>&-
+${TELL}`;
 const OUT_OF_CONTAINER = script('4>', '</dev/null >&4');
 const INTO_CONTAINER = script('4<', '<&4');
+const BY_THE_ENGINE = `"$@"
+${TELL}`;
 
 /** A program of Postgres' container, by the engine's client and, where the container is on this machine, by a pipe. */
 export function containerProgram(
   server: PostgresServer,
   command: readonly [string, ...string[]],
   moreEnv: Readonly<Record<string, string>> = {},
-): Pick<SourceProgram, 'argv' | 'pipe'> {
+): Pick<SourceProgram, 'argv' | 'pipe' | 'ending'> {
   const pipe = containerPipe(server, command, 'out', moreEnv);
   return {
-    argv: dockerExec(server, [], command, moreEnv),
+    argv: dockerExec(server, [], ['sh', '-c', BY_THE_ENGINE, 'sh', ...command], moreEnv),
     ...(pipe === undefined ? {} : { pipe }),
+    ending: toldEnding,
   };
 }
 
@@ -61,6 +74,27 @@ export function containerPipe(
     path: `/proc/${server.pid}/root${path}`,
   };
 }
+
+/**
+ * How a program in a container ended, in its own words. The exit code of the engine's client is 0 as well when the
+ * engine did not know the code yet, or closed the streams of a program that still runs.
+ */
+export async function toldEnding({ done }: Child): Promise<ProgramEnd> {
+  const { exitCode, stderr } = await done;
+  const at = stderr.lastIndexOf(TOLD);
+  if (at >= 0) {
+    const code = Number.parseInt(stderr.slice(at + TOLD.length), 10);
+    return { exitCode: code, stderr: stderr.slice(0, at) };
+  }
+  if (exitCode !== 0) return { exitCode, stderr };
+  return {
+    exitCode: LOST,
+    stderr: `${stderr}the engine lost sight of it: nobody knows how it ended`,
+  };
+}
+
+/** As for a program that the engine could not run. */
+const LOST = 125;
 
 /** The engine's client, which runs a program in Postgres' container. */
 export function dockerExec(
@@ -90,17 +124,23 @@ export interface OpenPipe {
  * Undefined where the pipe cannot be had (no `mkfifo`, another machine): then the program was not started.
  */
 export async function openContainerPipe(
-  { argv, path, direction }: ContainerPipe,
+  pipe: ContainerPipe,
   onStderr?: (chunk: Buffer) => void,
 ): Promise<OpenPipe | undefined> {
-  const program = startChild({ argv, ...(onStderr === undefined ? {} : { onStderr }) });
-  program.stdin.on('error', () => undefined);
-  const isReady = (await firstLine(program.stdout)) === 'ready';
-  const end = isReady ? await openEnd(path, direction) : undefined;
-  program.stdin.end(end === undefined ? '' : 'go\n');
-  if (end !== undefined) return { program, end };
-  program.stdout.resume();
-  await program.done.catch(() => undefined);
+  for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
+    const program = startChild({
+      argv: pipe.argv,
+      ...(onStderr === undefined ? {} : { onStderr }),
+    });
+    program.stdin.on('error', () => undefined);
+    const isReady = (await firstLine(program.stdout)) === 'ready';
+    const end = isReady ? await openEnd(pipe) : undefined;
+    program.stdin.end(end === undefined ? '' : 'go\n');
+    if (end !== undefined) return { program, end };
+    program.stdout.resume();
+    await program.done.catch(() => undefined);
+    if (isReady) return undefined;
+  }
   return undefined;
 }
 
@@ -115,10 +155,7 @@ async function firstLine(stream: Readable): Promise<string> {
 }
 
 /** Whoever rules the container might put something else there: a link is not followed, and a file is left alone. */
-async function openEnd(
-  path: string,
-  direction: ContainerPipe['direction'],
-): Promise<FileHandle | undefined> {
+async function openEnd({ path, direction }: ContainerPipe): Promise<FileHandle | undefined> {
   const { O_RDONLY, O_WRONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
   const access = direction === 'out' ? O_RDONLY : O_WRONLY;
   let pipe: FileHandle;

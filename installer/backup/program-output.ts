@@ -2,20 +2,25 @@ import type { Readable } from 'node:stream';
 import { type Child, startChild } from '../host/child.ts';
 import { CommandError } from '../host/command-error.ts';
 import { openContainerPipe } from './container-pipe.ts';
-import type { SourceProgram } from './sources/source.ts';
+import type { ProgramEnd, SourceProgram } from './sources/source.ts';
 
 /** The output of a program. Throws after the last byte when it failed. */
 export async function* outputOfProgram({
   argv,
   failure,
   onStderr,
+  ending = ownEnding,
 }: SourceProgram): AsyncGenerator<Buffer> {
   const program = startChild({ argv, ...(onStderr === undefined ? {} : { onStderr }) });
   program.stdin.destroy();
   yield* outputOf([program], async () => {
-    const { exitCode, stderr } = await program.done;
+    const { exitCode, stderr } = await ending(program);
     if (exitCode !== 0) throw failure(exitCode, stderr);
   });
+}
+
+async function ownEnding({ done }: Child): Promise<ProgramEnd> {
+  return await done;
 }
 
 /**
@@ -26,7 +31,7 @@ export async function* filteredOutput(
   source: SourceProgram,
   filterArgv: readonly [string, ...string[]],
 ): AsyncGenerator<Buffer> {
-  const { failure } = source;
+  const { failure, ending = ownEnding } = source;
   const { filter, program } = await startFiltered(source, filterArgv);
   yield* outputOf([filter, program], async () => {
     const filtered = await filter.done;
@@ -40,7 +45,7 @@ export async function* filteredOutput(
         stderr: filtered.stderr,
       });
     }
-    const { exitCode, stderr } = await program.done;
+    const { exitCode, stderr } = await ending(program);
     // To the filter the output of a program that failed looks whole.
     if (exitCode !== 0) throw failure(exitCode, stderr);
   });

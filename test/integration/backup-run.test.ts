@@ -2,7 +2,11 @@ import { mkdir, readdir, readFile, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import t from 'tap';
-import { containerPipe, openContainerPipe } from '../../installer/backup/container-pipe.ts';
+import {
+  containerPipe,
+  openContainerPipe,
+  toldEnding,
+} from '../../installer/backup/container-pipe.ts';
 import { exclusively } from '../../installer/backup/exclusive.ts';
 import { listStored } from '../../installer/backup/inventory.ts';
 import { backupPrefix } from '../../installer/backup/keys.ts';
@@ -122,10 +126,13 @@ t.test('the output of a program in the container comes by a pipe, or by the engi
   const server = await livePostgres(stack.context(), 'holdfast-backup-daily');
   const failure = (exitCode: number, stderr: string): Error => new Error(`${exitCode} ${stderr}`);
   const read = async (argv: [string, ...string[]], pipe: ContainerPipe | undefined) => {
-    const program = { argv, failure, ...(pipe === undefined ? {} : { pipe }) };
+    const ending = toldEnding;
+    const program = { argv, failure, ending, ...(pipe === undefined ? {} : { pipe }) };
     return await text(filteredOutput(program, ['cat']));
   };
-  const engine: [string, ...string[]] = ['echo', 'by the engine'];
+  const engine: [string, ...string[]] = [
+    ...(['sh', '-c', 'echo by the engine; echo holdfast: ended with 0 >&2'] as const),
+  ];
   const piped = (script: string) => containerPipe(server, ['sh', '-c', script], 'out');
   t.equal(await read(engine, piped('echo by the pipe')), 'by the pipe\n');
   await t.rejects(read(engine, piped('echo half; echo no >&2; exit 3')), { message: '3 no\n' });
@@ -135,6 +142,9 @@ t.test('the output of a program in the container comes by a pipe, or by the engi
   t.equal(await read(engine, elsewhere), 'by the engine\n', 'a container that is not of here');
   const taken = { ...pipe, path: '/proc/self/status' };
   t.equal(await read(engine, taken), 'by the engine\n', 'what is no pipe is left alone');
+  await t.rejects(read(['echo', 'half'], undefined), {
+    message: '125 the engine lost sight of it: nobody knows how it ended',
+  });
 
   const into = containerPipe(server, ['sh', '-c', 'wc -c'], 'in');
   const opened = into === undefined ? undefined : await openContainerPipe(into);
@@ -143,7 +153,7 @@ t.test('the output of a program in the container comes by a pipe, or by the engi
   await opened.end.close();
   t.equal((await text(opened.program.stdout)).trim(), '5');
   t.equal((await writer.done).exitCode, 0);
-  t.equal((await opened.program.done).exitCode, 0);
+  t.strictSame(await toldEnding(opened.program), { exitCode: 0, stderr: '' });
   const left = await stack.docker(['exec', stack.container, 'find', '/tmp', '-name', 'holdfast-*']);
   t.equal(left, '', 'no pipe stays');
 });

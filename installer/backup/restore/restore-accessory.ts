@@ -1,8 +1,6 @@
 import { posix } from 'node:path';
 import { Readable } from 'node:stream';
 import { AppError } from '../../errors.ts';
-import { startChild } from '../../host/child.ts';
-import { feed } from '../../host/feed.ts';
 import { quote } from '../../host/quote.ts';
 import { encrypt } from '../age.ts';
 import { newBackupId } from '../backup-id.ts';
@@ -12,7 +10,12 @@ import { objectNamePart } from '../keys.ts';
 import type { BackupManifest, BackupObject } from '../manifest.ts';
 import { type OpenBackup, readObject } from '../read-object.ts';
 import { prepareRecipients, restoreTestIdentityFile } from '../recovery-keys.ts';
-import { type AccessorySource, accessoryDump, lastLines } from '../sources/accessory.ts';
+import {
+  type AccessorySource,
+  accessoryDump,
+  commandWords,
+  lastLines,
+} from '../sources/accessory.ts';
 import { requireAccessory } from '../sources/open-source.ts';
 import { DirectoryStore } from '../store/directory-store.ts';
 import { compress, decompress } from '../zstd.ts';
@@ -55,7 +58,7 @@ export async function restoreAccessory(
       throw error;
     }
     const input = decompress(readObject(backup, object));
-    await wish.holdServer(() => runRestore(accessory, command, input, before.file));
+    await wish.holdServer(() => runRestore(context, accessory, input, before.file));
     if (before.file === undefined) return { name, container };
     const undo = undoCommand(context, before.file, container, command);
     return { name, container, kept: { file: before.file, undo } };
@@ -86,7 +89,7 @@ async function dumpBefore(
   accessory: AccessorySource,
   { size }: BackupObject,
 ): Promise<Before> {
-  const { host, paths, settings, now, report } = context;
+  const { host, engine, paths, settings, now, report } = context;
   const folder = posix.join(paths.backups, 'before-restore');
   const store = new DirectoryStore(folder);
   // What a restore that was killed had begun; this one holds the lock.
@@ -94,7 +97,7 @@ async function dumpBefore(
   await requireFreeSpace(paths.backups, size * 1.3, `a dump of what ${accessory.name} holds now`);
   const isEncrypted = settings.encryption === 'age';
   const key = `${objectNamePart(accessory.name)}-${newBackupId(now())}.dump.zst${isEncrypted ? '.age' : ''}`;
-  const plain = compress(accessoryDump(accessory));
+  const plain = compress(accessoryDump(engine, accessory));
   try {
     const body = isEncrypted
       ? encrypt(plain, (await prepareRecipients(host, paths, settings.recipients)).file)
@@ -109,15 +112,17 @@ async function dumpBefore(
 }
 
 async function runRestore(
-  { name, container }: AccessorySource,
-  command: readonly string[],
+  { engine }: BackupContext,
+  { name, container, restore = [] }: AccessorySource,
   input: AsyncIterable<Uint8Array>,
   keptFile: string | undefined,
 ): Promise<void> {
-  const child = startChild({ argv: ['docker', 'exec', '--interactive', container, ...command] });
-  child.stdout.on('error', () => undefined).resume();
-  await feed(child.stdin, Readable.from(input, { objectMode: false }), () => child.kill('SIGKILL'));
-  const { exitCode, stderr } = await child.done;
+  const { stdout, done } = await engine.execStream(container, {
+    argv: commandWords(restore),
+    stdin: Readable.from(input, { objectMode: false }),
+  });
+  stdout.on('error', () => undefined).resume();
+  const { exitCode, stderr } = await done;
   if (exitCode === 0) return;
   const kept = keptFile === undefined ? '' : `; what was there is kept in ${keptFile}`;
   throw new AppError({

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { AppError } from '../../errors.ts';
-import { containerPipe, openContainerPipe } from '../container-pipe.ts';
+import { containerPipe, openContainerPipe, toldEnding } from '../container-pipe.ts';
 import type { BackupObject } from '../manifest.ts';
 import { type PostgresServer, postgresExec, runSql } from '../psql.ts';
 import { type OpenBackup, readObject } from '../read-object.ts';
@@ -76,7 +76,7 @@ export class Staging {
       await end.close();
     }
     // A disk that is full breaks the pipe of age, so it is the cause.
-    const { exitCode, stderr } = await program.done;
+    const { exitCode, stderr } = await toldEnding(program);
     if (exitCode !== 0) throw stagingError(stderr);
     if (failure !== undefined) throw failure.error;
     return await said;

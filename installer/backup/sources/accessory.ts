@@ -1,6 +1,5 @@
+import type { Engine } from '../../engine/engine.ts';
 import { AppError } from '../../errors.ts';
-import { childOutput } from '../../host/child-output.ts';
-import { CommandError } from '../../host/command-error.ts';
 import type { BackupSource } from '../../model/backup-settings.ts';
 import type { BackupContext } from '../context.ts';
 import { objectNamePart } from '../keys.ts';
@@ -33,7 +32,7 @@ export async function openAccessorySource(
         format: 'dump.zst',
         expectedBytes,
         floorBytes: FLOOR_BYTES,
-        content: { kind: 'stream', read: () => compress(accessoryDump(source)) },
+        content: { kind: 'stream', read: () => compress(accessoryDump(context.engine, source)) },
       },
     ],
     close: async () => undefined,
@@ -41,25 +40,33 @@ export async function openAccessorySource(
 }
 
 /**
- * The plain output of the dump command.
+ * The plain output of the dump command. By the engine's API, not its client: that one's exit code is 0 as well when
+ * the engine does not know yet how the command ended.
  * @throws AppError `backup/accessory` after the last byte when it failed, or wrote nothing
  */
-export async function* accessoryDump({
-  name,
-  container,
-  dump,
-}: AccessorySource): AsyncGenerator<Uint8Array> {
+export async function* accessoryDump(
+  engine: Engine,
+  { name, container, dump }: AccessorySource,
+): AsyncGenerator<Uint8Array> {
   let bytes = 0;
   try {
-    for await (const chunk of childOutput(['docker', 'exec', container, ...dump])) {
-      bytes += chunk.length;
-      yield chunk;
+    const { stdout, done } = await engine.execStream(container, { argv: commandWords(dump) });
+    for await (const chunk of stdout) {
+      bytes += (chunk as Buffer).length;
+      yield chunk as Buffer;
     }
+    const { exitCode, stderr } = await done;
+    if (exitCode !== 0) throw dumpFailed(name, lastLines(stderr) || `exit code ${exitCode}`);
   } catch (error) {
-    if (!(error instanceof CommandError)) throw error;
-    throw dumpFailed(name, lastLines(error.stderr) || error.what, error);
+    if (!(error instanceof AppError) || !error.code.startsWith('engine/')) throw error;
+    throw dumpFailed(name, error.message, error);
   }
   if (bytes === 0) throw dumpFailed(name, 'it wrote nothing to its standard output');
+}
+
+/** A command of the config, which is never empty. */
+export function commandWords([program = '', ...words]: readonly string[]): [string, ...string[]] {
+  return [program, ...words];
 }
 
 /** What a program said at its end. */

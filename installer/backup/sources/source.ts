@@ -1,3 +1,4 @@
+import type { Child } from '../../host/child.ts';
 import type { BackupManifest, BackupObject } from '../manifest.ts';
 
 /** One object to be stored, and how its bytes are had. */
@@ -27,8 +28,15 @@ export interface SourceProgram {
   readonly failure: (exitCode: number, stderr: string) => Error;
   /** Sees what it says beside its output, as it comes. */
   readonly onStderr?: (chunk: Buffer) => void;
+  /** How it ended, where its exit code does not tell. */
+  readonly ending?: (program: Child) => Promise<ProgramEnd>;
   /** A shorter way to its output, where there is one. */
   readonly pipe?: ContainerPipe;
+}
+
+export interface ProgramEnd {
+  readonly exitCode: number;
+  readonly stderr: string;
 }
 
 /** A program in a container that writes into or reads from a named pipe which this machine can open (container-pipe.ts). */
