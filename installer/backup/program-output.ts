@@ -32,8 +32,9 @@ export async function* filteredOutput(
   filterArgv: readonly [string, ...string[]],
 ): AsyncGenerator<Buffer> {
   const { failure, ending = ownEnding } = source;
-  const { filter, program } = await startFiltered(source, filterArgv);
+  const { filter, program, closed } = await startFiltered(source, filterArgv);
   yield* outputOf([filter, program], async () => {
+    await closed;
     const filtered = await filter.done;
     // A filter that ended early breaks the pipe of the program, so it is the cause.
     if (filtered.exitCode !== 0) {
@@ -54,18 +55,21 @@ export async function* filteredOutput(
 async function startFiltered(
   { argv, onStderr, pipe }: SourceProgram,
   filterArgv: readonly [string, ...string[]],
-): Promise<{ readonly filter: Child; readonly program: Child }> {
+): Promise<{ readonly filter: Child; readonly program: Child; readonly closed: Promise<void> }> {
   const piped = pipe === undefined ? undefined : await openContainerPipe(pipe, onStderr);
   if (piped !== undefined) {
     const { program, end } = piped;
     program.stdout.resume();
     try {
-      return { filter: startChild({ argv: filterArgv, from: end.fd }), program };
+      const filter = startChild({ argv: filterArgv, from: end.fd });
+      // Waited for at the end: Node throws away what a child said that has ended before somebody listens.
+      const closed = end.close();
+      closed.catch(() => undefined);
+      return { filter, program, closed };
     } catch (error) {
       program.kill('SIGKILL');
-      throw error;
-    } finally {
       await end.close();
+      throw error;
     }
   }
   const filter = startChild({ argv: filterArgv });
@@ -75,7 +79,7 @@ async function startFiltered(
     ...(onStderr === undefined ? {} : { onStderr }),
   });
   program.stdin.destroy();
-  return { filter, program };
+  return { filter, program, closed: Promise.resolve() };
 }
 
 /** What the first child puts out, then the verdict; ends all of them when the reader stops before. */

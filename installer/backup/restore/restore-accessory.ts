@@ -2,6 +2,7 @@ import { posix } from 'node:path';
 import { Readable } from 'node:stream';
 import { AppError } from '../../errors.ts';
 import { quote } from '../../host/quote.ts';
+import { TailBuffer } from '../../host/tail-buffer.ts';
 import { encrypt } from '../age.ts';
 import { newBackupId } from '../backup-id.ts';
 import type { BackupContext } from '../context.ts';
@@ -14,7 +15,8 @@ import {
   type AccessorySource,
   accessoryDump,
   commandWords,
-  lastLines,
+  SAID_BYTES,
+  whyItEnded,
 } from '../sources/accessory.ts';
 import { requireAccessory } from '../sources/open-source.ts';
 import { DirectoryStore } from '../store/directory-store.ts';
@@ -121,14 +123,15 @@ async function runRestore(
     argv: commandWords(restore),
     stdin: Readable.from(input, { objectMode: false }),
   });
-  stdout.on('error', () => undefined).resume();
+  const said = new TailBuffer(SAID_BYTES);
+  stdout.on('error', () => undefined).on('data', (chunk: Buffer) => said.push(chunk));
   const { exitCode, stderr } = await done;
   if (exitCode === 0) return;
   const kept = keptFile === undefined ? '' : `; what was there is kept in ${keptFile}`;
   throw new AppError({
     code: 'restore/accessory',
     what: `the restore command of ${name} failed, and may have restored a part${kept}`,
-    why: lastLines(stderr) || `exit code ${exitCode}`,
+    why: whyItEnded(exitCode, stderr, said),
     hint: `holdfast logs ${name}; then run the same restore again`,
   });
 }

@@ -1,5 +1,6 @@
 import type { Engine } from '../../engine/engine.ts';
 import { AppError } from '../../errors.ts';
+import { TailBuffer } from '../../host/tail-buffer.ts';
 import type { BackupSource } from '../../model/backup-settings.ts';
 import type { BackupContext } from '../context.ts';
 import { objectNamePart } from '../keys.ts';
@@ -49,19 +50,30 @@ export async function* accessoryDump(
   { name, container, dump }: AccessorySource,
 ): AsyncGenerator<Uint8Array> {
   let bytes = 0;
+  const said = new TailBuffer(SAID_BYTES);
   try {
     const { stdout, done } = await engine.execStream(container, { argv: commandWords(dump) });
     for await (const chunk of stdout) {
       bytes += (chunk as Buffer).length;
+      said.push(chunk as Buffer);
       yield chunk as Buffer;
     }
     const { exitCode, stderr } = await done;
-    if (exitCode !== 0) throw dumpFailed(name, lastLines(stderr) || `exit code ${exitCode}`);
+    if (exitCode !== 0) throw dumpFailed(name, whyItEnded(exitCode, stderr, said));
   } catch (error) {
     if (!(error instanceof AppError) || !error.code.startsWith('engine/')) throw error;
     throw dumpFailed(name, error.message, error);
   }
   if (bytes === 0) throw dumpFailed(name, 'it wrote nothing to its standard output');
+}
+
+/** Enough for why a program could not be started, bytes. */
+export const SAID_BYTES = 2048;
+
+/** What the engine cannot start it tells in place of the program, on its standard output. */
+export function whyItEnded(exitCode: number, stderr: string, stdout: TailBuffer): string {
+  const isNotStarted = exitCode === 126 || exitCode === 127;
+  return lastLines(stderr) || (isNotStarted && lastLines(stdout.text())) || `exit code ${exitCode}`;
 }
 
 /** A command of the config, which is never empty. */
@@ -70,7 +82,7 @@ export function commandWords([program = '', ...words]: readonly string[]): [stri
 }
 
 /** What a program said at its end. */
-export function lastLines(stderr: string): string {
+function lastLines(stderr: string): string {
   return stderr.trim().split('\n').slice(-8).join('\n');
 }
 
