@@ -45,7 +45,7 @@ const quick: readonly Group[] = [
   { name: 'typecheck', argv: ['npm', 'run', '--silent', 'typecheck'], counts: false },
   { name: 'docs are fresh', argv: ['npm', 'run', '--silent', 'docs:check'], counts: false },
   { name: 'shellcheck', argv: ['shellcheck', '--external-sources', ...shellFiles], counts: false },
-  { name: 'unit', argv: tap([]), counts: true },
+  { name: 'unit', argv: tap([], '--timeout=600'), counts: true },
 ];
 const real: readonly Group[] = integrationFiles.map((file) => ({
   name: file,
