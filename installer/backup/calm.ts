@@ -26,16 +26,25 @@ const PAUSE_ATTEMPTS = 5;
 /** Milliseconds. */
 const PAUSE_AGAIN = 500;
 
+/** Seconds that a pause may last where the config does not say. */
+const PAUSE_SECONDS = 60;
+/** Milliseconds; a timer of more ends at once. */
+const LONGEST_TIMER = 2 ** 31 - 1;
+/** Seconds that the guardian leaves us to wake them at the limit. */
+const GRACE_SECONDS = 5;
 /** Seconds for a wake-up that the guardian tries, and how often it tries. */
 const GUARDIAN_SECONDS = 60;
 const GUARDIAN_TRIES = 5;
 
 // Its input ends when we do, however we do: then it wakes the containers ($1) by `docker unpause` and the command after
-// them. A word means that it was done. It outlives the signal that our children get.
+// them. `done` means that it was done, `paused` that they have to be woken in $2 seconds, even if we hang. It outlives
+// the signal that our children get.
 const GUARDIAN = `trap '' TERM
-read -r done && exit 0
+read -r word
+[ "$word" != paused ] || word=$(timeout --signal=KILL "$2" head -n 1)
+[ "$word" != done ] || exit 0
 containers=$1
-shift
+shift 2
 wake() {
   for try in $(seq ${GUARDIAN_TRIES}); do
     timeout --signal=KILL ${GUARDIAN_SECONDS} docker unpause "$1" && return
@@ -49,31 +58,52 @@ for container in $containers; do
   [ $# -eq 0 ] || timeout --signal=KILL ${COMMAND_SECONDS} docker exec "$container" "$@"
 done >/dev/null 2>&1`;
 
+/** Somebody who is held still. */
+export interface Held {
+  /** @throws AppError `backup/not-awake` */
+  readonly wake: () => Promise<void>;
+  /** What was read meanwhile is of one moment. @throws AppError `backup/not-calm` when the pause reached its limit */
+  readonly assertStill: () => void;
+}
+
 /**
  * Holds those still that write to a volume, as its config says: the command `before` in each of their containers, then
- * a pause. Give back by {@link wake}. A process of its own wakes them when this one is killed, and the next run
- * when that one was too.
+ * a pause, which ends at its limit whatever happens. A process of its own wakes them when this one is killed or hangs,
+ * and the next run when that one was too.
  * @throws AppError `backup/not-calm`
  */
 export async function calmDown(
   context: Pick<BackupContext, 'host' | 'engine' | 'paths' | 'settings'>,
   { volume, service, calm = {} }: VolumeSource,
   job: string,
-): Promise<() => Promise<void>> {
+): Promise<Held> {
   const { host, paths } = context;
   const containers = await writersTo(context, volume, service);
-  if (containers.length === 0) return async () => undefined;
-  const { before, after, pause } = calm;
+  if (containers.length === 0) {
+    return { wake: async () => undefined, assertStill: () => undefined };
+  }
+  const { before, after, pause, pauseSeconds = PAUSE_SECONDS } = calm;
   const journal = { version: 1, volume, containers, ...(after === undefined ? {} : { after }) };
   const file = journalFile(paths, job);
   await host.write(file, `${JSON.stringify(journal)}\n`, { mode: 0o600, uid: 0, gid: 0 });
   const guardian = startChild({
-    argv: ['sh', '-c', GUARDIAN, 'sh', containers.join(' '), ...(after ?? [])],
+    argv: [
+      'sh',
+      '-c',
+      GUARDIAN,
+      'sh',
+      containers.join(' '),
+      `${pauseSeconds + GRACE_SECONDS}`,
+      ...(after ?? []),
+    ],
   });
   guardian.stdin.on('error', () => undefined);
   guardian.stdout.resume();
   let waking: Promise<void> | undefined;
+  let begin: number | undefined;
+  let limit: NodeJS.Timeout | undefined;
   const wake = async (): Promise<void> => {
+    clearTimeout(limit);
     waking ??= wakeUp(context, job).then(
       () => dismiss(guardian),
       async (error: unknown) => {
@@ -84,9 +114,17 @@ export async function calmDown(
     await waking;
   };
   try {
-    for (const id of containers) {
-      if (before !== undefined) await runIn(context, id, before);
-      if (pause === true) await pauseContainer(host, id);
+    if (before !== undefined) for (const id of containers) await runIn(context, id, before);
+    if (pause === true) {
+      begin = performance.now();
+      guardian.stdin.write('paused\n');
+      for (const id of containers) await pauseContainer(host, id);
+      // What fails in it is thrown to whoever wakes them next.
+      const end = (): void => void wake().catch(() => undefined);
+      limit = setTimeout(
+        end,
+        Math.max(0, Math.min(pauseSeconds * 1000 - (performance.now() - begin), LONGEST_TIMER)),
+      );
     }
   } catch (error) {
     await wake();
@@ -99,7 +137,17 @@ export async function calmDown(
       cause: error,
     });
   }
-  return wake;
+  // By the clock: the guardian may have woken them while we hung.
+  const assertStill = (): void => {
+    if (begin === undefined || performance.now() - begin < pauseSeconds * 1000) return;
+    throw new AppError({
+      code: 'backup/not-calm',
+      what: `${service} was paused for the backup of its volume for ${pauseSeconds} s, and its files were not read yet`,
+      why: 'it was woken: what is read after that is not of one moment, so this backup does not count',
+      hint: `a longer \`pauseLimit\` in \`backup\` at the volume of ${service}, or a \`before\` that flushes instead of the pause; holdfast apply, then \`holdfast backup run ${job}\``,
+    });
+  };
+  return { wake, assertStill };
 }
 
 /** The kernel may need several goes at a container whose processes come and go: the engine gives up early. */

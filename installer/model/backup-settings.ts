@@ -12,6 +12,8 @@ export type BackupSource =
       /** How the service is held still while its files are read. */
       readonly calm?: {
         readonly pause?: boolean;
+        /** Seconds that the pause may last; 60 when absent. */
+        readonly pauseSeconds?: number;
         /** Commands in each of its containers that mounts the volume. */
         readonly before?: readonly string[];
         readonly after?: readonly string[];

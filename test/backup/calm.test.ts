@@ -1,5 +1,6 @@
 import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { calmDown } from '../../installer/backup/calm.ts';
 import type { BackupContext } from '../../installer/backup/context.ts';
@@ -52,7 +53,7 @@ esac
 
 t.test('one that we cannot wake is woken by the guardian', async (t) => {
   const { context, engine, source, state, journal, log } = world(t);
-  const wake = await calmDown(
+  const { wake } = await calmDown(
     context,
     { ...source, calm: { pause: true, after: ['thaw'] } },
     'files',
@@ -67,7 +68,7 @@ t.test('one that we cannot wake is woken by the guardian', async (t) => {
 
 t.test('an unpause that fails once is tried again', async (t) => {
   const { context, source, state, file } = world(t);
-  const wake = await calmDown(context, { ...source, calm: { pause: true } }, 'files');
+  const { wake } = await calmDown(context, { ...source, calm: { pause: true } }, 'files');
   writeFileSync(file('refuses'), '');
   await t.rejects(wake(), { code: 'backup/not-awake' });
   t.equal(state(), 'running');
@@ -75,7 +76,7 @@ t.test('an unpause that fails once is tried again', async (t) => {
 
 t.test('the guardian does nothing where we did it', async (t) => {
   const { context, source, state, journal, log } = world(t);
-  const wake = await calmDown(
+  const { wake } = await calmDown(
     context,
     { ...source, calm: { pause: true, after: ['thaw'] } },
     'files',
@@ -89,4 +90,48 @@ t.test('the guardian does nothing where we did it', async (t) => {
     1,
   );
   t.notOk(existsSync(journal));
+});
+
+async function until(holds: () => boolean): Promise<void> {
+  const deadline = performance.now() + 60_000;
+  while (!holds()) {
+    if (performance.now() > deadline) throw new Error('never happened');
+    await delay(50);
+  }
+}
+
+t.test('a pause ends at its limit, whoever hangs, and what was read does not count', async (t) => {
+  const { context, source, state } = world(t);
+  const calm = { pause: true, pauseSeconds: 1 };
+  const { wake, assertStill } = await calmDown(context, { ...source, calm }, 'files');
+  await until(() => state() === 'running');
+  t.throws(assertStill, { code: 'backup/not-calm', hint: /pauseLimit/ });
+  await wake();
+});
+
+t.test('the guardian ends it when we cannot', async (t) => {
+  const { context, engine, source, state, log } = world(t);
+  const calm = { pause: true, pauseSeconds: 1 };
+  const { containers } = engine;
+  const { wake } = await calmDown(context, { ...source, calm }, 'files');
+  let answer = (): void => undefined;
+  engine.containers = async () => {
+    await new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    return await containers();
+  };
+  await until(() => state() === 'running');
+  t.match(log(), /^unpause abc$/m);
+  answer();
+  await wake();
+});
+
+t.test('within its limit it counts', async (t) => {
+  const { context, source, state } = world(t);
+  const calm = { pause: true, pauseSeconds: 3600 };
+  const { wake, assertStill } = await calmDown(context, { ...source, calm }, 'files');
+  t.doesNotThrow(assertStill);
+  t.equal(state(), 'paused');
+  await wake();
 });

@@ -26,7 +26,7 @@ accessories:
     dump: [mongodump, --archive]
   search: { image: "s:1", port: 7700, health: { path: /health }, metrics: { path: /metrics } }
   bare: { image: "x:1", volumes: [{ name: lost, mount: /data }] }
-  alone: { image: "x:1", volumes: [{ name: kept, mount: /data, backup: { pause: true, after: thaw it } }] }
+  alone: { image: "x:1", volumes: [{ name: kept, mount: /data, backup: { pause: true, pauseLimit: 2m, after: thaw it } }] }
 `;
 const config = configOf(BODY);
 const input = inputOf(config, COMPONENTS, { stored: { MONGO_PASSWORD: 'pass "word" $1' } });
@@ -100,7 +100,7 @@ t.test('each volume is saved, or the plan says that it is not', async (t) => {
   t.match(all.backups, [
     {
       ...{ kind: 'volume', volume: 'app_kept', service: 'alone' },
-      calm: { pause: true, after: ['thaw', 'it'] },
+      calm: { pause: true, pauseSeconds: 120, after: ['thaw', 'it'] },
     },
     {
       ...{ kind: 'accessory', name: 'mongodb', container: 'app-mongodb-1' },

@@ -1,7 +1,7 @@
 import { childOutput } from '../../host/child-output.ts';
 import type { Host } from '../../host/host.ts';
 import type { BackupSource } from '../../model/backup-settings.ts';
-import { calmDown } from '../calm.ts';
+import { calmDown, type Held } from '../calm.ts';
 import type { BackupContext } from '../context.ts';
 import {
   type HelperRequest,
@@ -29,23 +29,27 @@ export async function openVolumeSource(
 ): Promise<Source> {
   const request = await readerOf(context, source.volume, `backup-${job}`);
   const expectedBytes = await volumeBytes(context.host, request);
-  let calming: Promise<() => Promise<void>> | undefined;
+  let calming: Promise<Held> | undefined;
 
   async function* files(): AsyncGenerator<Uint8Array> {
     if (source.calm !== undefined) calming = calmDown(context, source, job);
-    const wake = await calming;
+    const held = await calming;
     try {
-      yield* tarOf(context, request);
+      for await (const chunk of tarOf(context, request)) {
+        held?.assertStill();
+        yield chunk;
+      }
+      held?.assertStill();
     } finally {
       // Before the store has everything: nobody is held for the time of an upload's end.
-      await wake?.();
+      await held?.wake();
     }
   }
 
   /** Also when nobody read to the end: the stream may not know yet. */
   async function close(): Promise<void> {
-    const wake = await calming?.catch(() => undefined);
-    await wake?.();
+    const held = await calming?.catch(() => undefined);
+    await held?.wake();
   }
 
   return {

@@ -124,6 +124,11 @@ const volumeBackup = z
             'Pause the containers of the service while the files are read: they answer nobody.',
           default: false,
         }).optional(),
+        pauseLimit: duration({
+          description:
+            'How long the pause may last: then they are woken, and the backup fails. A slow store counts too.',
+          default: '60s',
+        }).optional(),
         before: command({
           description: 'Run in each of its containers first: flushes, or stops writing.',
           examples: [['app', 'freeze']],
@@ -140,7 +145,9 @@ const volumeBackup = z
   .meta({
     description:
       'Back it up as an archive; daily unless a job in `backups.jobs` names it. A mapping holds the service still while its files are read.',
-    examples: [{ pause: true, before: ['app', 'freeze'], after: ['app', 'thaw'] }],
+    examples: [
+      { pause: true, pauseLimit: '2m', before: ['app', 'freeze'], after: ['app', 'thaw'] },
+    ],
   });
 
 const volume = mapping(

@@ -20,10 +20,11 @@ export function calmOf(
   const mounted = all.flatMap(({ volumes }) => volumes.filter((one) => one.name === name));
   for (const { backup } of mounted.reverse()) {
     if (typeof backup !== 'object') continue;
-    const { pause, before, after } = backup;
+    const { pause, pauseLimit, before, after } = backup;
     return {
       calm: {
         ...(pause === true ? { pause } : {}),
+        ...(pause === true && pauseLimit !== undefined ? { pauseSeconds: pauseLimit } : {}),
         ...(before === undefined ? {} : { before }),
         ...(after === undefined ? {} : { after }),
       },
