@@ -1,7 +1,8 @@
+import { text } from 'node:stream/consumers';
 import { AppError } from '../errors.ts';
 import { projectPrefix } from './keys.ts';
 import type { Writer } from './restore/one-server.ts';
-import { readSmall, type Store } from './store/store.ts';
+import type { Store } from './store/store.ts';
 
 /** Where the backups of one project lie in a store. */
 interface Place {
@@ -21,10 +22,10 @@ export interface TakeOver {
 
 /** Undefined when nobody ever took over, or when the object cannot be read. */
 export async function readTakeOver(store: Store, place: Place): Promise<TakeOver | undefined> {
-  const content = await readSmall(store, keyOf(place));
+  const content = await readNote(store, keyOf(place));
   if (content === undefined) return undefined;
   try {
-    const found = JSON.parse(content.toString('utf8')) as TakeOver;
+    const found = JSON.parse(content) as TakeOver;
     return Array.isArray(found.fenced) && typeof found.writer?.id === 'string' ? found : undefined;
   } catch {
     // A damaged note fences nobody: a server that stops saving its data would be worse than two that save it.
@@ -64,6 +65,16 @@ export async function refuseTakenOver(store: Store, place: Place, writerId: stri
 
 export function isTakenOver(error: unknown): error is AppError {
   return error instanceof AppError && error.code === 'backup/taken-over';
+}
+
+/** By GET: what refuses a HEAD cannot say why, and this is the first that a store with wrong keys is asked. */
+async function readNote(store: Store, key: string): Promise<string | undefined> {
+  try {
+    return await text(await store.get(key));
+  } catch (error) {
+    if (error instanceof AppError && error.code === 'store/missing') return undefined;
+    throw error;
+  }
 }
 
 function keyOf(place: Place): string {

@@ -40,8 +40,13 @@ export async function engineIsLost(t: Test, machine: Machine, config: string): P
     const serving = await answers(machine, 20);
     t.strictSame([...serving], [at.isSwitched ? after : before], 'one release serves');
     t.comment(`${at.words}: the deploy ended with ${met.code}`);
+    // All of the platform was started anew with the engine; an apply tells of whom it finds still starting.
+    await until('nothing is still starting', 180, async () => {
+      const starting = ['docker', 'ps', '--quiet', '--filter', 'health=starting'];
+      return (await machine.exec(...starting)).stdout.trim() === '';
+    });
     const applied = await machine.exec('holdfast', 'apply', '--yes', '--config', config);
-    if (applied.code !== 0) throw new Error(applied.stderr);
+    if (applied.code !== 0) throw new Error(`${applied.code} ${applied.stdout} ${applied.stderr}`);
     t.strictSame(
       [...(await answers(machine, 20))],
       [after],
