@@ -16,7 +16,6 @@ import { openSource } from './sources/open-source.ts';
 import type { Source } from './sources/source.ts';
 import { noteStored } from './stored-by-us.ts';
 import { type Swept, sweep } from './sweep.ts';
-import { refuseTakenOver } from './take-over.ts';
 import { backupLock, jobLocks } from './wait-for-backups.ts';
 import { writerIdentity } from './writer-id.ts';
 
@@ -72,7 +71,6 @@ async function attempt(
     opening.catch(() => undefined);
     let swept: Swept;
     try {
-      await refuseTakenOver(store, settings, writer.id);
       swept = await sweep({
         store,
         place: settings,

@@ -3,6 +3,7 @@ import { backupIdTime } from './backup-id.ts';
 import { listStored, type StoredBackup } from './inventory.ts';
 import { backupPrefix, jobPrefix, MANIFEST_NAME, parseKey, RUN_MARKER_NAME } from './keys.ts';
 import { readSmall, type Store } from './store/store.ts';
+import { refuseTakenOver } from './take-over.ts';
 
 /** Debris of somebody else is left alone for so long: he may be at it. */
 const FOREIGN_DEBRIS = 24 * 3_600_000;
@@ -38,8 +39,10 @@ export interface Swept {
 /**
  * Removes what runs of this job left that were killed. The caller holds the job's lock on this machine, so
  * what this machine began without finishing is dead; what another began is dead after a day.
+ * @throws AppError `backup/taken-over` where this server has nothing to do with what lies there any more; class `store`
  */
 export async function sweep(input: SweepInput): Promise<Swept> {
+  await refuseTakenOver(input.store, input.place, input.writerId);
   const { store, place, job, now } = input;
   const stored = await listStored(store, place, job);
   const dead = new Set<string>();

@@ -7,6 +7,7 @@ import { prune } from '../../installer/backup/prune.ts';
 import { DirectoryStore } from '../../installer/backup/store/directory-store.ts';
 import { readSmall } from '../../installer/backup/store/store.ts';
 import { markerBytes, removeBackup, sweep } from '../../installer/backup/sweep.ts';
+import { takeOver } from '../../installer/backup/take-over.ts';
 
 const place = { prefix: 'b', project: 'shop' };
 const now = new Date('2026-03-10T00:00:00Z');
@@ -132,6 +133,15 @@ t.test(
     );
   },
 );
+
+t.test('a server that was replaced sweeps nothing', async (t) => {
+  const store = new DirectoryStore(t.testdir());
+  await debris(store, '20260309T233000Z-bbbbbb', 'us');
+  await takeOver(store, place, { host: 'new', id: 'them' }, ['us'], now);
+  const swept = sweep({ store, place, job: 'daily', writerId: 'us', now });
+  await t.rejects(swept, { code: 'backup/taken-over' });
+  t.equal((await listStored(store, place, 'daily')).length, 1);
+});
 
 t.test(
   'a backup is removed manifest first, so that a kill leaves debris and no half backup',
