@@ -3,6 +3,7 @@ import { AppError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import {
   type BackupResult,
+  type LastRun,
   RESTORE_TEST_RESULT,
   RESULTS_FOLDER,
   type RestoreTestResult,
@@ -10,8 +11,6 @@ import {
 import { DRILL_RESULT, type DrillResult } from '../model/drill-result.ts';
 import type { Paths } from '../model/paths.ts';
 import { noteProof } from './report/proof-log.ts';
-
-type LastRun = BackupResult['lastRun'];
 
 /** How a run ended, in the words that the agent and `status` show. */
 export function lastRun(startedAt: Date, finishedAt: Date, error?: unknown): LastRun {

@@ -28,6 +28,10 @@ export interface ChildRequest {
 /** A program on this machine that runs beside us, in a process group of its own. */
 export interface Child {
   readonly stdin: Writable;
+  /**
+   * Listen before anything is waited for: Node throws away what a program said that has ended while nobody did
+   * (`flushStdio` in its lib/internal/child_process.js).
+   */
   readonly stdout: Readable;
   /**
    * Settles when the program has ended and {@link Child.stdout} was read to its end.

@@ -1,3 +1,13 @@
+/** How a run ended. Times are UTC, ISO 8601. */
+export interface LastRun {
+  readonly startedAt: string;
+  readonly finishedAt: string;
+  readonly ok: boolean;
+  /** Code and text of the failure; absent when ok. Hold no secret. */
+  readonly code?: string;
+  readonly what?: string;
+}
+
 /**
  * What the last runs of a backup job left, at `paths.agent/results/<job>.json`.
  * The agent turns it into metrics, `status` shows it. All times are UTC, ISO 8601.
@@ -5,14 +15,7 @@
 export interface BackupResult {
   readonly version: 1;
   readonly job: string;
-  readonly lastRun: {
-    readonly startedAt: string;
-    readonly finishedAt: string;
-    readonly ok: boolean;
-    /** Code and text of the failure; absent when ok. Hold no secret. */
-    readonly code?: string;
-    readonly what?: string;
-  };
+  readonly lastRun: LastRun;
   /** The newest backup that was made; absent before the first. */
   readonly lastSuccess?: {
     readonly id: string;
@@ -57,13 +60,7 @@ export interface PointInTimeProof {
 /** What the last restore test left, at `paths.agent/results/restore-test.json`. */
 export interface RestoreTestResult {
   readonly version: 1;
-  readonly lastRun: {
-    readonly startedAt: string;
-    readonly finishedAt: string;
-    readonly ok: boolean;
-    readonly code?: string;
-    readonly what?: string;
-  };
+  readonly lastRun: LastRun;
   /** The last good one of a dump; absent before, and where no job makes dumps. */
   readonly lastSuccess?: {
     readonly backupId: string;

@@ -1,3 +1,5 @@
+import type { LastRun } from './backup-result.ts';
+
 /** What one service of the product did in a drill. */
 export interface DrilledService {
   readonly service: string;
@@ -23,13 +25,7 @@ export interface DrillReport {
 /** What the last drill left, at `paths.agent/results/drill.json`. Times are UTC, ISO 8601. */
 export interface DrillResult {
   readonly version: 1;
-  readonly lastRun: {
-    readonly startedAt: string;
-    readonly finishedAt: string;
-    readonly ok: boolean;
-    readonly code?: string;
-    readonly what?: string;
-  };
+  readonly lastRun: LastRun;
   readonly lastSuccess?: DrillReport;
 }
 

@@ -47,7 +47,7 @@ export async function readProofs(paths: Paths, months: readonly string[]): Promi
 /** Removes what no report shows any more. @param month the newest, `2026-11` */
 export async function pruneProofs(paths: Paths, month: string): Promise<void> {
   const oldest = monthBefore(month, KEPT_MONTHS);
-  for (const name of await readdir(folder(paths)).catch(() => [])) {
+  for (const name of await readdir(folder(paths)).catch(ifNone)) {
     if (name.endsWith('.jsonl') && name < oldest) await rm(join(folder(paths), name));
   }
 }
@@ -70,6 +70,11 @@ function folder({ agent }: Paths): string {
 function ifMissing(error: NodeJS.ErrnoException): string {
   if (error.code !== 'ENOENT') throw error;
   return '';
+}
+
+function ifNone(error: NodeJS.ErrnoException): string[] {
+  if (error.code !== 'ENOENT') throw error;
+  return [];
 }
 
 /** A line that a power cut has broken off tells nothing. */
