@@ -97,27 +97,39 @@ local function peers_of(name, service)
   return peers
 end
 
+-- During a reload two generations of workers run, and the older one may still be waiting for the DNS.
+local function is_in_charge() return shared:get("in_charge") == ngx.worker.pid() end
+
 -- The list before its edition: who sees the new edition finds the new list.
 local function share(text)
-  if text == shared:get("live") then return end
+  if not is_in_charge() or text == shared:get("live") then return end
   local ok, err = shared:set("live", text)
   if ok then ok, err = shared:incr("edition", 1, 0) end
   if not ok then ngx.log(ngx.ERR, "the list of replicas could not be shared: ", err) end
 end
 
+-- Services with a port in the state are on their way to a route: known before a reload, they are served at once after it.
+local function known_services(state, routed)
+  local known = {}
+  for name in pairs(routed) do known[name] = state.services[name] or {} end
+  for name, service in pairs(state.services) do
+    if service.port then known[name] = service end
+  end
+  return known
+end
+
 local function publish(state, routed)
-  local names = {}
-  for name in pairs(routed) do
-    local service = state.services[name]
-    local replicas = service and service.replicas or {}
+  local known, names = known_services(state, routed), {}
+  for name, service in pairs(known) do
+    local replicas = service.replicas or {}
     if #replicas == 0 then names[#names + 1] = name end
     for _, replica in ipairs(replicas) do names[#names + 1] = replica.container end
   end
   resolve_all(names)
   local live = { generation = state.generation, services = {} }
-  for name in pairs(routed) do
-    local service = state.services[name]
-    live.services[name] = { port = service and service.port, peers = peers_of(name, service) }
+  for name, service in pairs(known) do
+    local peers = peers_of(name, service)
+    if routed[name] or #peers > 0 then live.services[name] = { port = service.port, peers = peers } end
   end
   share(json.encode(live))
 end
@@ -125,7 +137,8 @@ end
 local function follow(routed)
   local state = { generation = 0, services = {} }
   local text, is_bad, next_look = nil, false, 0
-  while not ngx.worker.exiting() do
+  shared:set("in_charge", ngx.worker.pid())
+  while not ngx.worker.exiting() and is_in_charge() do
     closing.look()
     local now_text = read_state()
     local is_new = now_text ~= text
@@ -141,6 +154,7 @@ local function follow(routed)
     end
     if is_new or ngx.now() >= next_look then
       publish(state, routed)
+      closing.reloaded()
       next_look = ngx.now() + RESOLVE_EVERY
     end
     ngx.sleep(LOOK_EVERY)

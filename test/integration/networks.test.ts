@@ -83,7 +83,8 @@ t.test('a service that comes or goes leaves every other container as it is', asy
     return ran;
   };
   const answersFromDatabase = async (service: string) => {
-    const { body } = await appliance.ask(`https://${service}.example.com/health`);
+    const { status, body } = await appliance.ask(`https://${service}.example.com/health`);
+    t.equal(status, 200, `${service} answers: ${body}`);
     t.match(JSON.parse(body), { database: 'ok' }, `${service} reaches its database`);
   };
 

@@ -334,6 +334,22 @@ t.test('a replica that is taken out gets no request from then on, and no reload'
   t.notMatch(await logsOf(edge.container), 'reconfiguring');
 });
 
+t.test('a service is known by the state before it has a route', async (t) => {
+  await edge.route((before) => {
+    const chat = before.services['chat'] ?? { slot: 'a', replicas: [] };
+    const soon = { slot: 'a', port: 9, replicas: chat.replicas } as const;
+    const nowhere = { slot: 'a', port: 9, replicas: [] } as const;
+    return { ...before, services: { ...before.services, soon, nowhere } };
+  });
+  const { services } = await edge.status();
+  t.match(services['soon'], { 'app-chat-1': { state: 'up' } }, 'its reload finds it there');
+  t.notOk(services['nowhere'], 'nobody waits for one that cannot be reached');
+  await edge.route(({ services: { soon: _soon, nowhere: _nowhere, ...services }, ...state }) => ({
+    ...state,
+    services,
+  }));
+});
+
 t.test('a state that cannot be read changes nothing', async (t) => {
   const before = await edge.status();
   const path = edgeStatePath(pathsUnder(edge.folder));
@@ -549,6 +565,13 @@ t.test('the agent finds a line per request, without who asked for what', async (
   t.notMatch(console_, 'token=abc');
 });
 
+/** Those that take connections, by the names of their /proc files. */
+async function servingWorkers(): Promise<string[]> {
+  const find = "grep -lsxz 'nginx: worker process' /proc/[0-9]*/cmdline || true";
+  const found = await docker('exec', edge.container, 'sh', '-c', find);
+  return found.split('\n').filter((line) => line !== '');
+}
+
 t.test('reloads lose no request', async (t) => {
   const argv = ['nginx', '-c', '/etc/nginx/holdfast/nginx.conf', '-s', 'reload'];
   let isReloading = true;
@@ -598,9 +621,13 @@ t.test('counters and health answer inside the stack, the config is what nginx te
   t.match(await counters.text(), /^Active connections: \d+/);
   t.equal((await fetch(`http://${edge.address}:8081/other`)).status, 404);
   await docker('exec', edge.container, ...NGINX.test);
+  const before = await servingWorkers();
   await docker('exec', edge.container, ...NGINX.reload);
-  await waitFor('an answer after the reload', async () =>
-    (await edge.ask('/')).status === 200 ? true : undefined,
+  t.equal((await edge.ask('/')).status, 200, 'at once');
+  t.strictSame(
+    (await servingWorkers()).filter((one) => before.includes(one)),
+    [],
+    'a reload has ended when nobody serves the old configuration any more',
   );
   const said = await logsOf(edge.container);
   t.notMatch(said, /\[(warn|emerg)\]/);

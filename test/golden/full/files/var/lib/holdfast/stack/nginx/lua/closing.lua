@@ -5,6 +5,7 @@ local M = {}
 
 local shared = ngx.shared.edge
 local REQUEST_FILE = "/tmp/holdfast-closing"
+local RELOAD_FILE = "/tmp/holdfast-reloading"
 -- A reload that never comes must not keep connections short for ever.
 local LONGEST = 30
 
@@ -17,6 +18,13 @@ function M.look()
   file:close()
   shared:set("closing", ngx.now(), LONGEST)
   os.remove(REQUEST_FILE)
+end
+
+-- Called when this worker has said where every service is; reload.sh waits for the file to go.
+local is_first = true
+function M.reloaded()
+  if is_first then os.remove(RELOAD_FILE) end
+  is_first = false
 end
 
 -- Workers of the new configuration keep theirs: they have begun after it was asked for.
