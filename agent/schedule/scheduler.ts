@@ -1,6 +1,7 @@
 import type { ScheduledJob } from '../../installer/model/agent-settings.ts';
 import type { Clock } from '../clock.ts';
 import { type Log, reasonOf } from '../log.ts';
+import { isOpen, nextOpening, openedAt } from './daily-window.ts';
 import { jitterOf } from './jitter.ts';
 import { latestSlot, nextSlot, type Schedule, type ZoneOffset } from './slots.ts';
 
@@ -87,7 +88,11 @@ export class Scheduler {
   nextStart(job: ScheduledJob): number | undefined {
     const jitter = this.#jitter(job);
     const slot = nextSlot(this.#schedule(job), this.#context.clock.now() - jitter);
-    return slot === undefined ? undefined : slot + jitter;
+    if (slot === undefined) return undefined;
+    const { window } = job;
+    const { offset } = this.#context;
+    if (window === undefined || isOpen(window, slot, offset)) return slot + jitter;
+    return nextOpening(window, slot, offset);
   }
 
   #consider(job: ScheduledJob): void {
@@ -112,10 +117,23 @@ export class Scheduler {
       this.#seen.set(job.id, upTo);
       return;
     }
-    const isLate = now - slot - jitter > LATE_AFTER;
+    const due = this.#due(job, slot, now);
+    if (due === undefined) return;
+    const isLate = now - due > LATE_AFTER;
     if (isLate && !job.catchUp) actions.missed(job, slot);
     else actions.start(job, slot, isLate ? 'catch-up' : 'schedule');
     memory.set(job.id, { cron: job.cron, timezone: this.#timezone, handled: slot });
+  }
+
+  /** Since when a slot that has come may start its job; undefined while it has to wait for its window. */
+  #due(job: ScheduledJob, slot: number, now: number): number | undefined {
+    const { window } = job;
+    const { offset } = this.#context;
+    const due = slot + this.#jitter(job);
+    if (window === undefined) return due;
+    // The jitter may lead past the end of the window.
+    if (isOpen(window, slot, offset) && now - due <= LATE_AFTER) return due;
+    return isOpen(window, now, offset) ? Math.max(due, openedAt(window, now, offset)) : undefined;
   }
 
   /** A job that is new, or has a new schedule, owes nothing for the past. */

@@ -107,10 +107,6 @@ const GAPS: readonly Gap[] = [
       }),
   },
   {
-    issue: 'jobs run at their own time, whatever the window',
-    asked: (config) => when(config.backups.window !== undefined, 'backups.window'),
-  },
-  {
     issue: 'the server is not rebooted by itself',
     asked: (config) => when(config.updates.os.reboot, 'updates.os.reboot'),
   },

@@ -26,11 +26,20 @@ export interface AgentJob {
   /** Run once after a start when a run was missed while the machine was down. */
   readonly catchUp: boolean;
   readonly timeoutSeconds: number;
+  /** It starts in this time of day only: what falls due outside waits until the window opens. */
+  readonly window?: DailyWindow;
   /** Only on the first seven days of a month, as `first Sunday` needs it: cron(5) has no word for that. */
   readonly firstWeekOnly?: boolean;
   readonly pingSecret?: string;
   /** Its good ends are no news: the history keeps its failures alone, and a new release waits for none of its runs. */
   readonly quiet?: true;
+}
+
+/** A part of every day on the clock of {@link AgentSettings.timezone}, minutes since midnight; `to` is outside. */
+export interface DailyWindow {
+  readonly from: number;
+  /** Less than `from` when it goes over midnight. */
+  readonly to: number;
 }
 
 /** A job as the agent gets it: with its schedule read. */

@@ -9,8 +9,8 @@ export interface MaintenanceWindow {
 /** Whether an instant lies in the window, which may cross midnight and belongs to the day that it began on. */
 export function isInWindow(window: MaintenanceWindow, timezone: string, instant: Date): boolean {
   const { weekday, day, minutes } = localTime(timezone, instant);
-  const from = minutesOf(window.from);
-  const to = minutesOf(window.to);
+  const from = minutesOfDay(window.from);
+  const to = minutesOfDay(window.to);
   if (from < to) return minutes >= from && minutes < to && fits(window, weekday, day);
   if (minutes >= from) return fits(window, weekday, day);
   if (minutes >= to) return false;
@@ -41,7 +41,8 @@ function localTime(timeZone: string, instant: Date) {
   };
 }
 
-function minutesOf(time: string): number {
+/** Minutes since midnight of a time of day, `HH:MM`. */
+export function minutesOfDay(time: string): number {
   const [hours = 0, minutes = 0] = time.split(':').map(Number);
   return hours * 60 + minutes;
 }

@@ -1,4 +1,5 @@
 import t from 'tap';
+import { isOpen, nextOpening } from '../../agent/schedule/daily-window.ts';
 import {
   type MemoryStore,
   type ScheduleMemory,
@@ -126,6 +127,67 @@ t.test('jitter that is longer than the interval starves no job', async (t) => {
   boot();
   clock.moveTo('2026-05-01T03:00Z');
   t.ok(happened.length >= 24, `${happened.length} runs`);
+});
+
+t.test(
+  'outside of its window a job waits until it opens, also after the machine was off',
+  async (t) => {
+    const night = { from: 60, to: 180 };
+    const jobs = [
+      job({ id: 'inside', window: night }),
+      job({ id: 'noon', cron: '0 12 * * *', window: night }),
+      job({ id: 'often', cron: '30 */6 * * *', window: night }),
+      job({ id: 'free', cron: '0 12 * * *' }),
+    ];
+    const { clock, happened, boot } = machine('2026-05-01T03:30Z', jobs);
+    const scheduler = boot();
+    const nexts = jobs.map((one) => {
+      const next = scheduler.nextStart(one);
+      return next === undefined ? undefined : new Date(next).toISOString().slice(5, 16);
+    });
+    t.strictSame(nexts, ['05-02T02:00', '05-02T01:00', '05-02T01:00', '05-01T12:00']);
+    clock.moveTo('2026-05-02T01:30Z');
+    scheduler.stop();
+    t.strictSame(happened.splice(0), [
+      '05-01T12:00 free schedule',
+      '05-02T01:00 noon schedule',
+      '05-02T01:00 often schedule',
+    ]);
+    clock.jumpTo('2026-05-02T13:00Z');
+    boot().stop();
+    t.strictSame(
+      happened.splice(0),
+      ['05-02T13:00 free catch-up'],
+      'the others wait for the night',
+    );
+    clock.jumpTo('2026-05-03T02:40Z');
+    boot();
+    t.strictSame(happened, [
+      '05-03T02:40 inside catch-up',
+      '05-03T02:40 noon catch-up',
+      '05-03T02:40 often catch-up',
+    ]);
+  },
+);
+
+t.test('jitter that leads past the end of the window delays no job by a day', async (t) => {
+  const late = job({ id: 'late', jitterSeconds: 1_800, window: { from: 23 * 60, to: 121 } });
+  const { clock, happened, boot } = machine('2026-05-01T00:00Z', [late]);
+  boot();
+  clock.moveTo('2026-05-01T03:00Z');
+  t.match(happened, [/^05-01T02:(0[2-9]|[12]\d) late schedule$/]);
+});
+
+t.test('a window goes by the clock on the wall when that is put on or back', async (t) => {
+  const HOUR = 3_600_000;
+  const change = Date.parse('2026-03-29T01:00Z');
+  const paris = (instant: number) => (instant < change ? HOUR : 2 * HOUR);
+  const window = { from: 5 * 60, to: 6 * 60 };
+  const evening = Date.parse('2026-03-28T20:00Z');
+  t.equal(new Date(nextOpening(window, evening, paris)).toISOString(), '2026-03-29T03:00:00.000Z');
+  t.notOk(isOpen(window, Date.parse('2026-03-29T02:59Z'), paris));
+  t.ok(isOpen(window, Date.parse('2026-03-29T03:00Z'), paris));
+  t.notOk(isOpen(window, Date.parse('2026-03-29T04:00Z'), paris), 'the end is outside');
 });
 
 t.test('a start that fails takes nothing from the other jobs', async (t) => {

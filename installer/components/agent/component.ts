@@ -47,7 +47,11 @@ function settings(input: ComponentInput, collected: Collected): AgentSettings {
     version: 1,
     project: config.project,
     timezone: config.timezone,
-    jobs: scheduled([...backupAgentJobs(backups), ...collected.jobs, ...applianceJobs(config)]),
+    jobs: scheduled([
+      ...backupAgentJobs(backups, config.backups.window),
+      ...collected.jobs,
+      ...applianceJobs(config),
+    ]),
     probes,
     ...watchedServices(config, collected.databases),
     ...(backups.pitr === undefined ? {} : { wal: walSettings(backups.pitr) }),

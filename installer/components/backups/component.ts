@@ -8,6 +8,7 @@ import type {
   Retention,
 } from '../../model/backup-settings.ts';
 import type { Contribution, Notice } from '../../model/contribution.ts';
+import { minutesOfDay } from '../../model/maintenance-window.ts';
 import type { SecretNeed } from '../../model/secret-need.ts';
 import type { Collected, Component, ComponentInput } from '../component.ts';
 import { availableImage } from '../platform-image.ts';
@@ -206,7 +207,14 @@ function pitrSettings(
 }
 
 /** What the agent starts: one job per backup, the restore test, and the drill. */
-export function backupAgentJobs(settings: BackupSettings): AgentJob[] {
+export function backupAgentJobs(
+  settings: BackupSettings,
+  window: Config['backups']['window'],
+): AgentJob[] {
+  const inWindow =
+    window === undefined
+      ? {}
+      : { window: { from: minutesOfDay(window.from), to: minutesOfDay(window.to) } };
   const runs = settings.jobs.map(
     ({ name, cron, pingSecret }): AgentJob => ({
       id: `backup-${name}`,
@@ -215,6 +223,7 @@ export function backupAgentJobs(settings: BackupSettings): AgentJob[] {
       jitterSeconds: JITTER,
       catchUp: true,
       timeoutSeconds: BACKUP_TIMEOUT,
+      ...inWindow,
       ...(pingSecret === undefined ? {} : { pingSecret }),
     }),
   );
@@ -225,6 +234,7 @@ export function backupAgentJobs(settings: BackupSettings): AgentJob[] {
     jitterSeconds: JITTER,
     catchUp: true,
     timeoutSeconds: BACKUP_TIMEOUT,
+    ...inWindow,
   });
   const { restoreTestCron, drillCron } = settings;
   return [

@@ -123,7 +123,10 @@ export const backupsSection = mapping(
         from: timeOfDay({ description: 'Start.', examples: ['01:00'] }),
         to: timeOfDay({ description: 'End.', examples: ['05:00'] }),
       },
-      { description: 'Heavy jobs run only in this time of day.' },
+      {
+        description:
+          'Backups, restore tests and drills that the schedule starts begin in this time of day only; one that falls due outside waits until it opens. What you start by hand runs at once.',
+      },
     ).optional(),
     verify: mapping(
       {

@@ -1,3 +1,5 @@
+import { minutesOfDay } from '../../model/maintenance-window.ts';
+
 /** Where a valid five-field schedule falls within a day and a week; the day of the month is left open. */
 
 interface DailyWindow {
@@ -30,11 +32,6 @@ export function cronHits(cron: string, window: DailyWindow): boolean {
       return window.days.some((day) => fires.includes(openedYesterday ? (day + 1) % 7 : day));
     }),
   );
-}
-
-function minutesOfDay(text: string): number {
-  const [hours = '0', minutes = '0'] = text.split(':');
-  return Number(hours) * 60 + Number(minutes);
 }
 
 /** The values that one field of a schedule names. */
