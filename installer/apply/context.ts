@@ -25,8 +25,8 @@ export interface ApplyContext {
   readonly announce?: Announce;
   /** Copies clusters of Postgres from one major version to another; absent where nothing does. */
   readonly clusters?: ClusterMaker;
-  /** Backs the databases up before a migration; absent where the config does not ask for it. */
-  readonly snapshotBeforeMigration?: () => Promise<void>;
+  /** Backs the databases up before a migration, and names the jobs; absent where the config does not ask for it. */
+  readonly snapshotBeforeMigration?: () => Promise<readonly string[]>;
 }
 
 /** The part of the secret store that apply needs. */

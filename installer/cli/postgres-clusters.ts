@@ -33,7 +33,9 @@ export function upgradeContext(
 export function clusterMaker(context: CliContext, server: Server, project: string): ClusterMaker {
   const upgrading = upgradeContext(context, server, project);
   return {
-    backUp: () => snapshot(context, server),
+    backUp: async () => {
+      await snapshot(context, server);
+    },
     rehearse: async (upgrade) => {
       const last = await lastRehearsal(upgrading);
       const age = last === undefined ? Infinity : context.now().getTime() - Date.parse(last.at);

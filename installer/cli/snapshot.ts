@@ -8,16 +8,21 @@ import { programOnServer, REMOTE_COMMAND_SECONDS } from './program-on-server.ts'
 /**
  * Runs every logical backup of Postgres that was applied. Backups are streams through the server's own disks and
  * keys: for another machine it is that machine that makes them.
+ * @returns names of the jobs whose backup was made
  * @throws AppError the failure of the first that fails, `backup/on-server` where it was made elsewhere
  */
-export async function snapshot(context: CliContext, server: Server): Promise<void> {
+export async function snapshot(context: CliContext, server: Server): Promise<readonly string[]> {
   const { jobs } = await appliedBackupSettings(server.host, context.paths);
   const names = jobs.flatMap(({ name, source, method }) =>
     source.kind === 'postgres' && method !== 'physical' ? [name] : [],
   );
-  if (server.host.name !== 'localhost') return runThere(context, server, names);
+  if (server.host.name !== 'localhost') {
+    await runThere(context, server, names);
+    return names;
+  }
   const backup = await backupContext({ ...context, open: async () => server });
   for (const name of names) await runBackup(backup, name);
+  return names;
 }
 
 async function runThere(

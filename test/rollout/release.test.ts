@@ -126,6 +126,7 @@ t.test(
       snapshotBeforeMigration: async () => {
         t.match(web(world), [/a-1 running/], 'before anything of the new release is there');
         snapshots += 1;
+        return [];
       },
     });
     await world.apply(platform());
@@ -153,6 +154,7 @@ t.test('before a migration of another image there is a backup, or no migration',
     if (backups === 2) {
       throw new AppError({ code: 'store/unreachable', what: 'no store', hint: 'holdfast doctor' });
     }
+    return [];
   };
   Object.assign(world.context, { snapshotBeforeMigration });
   await world.apply(platform({ web: '2' }));
@@ -163,6 +165,24 @@ t.test('before a migration of another image there is a backup, or no migration',
   });
   t.strictSame([backups, migrations], [2, 1]);
   t.match(web(world), [/a-1 exited .*:1$/, /b-1 running .*:2$/], 'the way back is still there');
+});
+
+t.test('a migration that fails half-way names the backup from before it', async (t) => {
+  const failing = async (jobs: readonly string[]) => {
+    const world = await applied();
+    world.host.on(MIGRATE, () => ({ exitCode: 1, stderr: 'column exists' }));
+    Object.assign(world.context, { snapshotBeforeMigration: async () => jobs });
+    const error = await world.apply(platform({ web: '2' })).catch((thrown: unknown) => thrown);
+    t.match(web(world), [/a-1 running/], 'the release before serves');
+    return error;
+  };
+  t.match(await failing(['nightly']), {
+    code: 'health/migration-failed',
+    why: /column exists/,
+    hint: /run `holdfast apply` again; .*`holdfast restore --job nightly`/,
+  });
+  const { hint } = (await failing([])) as AppError;
+  t.notMatch(hint, /restore/, 'where no backup was made, none is promised');
 });
 
 t.test('a release that dies after it took over gives way to the one before', async (t) => {
