@@ -1,5 +1,7 @@
 import type { AgentSettings, ScheduledJob } from '../installer/model/agent-settings.ts';
 import type { Paths } from '../installer/model/paths.ts';
+import { askPrometheus } from './alerts/ask-prometheus.ts';
+import { AlertWatch } from './alerts/watch.ts';
 import { fs } from './builtins.ts';
 import type { Clock } from './clock.ts';
 import type { AgentAnswer, AgentRequest } from './control/protocol.ts';
@@ -23,6 +25,8 @@ import { Pings } from './net/pings.ts';
 import { type ProbeResult, Probes, withCertificateAge } from './net/probes.ts';
 import { Product } from './product.ts';
 import { runInService } from './reopen.ts';
+import { EngineSocket } from './replicas/engine-socket.ts';
+import { listReplicas } from './replicas/replica-list.ts';
 import { MemoryFile } from './schedule/memory-file.ts';
 import { Scheduler } from './schedule/scheduler.ts';
 import { processOffset, type ZoneOffset } from './schedule/slots.ts';
@@ -64,6 +68,7 @@ export class Agent {
   readonly #runner: JobRunner;
   readonly #product: Product;
   readonly #wal: WalWatch;
+  readonly #alerts: AlertWatch;
   readonly #scheduler: Scheduler;
   readonly #history: History;
   readonly #counts: RunCounts;
@@ -117,6 +122,20 @@ export class Agent {
         const job = this.#job(id);
         if (job !== undefined) this.#runner.start(job, 'load');
       },
+      isRunning: (id) => this.#runner.isRunning(id),
+    });
+    const engine = new EngineSocket(context.engineSocket);
+    this.#alerts = new AlertWatch({
+      clock,
+      log,
+      folder: paths.agent,
+      ask: async ({ service, port }) => {
+        const found = await listReplicas(engine, this.#settings.project, new Set([service]));
+        const address = found.find(({ isRunning }) => isRunning)?.address;
+        if (address === undefined) throw new Error('it does not run');
+        return askPrometheus(address, port);
+      },
+      startJob: (job) => this.#runner.start(job, 'load'),
       isRunning: (id) => this.#runner.isRunning(id),
     });
     this.#scheduler = new Scheduler({
@@ -185,6 +204,7 @@ export class Agent {
     this.#probes.stop();
     this.#product.stop();
     this.#wal.stop();
+    this.#alerts.stop();
     this.#runner.abandon();
     for (const stop of this.#stop) stop();
   }
@@ -203,6 +223,7 @@ export class Agent {
     this.#probes.set(settings.probes, settings);
     this.#product.set(settings);
     this.#wal.set(settings.wal);
+    this.#alerts.set(settings.alerts);
   }
 
   /** What died with the machine is begun again at once, one time. */

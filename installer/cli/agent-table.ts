@@ -45,6 +45,25 @@ export const agentCommands: readonly CommandSpec[] = [
     run: async (args, context) => (await import('./scale.ts')).scale(args, context),
   },
   {
+    name: 'alerts list',
+    summary: 'Show the alerts that fire, and receivers that could not be told.',
+    options: json,
+    example: 'holdfast alerts list',
+    run: async (args, context) => (await import('./alerts.ts')).alertsList(args, context),
+  },
+  {
+    name: 'alerts test',
+    summary: 'Send one message to each receiver and say which took it.',
+    example: 'holdfast alerts test',
+    run: async (args, context) => (await import('./alerts.ts')).alertsTest(args, context),
+  },
+  {
+    name: 'alerts send',
+    summary: 'Tell the receivers of alerts what they do not know yet; the agent runs it.',
+    example: 'holdfast alerts send',
+    run: async (args, context) => (await import('./alerts.ts')).alertsSend(args, context),
+  },
+  {
     name: 'agent status',
     summary: 'Show what the agent does, did and will do.',
     options: json,

@@ -36,6 +36,8 @@ export const JSON_ANSWERS: Readonly<Record<string, string>> = {
     '{ version, secrets: [{ name, state: "stored" | "missing" | "optional" | …, usedBy }] }; never a value',
   update:
     '{ version, pending: [UPDATE], result: "checked" | "applied" | "declined" | "unchanged", seconds?, unhealthy? }; UPDATE is { name, current, available, changes: [text] }',
+  'alerts list':
+    '{ version, alerts: [{ key, name, severity, summary, runbook, since }], answeredAt?, undelivered: [{ receiver, failures, why }] }; `answeredAt` is when Prometheus last answered',
   'agent status':
     '{ version, pid, startedAt, residentMemory, timezone, jobs: [{ id, cron, nextStart?, runningSince? }], probes: [{ … }], history: [{ … }] }',
   'volumes list': '{ version, volumes: [{ name, component, usedBy: [container], wanted }] }',

@@ -121,7 +121,7 @@ const GAPS: readonly Gap[] = [
       when(config.monitoring.customMetrics !== undefined, 'monitoring.customMetrics'),
   },
   {
-    issue: 'told of deploys only: alerts show in Prometheus and Grafana only',
+    issue: 'told of deploys only: without Prometheus there are no alerts',
     asked: (config) => unservedReceivers(config).map((name) => `alerting.receivers.${name}`),
   },
   {

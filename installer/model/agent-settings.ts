@@ -1,3 +1,4 @@
+import type { AlertReceiver } from './alert.ts';
 import type { Probe } from './contribution.ts';
 
 /** A cron schedule as sets of numbers. */
@@ -115,6 +116,20 @@ export interface AgentSettings {
     /** Makes a base backup. */
     readonly baseJob: string;
     readonly ship: AgentJob;
+  };
+  /** Alerts of Prometheus and who is told of them; absent where there is no Prometheus. */
+  readonly alerts?: {
+    /** Prometheus, as compose names it. */
+    readonly service: string;
+    readonly port: number;
+    readonly sender: {
+      readonly project: string;
+      readonly domain: string;
+      readonly environment: string;
+    };
+    readonly receivers: readonly AlertReceiver[];
+    /** Where PagerDuty takes events, instead of its own address. */
+    readonly pagerDuty?: string;
   };
   readonly heartbeats: readonly { readonly urlSecret: string; readonly everySeconds: number }[];
   readonly metricsEverySeconds: number;

@@ -15,7 +15,7 @@ const VERBS: Readonly<Record<DeployEventKind, string>> = {
   scaled: 'scaled',
 };
 /** Discord takes 2,000 characters in a message. */
-const LONGEST = 1900;
+export const LONGEST_TEXT = 1900;
 
 /** One event as a line or two for people. */
 export function eventText(event: DeployEvent, { project, domain, environment }: Sender): string {
@@ -30,7 +30,7 @@ export function eventText(event: DeployEvent, { project, domain, environment }: 
     `by ${who}: ${command}`,
   ];
   const text = lines.join('\n');
-  return text.length <= LONGEST ? text : `${text.slice(0, LONGEST)}…`;
+  return text.length <= LONGEST_TEXT ? text : `${text.slice(0, LONGEST_TEXT)}…`;
 }
 
 /** The body that this kind of receiver reads, as JSON. Nobody is mentioned by what an image is called. */
@@ -71,6 +71,6 @@ export function pagerDutyBody(key: string, event: DeployEvent, sender: Sender): 
   });
 }
 
-function escapedForSlack(text: string): string {
+export function escapedForSlack(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 }

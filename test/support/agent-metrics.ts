@@ -1,5 +1,5 @@
 /** One of each metric that the agent writes, with times that are fresh. */
-export function agentMetrics(now = Date.now() / 1000): string {
+export function agentMetrics({ failures = 0, now = Date.now() / 1000 } = {}): string {
   const hour = now - 3600;
   const lines: readonly (readonly [string, number])[] = [
     ['holdfast_agent_start_timestamp_seconds', hour],
@@ -7,7 +7,7 @@ export function agentMetrics(now = Date.now() / 1000): string {
     ['holdfast_backup_last_success_timestamp_seconds{job="daily"}', hour],
     ['holdfast_backup_last_verified_timestamp_seconds{job="daily"}', hour],
     ['holdfast_backup_last_size_bytes{job="daily"}', 5e6],
-    ['holdfast_backup_failures_total{job="daily"}', 0],
+    ['holdfast_backup_failures_total{job="daily"}', failures],
     ['holdfast_job_last_run_timestamp_seconds{job="backup-daily"}', hour],
     ['holdfast_job_last_duration_seconds{job="backup-daily"}', 12],
     ['holdfast_job_running{job="backup-daily"}', 0],

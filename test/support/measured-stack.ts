@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { nginx } from '../../installer/components/nginx/component.ts';
@@ -10,7 +10,7 @@ import { prometheus } from '../../installer/components/prometheus/component.ts';
 import { redis } from '../../installer/components/redis/component.ts';
 import type { Desired } from '../../installer/model/desired.ts';
 import { PLATFORM_IMAGES } from '../../installer/model/images.ts';
-import { pathsUnder } from '../../installer/model/paths.ts';
+import { type Paths, pathsUnder } from '../../installer/model/paths.ts';
 import { Secret } from '../../installer/model/secret.ts';
 import { withCertificates } from '../../installer/tls/private-ca.ts';
 import {
@@ -80,9 +80,7 @@ export class MeasuredStack {
     try {
       const desired = await desiredUnder(folder);
       await writeDesired(desired);
-      await writeFile(join(pathsUnder(folder).metrics, 'holdfast.prom'), agentMetrics, {
-        mode: 0o644,
-      });
+      await writeMetrics(folder, agentMetrics);
       const containers = await startAll(stack, folder, desired);
       await provision(desired, containers);
       const address = await addressOf(containers.get('prometheus') ?? '');
@@ -92,6 +90,19 @@ export class MeasuredStack {
       await rm(folder, { recursive: true });
       throw error;
     }
+  }
+
+  /** What the agent writes from now on. */
+  async setAgentMetrics(text: string): Promise<void> {
+    await writeMetrics(this.#folder, text);
+  }
+
+  get prometheusAddress(): string {
+    return this.#address;
+  }
+
+  get paths(): Paths {
+    return pathsUnder(this.#folder);
   }
 
   async stop(): Promise<void> {
@@ -122,6 +133,13 @@ export class MeasuredStack {
       return result.length > 0 ? result : undefined;
     });
   }
+}
+
+async function writeMetrics(folder: string, text: string): Promise<void> {
+  const file = join(pathsUnder(folder).metrics, 'holdfast.prom');
+  // node-exporter never reads a half of it.
+  await writeFile(`${file}.new`, text, { mode: 0o644 });
+  await rename(`${file}.new`, file);
 }
 
 async function desiredUnder(folder: string): Promise<Desired> {

@@ -2,10 +2,12 @@ import { posix } from 'node:path';
 import type { AgentJob, AgentSettings, ScheduledJob } from '../../model/agent-settings.ts';
 import type { PitrSettings } from '../../model/backup-settings.ts';
 import type { Contribution, FileSpec, Reaction } from '../../model/contribution.ts';
+import { allReceivers } from '../alerting/receivers.ts';
 import { backupAgentJobs, backupSettings } from '../backups/component.ts';
 import type { Collected, Component, ComponentInput } from '../component.ts';
 import { ACCESS_LOG_FILE, REOPEN_LOGS } from '../nginx/access-log.ts';
 import { edgeFolders } from '../nginx/places.ts';
+import { PROMETHEUS_PORT, PROMETHEUS_SERVICE } from '../prometheus/places.ts';
 import { cronTimes } from './cron-times.ts';
 import { applianceJobs } from './jobs.ts';
 import { allProbes } from './probes.ts';
@@ -55,6 +57,7 @@ function settings(input: ComponentInput, collected: Collected): AgentSettings {
     probes,
     ...watchedServices(config, collected.databases),
     ...(backups.pitr === undefined ? {} : { wal: walSettings(backups.pitr) }),
+    ...(config.monitoring.prometheus.enabled ? { alerts: alertSettings(config) } : {}),
     heartbeats: config.agent.heartbeat.map(({ urlSecret, every }) => ({
       urlSecret,
       everySeconds: Math.max(every, SHORTEST_HEARTBEAT),
@@ -72,6 +75,16 @@ function settings(input: ComponentInput, collected: Collected): AgentSettings {
       service: 'nginx',
       reopen: REOPEN_LOGS,
     },
+  };
+}
+
+function alertSettings(config: ComponentInput['config']): NonNullable<AgentSettings['alerts']> {
+  const { project, domain, environment } = config;
+  return {
+    service: PROMETHEUS_SERVICE,
+    port: PROMETHEUS_PORT,
+    sender: { project, domain, environment },
+    receivers: allReceivers(config),
   };
 }
 

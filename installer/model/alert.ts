@@ -1,0 +1,109 @@
+import type { DeployReceiver } from './deploy-event.ts';
+
+/** An alert that holds, as Prometheus or the agent itself sees it. */
+export interface ActiveAlert {
+  /** Its name and all its labels: the same condition has the same key. */
+  readonly key: string;
+  readonly name: string;
+  readonly severity: string;
+  readonly summary: string;
+  /** Page of `docs/runbooks`, without `.md`. */
+  readonly runbook: string;
+  /** UTC, ISO 8601. */
+  readonly since: string;
+}
+
+/** What the agent last saw, at `paths.agent/alerts.json`. Times are UTC, ISO 8601. */
+export interface AlertsResult {
+  readonly version: 1;
+  readonly askedAt: string;
+  /** When Prometheus last answered; absent before its first answer. */
+  readonly answeredAt?: string;
+  readonly alerts: readonly ActiveAlert[];
+}
+
+export const ALERTS_RESULT = 'alerts.json';
+
+/** A receiver, and what it wants to know of. */
+export type AlertReceiver = DeployReceiver & { readonly severities: readonly string[] };
+
+/** Who was told of what, at `paths.agent/alerts-told.json`, so that a new agent tells nobody twice. */
+export interface ToldAlerts {
+  readonly version: 1;
+  /** By {@link receiverId}. */
+  readonly receivers: Readonly<Record<string, ToldReceiver>>;
+}
+
+export interface ToldReceiver {
+  readonly told: readonly { readonly alert: ActiveAlert; readonly at: string }[];
+  /** Deliveries in a row that failed, and the words of the last failure. */
+  readonly failures: number;
+  readonly failedAt?: string;
+  readonly why?: string;
+}
+
+export const ALERTS_TOLD = 'alerts-told.json';
+
+/** What a receiver has to be told now. */
+export interface AlertNews {
+  readonly firing: readonly ActiveAlert[];
+  /** Told before, and still there. */
+  readonly still: readonly ActiveAlert[];
+  readonly resolved: readonly ActiveAlert[];
+}
+
+const HOUR = 3_600_000;
+/** What holds on is told again after so long, milliseconds. */
+const REPEAT_PAGE = 4 * HOUR;
+const REPEAT_OTHER = 24 * HOUR;
+/** Milliseconds after a first failure; doubled by each one more, up to the longest. */
+const FIRST_PAUSE = 60_000;
+const LONGEST_PAUSE = HOUR / 2;
+/** Of one message; the rest is due for the next one. */
+const MOST_AT_ONCE = 50;
+
+/** One channel of a receiver: each is told by itself. */
+export function receiverId({ name, channel }: Pick<AlertReceiver, 'name' | 'channel'>): string {
+  return `${name}/${channel}`;
+}
+
+/** What is due for a receiver; undefined for nothing, or while it is left alone after a failure. */
+export function alertNews(
+  receiver: AlertReceiver,
+  alerts: readonly ActiveAlert[],
+  { told, failures, failedAt }: ToldReceiver = { told: [], failures: 0 },
+  now: number,
+): AlertNews | undefined {
+  if (failedAt !== undefined) {
+    const since = now - Date.parse(failedAt);
+    const pause = Math.min(FIRST_PAUSE * 2 ** (failures - 1), LONGEST_PAUSE);
+    // A clock that was put back must not silence anybody.
+    if (since >= 0 && since < pause) return undefined;
+  }
+  const wanted = alerts.filter(({ severity }) => receiver.severities.includes(severity));
+  const before = new Map(told.map(({ alert, at }) => [alert.key, Date.parse(at)]));
+  const active = new Set(alerts.map(({ key }) => key));
+  const firing = wanted.filter(({ key }) => !before.has(key)).slice(0, MOST_AT_ONCE);
+  const still = wanted.filter(({ key, severity }) => {
+    const at = before.get(key);
+    const pause = severity === 'page' ? REPEAT_PAGE : REPEAT_OTHER;
+    return at !== undefined && now - at >= pause;
+  });
+  const resolved = told.flatMap(({ alert }) => (active.has(alert.key) ? [] : [alert]));
+  const isNothing = firing.length + still.length + resolved.length === 0;
+  return isNothing
+    ? undefined
+    : { firing, still: still.slice(0, MOST_AT_ONCE), resolved: resolved.slice(0, MOST_AT_ONCE) };
+}
+
+/** What is on record of a receiver once it took the news. */
+export function afterTold(
+  { told }: Pick<ToldReceiver, 'told'> = { told: [] },
+  { firing, still, resolved }: AlertNews,
+  at: string,
+): ToldReceiver {
+  const fresh = [...firing, ...still];
+  const replaced = new Set([...fresh, ...resolved].map(({ key }) => key));
+  const kept = told.filter(({ alert }) => !replaced.has(alert.key));
+  return { told: [...kept, ...fresh.map((alert) => ({ alert, at }))], failures: 0 };
+}
