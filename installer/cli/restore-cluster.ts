@@ -93,7 +93,7 @@ export async function restorePointInTime(
   });
   const base = await startChainAnew(backup);
   const answer = { version: 1, target: targetText(target), ...done, newBase: base };
-  context.io.out(json ? `${JSON.stringify(answer)}\n` : restoredText(done, target));
+  context.io.out(json ? `${JSON.stringify(answer)}\n` : restoredText(done, base, target));
   return 0;
 }
 
@@ -171,7 +171,11 @@ function planText({ base, objects, bytes, missing }: RestorePlan, target: Recove
   ].join('\n');
 }
 
-function restoredText(done: RestoredCluster, target: RecoveryTarget): string {
+function restoredText(
+  done: RestoredCluster,
+  newBase: string | undefined,
+  target: RecoveryTarget,
+): string {
   const rows = done.cluster.databases.map(
     ({ name, tables, rows }) => `  ${name}: ${tables} tables, ${rows} rows`,
   );
@@ -179,6 +183,9 @@ function restoredText(done: RestoredCluster, target: RecoveryTarget): string {
     `Postgres runs on the cluster of ${targetText(target)}, restored from ${done.base} and checked in ${formatSpan(done.seconds)}.`,
     ...rows,
     `Its last commit was at ${done.lastCommit ?? 'a time before the base backup'}.`,
+    newBase === undefined
+      ? 'The agent makes the new base backup.'
+      : `The new timeline begins with the base backup ${newBase}.`,
     'The cluster that was live is kept; when you are sure:',
     `  docker volume rm ${done.kept}`,
     '',

@@ -85,6 +85,8 @@ export interface PitrSettings {
   readonly rpoSeconds: number;
   /** How far back one may go, seconds. */
   readonly windowSeconds: number;
+  /** Most that the server sends of a base backup, compressed, bytes a second; no limit when absent. */
+  readonly maxRate?: number;
   /** Folder of this machine that the receiver writes to. */
   readonly folder: string;
   readonly slot: string;

@@ -71,6 +71,13 @@ t.test(
   },
 );
 
+t.test('the rate of base backups reaches what runs them, in bytes', async (t) => {
+  const { backup } = rendered(
+    `${WEB}, uses: [postgres] } }\npostgres: { pitr: { maxRate: 20m } }\n`,
+  );
+  t.equal(backup.pitr?.maxRate, 20 * 1024 ** 2);
+});
+
 t.test('a bucket, a class of its own and a ping make stores, secrets and jobs', async (t) => {
   const { backup, agent, notices, files } = rendered(
     `${WEB}, uses: [postgres], volumes: [{ name: files, mount: /data, backup: true }] } }
@@ -101,6 +108,7 @@ backups:
     { name: 'volume-files', source: { kind: 'volume' }, store: 'r2' },
   ]);
   t.match(backup.pitr, { job: 'base', store: 'r2', rpoSeconds: 60, windowSeconds: 7 * 86_400 });
+  t.notOk('maxRate' in (backup.pitr ?? {}), 'no limit by itself');
   t.match(agent.wal, { baseJob: 'backup-base', ship: { argv: ['backup', 'ship-wal'] } });
   t.equal(agent.jobs[0]?.pingSecret, 'PING_URL');
   t.notMatch(JSON.stringify([agent, backup]), /hc\.example/);

@@ -279,6 +279,11 @@ const rows: readonly BadConfig[] = [
     says: ['config.yaml:7:3 nodes: no node has the role edge'],
   },
   {
+    name: 'a rate of base backups that no server takes',
+    yaml: [WEB, 'postgres: { pitr: { maxRate: 2g } }'],
+    says: ['config.yaml:6:30 postgres.pitr.maxRate: expected from 32k to 1g, got 2147483648'],
+  },
+  {
     name: 'a window that never opens',
     yaml: [WEB, 'updates: { window: { from: "02:00", to: "02:00" } }'],
     says: ['config.yaml:6:41 updates.window.to: is the same as from: the window never opens'],

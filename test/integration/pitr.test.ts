@@ -1,6 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import t from 'tap';
 import { restoreTestIdentityFile } from '../../installer/backup/recovery-keys.ts';
+import type { ClusterVolume } from '../../installer/backup/restore/cluster-volume.ts';
 import type { RecoveryTarget } from '../../installer/backup/restore/point-in-time.ts';
 import {
   planClusterRestore,
@@ -9,9 +10,11 @@ import {
 import { runRestoreTest } from '../../installer/backup/restore/restore-test.ts';
 import { readRestoreTestResult } from '../../installer/backup/results.ts';
 import { runBackup } from '../../installer/backup/run-backup.ts';
+import { parseLsn } from '../../installer/backup/wal/segment.ts';
 import type { BackupSettings } from '../../installer/model/backup-settings.ts';
 import type { ProgressEvent } from '../../installer/model/events.ts';
 import { PitrStack } from '../support/pitr-stack.ts';
+import { outcome } from './support/docker.ts';
 import { platformImages } from './support/platform-images.ts';
 
 const PASS_SECONDS = 2;
@@ -56,7 +59,7 @@ const clock = async () =>
     Number(await stack.sql('postgres', 'SELECT extract(epoch FROM clock_timestamp())')) * 1000,
   );
 
-t.test('a restore to a time between two writes brings exactly the first', async (t) => {
+t.test('a restore to a point between two writes brings exactly the first', async (t) => {
   const begun = await pitr.until('the slot is there', (status) => status.checkedAt !== '');
   t.type(begun.baseNeededSince, 'string', 'a base backup is asked for');
   const { id } = await runBackup(context, 'base');
@@ -81,7 +84,7 @@ t.test('a restore to a time between two writes brings exactly the first', async 
   t.match(plan.objects.join('\n'), /cluster\.tar\.zst\.age[\s\S]*_wal\/\d+\/0000000100000000/);
   t.match(await notes(), 'first second third', 'a plan changes nothing');
 
-  const done = await restoreCluster(context, wish({ kind: 'time', time: between }));
+  const done = await restoreCluster(context, wish({ kind: 'name', name: 'before-second' }));
   t.equal(await notes(), 'first');
   t.match(done, { base: id, cluster: { databases: [{}, { name: 'shop', rows: 1 }] } });
   t.match(
@@ -101,7 +104,16 @@ t.test('after it a new timeline is shipped by itself, and a base is asked for', 
   await add('on the new timeline');
   await pitr.shipped();
   t.ok((await pitr.stored('/_wal/')).some((path) => path.includes('/00000002')));
-  await runBackup(context, 'base');
+  await stack.sql('postgres', 'ALTER SYSTEM SET log_replication_commands = on');
+  await stack.sql('postgres', 'SELECT pg_reload_conf()');
+  const limited = { ...pitr.over().pitr, maxRate: 200 * 1024 ** 2 } as NonNullable<
+    BackupSettings['pitr']
+  >;
+  await runBackup({ ...context, settings: { ...context.settings, pitr: limited } }, 'base');
+  await pitr.until('the rate of the config arrives at the server', async () => {
+    const { stderr } = await outcome(['docker', 'logs', stack.container]);
+    return /BASE_BACKUP \(.*MAX_RATE 204800/.test(stderr);
+  });
   await add('after the new base');
   await pitr.shipped();
 });
@@ -165,6 +177,26 @@ t.test('a receiver that was away loses nothing', async (t) => {
   t.same(after.gaps, before.gaps, 'no gap');
 });
 
+t.test('a restore stops at a position in the WAL', async (t) => {
+  await add('before the position');
+  const lsn = parseLsn(await stack.sql('postgres', 'SELECT pg_current_wal_flush_lsn()'));
+  await add('beyond it');
+  await stack.sql('postgres', 'SELECT pg_switch_wal()');
+  await pitr.shipped();
+  const newest = 'SELECT note FROM orders ORDER BY id DESC LIMIT 1';
+  let found = '';
+  const look = async (volume: ClusterVolume): Promise<{ kept: string }> => {
+    found = await pitr.lookInto(volume, newest);
+    return { kept: '' };
+  };
+  await restoreCluster(context, { ...wish({ kind: 'lsn', lsn }), swap: look });
+  t.equal(found, 'before the position');
+  t.equal(await stack.sql('shop', newest), 'beyond it', 'the live cluster is as it was');
+  await t.rejects(restoreCluster(context, wish({ kind: 'lsn', lsn: lsn + 2 ** 40 })), {
+    code: 'restore/outside-window',
+  });
+});
+
 t.test('a damaged object is found and never restored', async (t) => {
   // It would put another one in the place of the one that is damaged here.
   await pitr.killShipper();
@@ -189,7 +221,7 @@ t.test('a damaged object is found and never restored', async (t) => {
     code: 'restore/base-damaged',
   });
   for (const one of undo) await one();
-  t.match(await notes(), /and in the next segment$/, 'the live cluster is as it was');
+  t.match(await notes(), /beyond it$/, 'the live cluster is as it was');
   const left = await stack.docker([
     'volume',
     'ls',

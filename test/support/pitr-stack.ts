@@ -150,6 +150,28 @@ export class PitrStack {
     return { kept };
   };
 
+  /** What a restored cluster answers that is not swapped in; it is thrown away. */
+  async lookInto({ engineName }: ClusterVolume, statement: string): Promise<string> {
+    const { stack } = this;
+    const name = `${stack.project}-look`;
+    await stack.docker([
+      ...['run', '--detach', '--init', '--name', name, '--network', 'none'],
+      ...stack.labels(),
+      ...['--volume', `${engineName}:/var/lib/postgresql/data`],
+      stack.image,
+    ]);
+    const inside = ['exec', '--user', 'postgres', name];
+    const deadline = Date.now() + PATIENCE;
+    while (!(await isReady(stack, inside))) {
+      if (Date.now() > deadline) throw new Error('the restored cluster does not start');
+      await wait(100);
+    }
+    const answer = await stack.docker([...inside, 'psql', '-XqAt', '-d', 'shop', '-c', statement]);
+    await stack.docker(['rm', '--force', name]);
+    await stack.docker(['volume', 'rm', engineName]);
+    return answer;
+  }
+
   /** The machine is gone: server, its data, the receiver and what it had, the shipper. */
   async loseEverything(): Promise<void> {
     await this.stack.docker(['kill', '--signal', 'KILL', this.stack.container]);
@@ -187,4 +209,12 @@ export class PitrStack {
     await docker.docker(['network', 'rm', this.#network]);
     await docker.engine.close();
   }
+}
+
+async function isReady(stack: BackupStack, inside: readonly string[]): Promise<boolean> {
+  const argv = [...inside, 'pg_isready', '-q', '-h', '127.0.0.1'];
+  return await stack.docker(argv).then(
+    () => true,
+    () => false,
+  );
 }

@@ -20,7 +20,7 @@ export async function openSource(context: BackupContext, job: BackupJob): Promis
     case 'postgres': {
       const server = await livePostgres(context, `holdfast-backup-${job.name}`);
       return job.method === 'physical'
-        ? await openPhysicalSource(server, context.settings.pitr?.slot)
+        ? await openPhysicalSource(server, context.settings.pitr)
         : await openPostgresSource(server, source);
     }
     case 'redis':

@@ -1,4 +1,5 @@
 import { AppError } from '../../errors.ts';
+import type { PitrSettings } from '../../model/backup-settings.ts';
 import { containerProgram } from '../container-pipe.ts';
 import type { BackupManifest } from '../manifest.ts';
 import {
@@ -28,15 +29,15 @@ interface ClusterFacts {
 /**
  * The files of the whole cluster as one tar with the WAL that makes them consistent, so that it starts alone.
  * The server compresses: a quarter of the processor time that a pipe through zstd takes (docs/decisions/pitr.md).
- * @param slot the receiver's, which is made first: WAL that was written before it would be missing
+ * @param pitr its slot is made first: WAL that was written before it would be missing
  */
 export async function openPhysicalSource(
   server: PostgresServer,
-  slot: string | undefined,
+  pitr: Pick<PitrSettings, 'slot' | 'maxRate'> | undefined,
 ): Promise<Source> {
   const facts = await clusterFacts(server);
   if (facts.tablespaces > 0) throw tablespaces(facts.tablespaces);
-  if (slot !== undefined) await makeSlot(server, slot);
+  if (pitr !== undefined) await makeSlot(server, pitr.slot);
   const held = await holdWal(server);
   const told = new Positions();
   return {
@@ -59,14 +60,18 @@ export async function openPhysicalSource(
         format: 'tar.zst',
         expectedBytes: facts.bytes,
         floorBytes: BASE_FLOOR,
-        content: { kind: 'program', prepare: async () => program(server, told) },
+        content: { kind: 'program', prepare: async () => program(server, told, pitr?.maxRate) },
       },
     ],
     close: () => held.cancel(),
   };
 }
 
-function program(server: PostgresServer, told: Positions): SourceProgram {
+function program(
+  server: PostgresServer,
+  told: Positions,
+  maxRate: number | undefined,
+): SourceProgram {
   const command: [string, ...string[]] = [
     'pg_basebackup',
     ...['--pgdata=-', '--format=tar', '--wal-method=fetch', '--checkpoint=fast'],
@@ -74,6 +79,8 @@ function program(server: PostgresServer, told: Positions): SourceProgram {
     // prove the bytes, the pages' checksums are looked at as they are read.
     ...['--compress=server-zstd:1', '--no-manifest', '--no-sync', '--verbose'],
     `--label=${server.applicationName}`,
+    // The server sleeps between its reads, after the compression: it is what goes out that is counted.
+    ...(maxRate === undefined ? [] : [`--max-rate=${Math.floor(maxRate / 1024)}`]),
   ];
   return {
     ...containerProgram(server, command, { LC_ALL: 'C' }),

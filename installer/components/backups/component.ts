@@ -201,6 +201,7 @@ function pitrSettings(
     store: base.store,
     rpoSeconds: pitr.rpo,
     windowSeconds: pitr.window,
+    ...(pitr.maxRate === undefined ? {} : { maxRate: pitr.maxRate }),
     folder: paths.wal,
     slot: WAL_SLOT,
   };

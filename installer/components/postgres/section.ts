@@ -19,6 +19,10 @@ const settingValue = z
   })
   .meta({ description: 'Value of the setting.' });
 
+/** What a server takes as the rate of a base backup (documentation of pg_basebackup, `--max-rate`). */
+const SLOWEST = 32 * 1024;
+const FASTEST = 1024 ** 3;
+
 export const postgresSection = mapping(
   {
     version: choice(['15', '16', '17'], {
@@ -72,6 +76,13 @@ export const postgresSection = mapping(
         enabled: flag({ description: 'Keep base backups and the WAL.' }).default(true),
         rpo: duration({ description: 'Most data that may be lost.' }).prefault('1m'),
         window: duration({ description: 'How far back one may go.' }).prefault('7d'),
+        maxRate: size({
+          description: 'Most that the server sends of a base backup, compressed, in a second.',
+          examples: ['20m'],
+          defaultText: 'no limit',
+        })
+          .refine((bytes) => bytes >= SLOWEST && bytes <= FASTEST, { error: 'from 32k to 1g' })
+          .optional(),
       },
       {
         description: 'Point-in-time recovery.',
