@@ -37,6 +37,8 @@ export class WalWatch {
   #cancel: () => void = () => undefined;
   #shipStarted = Number.NEGATIVE_INFINITY;
   #baseStarted = Number.NEGATIVE_INFINITY;
+  /** The break of the WAL that it was started for. */
+  #baseStartedFor: string | undefined;
   /** Until then everything that was received lies in the store; milliseconds since the epoch. */
   #archivedUntil: number | undefined;
 
@@ -76,8 +78,11 @@ export class WalWatch {
 
   #base(job: string, status: WalStatus | undefined, now: number): void {
     if (!this.#needsBase(job, status) || this.#context.isRunning(job)) return;
-    if (now - this.#baseStarted < CHECK_EVERY) return;
+    // The pause is for a base that fails again and again; another break of the WAL has not been tried yet.
+    const need = status?.baseNeededSince;
+    if (need === this.#baseStartedFor && now - this.#baseStarted < CHECK_EVERY) return;
     this.#baseStarted = now;
+    this.#baseStartedFor = need;
     this.#context.startBackup(job);
   }
 

@@ -5,12 +5,13 @@ import { benchBackup } from './backup.ts';
 import { benchEdge } from './edge.ts';
 import type { Figure } from './figure.ts';
 import { benchFresh } from './fresh.ts';
+import { benchPitr } from './pitr.ts';
 import { benchProxies } from './proxies.ts';
 import { benchRender } from './render.ts';
 import { benchRt } from './rt.ts';
 
 /**
- * `npm run bench [fresh|render|appliance|backup|proxies|edge|rt …]`: figures with the machine they were measured on. Each has the
+ * `npm run bench [fresh|render|appliance|backup|pitr|proxies|edge|rt …]`: figures with the machine they were measured on. Each has the
  * goal of its issue beside it; nothing here fails a build, since the machine may be busy with other things.
  */
 const benches: Readonly<Record<string, () => Promise<readonly Figure[]>>> = {
@@ -18,6 +19,7 @@ const benches: Readonly<Record<string, () => Promise<readonly Figure[]>>> = {
   render: benchRender,
   appliance: benchAppliance,
   backup: benchBackup,
+  pitr: benchPitr,
   proxies: benchProxies,
   edge: benchEdge,
   rt: benchRt,

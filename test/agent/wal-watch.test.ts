@@ -118,8 +118,14 @@ t.test('a base is made when the WAL broke off, until there is one from after tha
   advance(400_000);
   t.same(started, ['backup-base', 'backup-base'], 'one from before does not help');
   baseMade('20261128T100000Z-abcdef');
-  advance(3_600_000);
+  advance(4_000);
   t.equal(started.length, 2);
+  status({ baseNeededSince: '2026-11-28T10:05:00.500Z' });
+  advance(4_000);
+  t.equal(started.length, 3, 'another break of the WAL waits for no pause');
+  baseMade('20261128T100501Z-abcdef');
+  advance(3_600_000);
+  t.equal(started.length, 3);
   t.equal(metric('holdfast_wal_base_needed'), 0);
 });
 
