@@ -1,6 +1,17 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
 import t from 'tap';
+import { askPrometheus } from '../../agent/alerts/ask-prometheus.ts';
+import { AlertWatch } from '../../agent/alerts/watch.ts';
+import { systemClock } from '../../agent/clock.ts';
+import { commandTable } from '../../installer/cli/table.ts';
+import { LocalHost } from '../../installer/host/local.ts';
 import { agentMetrics } from '../support/agent-metrics.ts';
+import { runCommand } from '../support/cli.ts';
 import { docker, logsOf, waitFor } from '../support/containers.ts';
+import { FakeEngine } from '../support/fake-engine.ts';
 import { MeasuredStack, memoryOf } from '../support/measured-stack.ts';
 
 const stack = await MeasuredStack.start(agentMetrics());
@@ -95,4 +106,56 @@ t.test('a changed config is taken without a restart', async (t) => {
     await docker('inspect', '-f', '{{.RestartCount}} {{.State.Running}}', container),
     '0 true',
   );
+});
+
+t.test('a rule that fires is told to a receiver', async (t) => {
+  const heard: { event?: string; firing?: { name: string; severity: string }[] }[] = [];
+  const server = createServer(async (request, response) => {
+    heard.push(JSON.parse(await text(request)));
+    response.end();
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => server.close());
+  const { paths } = stack;
+  for (const folder of [`${paths.stack}/agent`, paths.agent, paths.secrets]) {
+    mkdirSync(folder, { recursive: true });
+  }
+  const { port } = server.address() as AddressInfo;
+  writeFileSync(`${paths.secrets}/HOOK_URL`, `http://127.0.0.1:${port}/hook`, { mode: 0o600 });
+  const alerts = {
+    service: 'prometheus',
+    port: 9090,
+    sender: { project: 'shop', domain: 'app.example.com', environment: 'production' },
+    receivers: [
+      { name: 'ops', channel: 'webhook', secret: 'HOOK_URL', severities: ['warn'] } as const,
+    ],
+  };
+  writeFileSync(`${paths.stack}/agent/agent.json`, JSON.stringify({ version: 1, alerts }));
+  await stack.setAgentMetrics(agentMetrics({ failures: 1 }));
+  await stack.until('ALERTS{alertname="BackupFailed",alertstate="firing"}');
+  const host = new LocalHost();
+  let sent: Promise<unknown> = Promise.resolve();
+  const watch = new AlertWatch({
+    clock: systemClock,
+    log: (line) => t.comment(line),
+    folder: paths.agent,
+    ask: ({ port: asked }) => askPrometheus(stack.prometheusAddress, asked),
+    startJob: ({ argv }) => {
+      const server = { host, engine: new FakeEngine() };
+      sent = runCommand(argv, commandTable, { server, more: { paths, now: () => new Date() } });
+    },
+    isRunning: () => false,
+  });
+  t.teardown(() => watch.stop());
+  watch.set(alerts);
+  const news = await waitFor('the message', async () => heard[0]);
+  t.equal(news.event, 'alerts');
+  const failed = news.firing?.find(({ name }) => name === 'BackupFailed');
+  t.match(failed, {
+    severity: 'warn',
+    summary: 'The backup daily has failed.',
+    runbook: 'backup-failed',
+  });
+  t.match(await sent, { exitCode: 0, stderr: '' });
+  t.match(readFileSync(`${paths.agent}/alerts-told.json`, 'utf8'), /BackupFailed/);
 });
