@@ -118,6 +118,9 @@ t.test('each receiver is told what it wants, in one message, in its own form', a
   t.match(bodyOf('/HOOK_URL-hunter22'), [{ text: /: 1 resolved\nRESOLVED page PostgresDown/ }]);
   const key = incident?.['dedup_key'];
   t.match(bodyOf('/v2/enqueue'), [{ event_action: 'resolve', dedup_key: key }]);
+  const count = asked.length;
+  await run('send');
+  t.equal(asked.length, count, 'what still fires was told before');
 });
 
 t.test('one that refuses keeps nobody else from hearing, and is asked again later', async (t) => {
