@@ -5,15 +5,23 @@ import {
   type RestoreTestResult,
 } from '../../installer/model/backup-result.ts';
 import { DRILL_RESULT, type DrillResult } from '../../installer/model/drill-result.ts';
+import {
+  RECOVERY_KEYS_FILE,
+  type RecoveryKeyRecord,
+} from '../../installer/model/recovery-key-record.ts';
 import { readJson } from '../files.ts';
 import { gauge, type Metric, type Sample } from './text-format.ts';
 
 /** What the runs of `holdfast backup` left, as metrics. `jobs` are backup jobs by their own name. */
 export function backupMetrics(agentFolder: string, jobs: readonly string[]): Metric[] {
-  const results = jobs.flatMap((job) => {
+  const runs = jobs.flatMap((job) => {
     const result = readJson<BackupResult>(`${agentFolder}/${RESULTS_FOLDER}/${job}.json`);
-    return result?.lastSuccess === undefined ? [] : [{ job, success: result.lastSuccess }];
+    return result === undefined ? [] : [{ job, result }];
   });
+  const results = runs.flatMap(({ job, result: { lastSuccess } }) =>
+    lastSuccess === undefined ? [] : [{ job, success: lastSuccess }],
+  );
+  const keys = readJson<RecoveryKeyRecord>(`${agentFolder}/${RECOVERY_KEYS_FILE}`);
   const perJob = (value: (success: NonNullable<BackupResult['lastSuccess']>) => number): Sample[] =>
     results.map(({ job, success }) => ({ labels: { job }, value: value(success) }));
   const test = readJson<RestoreTestResult>(
@@ -43,6 +51,24 @@ export function backupMetrics(agentFolder: string, jobs: readonly string[]): Met
       'holdfast_backup_last_size_bytes',
       'Stored bytes of the newest backup of the job.',
       perJob(({ bytes }) => bytes),
+    ),
+    gauge(
+      'holdfast_backup_store_unreachable',
+      'Whether the last run of the job ended because its store could not be used.',
+      runs.map(({ job, result }) => ({ labels: { job }, value: lacksStore(result) ? 1 : 0 })),
+    ),
+    gauge(
+      'holdfast_recovery_key_proven_timestamp_seconds',
+      'When somebody last showed that they hold the secret half of this recovery key.',
+      Object.entries(keys?.provenAt ?? {}).map(([recipient, at]) => ({
+        labels: { recipient },
+        value: seconds(at),
+      })),
+    ),
+    gauge(
+      'holdfast_recovery_key_declined_timestamp_seconds',
+      'When somebody last chose to go on without such a proof.',
+      keys?.declinedAt === undefined ? [] : [{ value: seconds(keys.declinedAt) }],
     ),
     gauge(
       'holdfast_restore_test_last_success_timestamp_seconds',
@@ -77,6 +103,13 @@ export function backupMetrics(agentFolder: string, jobs: readonly string[]): Met
       test?.pointInTime === undefined ? [] : [{ value: test.pointInTime.damagedBases.length }],
     ),
   ];
+}
+
+/** These tell of one object, in a store that answers. */
+const OF_ONE_OBJECT = ['store/missing', 'store/short-listing', 'store/damaged-in-transit'];
+
+function lacksStore({ lastRun: { code = '' } }: BackupResult): boolean {
+  return code.startsWith('store/') && !OF_ONE_OBJECT.includes(code);
 }
 
 /** NaN, which is not written, for what is not there. */

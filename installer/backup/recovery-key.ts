@@ -3,6 +3,7 @@ import { posix } from 'node:path';
 import { AppError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import type { Paths } from '../model/paths.ts';
+import { RECOVERY_KEYS_FILE, type RecoveryKeyRecord } from '../model/recovery-key-record.ts';
 import { Secret } from '../model/secret.ts';
 
 /** Public half of an age key, as `age-keygen` prints it. */
@@ -13,15 +14,6 @@ export interface RecoveryKey {
   /** Never on a disk of this server. */
   readonly identity: Secret;
   readonly recipient: string;
-}
-
-/** What was shown about recovery keys on this server. Times are UTC. */
-export interface RecoveryKeyRecord {
-  readonly version: 1;
-  /** When somebody last showed, by public key, that its secret half is in their hands. */
-  readonly provenAt: Readonly<Record<string, string>>;
-  /** When somebody last chose to go on without a proof. */
-  readonly declinedAt?: string;
 }
 
 /** @throws AppError `backup/no-key`; CommandError when `age-keygen` is not there */
@@ -86,5 +78,5 @@ async function write(host: Host, paths: Paths, record: RecoveryKeyRecord): Promi
 }
 
 function recordFile({ agent }: Paths): string {
-  return posix.join(agent, 'recovery-keys.json');
+  return posix.join(agent, RECOVERY_KEYS_FILE);
 }

@@ -1,10 +1,6 @@
-import {
-  type RecoveryKeyRecord,
-  readKeyRecord,
-  recordDecline,
-  recordProof,
-} from '../backup/recovery-key.ts';
+import { readKeyRecord, recordDecline, recordProof } from '../backup/recovery-key.ts';
 import { AppError } from '../errors.ts';
+import type { RecoveryKeyRecord } from '../model/recovery-key-record.ts';
 import { appliedBackupSettings } from './applied.ts';
 import type { ParsedArguments } from './command.ts';
 import type { CliContext } from './context.ts';

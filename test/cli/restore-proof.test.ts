@@ -91,3 +91,27 @@ t.test('the metrics tell the two kinds apart', async (t) => {
   t.match(text(), /^holdfast_restore_test_lost_seconds 12$/m);
   t.match(text(), /^holdfast_restore_test_damaged_bases 0$/m);
 });
+
+t.test(
+  'the metrics tell of a store that cannot be used, and of keys that were proved',
+  async (t) => {
+    const folder = t.testdir({ results: {} });
+    const text = () => metricsText(backupMetrics(folder, ['daily', 'weekly', 'never']));
+    t.notMatch(text(), /unreachable\{|recovery_key.* \d/, 'nothing is known yet');
+    const ended = (job: string, lastRun: object) =>
+      writeFileSync(
+        join(folder, `results/${job}.json`),
+        JSON.stringify({ version: 1, job, lastRun }),
+      );
+    ended('daily', { ok: false, code: 'store/timeout' });
+    ended('weekly', { ok: false, code: 'store/missing' });
+    t.match(text(), /^holdfast_backup_store_unreachable\{job="daily"\} 1$/m);
+    t.match(text(), /^holdfast_backup_store_unreachable\{job="weekly"\} 0$/m, 'it answers');
+    t.notMatch(text(), /unreachable\{job="never"/);
+    ended('daily', { ok: true });
+    t.match(text(), /^holdfast_backup_store_unreachable\{job="daily"\} 0$/m);
+    const record = { version: 1, provenAt: { age1abc: '1970-01-01T00:01:00Z' } };
+    writeFileSync(join(folder, 'recovery-keys.json'), JSON.stringify(record));
+    t.match(text(), /^holdfast_recovery_key_proven_timestamp_seconds\{recipient="age1abc"\} 60$/m);
+  },
+);

@@ -135,7 +135,7 @@ t.test(
   'runbooks: one for each alert, none for an alert that is gone, with commands that exist',
   async (t) => {
     const desired = rendered(
-      `${BARE.replace('port: 3000', 'port: 3000, uses: [postgres, redis]')}postgres: { pitr: {} }\nobjectives: { rto: 1h, rpo: 5m }\nbackups: { drill: { every: monthly } }\nmonitoring: { slo: { p95: 1 }, rules: [{ name: mine, metric: up, op: "<", value: 1 }] }`,
+      `${BARE.replace('port: 3000', 'port: 3000, uses: [postgres, redis]')}postgres: { pitr: {} }\nobjectives: { rto: 1h, rpo: 5m }\nbackups: { drill: { every: monthly }, recipients: [age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p] }\nmonitoring: { slo: { p95: 1 }, rules: [{ name: mine, metric: up, op: "<", value: 1 }] }`,
     );
     const named = [...desired.files.values()]
       .flatMap(({ content }) => [...content.matchAll(/runbook: "(.+)"/g)])

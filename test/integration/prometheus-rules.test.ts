@@ -19,7 +19,7 @@ domain: app.example.com
 services:
   web: { image: "a:1", port: 3000, uses: [postgres, redis], metrics: {}, replicas: 2 }
 postgres: { pitr: { enabled: true } }
-backups: { drill: { every: monthly } }
+backups: { drill: { every: monthly }, recipients: [age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p] }
 objectives: { rto: 1h, rpo: 5m }
 monitoring:
   slo: { p95: 0.5, availability: 99.9 }

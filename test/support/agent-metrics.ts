@@ -7,6 +7,7 @@ export function agentMetrics({ failures = 0, now = Date.now() / 1000 } = {}): st
     ['holdfast_backup_last_success_timestamp_seconds{job="daily"}', hour],
     ['holdfast_backup_last_verified_timestamp_seconds{job="daily"}', hour],
     ['holdfast_backup_last_size_bytes{job="daily"}', 5e6],
+    ['holdfast_backup_store_unreachable{job="daily"}', 0],
     ['holdfast_backup_failures_total{job="daily"}', failures],
     ['holdfast_job_last_run_timestamp_seconds{job="backup-daily"}', hour],
     ['holdfast_job_last_duration_seconds{job="backup-daily"}', 12],

@@ -6,12 +6,8 @@ import type { Draft } from './draft.ts';
 import { metricExpression } from './metric-words.ts';
 
 /** Ages of backups and of the restore test, by their own schedules. */
-export function backupAlerts({
-  jobs,
-  restoreTestCron,
-  drillCron,
-  objectives,
-}: BackupSettings): Draft[] {
+export function backupAlerts(settings: BackupSettings): Draft[] {
+  const { jobs, restoreTestCron, drillCron, objectives } = settings;
   const failures = 'holdfast_backup_failures_total';
   const ages = jobs.map((job): Draft => {
     const limit = allowedAge(job.cron);
@@ -35,13 +31,49 @@ export function backupAlerts({
     summary: 'The backup {{ $labels.job }} has failed.',
     runbook: 'backup-failed',
   };
+  const storeless: Draft = {
+    name: 'StoreUnreachable',
+    expression: 'holdfast_backup_store_unreachable == 1',
+    for: '0s',
+    severity: 'page',
+    summary: 'The backup {{ $labels.job }} has failed: its store cannot be used.',
+    runbook: 'store-unreachable',
+  };
   return [
     ...ages,
     failed,
+    storeless,
+    ...missingKeys(settings),
     ...(restoreTestCron === undefined ? [] : untested(restoreTestCron, jobs)),
     ...(drillCron === undefined ? [] : [undrilled(drillCron)]),
     ...missedObjectives(objectives),
   ];
+}
+
+/** What only this server can read is lost together with it. */
+function missingKeys({ encryption, recipients, stores }: BackupSettings): Draft[] {
+  if (encryption === 'none') return [];
+  const missing = (expression: string, summary: string): Draft => ({
+    name: 'RecoveryKeyMissing',
+    expression,
+    for: '24h',
+    severity: 'warn',
+    summary,
+    runbook: 'recovery-key-missing',
+  });
+  const isLocalOnly = stores.every(({ kind }) => kind === 'directory');
+  if (recipients.length === 0) {
+    const summary = 'No recovery key: the backups can be read by this server alone.';
+    return isLocalOnly ? [] : [missing('vector(1)', summary)];
+  }
+  const proven = 'holdfast_recovery_key_proven_timestamp_seconds';
+  return recipients.map((recipient) =>
+    missing(
+      // Nobody can tell while the agent is silent, and who has declined was told what it means.
+      `absent(${proven}{recipient="${recipient}"}) and on() holdfast_agent_start_timestamp_seconds unless on() holdfast_recovery_key_declined_timestamp_seconds`,
+      'Nobody has shown that they hold the recovery key {{ $labels.recipient }}.',
+    ),
+  );
 }
 
 /** Dumps and points in time are proved apart from each other. */
