@@ -88,11 +88,15 @@ async function write(pitr: PitrStack, times: Map<number, number>): Promise<void>
   }
 }
 
-async function killPostgres({ stack }: PitrStack): Promise<() => Promise<void>> {
+async function killPostgres(pitr: PitrStack): Promise<() => Promise<void>> {
+  const { stack } = pitr;
   await stack.docker(['kill', '--signal', 'KILL', stack.container]);
   return async () => {
     await stack.docker(['start', stack.container]);
     await stack.ready();
+    // It may have ended over a Postgres that did not answer: the agent would start it again.
+    await pitr.killShipper();
+    pitr.startShipper();
   };
 }
 
