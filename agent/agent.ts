@@ -226,16 +226,22 @@ export class Agent {
     this.#alerts.set(settings.alerts);
   }
 
-  /** What died with the machine is begun again at once, one time. */
+  /** What died with the machine is begun again, one time: at once, or when its window opens. */
   #retry(lost: readonly RunningRecord[]): void {
     for (const { job: id, reason, slot } of lost) {
       const job = this.#job(id);
-      if (job?.catchUp === true && reason !== 'retry') this.#runner.start(job, 'retry', slot);
+      if (job?.catchUp !== true || reason === 'retry') continue;
+      if (slot !== undefined && !this.#scheduler.mayStart(job)) this.#scheduler.owe(job, slot);
+      else this.#runner.start(job, 'retry', slot);
     }
   }
 
   #ended(record: RunningRecord, result: RunResult, tail: string): void {
     const { clock, log } = this.#context;
+    if (result === 'skipped') {
+      this.#product.jobEnded(record.job, result);
+      return;
+    }
     try {
       this.#counts.ended(record.job, result, record.startedAt, clock.now());
     } catch (error) {

@@ -1,3 +1,4 @@
+import { EXIT_CODES } from '../../installer/errors.ts';
 import type { AgentJob } from '../../installer/model/agent-settings.ts';
 import { childProcess, fs } from '../builtins.ts';
 import type { Clock } from '../clock.ts';
@@ -84,6 +85,9 @@ export class JobRunner {
     child.once('exit', (exitCode, signal) => {
       if (watch.timedOut()) this.#end(record, 'timeout', {});
       else if (exitCode === 0) this.#end(record, 'done', { exitCode });
+      // Started because something is needed: somebody else is doing it already.
+      else if (exitCode === EXIT_CODES.lock && reason === 'load')
+        this.#end(record, 'skipped', { exitCode });
       else
         this.#end(
           record,
@@ -186,7 +190,7 @@ export class JobRunner {
       .filter((text) => text !== undefined && text !== '')
       .join('\n');
     // `lost` only says that a former agent did not see its end.
-    const isNews = record.quiet !== true || !['done', 'lost'].includes(result);
+    const isNews = record.quiet !== true || !['done', 'lost', 'skipped'].includes(result);
     if (isNews) this.#note(record, result, { ...details, ...(tail === '' ? {} : { tail }) });
     // Last: a kill before this line makes the next agent settle the run once more, never lose it.
     this.#context.running.remove(record.job);

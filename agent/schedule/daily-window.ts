@@ -6,7 +6,7 @@ const DAY_MINUTES = 24 * 60;
 
 /** Whether an instant lies in a window of every day. One that ends before it begins goes over midnight. */
 export function isOpen(window: DailyWindow, instant: number, offset: ZoneOffset): boolean {
-  return sinceOpening(window, instant, offset) < length(window);
+  return sinceOpening(window, instant, offset) < windowMinutes(window);
 }
 
 /** The instant at which the window opens next after one at which it is closed. */
@@ -29,6 +29,7 @@ function sinceOpening({ from }: DailyWindow, instant: number, offset: ZoneOffset
   return (wall - from + DAY_MINUTES) % DAY_MINUTES;
 }
 
-function length({ from, to }: DailyWindow): number {
+/** How long it is open each day. */
+export function windowMinutes({ from, to }: DailyWindow): number {
   return (to - from + DAY_MINUTES) % DAY_MINUTES;
 }

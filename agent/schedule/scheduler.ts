@@ -1,7 +1,7 @@
-import type { ScheduledJob } from '../../installer/model/agent-settings.ts';
+import type { DailyWindow, ScheduledJob } from '../../installer/model/agent-settings.ts';
 import type { Clock } from '../clock.ts';
 import { type Log, reasonOf } from '../log.ts';
-import { isOpen, nextOpening, openedAt } from './daily-window.ts';
+import { isOpen, nextOpening, openedAt, windowMinutes } from './daily-window.ts';
 import { jitterOf } from './jitter.ts';
 import { latestSlot, nextSlot, type Schedule, type ZoneOffset } from './slots.ts';
 
@@ -92,7 +92,19 @@ export class Scheduler {
     const { window } = job;
     const { offset } = this.#context;
     if (window === undefined || isOpen(window, slot, offset)) return slot + jitter;
-    return nextOpening(window, slot, offset);
+    return nextOpening(window, slot, offset) + this.#jitterWithin(window, job);
+  }
+
+  /** Whether it is the time of day for the job. */
+  mayStart({ window }: ScheduledJob): boolean {
+    const { clock, offset } = this.#context;
+    return window === undefined || isOpen(window, clock.now(), offset);
+  }
+
+  /** The run of this slot came to nothing: it is due again as soon as it may start. */
+  owe(job: ScheduledJob, slot: number): void {
+    this.#remember(job, slot - MINUTE);
+    this.#seen.delete(job.id);
   }
 
   #consider(job: ScheduledJob): void {
@@ -133,7 +145,9 @@ export class Scheduler {
     if (window === undefined) return due;
     // The jitter may lead past the end of the window.
     if (isOpen(window, slot, offset) && now - due <= LATE_AFTER) return due;
-    return isOpen(window, now, offset) ? Math.max(due, openedAt(window, now, offset)) : undefined;
+    if (!isOpen(window, now, offset)) return undefined;
+    const opened = openedAt(window, now, offset) + this.#jitterWithin(window, job);
+    return now < opened ? undefined : Math.max(due, opened);
   }
 
   /** A job that is new, or has a new schedule, owes nothing for the past. */
@@ -151,6 +165,11 @@ export class Scheduler {
   #schedule({ times, firstWeekOnly }: ScheduledJob): Schedule {
     const offset = this.#context.offset;
     return { times, offset, ...(firstWeekOnly === undefined ? {} : { firstWeekOnly }) };
+  }
+
+  /** Jobs that waited for a window do not all start in its first minute, and none after its end. */
+  #jitterWithin(window: DailyWindow, job: ScheduledJob): number {
+    return Math.min(this.#jitter(job), (windowMinutes(window) - 1) * MINUTE);
   }
 
   #jitter({ id, jitterSeconds }: ScheduledJob): number {

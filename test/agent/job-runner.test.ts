@@ -55,6 +55,17 @@ t.test('a job is the program with its words; its end is noted with the exit code
   t.strictSame(running.all(), []);
 });
 
+t.test('what is needed and already done by somebody else is no failure', async (t) => {
+  const { make, ended } = runnerIn(t, 'exit "$1"');
+  const runner = make();
+  runner.start(job({ id: 'needed', argv: ['6'] }), 'load');
+  runner.start(job({ id: 'due', argv: ['6'] }), 'schedule', 0);
+  runner.start(job({ id: 'broken', argv: ['7'] }), 'load');
+  await until('all ended', () => ended.length === 3);
+  const results = Object.fromEntries(ended.map(({ job: id, result }) => [id, result]));
+  t.strictSame(results, { needed: 'skipped', due: 'failed', broken: 'failed' });
+});
+
 t.test('a job never overlaps itself', async (t) => {
   const { make, ended, records, folder } = runnerIn(
     t,

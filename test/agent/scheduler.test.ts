@@ -170,6 +170,36 @@ t.test(
   },
 );
 
+t.test('what waited for a window does not all start in its first minute', async (t) => {
+  const window = { from: 60, to: 180 };
+  const names = ['daily', 'weekly', 'base', 'redis', 'files', 'drill', 'restore-test', 'appliance'];
+  const jobs = names.map((id) => job({ id, cron: '0 12 * * *', jitterSeconds: 1_800, window }));
+  const { clock, happened, boot } = machine('2026-05-01T03:30Z', jobs);
+  const scheduler = boot();
+  const nexts = jobs.map((one) => Math.floor((scheduler.nextStart(one) ?? 0) / 60_000));
+  clock.moveTo('2026-05-02T02:00Z');
+  t.equal(happened.length, jobs.length);
+  const minutes = happened.map((line) => line.slice(0, 11));
+  t.ok(new Set(minutes).size > 4, minutes.join());
+  for (const minute of minutes) t.match(minute, /^05-02T01:[0-3]\d$/);
+  t.ok(new Set(nexts).size > 4);
+});
+
+t.test('a run that died with the machine is owed until its window opens', async (t) => {
+  const late = job({ id: 'late', window: { from: 60, to: 180 } });
+  const { clock, happened, boot } = machine('2026-05-01T00:30Z', [late]);
+  boot().stop();
+  clock.jumpTo('2026-05-01T02:00Z');
+  boot().stop();
+  t.strictSame(happened.splice(0), ['05-01T02:00 late schedule']);
+  clock.jumpTo('2026-05-01T09:00Z');
+  const scheduler = boot();
+  t.notOk(scheduler.mayStart(late));
+  scheduler.owe(late, Date.parse('2026-05-01T02:00Z'));
+  clock.moveTo('2026-05-02T01:30Z');
+  t.strictSame(happened, ['05-02T01:00 late schedule']);
+});
+
 t.test('jitter that leads past the end of the window delays no job by a day', async (t) => {
   const late = job({ id: 'late', jitterSeconds: 1_800, window: { from: 23 * 60, to: 121 } });
   const { clock, happened, boot } = machine('2026-05-01T00:00Z', [late]);

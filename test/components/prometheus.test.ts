@@ -131,6 +131,19 @@ t.test('disks that are mounted later are seen where the root is a shared mount',
   t.notOk(hostMount(false)?.bind?.propagation);
 });
 
+t.test('a job that waits for its window may be a day old, however often it is due', async (t) => {
+  const limits = (window: string) => {
+    const jobs = '[{ name: often, source: appliance, method: archive, cron: "0 * * * *" }]';
+    const desired = rendered(`${BARE}backups: { ${window} jobs: ${jobs} }`);
+    const content = [...desired.files.values()].map((file) => file.content).join('\n');
+    return [...content.matchAll(/often has not succeeded for more than (\w+)/g)].map(
+      ([, age]) => age,
+    );
+  };
+  t.strictSame(limits(''), ['3h']);
+  t.strictSame(limits('window: { from: "01:00", to: "05:00" },'), ['27h']);
+});
+
 t.test(
   'runbooks: one for each alert, none for an alert that is gone, with commands that exist',
   async (t) => {

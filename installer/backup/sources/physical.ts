@@ -155,10 +155,13 @@ function baseFailure(server: PostgresServer, exitCode: number, stderr: string): 
   const why = stderr.trim().split('\n').slice(-6).join('\n') || `exit code ${exitCode}`;
   const isGone = /is not running|no such container|cannot connect to the docker daemon/i.test(why);
   if (isGone || exitCode > 128) return postgresDown(server.container, why);
+  const isTooSlow = /requested WAL segment .* has already been removed/.test(why);
   return new AppError({
     code: 'backup/base',
     what: `pg_basebackup in ${server.container} failed`,
     why,
-    hint: 'holdfast logs postgres; then `holdfast backup run`',
+    hint: isTooSlow
+      ? 'it took longer than the server keeps WAL: a higher `postgres.pitr.maxRate`, or none; holdfast apply; then `holdfast backup run`'
+      : 'holdfast logs postgres; then `holdfast backup run`',
   });
 }

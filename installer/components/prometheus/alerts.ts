@@ -22,7 +22,7 @@ export function ownAlerts(config: Config, backups: BackupSettings): AlertRule[] 
     ...of('edge', EDGE),
     ...of('services', SERVICES),
     ...of('agent', AGENT),
-    ...of('backups', backupAlerts(backups)),
+    ...of('backups', backupAlerts(backups, config.backups.window)),
     ...(config.postgres === undefined ? [] : of('postgres', POSTGRES)),
     ...(backups.pitr === undefined ? [] : of('postgres', walAlerts(backups.pitr))),
     ...(config.redis === undefined ? [] : of('redis', REDIS)),

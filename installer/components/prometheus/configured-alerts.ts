@@ -5,12 +5,19 @@ import { longestGap } from './cron-gap.ts';
 import type { Draft } from './draft.ts';
 import { metricExpression } from './metric-words.ts';
 
+/** Seconds. */
+const DAY = 86_400;
+
 /** Ages of backups and of the restore test, by their own schedules. */
-export function backupAlerts(settings: BackupSettings): Draft[] {
+export function backupAlerts(
+  settings: BackupSettings,
+  window: Config['backups']['window'],
+): Draft[] {
+  const waits = window !== undefined;
   const { jobs, restoreTestCron, drillCron, objectives } = settings;
   const failures = 'holdfast_backup_failures_total';
   const ages = jobs.map((job): Draft => {
-    const limit = allowedAge(job.cron);
+    const limit = allowedAge(job.cron, waits);
     const success = `holdfast_backup_last_success_timestamp_seconds{job="${job.name}"}`;
     return {
       name: 'BackupTooOld',
@@ -44,8 +51,8 @@ export function backupAlerts(settings: BackupSettings): Draft[] {
     failed,
     storeless,
     ...missingKeys(settings),
-    ...(restoreTestCron === undefined ? [] : untested(restoreTestCron, jobs)),
-    ...(drillCron === undefined ? [] : [undrilled(drillCron)]),
+    ...(restoreTestCron === undefined ? [] : untested(restoreTestCron, jobs, waits)),
+    ...(drillCron === undefined ? [] : [undrilled(drillCron, waits)]),
     ...missedObjectives(objectives),
   ];
 }
@@ -77,8 +84,8 @@ function missingKeys({ encryption, recipients, stores }: BackupSettings): Draft[
 }
 
 /** Dumps and points in time are proved apart from each other. */
-function untested(cron: string, jobs: BackupSettings['jobs']): Draft[] {
-  const limit = allowedAge(cron);
+function untested(cron: string, jobs: BackupSettings['jobs'], waits: boolean): Draft[] {
+  const limit = allowedAge(cron, waits);
   const postgres = jobs.filter(({ source }) => source.kind === 'postgres');
   const proof = (kind: string, what: string): Draft => ({
     name: 'RestoreTestFailed',
@@ -107,8 +114,8 @@ function untested(cron: string, jobs: BackupSettings['jobs']): Draft[] {
   ];
 }
 
-function undrilled(cron: string): Draft {
-  const limit = allowedAge(cron);
+function undrilled(cron: string, waits: boolean): Draft {
+  const limit = allowedAge(cron, waits);
   return {
     name: 'DrillOverdue',
     expression: olderThan('holdfast_drill_last_success_timestamp_seconds', limit),
@@ -158,9 +165,12 @@ function olderThan(timestamp: string, seconds: number): string {
   return `time() - ${timestamp} > ${seconds} or (absent(${timestamp}) and on () time() - holdfast_agent_start_timestamp_seconds > ${seconds})`;
 }
 
-/** The pause of the schedule, and room for the run itself, jitter and a change of the clock. */
-function allowedAge(cron: string): number {
-  const gap = longestGap(cron);
+/**
+ * The pause of the schedule, and room for the run itself, jitter and a change of the clock. One that waits for a
+ * window of each day may start a day after the last, however often its schedule names.
+ */
+function allowedAge(cron: string, waitsForWindow: boolean): number {
+  const gap = Math.max(longestGap(cron), waitsForWindow ? DAY : 0);
   return gap + Math.max(2 * 3_600, Math.ceil(gap / 10 / 3_600) * 3_600);
 }
 

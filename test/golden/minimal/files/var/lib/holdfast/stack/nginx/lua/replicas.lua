@@ -58,6 +58,18 @@ end
 
 local addresses, answered_at = {}, {}
 
+-- What the worker before knew outlives a name server that is slow just now, as what this one knows would.
+local function inherit(live)
+  for _, service in pairs(live.services) do
+    for _, peer in ipairs(service.peers) do
+      local name = peer.name:match("^(.-)@") or peer.name
+      addresses[name] = addresses[name] or {}
+      table.insert(addresses[name], peer.address)
+      answered_at[name] = ngx.now()
+    end
+  end
+end
+
 local function resolve(name)
   local dns = resolver:new { nameservers = { NAME_SERVER }, timeout = NAME_TIMEOUT_MS, retrans = 1 }
   local answers = dns and dns:query(name, { qtype = resolver.TYPE_A })
@@ -138,6 +150,7 @@ local function follow(routed)
   local state = { generation = 0, services = {} }
   local text, is_bad, next_look = nil, false, 0
   shared:set("in_charge", ngx.worker.pid())
+  inherit(M.live())
   while not ngx.worker.exiting() and is_in_charge() do
     closing.look()
     local now_text = read_state()
