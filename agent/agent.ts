@@ -1,4 +1,5 @@
 import type { AgentSettings, ScheduledJob } from '../installer/model/agent-settings.ts';
+import { alertFolders } from '../installer/model/alert.ts';
 import type { Paths } from '../installer/model/paths.ts';
 import { askPrometheus } from './alerts/ask-prometheus.ts';
 import { AlertWatch } from './alerts/watch.ts';
@@ -128,7 +129,7 @@ export class Agent {
     this.#alerts = new AlertWatch({
       clock,
       log,
-      folder: paths.agent,
+      folders: alertFolders(paths),
       ask: async ({ service, port }) => {
         const found = await listReplicas(engine, this.#settings.project, new Set([service]));
         const address = found.find(({ isRunning }) => isRunning)?.address;
@@ -248,6 +249,7 @@ export class Agent {
       log(`the run counters cannot be kept: ${reasonOf(error)}`);
     }
     this.#product.jobEnded(record.job, result);
+    this.#alerts.jobEnded(record.job, result);
     if (record.pingSecret === undefined) return;
     if (result === 'done') this.#pings.send(record.pingSecret, 'success');
     else this.#pings.send(record.pingSecret, 'fail', `${record.job}: ${result}\n${tail}`);

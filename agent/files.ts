@@ -31,7 +31,11 @@ export function replaceFile(
   const beside = `${path}.${process.pid}.new`;
   const file = fs.openSync(beside, 'w', options.mode);
   try {
-    fs.writeSync(file, content);
+    const bytes = Buffer.from(content);
+    // One write may take a part only, as on a disk that is all but full: the next one says why.
+    for (let written = 0; written < bytes.length; ) {
+      written += fs.writeSync(file, bytes, written);
+    }
     if (options.durable) fs.fsyncSync(file);
   } finally {
     fs.closeSync(file);

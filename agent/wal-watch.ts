@@ -71,7 +71,7 @@ export class WalWatch {
 
   #ship(job: AgentJob, isNeeded: boolean, now: number): void {
     const pause = isNeeded ? RETRY_AFTER : CHECK_EVERY;
-    if (this.#context.isRunning(job.id) || now - this.#shipStarted < pause) return;
+    if (this.#context.isRunning(job.id) || isWithin(now, this.#shipStarted, pause)) return;
     this.#shipStarted = now;
     this.#context.startJob(job);
   }
@@ -80,7 +80,7 @@ export class WalWatch {
     if (!this.#needsBase(job, status) || this.#context.isRunning(job)) return;
     // The pause is for a base that fails again and again; another break of the WAL has not been tried yet.
     const need = status?.baseNeededSince;
-    if (need === this.#baseStartedFor && now - this.#baseStarted < CHECK_EVERY) return;
+    if (need === this.#baseStartedFor && isWithin(now, this.#baseStarted, CHECK_EVERY)) return;
     this.#baseStarted = now;
     this.#baseStartedFor = need;
     this.#context.startBackup(job);
@@ -136,6 +136,11 @@ export class WalWatch {
       ),
     ];
   }
+}
+
+/** Not for an instant of the future, as after a clock that was put back: it must not stop anything for longer. */
+function isWithin(now: number, since: number, pause: number): boolean {
+  return now >= since && now - since < pause;
 }
 
 /** Seconds since the epoch, from the id of a backup: `20261121T020000Z-3f9a1c`. */

@@ -4,12 +4,14 @@ import {
   ALERTS_RESULT,
   ALERTS_TOLD,
   type AlertsResult,
+  type alertFolders,
   alertNews,
   receiverId,
   type ToldAlerts,
 } from '../../installer/model/alert.ts';
 import type { Clock } from '../clock.ts';
-import { readJson, replaceFile } from '../files.ts';
+import { readJson, removeFile, replaceFile } from '../files.ts';
+import type { RunResult } from '../jobs/history.ts';
 import { type Log, reasonOf } from '../log.ts';
 import type { PrometheusAlerts } from './ask-prometheus.ts';
 
@@ -19,6 +21,9 @@ const LOOK_EVERY = 30 * SECOND;
 const GONE_AFTER = 120 * SECOND;
 /** Longer than an apply needs to replace Prometheus. */
 const SILENT_AFTER = 300 * SECOND;
+/** After a run that failed; doubled by each one more, up to the longest. */
+const FIRST_PAUSE = 60 * SECOND;
+const LONGEST_PAUSE = 1800 * SECOND;
 const SEND: AgentJob = {
   id: 'alerts',
   argv: ['alerts', 'send'],
@@ -34,8 +39,7 @@ type AlertSettings = NonNullable<AgentSettings['alerts']>;
 export interface AlertWatchContext {
   readonly clock: Clock;
   readonly log: Log;
-  /** `paths.agent` */
-  readonly folder: string;
+  readonly folders: ReturnType<typeof alertFolders>;
   /** @throws Error when Prometheus cannot be asked */
   readonly ask: (settings: AlertSettings) => Promise<PrometheusAlerts>;
   readonly startJob: (job: AgentJob) => void;
@@ -51,11 +55,15 @@ export class AlertWatch {
   #lastSeen = new Map<string, number>();
   #answeredAt: number | undefined;
   #silentSince: number | undefined;
+  #saved: { readonly keys: string; readonly why?: string } | undefined;
+  #failures = 0;
+  #failedAt = 0;
 
   constructor(context: AlertWatchContext) {
     this.#context = context;
-    const before = readJson<AlertsResult>(this.#resultFile);
-    this.#alerts = before?.alerts ?? [];
+    const before = this.#read<AlertsResult>(ALERTS_RESULT);
+    // Without it, nobody is told of an end that Prometheus, which starts as well, is not sure of.
+    this.#alerts = before?.alerts ?? this.#alertsTold();
     this.#answeredAt = before?.answeredAt === undefined ? undefined : Date.parse(before.answeredAt);
   }
 
@@ -69,8 +77,22 @@ export class AlertWatch {
     this.#cancel();
   }
 
-  get #resultFile(): string {
-    return `${this.#context.folder}/${ALERTS_RESULT}`;
+  jobEnded(id: string, result: RunResult): void {
+    if (id !== SEND.id) return;
+    this.#failures = result === 'failed' || result === 'timeout' ? this.#failures + 1 : 0;
+    this.#failedAt = this.#context.clock.now();
+  }
+
+  /** @throws Error when the disk cannot be read */
+  #read<T>(name: string): T | undefined {
+    const { disk, memory } = this.#context.folders;
+    return readJson<T>(`${memory}/${name}`) ?? readJson<T>(`${disk}/${name}`);
+  }
+
+  #alertsTold(): ActiveAlert[] {
+    const told = Object.values(this.#read<ToldAlerts>(ALERTS_TOLD)?.receivers ?? {});
+    const alerts = told.flatMap((receiver) => receiver.told.map(({ alert }) => alert));
+    return [...new Map(alerts.map((alert) => [alert.key, alert])).values()];
   }
 
   async #look(settings: AlertSettings, generation: number): Promise<void> {
@@ -87,16 +109,21 @@ export class AlertWatch {
       if (this.#silentSince === undefined) {
         log(`Prometheus cannot be asked for alerts: ${reasonOf(error)}`);
       }
-      this.#silentSince ??= clock.now();
+      // A clock that was put back begins the wait anew.
+      this.#silentSince = Math.min(this.#silentSince ?? clock.now(), clock.now());
       this.#alerts = this.#withSilence(this.#silentSince, clock.now());
     }
-    try {
-      this.#save();
-      this.#send(settings);
-    } catch (error) {
-      log(`alerts are not told: ${reasonOf(error)}`);
-    }
+    this.#orLog('alerts cannot be saved', () => this.#save());
+    this.#orLog('alerts are not told', () => this.#send(settings));
     this.#cancel = clock.after(LOOK_EVERY, () => void this.#look(settings, generation));
+  }
+
+  #orLog(what: string, act: () => void): void {
+    try {
+      act();
+    } catch (error) {
+      this.#context.log(`${what}: ${reasonOf(error)}`);
+    }
   }
 
   /** What fires, and what fired a moment ago. */
@@ -105,8 +132,8 @@ export class AlertWatch {
     const held = this.#alerts.filter(({ key }) => {
       if (seen.has(key) || key === SILENCE) return false;
       if (pending.has(key)) this.#lastSeen.set(key, now);
-      // One that a former agent saw counts from now.
-      if (!this.#lastSeen.has(key)) this.#lastSeen.set(key, now);
+      // One that a former agent saw counts from now, as one of before the clock was put back.
+      this.#lastSeen.set(key, Math.min(this.#lastSeen.get(key) ?? now, now));
       return now - (this.#lastSeen.get(key) ?? now) < GONE_AFTER;
     });
     const kept = new Map(held.map(({ key }) => [key, this.#lastSeen.get(key) ?? now]));
@@ -130,8 +157,12 @@ export class AlertWatch {
     return [...this.#alerts, silence];
   }
 
+  /**
+   * What is told rests on it: where the disk is full or read-only, it goes to memory.
+   * @throws Error when that takes nothing either
+   */
   #save(): void {
-    const { clock } = this.#context;
+    const { clock, log, folders } = this.#context;
     const result: AlertsResult = {
       version: 1,
       askedAt: new Date(clock.now()).toISOString(),
@@ -140,18 +171,38 @@ export class AlertWatch {
         : { answeredAt: new Date(this.#answeredAt).toISOString() }),
       alerts: this.#alerts,
     };
-    replaceFile(this.#resultFile, `${JSON.stringify(result)}\n`, { mode: 0o600, durable: false });
+    const text = `${JSON.stringify(result)}\n`;
+    const keys = JSON.stringify(this.#alerts.map(({ key }) => key));
+    // Of another alert somebody is told: after a power cut it must still be known.
+    const durable = this.#saved?.keys !== keys || this.#saved.why !== undefined;
+    const inMemory = `${folders.memory}/${ALERTS_RESULT}`;
+    try {
+      replaceFile(`${folders.disk}/${ALERTS_RESULT}`, text, { mode: 0o600, durable });
+      removeFile(inMemory);
+      this.#saved = { keys };
+    } catch (error) {
+      const why = reasonOf(error);
+      if (this.#saved?.why !== why) log(`alerts are kept in memory only: ${why}`);
+      this.#saved = { keys, why };
+      replaceFile(inMemory, text, { mode: 0o600, durable: false });
+    }
   }
 
   #send({ receivers }: AlertSettings): void {
-    const { clock, folder, isRunning, startJob } = this.#context;
-    if (isRunning(SEND.id)) return;
-    const told = readJson<ToldAlerts>(`${folder}/${ALERTS_TOLD}`)?.receivers;
+    const { clock, isRunning, startJob } = this.#context;
+    if (isRunning(SEND.id) || this.#isPausing(clock.now())) return;
+    const told = this.#read<ToldAlerts>(ALERTS_TOLD)?.receivers;
     const isDue = receivers.some(
       (receiver) =>
         alertNews(receiver, this.#alerts, told?.[receiverId(receiver)], clock.now()) !== undefined,
     );
     if (isDue) startJob(SEND);
+  }
+
+  /** A run that fails may have told somebody and not noted it: that is not repeated at every look. */
+  #isPausing(now: number): boolean {
+    if (this.#failures === 0 || now < this.#failedAt) return false;
+    return now - this.#failedAt < Math.min(FIRST_PAUSE * 2 ** (this.#failures - 1), LONGEST_PAUSE);
   }
 }
 

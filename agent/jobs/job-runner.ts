@@ -124,7 +124,7 @@ export class JobRunner {
   }
 
   #spawn(job: AgentJob) {
-    const output = fs.openSync(this.#logFile(job.id), 'w', 0o600);
+    const output = this.#openLog(job.id);
     try {
       const [command, ...words] = this.#context.program;
       return childProcess.spawn(command, [...words, ...job.argv], {
@@ -134,8 +134,17 @@ export class JobRunner {
         stdio: ['ignore', output, output],
       });
     } finally {
-      fs.closeSync(output);
+      if (typeof output === 'number') fs.closeSync(output);
     }
+  }
+
+  /** Without a place for its output a job still runs: it may be the one that tells of the disk. */
+  #openLog(job: string): number | 'ignore' {
+    let file: number | 'ignore' = 'ignore';
+    this.#orLog(`job ${job}: its output cannot be kept`, () => {
+      file = fs.openSync(this.#logFile(job), 'w', 0o600);
+    });
+    return file;
   }
 
   /** Bounds a run in time: a friendly signal to its whole group, then the other one. */
@@ -193,7 +202,7 @@ export class JobRunner {
     const isNews = record.quiet !== true || !['done', 'lost', 'skipped'].includes(result);
     if (isNews) this.#note(record, result, { ...details, ...(tail === '' ? {} : { tail }) });
     // Last: a kill before this line makes the next agent settle the run once more, never lose it.
-    this.#context.running.remove(record.job);
+    this.#orLog('the end of a run cannot be noted', () => this.#context.running.remove(record.job));
     if (isNews) this.#context.log(`job ${record.job}: ${result}`);
     this.#context.events.ended(record, result, tail);
   }

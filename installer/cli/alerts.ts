@@ -1,53 +1,68 @@
-import { AppError } from '../errors.ts';
+import { AppError, EXIT_CODES } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import type { AgentSettings } from '../model/agent-settings.ts';
 import {
   ALERTS_RESULT,
-  ALERTS_TOLD,
   type AlertNews,
+  type AlertReceiver,
   type AlertsResult,
   afterTold,
   alertNews,
   receiverId,
-  type ToldAlerts,
   type ToldReceiver,
 } from '../model/alert.ts';
 import type { Paths } from '../model/paths.ts';
 import { newsOfAlerts } from '../notify/alert-message.ts';
-import { deliver } from '../notify/deliver.ts';
+import { type Delivery, deliver } from '../notify/deliver.ts';
+import { type FittedNews, firstOf, fittedNews } from '../notify/fitted-news.ts';
 import { SecretStore } from '../secrets/store.ts';
+import { openRecord, readNewest, readTold } from './alert-record.ts';
 import { appliedAgentSettings } from './applied.ts';
 import type { ParsedArguments } from './command.ts';
 import type { CliContext } from './context.ts';
 
 type AlertSettings = NonNullable<AgentSettings['alerts']>;
 
-/** `holdfast alerts list`: what fires now, and who could not be told. */
+/** Milliseconds; the agent looks twice a minute. */
+const KNOWN_FOR = 120_000;
+/** Seconds for a mail server, where nobody waits: a slow one that is given up takes the letter all the same. */
+const MAIL_SECONDS = 60;
+
+/**
+ * `holdfast alerts list`: what fires now, and who could not be told. Its exit code is that of a server that is not
+ * healthy when nobody knows what fires.
+ */
 export async function alertsList(args: ParsedArguments, context: CliContext): Promise<number> {
   const { host } = await context.open();
   const { paths, io } = context;
   const { receivers } = await alertSettings(host, paths);
-  const seen = await readJson<AlertsResult>(host, `${paths.agent}/${ALERTS_RESULT}`);
-  const told = await readTold(host, paths);
+  const seen = (await readNewest<AlertsResult>(host, paths, ALERTS_RESULT)).value;
+  const isKnown =
+    seen !== undefined && Math.abs(context.now().getTime() - Date.parse(seen.askedAt)) <= KNOWN_FOR;
+  const exitCode = isKnown ? 0 : EXIT_CODES.health;
+  const { told } = await readTold(host, paths);
   const undelivered = receivers.flatMap((receiver) => {
-    const { failures = 0, why = '' } = told.receivers[receiverId(receiver)] ?? {};
-    return failures === 0 ? [] : [{ receiver: receiverId(receiver), failures, why }];
+    const { failures = 0, why } = told.receivers[receiverId(receiver)] ?? {};
+    return why === undefined ? [] : [{ receiver: receiverId(receiver), failures, why }];
   });
   if (args.flag('json')) {
-    const { alerts = [], answeredAt } = seen ?? {};
-    const answered = answeredAt === undefined ? {} : { answeredAt };
-    io.out(`${JSON.stringify({ version: 1, alerts, ...answered, undelivered })}\n`);
-    return 0;
+    const { alerts = [], answeredAt, askedAt } = seen ?? {};
+    const times = { ...(askedAt && { askedAt }), ...(answeredAt && { answeredAt }) };
+    io.out(`${JSON.stringify({ version: 1, isKnown, alerts, ...times, undelivered })}\n`);
+    return exitCode;
   }
   for (const { severity, name, summary, since, runbook } of seen?.alerts ?? []) {
     io.out(`${severity} ${name} since ${since}: ${summary} (docs/runbooks/${runbook}.md)\n`);
   }
-  if ((seen?.alerts.length ?? 0) === 0) io.out('No alert fires.\n');
+  if (!isKnown) {
+    io.out(`It is not known what fires: the agent last asked ${seen?.askedAt ?? 'never'}.\n`);
+  } else if (seen.alerts.length === 0) io.out('No alert fires.\n');
   io.out(`Prometheus last answered: ${seen?.answeredAt ?? 'never'}\n`);
   for (const { receiver, failures, why } of undelivered) {
-    io.out(`alerting.receivers.${receiver} could not be told (${failures} times): ${why}\n`);
+    const what = failures === 0 ? 'was told in part' : `could not be told (${failures} times)`;
+    io.out(`alerting.receivers.${receiver} ${what}: ${why}\n`);
   }
-  return 0;
+  return exitCode;
 }
 
 /** `holdfast alerts test`: one message to each receiver. @throws AppError `agent/alerts-not-taken` */
@@ -66,11 +81,11 @@ export async function alertsTest(_args: ParsedArguments, context: CliContext): P
   const tell = await teller(host, context.paths, settings);
   const failed: string[] = [];
   for (const receiver of settings.receivers) {
-    const first = await tell(receiver, { firing: [alert], still: [], resolved: [] });
+    const first = (await tell(receiver, { firing: [alert], still: [], resolved: [], more: 0 })).why;
     // An incident that is only a test is closed again.
     const closing = first === undefined && receiver.channel === 'pagerduty';
     const why = closing
-      ? await tell(receiver, { firing: [], still: [], resolved: [alert] })
+      ? (await tell(receiver, { firing: [], still: [], resolved: [alert], more: 0 })).why
       : first;
     context.io.out(
       `${receiverId(receiver)}: ${why === undefined ? 'taken' : `NOT taken: ${why}`}\n`,
@@ -94,53 +109,57 @@ export async function alertsTest(_args: ParsedArguments, context: CliContext): P
   return 0;
 }
 
-/** `holdfast alerts send`: what the agent starts when somebody has to be told. */
+/**
+ * `holdfast alerts send`: what the agent starts when somebody has to be told. Nobody waits for another.
+ * @throws AppError `agent/alerts-not-noted` when who was told could not be noted: that is told again
+ */
 export async function alertsSend(_args: ParsedArguments, context: CliContext): Promise<number> {
   const { host } = await context.open();
   const { paths, now, report } = context;
   const settings = await alertSettings(host, paths);
-  const seen = await readJson<AlertsResult>(host, `${paths.agent}/${ALERTS_RESULT}`);
+  const seen = (await readNewest<AlertsResult>(host, paths, ALERTS_RESULT)).value;
   if (seen === undefined) return 0;
   const tell = await teller(host, paths, settings);
-  const before = await readTold(host, paths);
-  const known = new Set(settings.receivers.map(receiverId));
-  let told: ToldAlerts = {
-    version: 1,
-    receivers: Object.fromEntries(Object.entries(before.receivers).filter(([id]) => known.has(id))),
-  };
-  for (const receiver of settings.receivers) {
-    const id = receiverId(receiver);
-    const record = told.receivers[id];
-    const news = alertNews(receiver, seen.alerts, record, now().getTime());
-    if (news === undefined) continue;
-    const why = await tell(receiver, news);
-    const at = now().toISOString();
-    const after = why === undefined ? afterTold(record, news, at) : afterFailure(record, why, at);
-    told = { ...told, receivers: { ...told.receivers, [id]: after } };
-    // After each one: a kill makes at most one message come twice.
-    await host.write(`${paths.agent}/${ALERTS_TOLD}`, `${JSON.stringify(told)}\n`, {
-      mode: 0o600,
-      uid: 0,
-      gid: 0,
-    });
-    if (why !== undefined) {
-      const text = `alerting.receivers.${id} was not told of alerts: ${why}`;
+  const record = await openRecord(host, paths, settings.receivers.map(receiverId));
+  await Promise.all(
+    settings.receivers.map(async (receiver) => {
+      const id = receiverId(receiver);
+      const before = record.of(id);
+      const due = alertNews(receiver, seen.alerts, before, now().getTime());
+      if (due === undefined) return;
+      const news = fittedNews(due, receiver.channel);
+      const delivery = await tell(receiver, news);
+      // After each one: a kill makes at most the messages in hand come twice.
+      await record.note(id, afterDelivery(receiver, before, news, delivery, now().toISOString()));
+      if (delivery.why === undefined) return;
+      const what = delivery.taken === 0 ? 'was not told' : 'was told only in part';
+      const text = `alerting.receivers.${id} ${what} of alerts: ${delivery.why}`;
       report({ kind: 'warning', code: 'notify/not-told', text });
-    }
-  }
+    }),
+  );
+  record.close();
   return 0;
 }
 
-function afterFailure(record: ToldReceiver | undefined, why: string, at: string): ToldReceiver {
-  const { told = [], failures = 0 } = record ?? {};
-  return { told, failures: failures + 1, failedAt: at, why };
+function afterDelivery(
+  { channel }: AlertReceiver,
+  before: ToldReceiver | undefined,
+  news: AlertNews,
+  { taken, why }: Delivery,
+  at: string,
+): ToldReceiver {
+  const isWhole = channel === 'pagerduty' ? why === undefined : taken > 0;
+  // A letter that some address took is told: sent again, it would reach that one for ever.
+  if (isWhole) return { ...afterTold(before, news, at), ...(why === undefined ? {} : { why }) };
+  const { told } = afterTold(before, firstOf(news, taken), at);
+  return { told, failures: (before?.failures ?? 0) + 1, failedAt: at, why: why ?? '' };
 }
 
 async function teller(host: Host, paths: Paths, { sender, pagerDuty }: AlertSettings) {
   const secrets = await new SecretStore(host, paths).all();
-  return (receiver: AlertSettings['receivers'][number], news: AlertNews) =>
+  return (receiver: AlertReceiver, news: FittedNews) =>
     deliver(
-      { domain: sender.domain },
+      { domain: sender.domain, mailSeconds: MAIL_SECONDS },
       receiver,
       secrets.get(receiver.secret),
       newsOfAlerts(news, sender, pagerDuty),
@@ -156,14 +175,4 @@ async function alertSettings(host: Host, paths: Paths): Promise<AlertSettings> {
     why: 'monitoring.prometheus is off, or this version has not been applied yet',
     hint: 'holdfast apply',
   });
-}
-
-async function readTold(host: Host, paths: Paths): Promise<ToldAlerts> {
-  const told = await readJson<ToldAlerts>(host, `${paths.agent}/${ALERTS_TOLD}`);
-  return told ?? { version: 1, receivers: {} };
-}
-
-async function readJson<T>(host: Host, path: string): Promise<T | undefined> {
-  const bytes = await host.read(path);
-  return bytes === undefined ? undefined : (JSON.parse(new TextDecoder().decode(bytes)) as T);
 }

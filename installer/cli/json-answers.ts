@@ -37,7 +37,7 @@ export const JSON_ANSWERS: Readonly<Record<string, string>> = {
   update:
     '{ version, pending: [UPDATE], result: "checked" | "applied" | "declined" | "unchanged", seconds?, unhealthy? }; UPDATE is { name, current, available, changes: [text] }',
   'alerts list':
-    '{ version, alerts: [{ key, name, severity, summary, runbook, since }], answeredAt?, undelivered: [{ receiver, failures, why }] }; `answeredAt` is when Prometheus last answered',
+    '{ version, isKnown, alerts: [{ key, name, severity, summary, runbook, since }], askedAt?, answeredAt?, undelivered: [{ receiver, failures, why }] }; `isKnown` is false, and the exit code 11, when the agent has not asked for two minutes; `answeredAt` is when Prometheus last answered',
   'agent status':
     '{ version, pid, startedAt, residentMemory, timezone, jobs: [{ id, cron, nextStart?, runningSince? }], probes: [{ … }], history: [{ … }] }',
   'volumes list': '{ version, volumes: [{ name, component, usedBy: [container], wanted }] }',

@@ -1,4 +1,6 @@
+import { posix } from 'node:path';
 import type { DeployReceiver } from './deploy-event.ts';
+import type { Paths } from './paths.ts';
 
 /** An alert that holds, as Prometheus or the agent itself sees it. */
 export interface ActiveAlert {
@@ -24,6 +26,14 @@ export interface AlertsResult {
 
 export const ALERTS_RESULT = 'alerts.json';
 
+/**
+ * Where the files of alerts lie: on the disk, or in memory while the disk takes nothing. A file in memory is the newer
+ * one: it goes as soon as the disk takes it again.
+ */
+export function alertFolders({ agent, agentSocket }: Pick<Paths, 'agent' | 'agentSocket'>) {
+  return { disk: agent, memory: posix.dirname(agentSocket) };
+}
+
 /** A receiver, and what it wants to know of. */
 export type AlertReceiver = DeployReceiver & { readonly severities: readonly string[] };
 
@@ -36,9 +46,10 @@ export interface ToldAlerts {
 
 export interface ToldReceiver {
   readonly told: readonly { readonly alert: ActiveAlert; readonly at: string }[];
-  /** Deliveries in a row that failed, and the words of the last failure. */
+  /** Deliveries in a row that failed. */
   readonly failures: number;
   readonly failedAt?: string;
+  /** Words of the last failure; without failures: what one of several addresses of a mail met. */
   readonly why?: string;
 }
 
@@ -59,15 +70,13 @@ const REPEAT_OTHER = 24 * HOUR;
 /** Milliseconds after a first failure; doubled by each one more, up to the longest. */
 const FIRST_PAUSE = 60_000;
 const LONGEST_PAUSE = HOUR / 2;
-/** Of one message; the rest is due for the next one. */
-const MOST_AT_ONCE = 50;
 
 /** One channel of a receiver: each is told by itself. */
 export function receiverId({ name, channel }: Pick<AlertReceiver, 'name' | 'channel'>): string {
   return `${name}/${channel}`;
 }
 
-/** What is due for a receiver; undefined for nothing, or while it is left alone after a failure. */
+/** What is due for a receiver, the gravest first; undefined for nothing, or while it is left alone after a failure. */
 export function alertNews(
   receiver: AlertReceiver,
   alerts: readonly ActiveAlert[],
@@ -80,20 +89,32 @@ export function alertNews(
     // A clock that was put back must not silence anybody.
     if (since >= 0 && since < pause) return undefined;
   }
-  const wanted = alerts.filter(({ severity }) => receiver.severities.includes(severity));
+  const wanted = gravestFirst(
+    alerts.filter(({ severity }) => receiver.severities.includes(severity)),
+  );
   const before = new Map(told.map(({ alert, at }) => [alert.key, Date.parse(at)]));
   const active = new Set(alerts.map(({ key }) => key));
-  const firing = wanted.filter(({ key }) => !before.has(key)).slice(0, MOST_AT_ONCE);
+  const firing = wanted.filter(({ key }) => !before.has(key));
   const still = wanted.filter(({ key, severity }) => {
     const at = before.get(key);
     const pause = severity === 'page' ? REPEAT_PAGE : REPEAT_OTHER;
-    return at !== undefined && now - at >= pause;
+    // Told in a future, of a clock that was put back since: nobody knows how long ago.
+    return at !== undefined && (now < at || now - at >= pause);
   });
-  const resolved = told.flatMap(({ alert }) => (active.has(alert.key) ? [] : [alert]));
+  const resolved = gravestFirst(
+    told.flatMap(({ alert }) => (active.has(alert.key) ? [] : [alert])),
+  );
   const isNothing = firing.length + still.length + resolved.length === 0;
-  return isNothing
-    ? undefined
-    : { firing, still: still.slice(0, MOST_AT_ONCE), resolved: resolved.slice(0, MOST_AT_ONCE) };
+  return isNothing ? undefined : { firing, still, resolved };
+}
+
+const GRAVEST = ['page', 'warn', 'info'];
+
+/** By severity; otherwise as they came. */
+export function gravestFirst(alerts: readonly ActiveAlert[]): ActiveAlert[] {
+  const rank = ({ severity }: ActiveAlert): number =>
+    GRAVEST.includes(severity) ? GRAVEST.indexOf(severity) : GRAVEST.length;
+  return alerts.toSorted((left, right) => rank(left) - rank(right));
 }
 
 /** What is on record of a receiver once it took the news. */

@@ -1,24 +1,26 @@
 import { createHash } from 'node:crypto';
 import type { ActiveAlert, AlertNews } from '../model/alert.ts';
 import type { News } from './deliver.ts';
-import { escapedForSlack, LONGEST_TEXT, type Sender } from './message.ts';
+import { alertLine, chatLine, type FittedNews } from './fitted-news.ts';
+import { escapedForSlack, type Sender } from './message.ts';
 
 /** Events API v2, https://developer.pagerduty.com/docs/send-alert-event. */
 const PAGERDUTY = 'https://events.pagerduty.com/v2/enqueue';
 /** PagerDuty refuses a summary of more characters. */
 const LONGEST_SUMMARY = 1024;
 
-/** All that one receiver has to be told, as one message. */
-export function newsOfAlerts(news: AlertNews, sender: Sender, pagerDuty = PAGERDUTY): News {
-  const text = alertsText(news, sender);
+/** What of the news fits the channel, as one message. */
+export function newsOfAlerts(news: FittedNews, sender: Sender, pagerDuty = PAGERDUTY): News {
+  const text = alertsText(news, sender, alertLine);
+  const chat = alertsText(news, sender, chatLine);
   return {
     text,
     body: (channel) => {
       switch (channel) {
         case 'slack':
-          return JSON.stringify({ text: escapedForSlack(text) });
+          return JSON.stringify({ text: escapedForSlack(chat) });
         case 'discord':
-          return JSON.stringify({ content: text, allowed_mentions: { parse: [] } });
+          return JSON.stringify({ content: chat, allowed_mentions: { parse: [] } });
         case 'webhook':
           return JSON.stringify({ version: 1, event: 'alerts', ...sender, ...news, text });
       }
@@ -27,21 +29,23 @@ export function newsOfAlerts(news: AlertNews, sender: Sender, pagerDuty = PAGERD
   };
 }
 
-function alertsText({ firing, still, resolved }: AlertNews, sender: Sender): string {
+function alertsText(
+  { firing, still, resolved, more }: FittedNews,
+  sender: Sender,
+  line: typeof alertLine,
+): string {
   const counts = [
     ...(firing.length > 0 ? [`${firing.length} firing`] : []),
     ...(still.length > 0 ? [`${still.length} still firing`] : []),
     ...(resolved.length > 0 ? [`${resolved.length} resolved`] : []),
+    ...(more > 0 ? [`${more} more to follow`] : []),
   ];
-  const line = (word: string) => (alert: ActiveAlert) =>
-    `${word} ${alert.severity} ${alert.name}: ${alert.summary} (since ${alert.since}, runbook ${alert.runbook})`;
-  const text = [
+  return [
     `${sender.project} (${sender.domain}, ${sender.environment}): ${counts.join(', ')}`,
-    ...firing.map(line('FIRING')),
-    ...still.map(line('STILL FIRING')),
-    ...resolved.map(({ severity, name, summary }) => `RESOLVED ${severity} ${name}: ${summary}`),
+    ...firing.map((alert) => line('FIRING', alert)),
+    ...still.map((alert) => line('STILL FIRING', alert)),
+    ...resolved.map((alert) => line('RESOLVED', alert)),
   ].join('\n');
-  return text.length <= LONGEST_TEXT ? text : `${text.slice(0, LONGEST_TEXT)}…`;
 }
 
 const PAGERDUTY_SEVERITIES: Readonly<Record<string, string>> = { page: 'critical', info: 'info' };
@@ -64,5 +68,6 @@ function incidents(key: string, { firing, still, resolved }: AlertNews, sender: 
     },
   }));
   const ends = resolved.map((alert) => event('resolve', alert));
-  return [...ends, ...triggers].map((one) => JSON.stringify(one));
+  // The order of `firstOf`: an end matters less than a beginning.
+  return [...triggers, ...ends].map((one) => JSON.stringify(one));
 }

@@ -47,7 +47,7 @@ export function announcer(options: AnnouncerOptions): Announce {
     const delivery = { ...options, domain: sender.domain };
     await Promise.all(
       receivers.map(async (receiver) => {
-        const why = await deliver(delivery, receiver, values.get(receiver.secret), news);
+        const { why } = await deliver(delivery, receiver, values.get(receiver.secret), news);
         if (why !== undefined) report(notTold(receiver.name, event, why));
       }),
     );

@@ -22,13 +22,19 @@ export interface MailServer {
 /** Only on this machine does a conversation go unencrypted. */
 const LOOPBACK = new Set(['localhost', '127.0.0.1', '[::1]']);
 
-/**
- * Hands one letter to the mail server.
- * @returns why it was not taken, without the login and without what the server said; undefined when it was
- */
-export async function sendMail(server: MailServer, letter: Letter): Promise<string | undefined> {
+/** Why a letter was not taken, or not by all: without the login and without what the server said. */
+export interface Posted {
+  /** For one address at least: a second letter would reach that one twice. */
+  readonly isTaken: boolean;
+  readonly why?: string;
+}
+
+/** Hands one letter to the mail server. */
+export async function sendMail(server: MailServer, letter: Letter): Promise<Posted> {
   const url = mailUrl(server.url);
-  if (url === undefined) return 'holds no URL such as smtp://user:password@mail.example.com:587';
+  if (url === undefined) {
+    return refused('holds no URL such as smtp://user:password@mail.example.com:587');
+  }
   // Only whoever sends mail has it in memory.
   const { createTransport } = await import('nodemailer');
   const secure = url.protocol === 'smtps:';
@@ -49,23 +55,30 @@ export async function sendMail(server: MailServer, letter: Letter): Promise<stri
     disableUrlAccess: true,
   });
   const from = letter.from ?? (user.includes('@') ? user : `holdfast@${server.domain}`);
-  const late = Promise.withResolvers<string>();
+  const late = Promise.withResolvers<Posted>();
   const timer = setTimeout(
-    () => late.resolve(`no answer within ${server.seconds} s`),
+    () => late.resolve(refused(`no answer within ${server.seconds} s`)),
     milliseconds,
   );
   const headers = { 'Auto-Submitted': 'auto-generated' };
   const { to, subject, text } = letter;
   const sent = transport
     .sendMail({ from, to: [...to], subject, text, headers })
-    .then(({ rejected }) => (rejected.length > 0 ? 'not every address was taken' : undefined))
-    .catch(reasonOf);
+    .then(({ rejected }) => ({
+      isTaken: true,
+      ...(rejected.length > 0 && { why: 'not every address was taken' }),
+    }))
+    .catch((error) => refused(reasonOf(error)));
   try {
     return await Promise.race([sent, late.promise]);
   } finally {
     clearTimeout(timer);
     transport.close();
   }
+}
+
+function refused(why: string): Posted {
+  return { isTaken: false, why };
 }
 
 function mailUrl(value: Secret): URL | undefined {

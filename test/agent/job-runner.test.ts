@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import t, { type Test } from 'tap';
 import { systemClock } from '../../agent/clock.ts';
 import { History, type RunRecord, type RunResult } from '../../agent/jobs/history.ts';
@@ -198,4 +198,17 @@ t.test('the history is bounded and survives a torn line', async (t) => {
     [598, 599, 600],
     'newest last, the torn one left out',
   );
+});
+
+t.test('a job runs also where its output and its end cannot be kept', async (t) => {
+  const { make, ended, folder } = runnerIn(t, 'echo ran > "$FOLDER/ran"');
+  const runner = make();
+  rmSync(`${folder}/logs`, { recursive: true });
+  rmSync(`${folder}/running`, { recursive: true, force: true });
+  writeFileSync(`${folder}/running`, '');
+  t.equal(runner.start(job({ id: 'alerts' }), 'load'), true);
+  await until('it ended', () => ended.length === 1);
+  t.match(ended, [{ job: 'alerts', result: 'done' }]);
+  t.equal(readFileSync(`${folder}/ran`, 'utf8'), 'ran\n');
+  t.equal(runner.isRunning('alerts'), false);
 });

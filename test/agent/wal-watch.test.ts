@@ -129,6 +129,18 @@ t.test('a base is made when the WAL broke off, until there is one from after tha
   t.equal(metric('holdfast_wal_base_needed'), 0);
 });
 
+t.test('a clock that was put back holds back no shipping and no base', async (t) => {
+  const { begin, receive, status, advance, started, clock } = world(t);
+  status({ shippedMtimeMs: 1_000, baseNeededSince: '2026-11-28T10:00:00.000Z' });
+  receive('000000010000000000000001', 2_000);
+  begin();
+  advance(4_000);
+  t.same(started.toSorted(), ['backup-base', 'wal']);
+  clock.jumpTo('2026-11-28T02:00:00Z');
+  advance(4_000);
+  t.same(started.toSorted(), ['backup-base', 'backup-base', 'wal', 'wal']);
+});
+
 t.test('the age of the WAL stands still while something waits', async (t) => {
   const { begin, receive, status, clock, advance, running, metric } = world(t);
   running.add('wal');

@@ -2,10 +2,12 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
+import { SMTPServer } from 'smtp-server';
 import t, { type Test } from 'tap';
 import { commandTable } from '../../installer/cli/table.ts';
 import type { ActiveAlert, AlertReceiver, ToldAlerts } from '../../installer/model/alert.ts';
 import { pathsUnder } from '../../installer/model/paths.ts';
+import { until } from '../agent/support.ts';
 import { runCommand } from '../support/cli.ts';
 import { FakeEngine } from '../support/fake-engine.ts';
 import { MemoryHost } from '../support/memory-host.ts';
@@ -48,11 +50,15 @@ function alert(name: string, severity: string): ActiveAlert {
 /** A server with these alerts, whose receivers all stand at a real one that answers as told. */
 async function world(t: Test, receivers: readonly AlertReceiver[]) {
   const asked: { readonly path: string; readonly body: Record<string, unknown> }[] = [];
-  const answers: Record<string, number> = {};
+  const answers: Record<string, number | (() => number)> = {};
+  const holds: Record<string, () => boolean> = {};
   const server = createServer(async (request, response) => {
     const path = request.url ?? '';
     asked.push({ path, body: JSON.parse(await text(request)) });
-    response.writeHead(answers[path] ?? 200).end();
+    const answer = answers[path] ?? 200;
+    const status = typeof answer === 'number' ? answer : answer();
+    await until(`${path} may answer`, () => holds[path]?.() !== false);
+    response.writeHead(status).end();
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -90,7 +96,7 @@ async function world(t: Test, receivers: readonly AlertReceiver[]) {
       more: { now: () => new Date(now) },
     });
   const told = (): ToldAlerts => JSON.parse(host.files.text(TOLD) ?? '{}');
-  return { asked, answers, host, show, run, told };
+  return { asked, answers, holds, host, show, run, told };
 }
 
 t.test('each receiver is told what it wants, in one message, in its own form', async (t) => {
@@ -151,17 +157,175 @@ t.test('one that refuses keeps nobody else from hearing, and is asked again late
   t.match(told().receivers['ops/webhook'], { failures: 0 });
 });
 
-t.test('a kill between two receivers repeats at most the one in hand', async (t) => {
-  const { asked, host, show, run } = await world(t, [HOOK, CHAT]);
+t.test('a kill repeats at most what was not noted', async (t) => {
+  const { asked, host, show, run, told } = await world(t, [HOOK, CHAT]);
   show(alert('PostgresDown', 'page'));
   host.crashAt({ effect: 2, when: 'before' });
   await run('send');
   host.effects.revive();
+  const [noted = ''] = Object.keys(told().receivers);
   await run('send');
-  t.same(
-    asked.map(({ path }) => path),
-    ['/HOOK_URL-hunter22', '/SLACK_URL-hunter22', '/SLACK_URL-hunter22'],
+  t.equal(asked.length, 3);
+  const path = noted === 'ops/webhook' ? '/HOOK_URL-hunter22' : '/SLACK_URL-hunter22';
+  t.equal(asked.filter((one) => one.path === path).length, 1);
+});
+
+t.test('nobody waits for a PagerDuty that is slow; it hears of ends last', async (t) => {
+  const { asked, holds, show, run, told } = await world(t, [PAGER, HOOK]);
+  show(alert('PostgresDown', 'page'));
+  // It answers once the other was told, which may not be after it.
+  holds['/v2/enqueue'] = () => asked.some(({ path }) => path === '/HOOK_URL-hunter22');
+  await run('send');
+  t.match(told().receivers, { 'pager/pagerduty': { failures: 0 }, 'ops/webhook': { failures: 0 } });
+  asked.length = 0;
+  delete holds['/v2/enqueue'];
+  show(alert('DiskFull', 'page'));
+  await run('send');
+  t.match(
+    asked.filter(({ path }) => path === '/v2/enqueue').map(({ body }) => body['event_action']),
+    ['trigger', 'resolve'],
   );
+});
+
+t.test('what PagerDuty took is not sent again with the rest', async (t) => {
+  const { asked, answers, show, run, told } = await world(t, [PAGER]);
+  show(alert('One', 'page'), alert('Two', 'page'), alert('Three', 'page'));
+  answers['/v2/enqueue'] = () => (asked.length <= 2 ? 202 : 400);
+  await run('send');
+  t.match(told().receivers['pager/pagerduty'], {
+    ...{ failures: 1, why: 'it answered 400' },
+    told: [{ alert: { name: 'One' } }, { alert: { name: 'Two' } }],
+  });
+  answers['/v2/enqueue'] = 202;
+  await run('send', '2026-11-21T12:01:00Z');
+  t.equal(asked.length, 4);
+  t.match(asked.at(-1)?.body['payload'], { summary: /Three/ });
+});
+
+t.test('a chat is told of what fits, the gravest first, and of the rest next', async (t) => {
+  const { asked, show, run } = await world(t, [CHAT, HOOK]);
+  const many = (from: number, severity: string) =>
+    Array.from({ length: 20 }, (_, at) => alert(`Alert${from + at}-${'x'.repeat(100)}`, severity));
+  const textsOf = (path: string) =>
+    asked.filter((one) => one.path.includes(path)).map(({ body }) => String(body['text']));
+  const old = alert('Old', 'page');
+  show(old);
+  await run('send');
+  asked.length = 0;
+  show(...many(20, 'warn'), ...many(0, 'page'));
+  for (let look = 0; look < 40; look += 1) await run('send');
+  const chat = textsOf('SLACK');
+  const [first = ''] = chat;
+  // The server reads the text with its `<` and `>` escaped.
+  const plain = (text: string) => text.replaceAll('&lt;', '<').replaceAll('&gt;', '>');
+  t.ok(chat.every((text) => plain(text).length <= 1900));
+  t.match(first, /FIRING page Alert0-/);
+  t.notMatch(first, /FIRING warn/);
+  t.match(first, /RESOLVED page Old/, 'ends do not wait for the last that fires');
+  t.match(first, /, \d+ more to follow\n/);
+  const lines = chat.flatMap((text) => text.split('\n').slice(1));
+  t.equal(lines.length, 41, 'each is told');
+  t.equal(new Set(lines).size, 41, 'once');
+  t.notMatch(chat.at(-1), /to follow/);
+  t.equal(textsOf('HOOK')[0]?.split('\n').length, 42, 'others are not cut');
+});
+
+t.test('one long alert is cut for a chat and holds up none', async (t) => {
+  const { asked, show, run } = await world(t, [CHAT]);
+  show({ ...alert('Long', 'page'), summary: 'x'.repeat(5_000) }, alert('Next', 'page'));
+  await run('send');
+  t.match(asked, [{ body: { text: /FIRING page Long: x{300,400}…\nFIRING page Next/ } }]);
+});
+
+t.test('a letter that one of several addresses refuses is told, and stays on show', async (t) => {
+  const mail = {
+    name: 'ops',
+    channel: 'email',
+    secret: 'SMTP_URL',
+    severities: SEVERITIES,
+    to: ['a@example.com', 'nobody@example.com'],
+  } as const;
+  const { host, show, run, told } = await world(t, [mail]);
+  const letters: string[] = [];
+  const server = new SMTPServer({
+    ...{ authOptional: true, hideSTARTTLS: true, disabledCommands: ['STARTTLS'] },
+    onRcptTo: ({ address }, _session, done) =>
+      done(address.startsWith('nobody@') ? new Error('no such mailbox') : null),
+    onData: async (stream, _session, done) => {
+      letters.push(await text(stream));
+      done();
+    },
+  });
+  const listening = server.listen(0, '127.0.0.1');
+  await once(listening, 'listening');
+  t.teardown(() => new Promise<void>((resolve) => server.close(() => resolve())));
+  const url = `smtp://localhost:${(listening.address() as AddressInfo).port}`;
+  host.files.write(`${PATHS.secrets}/SMTP_URL`, Buffer.from(url), ROOT_ONLY);
+  show(alert('PostgresDown', 'page'));
+  await run('send');
+  await run('send', '2026-11-21T13:00:00Z');
+  t.equal(letters.length, 1, 'the good address is told once');
+  t.match(told().receivers['ops/email'], {
+    ...{ failures: 0, why: 'not every address was taken' },
+    told: [{ alert: { name: 'PostgresDown' } }],
+  });
+  t.match((await run('list')).stdout, /ops\/email was told in part: not every address was taken/);
+  show();
+  await run('send', '2026-11-21T13:01:00Z');
+  t.equal(letters.length, 2);
+  t.match(letters[1], /RESOLVED page PostgresDown/);
+});
+
+t.test('a disk that takes nothing keeps nobody from hearing, once', async (t) => {
+  const { asked, host, show, run } = await world(t, [HOOK, CHAT]);
+  show(alert('DiskFull', 'page'));
+  const write = host.write.bind(host);
+  const refuse = (...prefixes: string[]) => {
+    host.write = async (path, ...more) => {
+      if (prefixes.some((prefix) => path.startsWith(prefix))) throw new Error('ENOSPC');
+      return write(path, ...more);
+    };
+  };
+  const memory = PATHS.agentSocket.replace('agent.sock', 'alerts');
+  refuse(PATHS.agent, memory);
+  t.match(await run('send'), { exitCode: 16, stderr: /cannot be noted.*ENOSPC/s });
+  t.equal(asked.length, 2, 'the second one is told as well');
+  refuse(PATHS.agent);
+  t.match(await run('send'), { exitCode: 0 });
+  t.match(await run('send'), { exitCode: 0 });
+  t.equal(asked.length, 4, 'noted in memory');
+  refuse();
+  show();
+  await run('send');
+  t.equal(asked.length, 6, 'their ends');
+  t.equal(host.files.text(`${memory}-told.json`), undefined, 'the disk holds again');
+  await run('send');
+  t.equal(asked.length, 6);
+});
+
+t.test('a damaged record is none', async (t) => {
+  for (const damaged of ['{"version":1,"rec', 'null', '']) {
+    const { asked, host, show, run } = await world(t, [HOOK]);
+    host.files.write(TOLD, Buffer.from(damaged), ROOT_ONLY);
+    show(alert('PostgresDown', 'page'));
+    t.match(await run('send'), { exitCode: 0 });
+    t.equal(asked.length, 1);
+  }
+});
+
+t.test('what nobody has looked at is not known to be well', async (t) => {
+  const { show, run } = await world(t, [HOOK]);
+  t.match(await run('list'), { exitCode: 11, stdout: /not known what fires.*asked never\./ });
+  show();
+  t.match(await run('list'), { exitCode: 0, stdout: /No alert fires/ });
+  t.match(await run('list', '2026-11-21T12:02:00Z'), { exitCode: 0 });
+  const late = await run('list', '2026-11-21T12:02:01Z');
+  t.equal(late.exitCode, 11);
+  t.match(late.stdout, /not known what fires: the agent last asked 2026-11-21T12:00:00\.000Z\./);
+  t.notMatch(late.stdout, /No alert fires/);
+  const json = await run('list', '2026-11-21T12:02:01Z', '--json');
+  t.match(JSON.parse(json.stdout), { isKnown: false, askedAt: '2026-11-21T12:00:00.000Z' });
+  t.equal(json.exitCode, 11);
 });
 
 t.test('a test message says who took it, and fails where somebody did not', async (t) => {

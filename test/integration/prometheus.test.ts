@@ -8,6 +8,7 @@ import { AlertWatch } from '../../agent/alerts/watch.ts';
 import { systemClock } from '../../agent/clock.ts';
 import { commandTable } from '../../installer/cli/table.ts';
 import { LocalHost } from '../../installer/host/local.ts';
+import { alertFolders } from '../../installer/model/alert.ts';
 import { agentMetrics } from '../support/agent-metrics.ts';
 import { runCommand } from '../support/cli.ts';
 import { docker, logsOf, waitFor } from '../support/containers.ts';
@@ -138,7 +139,7 @@ t.test('a rule that fires is told to a receiver', async (t) => {
   const watch = new AlertWatch({
     clock: systemClock,
     log: (line) => t.comment(line),
-    folder: paths.agent,
+    folders: alertFolders(paths),
     ask: ({ port: asked }) => askPrometheus(stack.prometheusAddress, asked),
     startJob: ({ argv }) => {
       const server = { host, engine: new FakeEngine() };

@@ -6,6 +6,7 @@ import t, { type Test } from 'tap';
 import type { DeployEvent, DeployReceiver } from '../../installer/model/deploy-event.ts';
 import { Secret } from '../../installer/model/secret.ts';
 import { announcer } from '../../installer/notify/announcer.ts';
+import { deliver } from '../../installer/notify/deliver.ts';
 import { withCertificates } from '../../installer/tls/private-ca.ts';
 
 const EVENT: DeployEvent = {
@@ -154,4 +155,32 @@ t.test('whoever refuses, hangs or is not set is a warning with the reason', asyn
   const { port: deaf } = silent.address() as AddressInfo;
   const late = await send({ url: `smtp://localhost:${deaf}`, seconds: 1 });
   t.match(late, [/no answer within 1 s|did not answer in time/]);
+});
+
+t.test('where nobody waits, a slow mail server has longer than one answer of others', async (t) => {
+  const { port } = await mailServer(t, {
+    authOptional: true,
+    onMailFrom: (_address, _session, done) => setTimeout(done, 500),
+  });
+  const receiver = {
+    name: 'ops',
+    channel: 'email',
+    secret: 'SMTP_URL',
+    to: ['a@example.com'],
+  } as const;
+  const news = { text: 'late', body: () => '', pagerDuty: { url: '', bodies: () => [] } };
+  const deliverWithin = (mailSeconds?: number) =>
+    deliver(
+      {
+        domain: 'shop.example.com',
+        authority,
+        answerSeconds: 0.2,
+        ...(mailSeconds && { mailSeconds }),
+      },
+      receiver,
+      new Secret(`smtp://localhost:${port}`),
+      news,
+    );
+  t.match(await deliverWithin(), { taken: 0, why: /no answer within|in time/ });
+  t.same(await deliverWithin(60), { taken: 1 });
 });
