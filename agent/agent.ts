@@ -239,17 +239,14 @@ export class Agent {
 
   #ended(record: RunningRecord, result: RunResult, tail: string): void {
     const { clock, log } = this.#context;
-    if (result === 'skipped') {
-      this.#product.jobEnded(record.job, result);
-      return;
-    }
+    this.#product.jobEnded(record.job, result);
+    this.#alerts.jobEnded(record.job, result);
+    if (result === 'skipped') return;
     try {
       this.#counts.ended(record.job, result, record.startedAt, clock.now());
     } catch (error) {
       log(`the run counters cannot be kept: ${reasonOf(error)}`);
     }
-    this.#product.jobEnded(record.job, result);
-    this.#alerts.jobEnded(record.job, result);
     if (record.pingSecret === undefined) return;
     if (result === 'done') this.#pings.send(record.pingSecret, 'success');
     else this.#pings.send(record.pingSecret, 'fail', `${record.job}: ${result}\n${tail}`);

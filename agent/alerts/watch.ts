@@ -6,6 +6,7 @@ import {
   type AlertsResult,
   type alertFolders,
   alertNews,
+  isPausing,
   receiverId,
   type ToldAlerts,
 } from '../../installer/model/alert.ts';
@@ -21,9 +22,6 @@ const LOOK_EVERY = 30 * SECOND;
 const GONE_AFTER = 120 * SECOND;
 /** Longer than an apply needs to replace Prometheus. */
 const SILENT_AFTER = 300 * SECOND;
-/** After a run that failed; doubled by each one more, up to the longest. */
-const FIRST_PAUSE = 60 * SECOND;
-const LONGEST_PAUSE = 1800 * SECOND;
 const SEND: AgentJob = {
   id: 'alerts',
   argv: ['alerts', 'send'],
@@ -190,19 +188,14 @@ export class AlertWatch {
 
   #send({ receivers }: AlertSettings): void {
     const { clock, isRunning, startJob } = this.#context;
-    if (isRunning(SEND.id) || this.#isPausing(clock.now())) return;
+    // A run that fails may have told somebody and not noted it: that is not repeated at every look.
+    if (isRunning(SEND.id) || isPausing(this.#failures, this.#failedAt, clock.now())) return;
     const told = this.#read<ToldAlerts>(ALERTS_TOLD)?.receivers;
     const isDue = receivers.some(
       (receiver) =>
         alertNews(receiver, this.#alerts, told?.[receiverId(receiver)], clock.now()) !== undefined,
     );
     if (isDue) startJob(SEND);
-  }
-
-  /** A run that fails may have told somebody and not noted it: that is not repeated at every look. */
-  #isPausing(now: number): boolean {
-    if (this.#failures === 0 || now < this.#failedAt) return false;
-    return now - this.#failedAt < Math.min(FIRST_PAUSE * 2 ** (this.#failures - 1), LONGEST_PAUSE);
   }
 }
 

@@ -76,6 +76,14 @@ export function receiverId({ name, channel }: Pick<AlertReceiver, 'name' | 'chan
   return `${name}/${channel}`;
 }
 
+/** Whether what failed so often, the last time at this instant, is left alone yet; milliseconds since the epoch. */
+export function isPausing(failures: number, failedAt: number, now: number): boolean {
+  if (failures === 0) return false;
+  const since = now - failedAt;
+  // A clock that was put back must not silence anybody.
+  return since >= 0 && since < Math.min(FIRST_PAUSE * 2 ** (failures - 1), LONGEST_PAUSE);
+}
+
 /** What is due for a receiver, the gravest first; undefined for nothing, or while it is left alone after a failure. */
 export function alertNews(
   receiver: AlertReceiver,
@@ -83,12 +91,7 @@ export function alertNews(
   { told, failures, failedAt }: ToldReceiver = { told: [], failures: 0 },
   now: number,
 ): AlertNews | undefined {
-  if (failedAt !== undefined) {
-    const since = now - Date.parse(failedAt);
-    const pause = Math.min(FIRST_PAUSE * 2 ** (failures - 1), LONGEST_PAUSE);
-    // A clock that was put back must not silence anybody.
-    if (since >= 0 && since < pause) return undefined;
-  }
+  if (failedAt !== undefined && isPausing(failures, Date.parse(failedAt), now)) return undefined;
   const wanted = gravestFirst(
     alerts.filter(({ severity }) => receiver.severities.includes(severity)),
   );
