@@ -1,6 +1,7 @@
 import type { AgentSettings, ScheduledJob } from '../installer/model/agent-settings.ts';
 import { alertFolders } from '../installer/model/alert.ts';
 import type { Paths } from '../installer/model/paths.ts';
+import type { ZoneOffset } from '../installer/model/wall-clock.ts';
 import { askPrometheus } from './alerts/ask-prometheus.ts';
 import { AlertWatch } from './alerts/watch.ts';
 import { fs } from './builtins.ts';
@@ -30,7 +31,7 @@ import { EngineSocket } from './replicas/engine-socket.ts';
 import { listReplicas } from './replicas/replica-list.ts';
 import { MemoryFile } from './schedule/memory-file.ts';
 import { Scheduler } from './schedule/scheduler.ts';
-import { processOffset, type ZoneOffset } from './schedule/slots.ts';
+import { processOffset } from './schedule/slots.ts';
 import { readSettings } from './settings.ts';
 import { endLostDiversion } from './stand-in.ts';
 import { WalWatch } from './wal-watch.ts';

@@ -1,5 +1,5 @@
 import type { DailyWindow } from '../../installer/model/agent-settings.ts';
-import type { ZoneOffset } from './slots.ts';
+import { wallReadings, type ZoneOffset } from '../../installer/model/wall-clock.ts';
 
 const MINUTE = 60_000;
 const DAY_MINUTES = 24 * 60;
@@ -13,8 +13,9 @@ export function isOpen(window: DailyWindow, instant: number, offset: ZoneOffset)
 export function nextOpening(window: DailyWindow, instant: number, offset: ZoneOffset): number {
   const minute = Math.floor(instant / MINUTE) * MINUTE;
   const opening = minute + (DAY_MINUTES - sinceOpening(window, instant, offset)) * MINUTE;
-  // The clocks may be put on or back in between.
-  return opening + offset(instant) - offset(opening);
+  // The clocks may be put on or back in between; what they leave out counts by the clock before.
+  const onTheWall = opening + offset(instant) - offset(opening);
+  return isOpen(window, onTheWall, offset) ? onTheWall : opening;
 }
 
 /** When the window opened that is open at this instant. */
@@ -25,8 +26,11 @@ export function openedAt(window: DailyWindow, instant: number, offset: ZoneOffse
 
 /** Minutes on the wall since the window opened last. */
 function sinceOpening({ from }: DailyWindow, instant: number, offset: ZoneOffset): number {
-  const wall = Math.floor((instant + offset(instant)) / MINUTE) % DAY_MINUTES;
-  return (wall - from + DAY_MINUTES) % DAY_MINUTES;
+  const minutes = wallReadings(instant, offset).map((wall) => {
+    const time = Math.floor(wall / MINUTE) % DAY_MINUTES;
+    return (time - from + DAY_MINUTES) % DAY_MINUTES;
+  });
+  return Math.min(...minutes);
 }
 
 /** How long it is open each day. */

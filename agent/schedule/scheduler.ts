@@ -1,9 +1,10 @@
 import type { DailyWindow, ScheduledJob } from '../../installer/model/agent-settings.ts';
+import type { ZoneOffset } from '../../installer/model/wall-clock.ts';
 import type { Clock } from '../clock.ts';
 import { type Log, reasonOf } from '../log.ts';
 import { isOpen, nextOpening, openedAt, windowMinutes } from './daily-window.ts';
 import { jitterOf } from './jitter.ts';
-import { latestSlot, nextSlot, type Schedule, type ZoneOffset } from './slots.ts';
+import { latestSlot, nextSlot, type Schedule } from './slots.ts';
 
 const MINUTE = 60_000;
 /** A start that comes later than this was missed: the machine slept or was off. */

@@ -1,16 +1,12 @@
 import type { CronTimes } from '../../installer/model/agent-settings.ts';
+import { LONGEST_CHANGE, type ZoneOffset } from '../../installer/model/wall-clock.ts';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 /** Every zone of the world changes its clock at a multiple of this. */
 const QUARTER = 15 * MINUTE;
-/** Clocks are put back by less than this. */
-const LONGEST_REPEAT = 3 * HOUR;
 /** A leap day may be eight years away, around a century. */
 const LONGEST_SEARCH = 8.1 * 366 * 24 * HOUR;
-
-/** What has to be added to UTC for local time at an instant, milliseconds. */
-export type ZoneOffset = (instant: number) => number;
 
 /** A schedule in a zone: which minutes, as instants, are its slots. */
 export interface Schedule {
@@ -80,14 +76,14 @@ class SlotReader {
     for (const instant of [minute - reach, minute, minute + reach]) {
       if (this.#dayFits(new Date(instant + offset(instant)))) return true;
       // A day that the zone leaves out as a whole has to be looked at minute by minute.
-      if (Math.abs(offset(instant) - offset(instant - reach)) > LONGEST_REPEAT) return true;
+      if (Math.abs(offset(instant) - offset(instant - reach)) > LONGEST_CHANGE) return true;
     }
     return false;
   }
 
   /** The same wall time was there before the clocks were put back. */
   #isRepeated(minute: number, offset: number): boolean {
-    const former = this.#schedule.offset(minute - LONGEST_REPEAT);
+    const former = this.#schedule.offset(minute - LONGEST_CHANGE);
     return former > offset && this.#schedule.offset(minute - (former - offset)) === former;
   }
 

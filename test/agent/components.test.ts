@@ -250,6 +250,24 @@ t.test('a window is open from its start to its end, in its zone, over midnight t
   t.equal(open('2026-05-03T05:00Z', { from: '06:00', to: '08:00' }), true);
 });
 
+t.test(
+  'updates that may begin in the hour that spring leaves out are let in after it',
+  async (t) => {
+    const nightly = { from: '02:00', to: '03:00', every: 'daily' } as const;
+    const open = (zone: string, at: string, more = {}) =>
+      isInWindow({ ...nightly, ...more }, zone, new Date(at));
+    // The job of 02:00 comes at 03:00 there.
+    t.equal(open('Europe/Paris', '2026-03-29T00:59Z'), false);
+    t.equal(open('Europe/Paris', '2026-03-29T01:00Z', { day: 'Sun', every: 'weekly' }), true);
+    t.equal(open('Europe/Paris', '2026-03-29T01:59Z'), true);
+    t.equal(open('Europe/Paris', '2026-03-29T02:00Z'), false);
+    t.equal(open('America/New_York', '2026-03-08T07:10Z', { day: 'Sun', every: 'monthly' }), false);
+    t.equal(open('America/New_York', '2026-03-08T07:10Z', { day: 'Sun', every: 'weekly' }), true);
+    t.equal(open('Europe/Paris', '2026-03-30T01:00Z'), false, 'the next day is like any other');
+    t.equal(open('UTC', '2026-03-29T02:30Z'), true);
+  },
+);
+
 t.test('the service is systemd’s unit, or an init script where systemd does not run', async (t) => {
   const { files } = rendered(`${WEB} } }`);
   const unit = files.find(({ path }) => path.endsWith('.service'));

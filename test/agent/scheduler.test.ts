@@ -7,10 +7,11 @@ import {
   type SchedulerActions,
 } from '../../agent/schedule/scheduler.ts';
 import type { ScheduledJob } from '../../installer/model/agent-settings.ts';
+import type { ZoneOffset } from '../../installer/model/wall-clock.ts';
 import { HandClock, job } from './support.ts';
 
 /** A scheduler with a memory that outlives it, as the file does. */
-function machine(start: string, jobs: readonly ScheduledJob[]) {
+function machine(start: string, jobs: readonly ScheduledJob[], offset: ZoneOffset = () => 0) {
   const clock = new HandClock(start);
   const happened: string[] = [];
   const known = new Map<string, ScheduleMemory>();
@@ -35,7 +36,7 @@ function machine(start: string, jobs: readonly ScheduledJob[]) {
       host,
       memory,
       actions,
-      offset: () => 0,
+      offset,
       log: () => undefined,
     });
     scheduler.setJobs(jobs, timezone);
@@ -219,6 +220,36 @@ t.test('a window goes by the clock on the wall when that is put on or back', asy
   t.ok(isOpen(window, Date.parse('2026-03-29T03:00Z'), paris));
   t.notOk(isOpen(window, Date.parse('2026-03-29T04:00Z'), paris), 'the end is outside');
 });
+
+t.test(
+  'a window in the hour that spring leaves out opens all the same, as long as ever',
+  async (t) => {
+    const HOUR = 3_600_000;
+    // Paris: at 02:00 it becomes 03:00.
+    const change = Date.parse('2026-03-29T01:00Z');
+    const paris = (instant: number) => (instant < change ? HOUR : 2 * HOUR);
+    const openMinutes = (from: number, to: number) => {
+      const open: string[] = [];
+      for (let at = change - 3 * HOUR; at < change + 3 * HOUR; at += 60_000) {
+        if (isOpen({ from, to }, at, paris)) open.push(new Date(at).toISOString().slice(11, 16));
+      }
+      return [open.length, open[0]];
+    };
+    t.strictSame(openMinutes(120, 180), [60, '01:00'], 'all of the hour');
+    t.strictSame(openMinutes(130, 170), [40, '01:10'], 'within it');
+    t.strictSame(openMinutes(150, 210), [60, '01:00'], 'the hour cuts its begin off');
+    t.strictSame(openMinutes(90, 150), [60, '00:30'], 'and here its end');
+    t.strictSame(openMinutes(60, 240), [120, '00:00'], 'a longer one loses the hour');
+    const opening = nextOpening({ from: 130, to: 170 }, change - 5 * HOUR, paris);
+    t.equal(new Date(opening).toISOString(), '2026-03-29T01:10:00.000Z');
+
+    const jobs = [job({ id: 'night', cron: '30 2 * * *', window: { from: 130, to: 170 } })];
+    const { clock, happened, boot } = machine('2026-03-28T12:00Z', jobs, paris);
+    boot();
+    clock.moveTo('2026-03-30T12:00Z');
+    t.strictSame(happened, ['03-29T01:10 night schedule', '03-30T00:30 night schedule']);
+  },
+);
 
 t.test('a start that fails takes nothing from the other jobs', async (t) => {
   const { clock, happened, boot, actions } = machine('2026-05-01T00:00Z', [

@@ -1,11 +1,7 @@
 import t from 'tap';
-import {
-  latestSlot,
-  nextSlot,
-  processOffset,
-  type ZoneOffset,
-} from '../../agent/schedule/slots.ts';
+import { latestSlot, nextSlot, processOffset } from '../../agent/schedule/slots.ts';
 import { cronTimes } from '../../installer/components/agent/cron-times.ts';
+import type { ZoneOffset } from '../../installer/model/wall-clock.ts';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
