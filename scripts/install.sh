@@ -122,10 +122,11 @@ fi
 echo
 # Health is told by the exit code of status; here it is only shown.
 holdfast status || true
-cat <<'NEXT'
+shown="holdfast logs $(service_to_show)"
+cat <<NEXT
 
 Next:
   holdfast plan               what an edit of /etc/holdfast/config.yaml would change
-  holdfast logs web           the last lines of a service
+  $(printf '%-26s' "$shown")  the last lines of a service
   holdfast backup list        what could be restored now
 NEXT

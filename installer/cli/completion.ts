@@ -1,4 +1,16 @@
+import { AppError } from '../errors.ts';
 import type { CommandSpec } from './command.ts';
+
+/** The completion script of a shell; bash when none is named. @throws AppError `usage/no-completion` */
+export function completionFor(shell = 'bash', table: readonly CommandSpec[]): string {
+  if (shell === 'bash') return completionScript(table);
+  throw new AppError({
+    code: 'usage/no-completion',
+    what: `there is no completion for ${JSON.stringify(shell)}`,
+    why: 'there is one for bash',
+    hint: 'holdfast completion bash',
+  });
+}
 
 /** A bash completion script for the table: `holdfast completion > /etc/bash_completion.d/holdfast`. */
 export function completionScript(table: readonly CommandSpec[]): string {

@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
-import { readFile, realpath } from 'node:fs/promises';
+import { realpath } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import type { Config } from '../components/sections.ts';
 import { loadConfig } from '../config/load.ts';
 import { formatProblem, type Problem } from '../config/problem.ts';
 import { AppError } from '../errors.ts';
+import { configBytes } from './config-bytes.ts';
 
 export interface LoadedConfig {
   readonly config: Config;
@@ -21,7 +22,7 @@ export interface LoadedConfig {
 
 /**
  * Reads and checks the config file on this machine.
- * @throws AppError `config/missing`, `config/invalid` with every problem
+ * @throws AppError `config/missing`, `config/unreadable`, `config/invalid` with every problem
  */
 export async function readConfig(path: string): Promise<LoadedConfig> {
   const parsed = parseConfig(await readBytes(path), path);
@@ -62,15 +63,11 @@ export async function configDigest(path: string): Promise<string> {
 }
 
 async function readBytes(path: string): Promise<Uint8Array> {
-  try {
-    return await readFile(path);
-  } catch (cause) {
-    throw new AppError({
-      code: 'config/missing',
-      what: `cannot read the config ${path}`,
-      why: cause instanceof Error ? cause.message : String(cause),
-      hint: 'holdfast init, or name another file with --config',
-      cause,
-    });
-  }
+  const bytes = await configBytes(path);
+  if (bytes !== undefined) return bytes;
+  throw new AppError({
+    code: 'config/missing',
+    what: `there is no config ${path}`,
+    hint: 'holdfast init, or name another file with --config',
+  });
 }

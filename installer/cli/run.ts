@@ -20,6 +20,9 @@ export async function runCli(
       context.io.out(`${version}\n`);
       return 0;
     }
+    if (first === 'help' && argv.length > 1) {
+      return await runCli([...argv.slice(1), '--help'], table, version, context);
+    }
     if (first === undefined || first === 'help' || first === '--help' || first === '-h') {
       context.io.out(overviewHelp(table, version));
       return first === undefined ? 2 : 0;

@@ -32,7 +32,7 @@ export function statusText(report: StatusReport, now: Date, style: Style): strin
       lines.push(`    ${' '.repeat(width)}  ${style.dim(scalingText(watched.scaling, ago))}`);
     }
   }
-  lines.push('');
+  lines.push('', ...addressLines(report), '');
   for (const { job, lastSuccessAt, lastVerifiedAt, bytes = 0 } of report.backups) {
     const text =
       lastSuccessAt === undefined
@@ -75,6 +75,12 @@ export function statusText(report: StatusReport, now: Date, style: Style): strin
   for (const problem of report.problems) lines.push(`${style.bad('✗')} ${problem}`);
   if (report.problems.length === 0) lines.push(`${style.good('✓')} All is well.`);
   return `${lines.join('\n')}\n`;
+}
+
+/** Where the product answers: every name that has a certificate. */
+function addressLines({ certificates }: StatusReport): string[] {
+  const names = certificates.flatMap(({ name }) => (name.startsWith('*') ? [] : [name]));
+  return names.length === 0 ? [] : [`  at ${names.map((name) => `https://${name}`).join(' ')}`];
 }
 
 function recoveryKeyText(

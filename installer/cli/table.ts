@@ -236,9 +236,9 @@ export const commandTable: readonly CommandSpec[] = [
     positionals: '[bash]',
     maxPositionals: 1,
     example: 'holdfast completion > /etc/bash_completion.d/holdfast',
-    run: async (_args, context) => {
-      const { completionScript } = await import('./completion.ts');
-      context.io.out(completionScript(commandTable));
+    run: async ({ positionals: [shell] }, context) => {
+      const { completionFor } = await import('./completion.ts');
+      context.io.out(completionFor(shell, commandTable));
       return 0;
     },
   },

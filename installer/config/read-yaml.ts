@@ -71,8 +71,7 @@ function decode(input: string | Uint8Array, file: string): string | Problem {
   });
   const bytes = typeof input === 'string' ? Buffer.byteLength(input) : input.byteLength;
   if (bytes > MAX_BYTES) {
-    const mebibytes = (bytes / 1024 ** 2).toFixed(1);
-    return refuse('config/too-large', `is ${mebibytes} MiB: a config may have at most 1 MiB`);
+    return refuse('config/too-large', 'is larger than 1 MiB, the most that a config may have');
   }
   if (typeof input === 'string') return input.replace(/^\uFEFF/, '');
   try {

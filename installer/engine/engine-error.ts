@@ -33,11 +33,14 @@ export function messageOf(error: unknown): string {
 }
 
 export function unreachable(host: string, why: string, cause?: unknown): AppError {
+  const isForbidden = (cause as EngineFailure | undefined)?.code === 'EACCES';
   return new AppError({
     code: 'engine/unreachable',
     what: `the Docker engine on ${host} does not answer`,
     why,
-    hint: `start it with \`service docker start\`; if it does not stay, ${ENGINE_LOG}`,
+    hint: isForbidden
+      ? 'run the command as root or with sudo'
+      : `start it with \`service docker start\`; if it does not stay, ${ENGINE_LOG}`,
     cause,
   });
 }

@@ -6,6 +6,8 @@
 
 MIN_MEMORY_MB=900
 MIN_DISK_MB=6000
+OS_RELEASE=/etc/os-release
+MEMINFO=/proc/meminfo
 
 machine_problems() {
   PROBLEMS=() WARNINGS=()
@@ -14,7 +16,7 @@ machine_problems() {
   check_resources
   check_ports
   check_clock
-  if [ -n "$given" ] && [ ! -r "$given" ]; then
+  if [ -n "$given" ] && { [ ! -f "$given" ] || [ ! -r "$given" ]; }; then
     PROBLEMS+=("there is no config file $given")
   else
     check_domain "$config"
@@ -24,11 +26,11 @@ machine_problems() {
 check_identity() {
   [ "$(id -u)" -eq 0 ] || PROBLEMS+=("this needs root: sudo ./scripts/install.sh")
   local id='' version=''
-  if [ -r /etc/os-release ]; then
+  if [ -r "$OS_RELEASE" ]; then
     # shellcheck source=/dev/null
-    id=$(. /etc/os-release && echo "${ID:-}")
+    id=$(. "$OS_RELEASE" && echo "${ID:-}")
     # shellcheck source=/dev/null
-    version=$(. /etc/os-release && echo "${VERSION_ID:-}")
+    version=$(. "$OS_RELEASE" && echo "${VERSION_ID:-}")
   fi
   case $id:$version in
     debian:12 | debian:13) ;;
@@ -42,7 +44,7 @@ check_identity() {
 
 check_resources() {
   local memory disk folder=/var/lib
-  memory=$(awk '/^MemTotal:/ { print int($2 / 1024) }' /proc/meminfo)
+  memory=$(awk '/^MemTotal:/ { print int($2 / 1024) }' "$MEMINFO")
   [ "$memory" -ge "$MIN_MEMORY_MB" ] ||
     PROBLEMS+=("$memory MB of memory; $MIN_MEMORY_MB MB are needed")
   disk=$(df -Pm "$folder" | awk 'NR == 2 { print $4 }')
@@ -92,13 +94,20 @@ check_clock() {
 }
 
 check_domain() {
-  local domain address
+  local domain addresses own address
   domain=$(sed -n 's/^domain:[[:space:]]*["'\'']\{0,1\}\([^"'\'' #]*\).*/\1/p' "$1" | head -n 1)
   case $domain in '' | localhost | *.localhost) return 0 ;; esac
-  address=$(getent ahosts "$domain" 2>/dev/null | awk '{ print $1; exit }') || true
-  if [ -z "$address" ]; then
+  addresses=$(getent ahosts "$domain" 2>/dev/null | awk '!seen[$1]++ { print $1 }') || true
+  if [ -z "$addresses" ]; then
     WARNINGS+=("$domain does not resolve yet: point its A record at this machine before anybody visits it")
+    return 0
   fi
+  own=" $(hostname -I 2>/dev/null || true) "
+  for address in $addresses; do
+    case $own in *" $address "*) return 0 ;; esac
+  done
+  # Behind a proxy, or where the provider translates addresses, that is as it should be.
+  WARNINGS+=("$domain leads to ${addresses//$'\n'/, }, which is no address of this machine: look at its A record, unless a proxy or NAT stands between")
 }
 
 missing_packages() {

@@ -5,6 +5,7 @@
 #   program_install ROOT            /opt/holdfast/releases/<id>, then the link `current` in one step
 #                                   sets PROGRAM_REPLACED when another release was in use
 #   config_install ROOT [CONFIG]    /etc/holdfast/config.yaml, never over one that is there
+#   service_to_show                 name of a service that runs, of the user's own if there is one
 
 PROGRAM_HOME=/opt/holdfast
 
@@ -92,4 +93,13 @@ config_install() {
     cp "$root/config.example.yaml" "$target.new"
     mv "$target.new" "$target"
   fi
+}
+
+service_to_show() {
+  # Status tells by its exit code that something is unwell; which services there are it tells all the same.
+  { holdfast status --json 2>/dev/null || true; } | "$PROGRAM_HOME/current/node_modules/.bin/node" -e '
+    const { services = [] } = JSON.parse(require("node:fs").readFileSync(0, "utf8"));
+    const own = services.find(({ watched }) => watched !== undefined) ?? services[0];
+    console.log(own?.service ?? "nginx");
+  ' 2>/dev/null || echo nginx
 }

@@ -130,6 +130,26 @@ t.test('completion knows commands, their second words and options', async (t) =>
   t.match(script, /go\) .*-W '--fast --help'/);
 });
 
+t.test('a shell without a completion is told so', async (t) => {
+  t.match(await runCommand(['completion', 'bash'], commandTable), {
+    exitCode: 0,
+    stdout: /^# bash/,
+  });
+  t.match(await runCommand(['completion', 'fish'], commandTable), {
+    exitCode: 2,
+    stdout: '',
+    stderr: /no completion for "fish"[\s\S]*holdfast completion bash/,
+  });
+});
+
+t.test('help NAME is NAME --help', async (t) => {
+  const { stdout } = await runCommand(['go', '--help'], TABLE);
+  t.match(await runCommand(['help', 'go'], TABLE), { exitCode: 0, stdout });
+  t.match(await runCommand(['help', 'tea'], TABLE), { exitCode: 0, stdout: /tea drink/ });
+  t.match(await runCommand(['help', 'fly'], TABLE), { exitCode: 2, stderr: /There is no command/ });
+  t.match(await runCommand(['help'], TABLE), { exitCode: 0, stdout: /break/ });
+});
+
 t.test('numbers of options', async (t) => {
   t.equal(wholeNumber('tail', '12', 1, 20), 12);
   for (const bad of ['0', '21', '1.5', 'x', '', '-1']) {

@@ -1,8 +1,15 @@
 import t from 'tap';
 import { check } from '../../installer/cli/check.ts';
+import { commandTable } from '../../installer/cli/table.ts';
 import { loadConfig } from '../../installer/config/load.ts';
 import { notYetApplied } from '../../installer/config/not-yet-applied.ts';
+import { MAX_BYTES } from '../../installer/config/read-yaml.ts';
+import { runCommand } from '../support/cli.ts';
+import { FakeEngine } from '../support/fake-engine.ts';
+import { MemoryHost } from '../support/memory-host.ts';
 import { BASE, configOf, fixture, WEB } from './support.ts';
+
+const nobody = { host: new MemoryHost(), engine: new FakeEngine() };
 
 async function run(text: string | undefined, json = false) {
   let output = '';
@@ -88,3 +95,23 @@ t.test('what is accepted and not yet applied is named, and nothing else', async 
     ['logs.streams'],
   );
 });
+
+t.test(
+  'what is no readable file is told, and no more of it is read than a config may have',
+  async (t) => {
+    const folder = t.testdir({
+      'config.yaml': `${BASE}\n${WEB}\n`,
+      'large.yaml': '#'.repeat(MAX_BYTES + 1),
+    });
+    const run = (path: string) => runCommand(['check', path], commandTable);
+    t.match(await run(`${folder}/config.yaml`), { exitCode: 0, stdout: /is valid/ });
+    t.match(await run(folder), { exitCode: 2, stderr: /it is a folder[\s\S]*config\/unreadable/ });
+    for (const path of [`${folder}/large.yaml`, '/dev/zero']) {
+      t.match(await run(path), { exitCode: 2, stdout: /is larger than 1 MiB/ }, path);
+    }
+    t.match(await runCommand(['plan', '--config', folder], commandTable, { server: nobody }), {
+      exitCode: 2,
+      stderr: /it is a folder/,
+    });
+  },
+);

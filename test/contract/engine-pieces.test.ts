@@ -76,6 +76,8 @@ t.test(
     t.match(engineError('h', 'look', missing), { code: 'engine/not-found', why: 'No such' });
     const bug = new TypeError('x is undefined');
     t.equal(engineError('h', 'look', bug), bug);
+    const forbidden = Object.assign(new Error('connect EACCES'), { code: 'EACCES' });
+    t.match(engineError('h', 'look', forbidden), { hint: /as root/ }, 'it runs, but not for us');
     const known = unreachable('h', 'why');
     t.equal(engineError('h', 'look', known), known);
   },

@@ -60,7 +60,7 @@ function leftOut({ images }: ComponentInput): Notice {
   const why = found !== undefined && 'unavailable' in found ? found.unavailable : 'no image';
   return {
     code: 'grafana-left-out',
-    text: `Grafana is left out: ${why}. It comes with the next apply that reaches a registry; metrics and alerts work without it.`,
+    text: `Grafana is left out: ${why}. Metrics and alerts work without it. Once a registry can be reached: holdfast apply --refresh-images`,
   };
 }
 
