@@ -15,7 +15,7 @@ export async function benchEdge(): Promise<Figure[]> {
       ...MIXED,
       gets: [...MIXED.gets, '/b', '/c', '/d', '/e'],
     });
-    const switches = new SwitchTimes(server.machine, load);
+    const switches = new SwitchTimes(load);
     const done = new Map<string, { times: number; codes: Set<number> }>();
     try {
       for (let round = 1; load.requests < REQUESTS; round += 1) {
@@ -31,7 +31,6 @@ export async function benchEdge(): Promise<Figure[]> {
       }
     } finally {
       await load.stop();
-      switches.stop();
     }
     return figuresOf(load, done, switches);
   } finally {

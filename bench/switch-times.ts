@@ -1,33 +1,16 @@
-import { spawn } from 'node:child_process';
-import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Machine } from '../test/integration/support/machine.ts';
 import type { Load } from '../test/support/load.ts';
 
 const LOOK_MILLISECONDS = 10;
 
-/** How long a release that is healthy waits for its first client. */
+/** How long releases that were healthy, all their replicas, had to wait for their first client. */
 export class SwitchTimes {
   /** Seconds, one for each switch. */
   readonly seconds: number[] = [];
   readonly #load: Load;
-  readonly #stop: () => void;
-  /** Milliseconds since the epoch by the engine's clock, which is this machine's too. */
-  #healthyAt = 0;
 
-  /** Listens to the engine until it is stopped. */
-  constructor(machine: Machine, load: Load) {
+  constructor(load: Load) {
     this.#load = load;
-    const [file, ...args] = machine.ssh(
-      ...['docker', 'events', '--filter', 'label=io.holdfast.service=app'],
-      ...['--filter', 'event=health_status', '--format', '{{.TimeNano}} {{.Action}}'],
-    );
-    const events = spawn(file, args, { stdio: ['ignore', 'pipe', 'inherit'] });
-    createInterface(events.stdout).on('line', (line) => {
-      const [nanoseconds, ...action] = line.split(' ');
-      if (action.at(-1) === 'healthy') this.#healthyAt = Number(nanoseconds) / 1e6;
-    });
-    this.#stop = () => events.kill();
   }
 
   /**
@@ -35,17 +18,21 @@ export class SwitchTimes {
    * @param version its first word in each answer
    */
   async of(version: string, work: () => Promise<unknown>): Promise<void> {
-    this.#load.versions.clear();
+    const { versions, healthyAt } = this.#load;
+    versions.clear();
+    for (const replica of healthyAt.keys()) {
+      if (replica.startsWith(`${version} `)) healthyAt.delete(replica);
+    }
     let isDone = false;
     const done = work().finally(() => {
       isDone = true;
     });
-    while (!this.#load.versions.has(version) && !isDone) await delay(LOOK_MILLISECONDS);
-    if (!isDone) this.seconds.push((Date.now() - this.#healthyAt) / 1000);
+    while (!versions.has(version) && !isDone) await delay(LOOK_MILLISECONDS);
+    const answeredAt = Date.now();
     await done;
-  }
-
-  stop(): void {
-    this.#stop();
+    // By now each of its replicas has answered.
+    const replicas = [...healthyAt].filter(([replica]) => replica.startsWith(`${version} `));
+    const healthy = Math.max(...replicas.map(([, at]) => at));
+    this.seconds.push((answeredAt - healthy) / 1000);
   }
 }

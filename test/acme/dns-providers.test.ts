@@ -1,7 +1,4 @@
 import { createHash } from 'node:crypto';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { text } from 'node:stream/consumers';
 import t from 'tap';
 import { cloudflare } from '../../installer/acme/dns/cloudflare.ts';
 import { openDnsProvider } from '../../installer/acme/dns/open-provider.ts';
@@ -12,23 +9,9 @@ import { notYetApplied } from '../../installer/config/not-yet-applied.ts';
 import { AppError } from '../../installer/errors.ts';
 import { Secret } from '../../installer/model/secret.ts';
 import { configFrom } from '../support/component-render.ts';
+import { type Handler, route53Zone, serving } from '../support/dns-api.ts';
 
 const RECORD = { name: '_acme-challenge.app.example.com', values: ['one', 'two'] };
-
-type Handler = (request: IncomingMessage, body: string) => { status?: number; body: string };
-
-async function serving(
-  t: { teardown(fn: () => Promise<void>): void },
-  handler: Handler,
-): Promise<string> {
-  const server = createServer(async (incoming: IncomingMessage, answer: ServerResponse) => {
-    const { status = 200, body } = handler(incoming, await text(incoming));
-    answer.writeHead(status, { 'content-type': 'application/json' }).end(body);
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  t.teardown(() => new Promise<void>((resolve) => server.close(() => resolve())));
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-}
 
 async function thrownBy(run: () => Promise<unknown>): Promise<AppError> {
   try {
@@ -116,53 +99,15 @@ t.test('Cloudflare: nobody there', async (t) => {
   t.match(error, { code: 'certificate/dns-provider', what: /cannot be asked/ });
 });
 
-const XMLNS = 'xmlns="https://route53.amazonaws.com/doc/2013-04-01/"';
-
-/** Route 53's API as far as a client of TXT records sees it. */
-function route53Zone(accessKeyId: string) {
-  const changes: string[] = [];
-  const refuse = (code: string) => ({
-    status: code === 'InvalidChangeBatch' ? 400 : 403,
-    body: `<ErrorResponse ${XMLNS}><Error><Type>Sender</Type><Code>${code}</Code><Message>as told</Message></Error></ErrorResponse>`,
-  });
-  const handler: Handler = ({ method, url = '', headers }, body) => {
-    if (!headers.authorization?.includes(`Credential=${accessKeyId}/`)) {
-      return refuse('InvalidClientTokenId');
-    }
-    const { pathname, searchParams } = new URL(url, 'http://stand-in');
-    if (pathname.endsWith('/hostedzonesbyname')) {
-      const zone =
-        searchParams.get('dnsname') === 'example.com'
-          ? '<HostedZone><Id>/hostedzone/Z1</Id><Name>example.com.</Name><CallerReference>x</CallerReference><Config><PrivateZone>false</PrivateZone></Config></HostedZone>'
-          : '<HostedZone><Id>/hostedzone/Z2</Id><Name>other.org.</Name><CallerReference>x</CallerReference></HostedZone>';
-      return {
-        body: `<ListHostedZonesByNameResponse ${XMLNS}><HostedZones>${zone}</HostedZones><IsTruncated>false</IsTruncated><MaxItems>1</MaxItems></ListHostedZonesByNameResponse>`,
-      };
-    }
-    if (method === 'POST' && /\/hostedzone\/Z1\/rrset\/?$/.test(pathname)) {
-      const action = /<Action>(\w+)</.exec(body)?.[1] ?? '';
-      if (action === 'DELETE' && changes.at(-1)?.startsWith('UPSERT') !== true) {
-        return refuse('InvalidChangeBatch');
-      }
-      changes.push(`${action} ${[...body.matchAll(/<Value>([^<]*)</g)].map(([, v]) => v)}`);
-    }
-    const info =
-      '<ChangeInfo><Id>/change/C1</Id><Status>INSYNC</Status><SubmittedAt>2026-11-28T12:00:00Z</SubmittedAt></ChangeInfo>';
-    const root = method === 'POST' ? 'ChangeResourceRecordSetsResponse' : 'GetChangeResponse';
-    return { body: `<${root} ${XMLNS}>${info}</${root}>` };
-  };
-  return { changes, handler };
-}
-
 t.test(
   'Route 53: one record set holds all values, and a second removal is no failure',
   async (t) => {
-    const { changes, handler } = route53Zone('AKRIGHT');
+    const { changes, handler } = route53Zone({ id: 'AKRIGHT', secret: 's3cret-key' });
     const endpoint = await serving(t, handler);
-    const open = (id: string) =>
+    const open = (id: string, secret = 's3cret-key') =>
       route53({
         accessKeyId: new Secret(id),
-        secretAccessKey: new Secret('s3cret-key'),
+        secretAccessKey: new Secret(secret),
         secretName: 'DNS_SECRET_ACCESS_KEY',
         endpoint,
       });
@@ -176,13 +121,19 @@ t.test(
       ['UPSERT one,two', 'DELETE one,two'],
     );
 
-    const wrong = await thrownBy(async () => (await open('AKWRONG')).check('app.example.com'));
-    t.match(wrong, {
-      code: 'certificate/dns-provider',
-      what: /does not accept the access key/,
-      hint: /secrets set DNS_SECRET_ACCESS_KEY/,
-    });
-    t.notMatch(wrong.message, /s3cret-key/);
+    for (const [id, secret, why] of [
+      ['AKWRONG', 's3cret-key', /InvalidClientTokenId/],
+      ['AKRIGHT', 'wr0ng-s3cret', /SignatureDoesNotMatch/],
+    ] as const) {
+      const wrong = await thrownBy(async () => (await open(id, secret)).check('app.example.com'));
+      t.match(wrong, {
+        code: 'certificate/dns-provider',
+        what: /does not accept the access key/,
+        why,
+        hint: /secrets set DNS_SECRET_ACCESS_KEY/,
+      });
+      t.notMatch(wrong.message, secret);
+    }
     const foreign = await thrownBy(() => provider.check('app.example.org'));
     t.match(foreign.what, /no public zone of app\.example\.org/);
   },

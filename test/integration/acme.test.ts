@@ -7,6 +7,7 @@ import type { RenewResult } from '../../installer/acme/renew.ts';
 import type { RenewOutcome } from '../../installer/cli/certificates.ts';
 import type { AcmeSettings } from '../../installer/model/certificate-settings.ts';
 import { waitFor } from '../support/containers.ts';
+import { route53Zone, serving } from '../support/dns-api.ts';
 import { AcmeEdge } from './support/acme-edge.ts';
 import { AcmeLab, CAA_IDENTITY, TSIG_KEY } from './support/acme-lab.ts';
 
@@ -218,6 +219,39 @@ t.test(
     t.match(served.issuer, /Pebble/);
   },
 );
+
+t.test('keys that Route 53 does not know: told before the authority is asked', async (t) => {
+  const { changes, handler } = route53Zone({ id: 'AKRIGHT', secret: 'right' });
+  // By this the SDK of Amazon is sent to another place than theirs.
+  const elsewhere = 'AWS_ENDPOINT_URL_ROUTE_53';
+  process.env[elsewhere] = await serving(t, handler);
+  t.teardown(() => {
+    delete process.env[elsewhere];
+  });
+  const dns = { kind: 'route53', accessKeyIdSecret: 'ID', secretAccessKeySecret: 'KEY' } as const;
+  const certificates = [{ name: 'example.com', hosts: ['*.example.com'] }];
+  await edge.settings(wants([], { dns, certificates }));
+  const asked = lab.asked.length;
+  for (const [id, key, code] of [
+    ['AKWRONG', 'right', 'InvalidClientTokenId'],
+    ['AKRIGHT', 'wr0ng-key', 'SignatureDoesNotMatch'],
+  ] as const) {
+    await edge.secret('ID', id);
+    await edge.secret('KEY', key);
+    const refused = resultOf(await edge.renew(), 'example.com');
+    t.match(refused, {
+      outcome: 'failed',
+      error: {
+        code: 'certificate/dns-provider',
+        what: /does not accept the access key/,
+        why: new RegExp(code),
+        hint: /secrets set KEY/,
+      },
+    });
+  }
+  t.equal(lab.asked.length, asked);
+  t.strictSame(changes, []);
+});
 
 const state = (): string => join(edge.paths.tls, 'acme/state.json');
 

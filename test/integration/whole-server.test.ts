@@ -252,6 +252,55 @@ t.test('through the front door, with the old secrets, and looked after', async (
   t.match(await ok('backup', 'list'), /daily .* verified/);
 });
 
+/** Its first step is there when the second one fails: nothing around them undoes it. */
+const HALF_A_MIGRATION = `
+const { Client } = require('pg');
+(async () => {
+  const client = new Client({ connectionString: process.env.DATABASE_URL });
+  await client.connect();
+  await client.query('ALTER TABLE note RENAME COLUMN body TO content');
+  await client.query('ALTER TABLE note ADD CONSTRAINT short CHECK (length(content) < 3)');
+})().catch((error) => {
+  console.error(error.message);
+  process.exit(1);
+});
+`;
+
+t.test('a migration that fails half-way, and the way back that is told then', async (t) => {
+  const image = '127.0.0.1:1/wholetest:half';
+  const web = ['--filter', `label=io.holdfast.project=${PROJECT}`].concat([
+    ...['--filter', 'label=io.holdfast.service=web', '--no-trunc'],
+    ...['--format', '{{.ID}} {{.Image}} {{.State}}'],
+  ]);
+  const serving = () => docker('ps', ...web);
+  const containers = await serving();
+  const release = t.testdir({
+    'migrate.cjs': HALF_A_MIGRATION,
+    Dockerfile: `FROM ${containers.split(' ')[1]}\nCOPY migrate.cjs src/\n`,
+  });
+  await docker('build', '--quiet', '--tag', image, release);
+  t.teardown(async () => {
+    await docker('image', 'rm', '--force', image);
+  });
+
+  const failed = await appliance.run(['deploy', 'web', image, '--config', config, '--yes']);
+  t.equal(failed.exitCode, 11, failed.stderr);
+  t.match(failed.stderr, /migration of web failed[\s\S]*constraint "short"[\s\S]*is violated/);
+  const [, wayBack] = /`holdfast (restore --job \S+)` brings back/.exec(failed.stderr) ?? [];
+  t.equal(await serving(), containers, 'the old release serves');
+  t.equal((await appliance.ask(`${ORIGIN}/health`)).status, 200);
+  t.equal((await appliance.ask(`${ORIGIN}/notes`)).status, 500, 'half of the work was done');
+
+  await ok(...(wayBack ?? '').split(' '), '--yes');
+  await until('the notes are back', 60, async () => {
+    const { status, body } = await appliance.ask(`${ORIGIN}/notes`);
+    return status === 200 && body.includes('a note worth keeping');
+  });
+  t.equal(await serving(), containers, 'by the release that had served');
+  t.match(await ok('plan', '--config', config), /Nothing to do|No changes/);
+  await isWell();
+});
+
 t.test('the server before it, should it still run somewhere, stores nothing more', async (t) => {
   const ours = readFileSync(writerFile(appliance), 'utf8');
   t.not(ours, before.writerId);

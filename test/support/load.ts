@@ -33,6 +33,8 @@ export class Load {
   readonly replicas = new Set<string>();
   /** Fourth word of each answer, where there is one: who the service is told that asks. */
   readonly clients = new Set<string>();
+  /** When each replica became healthy, by `release replica` and its own word, the fifth; milliseconds since the epoch. */
+  readonly healthyAt = new Map<string, number>();
   requests = 0;
   /** Codes with which WebSockets were closed by the other side. */
   readonly closedSockets: number[] = [];
@@ -68,11 +70,14 @@ export class Load {
       this.requests += 1;
       try {
         const { status, text } = await this.#ask(agent, path, body);
-        const [version = '', replica = '', , client] = text.split(' ');
+        const [version = '', replica = '', , client, healthyAt] = text.split(' ');
         if (status === 200) {
           this.versions.add(version);
           this.replicas.add(replica);
           if (client !== undefined) this.clients.add(client);
+          if (healthyAt !== undefined) {
+            this.healthyAt.set(`${version} ${replica}`, Number(healthyAt));
+          }
         } else this.#fail(`${what}: ${status}`);
       } catch (error) {
         this.#fail(`${what}: ${String(error)}`);

@@ -8,7 +8,10 @@ import type { Machine } from './machine.ts';
 /** Nobody listens there: the images are on this machine, and a look at the registry ends at once. */
 export const REPOSITORY = '127.0.0.1:1/deploytest';
 
-/** Answers with its version, its name, the bytes that it was sent and whom nginx has seen. `/die` ends it as a crash does. */
+/**
+ * Answers with its version, its name, the bytes that it was sent, whom nginx has seen, and when it had been found
+ * healthy often enough (twice; milliseconds since the epoch). `/die` ends it as a crash does.
+ */
 const PROGRAM = `
 const [kind, version] = require('node:fs').readFileSync('/kind', 'utf8').split(' ');
 if (process.argv[2] === 'migrate') {
@@ -18,14 +21,16 @@ if (process.argv[2] === 'migrate') {
 if (kind === 'crashing') { console.error('cannot find module app'); process.exit(3); }
 const { createServer } = require('node:http');
 const { createHash } = require('node:crypto');
+const asked = [];
 const server = createServer((request, response) => {
+  if (request.url === '/health') asked.push(Date.now());
   if (request.url === '/health') return response.writeHead(kind === 'sick' ? 500 : 200).end();
   if (request.url === '/die') process.exit(9);
   let bytes = 0;
   request.on('data', (chunk) => { bytes += chunk.length; });
   request.on('end', () => {
     const client = request.headers['x-real-ip'];
-    const answer = version + ' ' + require('node:os').hostname() + ' ' + bytes + ' ' + client;
+    const answer = version + ' ' + require('node:os').hostname() + ' ' + bytes + ' ' + client + ' ' + asked[1];
     setTimeout(() => response.end(answer), request.url === '/slow' ? 700 : 0);
   });
 });
