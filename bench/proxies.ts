@@ -1,4 +1,4 @@
-import { copyFile, mkdir, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { edgeFolders, pairFile } from '../installer/components/nginx/places.ts';
 import { pathsUnder } from '../installer/model/paths.ts';
@@ -12,6 +12,8 @@ const ROUNDS = 3;
 /** Seconds of one round of one proxy. */
 const SECONDS = Number(process.env['HOLDFAST_BENCH_SECONDS'] ?? 4);
 const IMAGE = 'holdfast-bench/proxies';
+/** USER_HZ of Linux. */
+const TICKS_A_SECOND = 100;
 
 const CONFIG = `
 project: proxies
@@ -120,6 +122,13 @@ interface Run {
   readonly rate: number;
   /** Milliseconds. */
   readonly p99: number;
+  /** Microseconds of processor that the proxy itself took for one answer: the same on a busy machine. */
+  readonly processor: number;
+}
+
+interface Proxy {
+  readonly container: string;
+  readonly address: string;
 }
 
 /** Our nginx beside a bare one, HAProxy and Caddy, all from Debian, over TLS to the same app, in turns. */
@@ -132,13 +141,13 @@ export async function benchProxies(): Promise<Figure[]> {
     { program: PROGRAM },
   );
   try {
-    const addresses = await startOthers(edge);
+    const proxies = await startOthers(edge);
     const figures: Figure[] = [];
     for (const [what, path] of [
       ['Node app, two replicas', '/'],
       ['answer of nginx itself', '/fast/'],
     ] as const) {
-      figures.push(...figuresOf(what, await measure(addresses, path)));
+      figures.push(...figuresOf(what, await measure(proxies, path)));
     }
     return figures;
   } finally {
@@ -146,8 +155,8 @@ export async function benchProxies(): Promise<Figure[]> {
   }
 }
 
-/** @returns addresses by name of the proxy, ours among them */
-async function startOthers(edge: TestEdge): Promise<ReadonlyMap<string, string>> {
+/** @returns by name, ours among them */
+async function startOthers(edge: TestEdge): Promise<ReadonlyMap<string, Proxy>> {
   const folder = join(edge.folder, 'bench');
   await mkdir(folder);
   for (const [name, text] of Object.entries(FILES)) await writeFile(join(folder, name), text);
@@ -175,30 +184,32 @@ async function startOthers(edge: TestEdge): Promise<ReadonlyMap<string, string>>
       docker('network', 'connect', '--alias', 'missing', '--alias', 'fast', network, id),
     ),
   );
-  const addresses = new Map([['holdfast', edge.address]]);
+  const proxies = new Map<string, Proxy>([['holdfast', edge]]);
   for (const [name, command] of Object.entries(COMMANDS)) {
-    addresses.set(name, await addressOf(await start(name.replace(' ', '-'), command)));
+    const container = await start(name.replace(' ', '-'), command);
+    proxies.set(name, { container, address: await addressOf(container) });
   }
-  return addresses;
+  return proxies;
 }
 
 async function measure(
-  addresses: ReadonlyMap<string, string>,
+  proxies: ReadonlyMap<string, Proxy>,
   path: string,
 ): Promise<ReadonlyMap<string, readonly Run[]>> {
   const runs = new Map<string, Run[]>();
   // In turns, so that what else the machine does falls on all of them.
   for (let round = 0; round < ROUNDS; round += 1) {
-    for (const [name, address] of addresses) {
+    for (const [name, proxy] of proxies) {
       const known = runs.get(name) ?? [];
-      known.push(await load(name, address, path));
+      known.push(await load(name, proxy, path));
       runs.set(name, known);
     }
   }
   return runs;
 }
 
-async function load(name: string, address: string, path: string): Promise<Run> {
+async function load(name: string, { container, address }: Proxy, path: string): Promise<Run> {
+  const before = await processorSeconds(container);
   const said = await docker(
     ...[
       'run',
@@ -220,10 +231,28 @@ async function load(name: string, address: string, path: string): Promise<Run> {
     ],
   );
   if (/Non-2xx|Socket errors/.test(said)) throw new Error(`${name}: ${said}`);
+  const used = (await processorSeconds(container)) - before;
   const rate = Number(/Requests\/sec:\s+([\d.]+)/.exec(said)?.[1]);
+  const answers = Number(/(\d+) requests in/.exec(said)?.[1]);
   const [, value, unit] = /99%\s+([\d.]+)(us|ms|s)\b/.exec(said) ?? [];
   if (Number.isNaN(rate) || unit === undefined) throw new Error(`${name}: ${said}`);
-  return { rate, p99: Number(value) * ({ us: 0.001, ms: 1, s: 1000 }[unit] ?? Number.NaN) };
+  const p99 = Number(value) * ({ us: 0.001, ms: 1, s: 1000 }[unit] ?? Number.NaN);
+  return { rate, p99, processor: (used / answers) * 1e6 };
+}
+
+/** Of all processes in a container, none of which ends meanwhile. */
+async function processorSeconds(container: string): Promise<number> {
+  const listed = await docker('top', container, '-o', 'pid');
+  const pids = listed.split('\n').slice(1);
+  const ticks = await Promise.all(
+    pids.map(async (pid) => {
+      const stat = await readFile(`/proc/${pid.trim()}/stat`, 'utf8');
+      // User and system time stand fourteenth and fifteenth; the name before may have spaces.
+      const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+      return Number(fields[11]) + Number(fields[12]);
+    }),
+  );
+  return ticks.reduce((sum, one) => sum + one, 0) / TICKS_A_SECOND;
 }
 
 function figuresOf(what: string, runs: ReadonlyMap<string, readonly Run[]>): Figure[] {
@@ -231,10 +260,11 @@ function figuresOf(what: string, runs: ReadonlyMap<string, readonly Run[]>): Fig
     (runs.get(name) ?? []).map(of).toSorted((a, b) => a - b)[Math.floor(ROUNDS / 2)] ?? Number.NaN;
   const rate = (name: string) => middle(name, (run) => run.rate);
   const p99 = (name: string) => middle(name, (run) => run.p99);
+  const processor = (name: string) => middle(name, (run) => run.processor);
   return [
     ...[...runs.keys()].map((name) => ({
-      what: `${what}: ${name}, answers a second, p99`,
-      value: `${Math.round(rate(name))}, ${p99(name).toFixed(1)} ms`,
+      what: `${what}: ${name}, answers a second, p99, processor each`,
+      value: `${Math.round(rate(name))}, ${p99(name).toFixed(1)} ms, ${Math.round(processor(name))} µs`,
     })),
     {
       what: `${what}: holdfast of bare nginx, rate`,

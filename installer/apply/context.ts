@@ -25,7 +25,7 @@ export interface ApplyContext {
   readonly announce?: Announce;
   /** Copies clusters of Postgres from one major version to another; absent where nothing does. */
   readonly clusters?: ClusterMaker;
-  /** Backs the databases up before a migration, and names the jobs; absent where the config does not ask for it. */
+  /** Backs the databases up before a migration, and gives the ids of those backups; absent where the config does not ask for it. */
   readonly snapshotBeforeMigration?: () => Promise<readonly string[]>;
 }
 

@@ -8,7 +8,7 @@ import { programOnServer, REMOTE_COMMAND_SECONDS } from './program-on-server.ts'
 /**
  * Runs every logical backup of Postgres that was applied. Backups are streams through the server's own disks and
  * keys: for another machine it is that machine that makes them.
- * @returns names of the jobs whose backup was made
+ * @returns the ids of the backups that were made
  * @throws AppError the failure of the first that fails, `backup/on-server` where it was made elsewhere
  */
 export async function snapshot(context: CliContext, server: Server): Promise<readonly string[]> {
@@ -16,29 +16,30 @@ export async function snapshot(context: CliContext, server: Server): Promise<rea
   const names = jobs.flatMap(({ name, source, method }) =>
     source.kind === 'postgres' && method !== 'physical' ? [name] : [],
   );
-  if (server.host.name !== 'localhost') {
-    await runThere(context, server, names);
-    return names;
-  }
+  if (server.host.name !== 'localhost') return runThere(context, server, names);
   const backup = await backupContext({ ...context, open: async () => server });
-  for (const name of names) await runBackup(backup, name);
-  return names;
+  const ids: string[] = [];
+  for (const name of names) ids.push((await runBackup(backup, name)).id);
+  return ids;
 }
 
 async function runThere(
   { paths, report }: CliContext,
   { host }: Server,
   names: readonly string[],
-): Promise<void> {
-  if (names.length === 0) return;
+): Promise<readonly string[]> {
+  if (names.length === 0) return [];
   const command = ['backup', 'run', ...names];
-  const { exitCode, stderr } = await host.run({
-    argv: programOnServer(paths, ...command),
+  report({ kind: 'progress', id: 'snapshot', text: `${host.name}: holdfast ${command.join(' ')}` });
+  const { exitCode, stdout, stderr } = await host.run({
+    argv: programOnServer(paths, ...command, '--json'),
     timeoutSeconds: REMOTE_COMMAND_SECONDS,
     okExitCodes: Array.from({ length: 256 }, (_, code) => code),
-    onLine: (text) => report({ kind: 'progress', id: 'snapshot', text }),
   });
-  if (exitCode === 0) return;
+  if (exitCode === 0) {
+    const { made } = JSON.parse(stdout) as { readonly made: readonly { readonly id: string }[] };
+    return made.map(({ id }) => id);
+  }
   throw new AppError({
     code: 'backup/on-server',
     what: `the backup on ${host.name} ended with exit code ${exitCode}`,

@@ -140,29 +140,29 @@ async function migrateAfterSnapshot(
   const reference = run.desired.stack.services[service]?.image;
   const image = reference === undefined ? undefined : await run.engine.image(reference);
   const isNew = before.some(({ imageId }) => imageId !== image?.id);
-  const jobs = migrates && isNew ? await snapshot(run, service) : [];
+  const backups = migrates && isNew ? await snapshot(run, service) : [];
   try {
     await migrate(run, [service]);
   } catch (error) {
-    throw withWayBack(error, jobs);
+    throw withWayBack(error, backups);
   }
 }
 
 /** The release that serves goes on with whatever the migration has left behind: that may be half of its work. */
-function withWayBack(error: unknown, [job]: readonly string[]): unknown {
+function withWayBack(error: unknown, [backup]: readonly string[]): unknown {
   const isHalfDone = error instanceof AppError && error.code === 'health/migration-failed';
-  if (!isHalfDone || job === undefined) return error;
+  if (!isHalfDone || backup === undefined) return error;
   const { code, what, why, hint, cause } = error;
   return new AppError({
     code,
     what,
     ...(why === undefined ? {} : { why }),
-    hint: `${hint}; if the migration has left its work half done, \`holdfast restore --job ${job}\` brings back the backup that was made right before it`,
+    hint: `${hint}; if the migration has left its work half done, \`holdfast restore ${backup}\` brings back the backup that was made right before it`,
     cause,
   });
 }
 
-/** @returns the jobs that made a backup */
+/** @returns the ids of the backups that were made */
 async function snapshot(run: Run, service: string): Promise<readonly string[]> {
   try {
     return (await run.snapshotBeforeMigration?.()) ?? [];

@@ -168,18 +168,18 @@ t.test('before a migration of another image there is a backup, or no migration',
 });
 
 t.test('a migration that fails half-way names the backup from before it', async (t) => {
-  const failing = async (jobs: readonly string[]) => {
+  const failing = async (backups: readonly string[]) => {
     const world = await applied();
     world.host.on(MIGRATE, () => ({ exitCode: 1, stderr: 'column exists' }));
-    Object.assign(world.context, { snapshotBeforeMigration: async () => jobs });
+    Object.assign(world.context, { snapshotBeforeMigration: async () => backups });
     const error = await world.apply(platform({ web: '2' })).catch((thrown: unknown) => thrown);
     t.match(web(world), [/a-1 running/], 'the release before serves');
     return error;
   };
-  t.match(await failing(['nightly']), {
+  t.match(await failing(['20261129T104831Z-ae3b21']), {
     code: 'health/migration-failed',
     why: /column exists/,
-    hint: /run `holdfast apply` again; .*`holdfast restore --job nightly`/,
+    hint: /run `holdfast apply` again; .*`holdfast restore 20261129T104831Z-ae3b21`/,
   });
   const { hint } = (await failing([])) as AppError;
   t.notMatch(hint, /restore/, 'where no backup was made, none is promised');
