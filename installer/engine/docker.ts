@@ -14,6 +14,7 @@ import type {
 import { EngineClient, type EngineConnection } from './engine-client.ts';
 import { statusOf } from './engine-error.ts';
 import { startExec } from './exec.ts';
+import { followLogs } from './follow-logs.ts';
 import { demultiplex } from './frames.ts';
 import { memoryInUse } from './stats.ts';
 import { waitHealthy } from './wait-healthy.ts';
@@ -102,6 +103,13 @@ export class DockerEngine implements Engine {
     return this.#client.look(`read the logs of ${container}`, (docker) =>
       readLogs(docker, container, tail),
     );
+  }
+
+  followLogs(
+    container: string,
+    options: { readonly tail: number; readonly signal: AbortSignal },
+  ): AsyncIterable<Uint8Array> {
+    return followLogs(this.#client, container, options);
   }
 
   async stats(container: string) {

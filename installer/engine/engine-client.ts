@@ -46,11 +46,16 @@ export class EngineClient {
     try {
       return await Promise.race([this.#negotiatedLook(work), hanging]);
     } catch (error) {
-      throw engineError(this.#host, action, error);
+      throw this.explained(action, error);
     } finally {
       hanging.catch(() => undefined);
       stop.abort();
     }
+  }
+
+  /** A failure of the engine as something that the user can act on. */
+  explained(action: string, error: unknown): unknown {
+    return engineError(this.#host, action, error);
   }
 
   async #negotiatedLook<T>(work: (docker: Docker) => Promise<T>): Promise<T> {

@@ -102,6 +102,11 @@ export interface Engine {
   execStream(container: string, request: ExecRequest): Promise<ExecStream>;
   /** The last lines of both outputs. */
   logs(container: string, options: { readonly tail: number }): Promise<string>;
+  /** Both outputs as they come, from the last lines on, until the container ends or the signal says so. */
+  followLogs(
+    container: string,
+    options: { readonly tail: number; readonly signal: AbortSignal },
+  ): AsyncIterable<Uint8Array>;
   /** Current use: bytes of memory without page cache, and CPU seconds so far. */
   stats(container: string): Promise<{ readonly memoryBytes: number; readonly cpuSeconds: number }>;
   /**

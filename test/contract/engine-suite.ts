@@ -180,6 +180,27 @@ export function engineSuite(t: Test, begin: (t: Test) => Promise<EngineUnderTest
     t.equal((await engine.logs(id, { tail: 2 })).trim(), 'line 29\nline 30');
   });
 
+  t.test('logs are followed until the container ends, or nobody wants them', async (t) => {
+    const { engine, start } = await begin(t);
+    const follow = async (id: string, signal: AbortSignal) => {
+      const chunks: Uint8Array[] = [];
+      for await (const chunk of engine.followLogs(id, { tail: 30, signal })) chunks.push(chunk);
+      return Buffer.concat(chunks).toString().trim().split('\n');
+    };
+    const never = new AbortController().signal;
+    const ends = await start('logs-and-exits-with-3', { name: unique() });
+    const lines = await follow(ends, never);
+    t.equal(lines.at(-1), 'line 30');
+    t.equal(lines.length, 30);
+
+    const stop = new AbortController();
+    const following = follow(await start('sleeps', { name: unique() }), stop.signal);
+    await engine.info();
+    stop.abort();
+    t.strictSame(await following, [''], 'it runs on');
+    await t.rejects(follow('f'.repeat(64), never), { code: 'engine/not-found' });
+  });
+
   t.test('use is measured', async (t) => {
     const { engine, start } = await begin(t);
     const id = await start('sleeps', { name: unique() });

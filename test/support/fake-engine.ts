@@ -111,6 +111,20 @@ export class FakeEngine extends FakeObjects implements Engine {
     return this.#look(() => this.lastLines(this.get(container), tail));
   }
 
+  async *followLogs(
+    container: string,
+    { tail, signal }: { readonly tail: number; readonly signal: AbortSignal },
+  ): AsyncGenerator<Uint8Array> {
+    const [text, isRunning] = await this.#look(() => {
+      const state = this.get(container);
+      return [this.lastLines(state, tail), state.status === 'running'] as const;
+    });
+    if (text !== '') yield Buffer.from(`${text}\n`);
+    if (isRunning && !signal.aborted) {
+      await new Promise((resolve) => signal.addEventListener('abort', resolve));
+    }
+  }
+
   async stats(container: string) {
     return this.#look(() => {
       const behaviour = this.behaviourOf(this.get(container));
