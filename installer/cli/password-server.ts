@@ -2,6 +2,7 @@ import { SYSTEM_CLOCK } from '../apply/context.ts';
 import { withLock } from '../apply/lock.ts';
 import { ManifestKeeper, readManifest } from '../apply/manifest.ts';
 import type { ThisProcess } from '../apply/process-identity.ts';
+import * as grafana from '../components/grafana/password.ts';
 import { databaseOf } from '../components/postgres/databases.ts';
 import * as pg from '../components/postgres/names.ts';
 import { passwordSql, psql, ROLES_PROVISION } from '../components/postgres/roles.ts';
@@ -21,11 +22,15 @@ import type { Server } from './context.ts';
 /** Which login of which server a secret is the password of. */
 export type Login =
   | { readonly server: 'postgres'; readonly role: string }
-  | { readonly server: 'redis'; readonly user: string };
+  | { readonly server: 'redis'; readonly user: string }
+  | { readonly server: typeof grafana.GRAFANA_SERVICE; readonly user: string };
 
 /** Undefined when no running server keeps the value. Redis' administrator is read when its container starts. */
 export function loginOf(config: Config, secret: string): Login | undefined {
   const { postgres } = config;
+  if (secret === grafana.GRAFANA_ADMIN_SECRET) {
+    return { server: grafana.GRAFANA_SERVICE, user: 'admin' };
+  }
   if (secret === rd.MONITOR_SECRET) return { server: 'redis', user: rd.MONITOR_USER };
   if (secret === rd.LIMITS_SECRET) return { server: 'redis', user: rd.LIMITS_USER };
   if (postgres !== undefined) {
@@ -69,13 +74,20 @@ export function passwordServer(input: PasswordServerInput, login: Login): Passwo
         const container = await runningContainer(input, login.server);
         // No container, nobody to tell: the next apply makes one and gives it the stored password.
         if (container === undefined) return;
-        await forget(input, login.server === 'postgres' ? ROLES_PROVISION : LOAD_USERS_PROVISION);
+        await forget(input, PROVISIONS[login.server]);
         const request = await changeRequest(input, login, password);
         const result = await server.engine.exec(container, request);
         if (!isAccepted(login, result)) throw refused(login, result);
       }),
   };
 }
+
+/** What an apply does to bring the passwords of a server to those of the store. */
+const PROVISIONS: Readonly<Record<Login['server'], string | undefined>> = {
+  postgres: ROLES_PROVISION,
+  redis: LOAD_USERS_PROVISION,
+  grafana: undefined,
+};
 
 async function changeRequest(
   { project, store }: PasswordServerInput,
@@ -85,6 +97,9 @@ async function changeRequest(
   if (login.server === 'postgres') {
     const stdin = passwordSql(project, login.role, password);
     return { argv: psql('postgres'), user: pg.SUPERUSER, stdin };
+  }
+  if (login.server === 'grafana') {
+    return { argv: grafana.RESET_PASSWORD, stdin: `${password.reveal()}\n` };
   }
   const admin = await store.get(rd.ADMIN_SECRET);
   if (admin === undefined) {
@@ -97,8 +112,10 @@ async function changeRequest(
   return { argv: [...REDIS_CLI], stdin: addPasswordInput(admin, login.user, password) };
 }
 
-function isAccepted(login: Login, { exitCode, stdout }: ExecResult): boolean {
-  return exitCode === 0 && (login.server === 'postgres' || ACCEPTED.test(stdout));
+function isAccepted({ server }: Login, { exitCode, stdout, stderr }: ExecResult): boolean {
+  if (exitCode !== 0) return false;
+  if (server === 'grafana') return grafana.PASSWORD_CHANGED.test(stdout + stderr);
+  return server === 'postgres' || ACCEPTED.test(stdout);
 }
 
 function refused(login: Login, { stdout, stderr }: ExecResult): AppError {
@@ -106,7 +123,7 @@ function refused(login: Login, { stdout, stderr }: ExecResult): AppError {
   return new AppError({
     code: 'secret/server-refused',
     what: `${login.server} did not take the new password of ${name}`,
-    // Neither program repeats what it was given: Postgres got a verifier, Redis a hash.
+    // None repeats what it was given: Postgres got a verifier, Redis a hash, and Grafana names the length at most.
     why: stderr.trim() === '' ? stdout.trim() : stderr.trim(),
     hint: `holdfast logs ${login.server}`,
   });
@@ -129,7 +146,11 @@ async function runningContainer(
 }
 
 /** What the last apply recorded of the server is no longer what is true of it. */
-async function forget({ server, paths }: PasswordServerInput, provision: string): Promise<void> {
+async function forget(
+  { server, paths }: PasswordServerInput,
+  provision: string | undefined,
+): Promise<void> {
+  if (provision === undefined) return;
   const manifest = await readManifest(server.host, paths.manifest);
   const { [provision]: _forgotten, ...provisions } = manifest.provisions;
   await new ManifestKeeper(server.host, paths.manifest, manifest).update({ provisions });

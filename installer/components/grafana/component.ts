@@ -6,13 +6,12 @@ import { PROMETHEUS_PORT, PROMETHEUS_SERVICE } from '../prometheus/places.ts';
 import type { Config } from '../sections.ts';
 import { type DashboardSource, dashboardsOf } from './dashboards.ts';
 import { placed } from './layout.ts';
+import { GRAFANA_ADMIN_SECRET as ADMIN_SECRET, GRAFANA_SERVICE as SERVICE } from './password.ts';
 
-const SERVICE = 'grafana';
 const PORT = 3000;
 /** `grafana` of the official image. */
 const UID = 472;
 const VOLUME = 'grafana-data';
-const ADMIN_SECRET = 'GRAFANA_ADMIN_PASSWORD';
 /** Rendered files, in the container. */
 const FOLDER = '/etc/grafana/holdfast';
 
