@@ -48,7 +48,7 @@ export async function rollBack(run: Run, failure: AppError): Promise<AppError> {
         (key) => key.startsWith('host:') || run.observed.manifest.pending.includes(key),
       ),
     });
-    return explained(failure, summary(restored.length, services, sites));
+    return explained(failure, summary(run, restored.length, services, sites));
   } catch (error) {
     const why = error instanceof AppError ? error.message : String(error);
     return explained(failure, `rolling back failed too: ${why}`, error);
@@ -162,6 +162,7 @@ async function repeatReloads(
 }
 
 function summary(
+  { desired: { migrations } }: Run,
   files: number,
   { started, removed }: RestoredServices,
   sites: readonly string[],
@@ -172,7 +173,10 @@ function summary(
     removed.length === 0 ? '' : `${removed.join(', ')} removed again`,
     sites.length === 0 ? '' : `${sites.join(', ')} shown as before`,
   ].filter((part) => part !== '');
-  return parts.length === 0
-    ? 'nothing had to be rolled back'
-    : `rolled back: ${parts.join('; ')}. Data was not touched`;
+  if (parts.length === 0) return 'nothing had to be rolled back';
+  const data =
+    migrations.length === 0
+      ? 'Data was not touched'
+      : 'Data stays as it is: what a migration has changed is not undone';
+  return `rolled back: ${parts.join('; ')}. ${data}`;
 }

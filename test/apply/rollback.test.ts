@@ -28,7 +28,7 @@ t.test(
     await t.rejects(world.apply(platform(NEXT)), {
       code: 'health/not-healthy',
       what: 'web did not become healthy',
-      why: /demo-web_b-1:\ncannot reach db\nrolled back: \d+ files put back\. Data was not touched/,
+      why: /demo-web_b-1:\ncannot reach db\nrolled back: \d+ files put back\. .*what a migration has changed is not undone/,
       hint: /holdfast apply.*holdfast logs web/,
     });
     t.equal(imageOf(world, 'web'), 'holdfast-build/web:1');

@@ -286,6 +286,7 @@ t.test('a migration that fails half-way, and the way back that is told then', as
   const failed = await appliance.run(['deploy', 'web', image, '--config', config, '--yes']);
   t.equal(failed.exitCode, 11, failed.stderr);
   t.match(failed.stderr, /migration of web failed[\s\S]*constraint "short"[\s\S]*is violated/);
+  t.match(failed.stderr, /what a migration has changed is not undone/);
   const [, wayBack] = /`holdfast (restore \S+)` brings back/.exec(failed.stderr) ?? [];
   t.equal(await serving(), containers, 'the old release serves');
   t.equal((await appliance.ask(`${ORIGIN}/health`)).status, 200);
