@@ -14,6 +14,8 @@ export interface OpenBackup {
   readonly manifest: BackupManifest;
   /** Needed for an encrypted one. */
   readonly identityFile: string | undefined;
+  /** Ends the reading early; what was read so far is thrown away then. */
+  readonly signal?: AbortSignal;
 }
 
 /**
@@ -22,18 +24,18 @@ export interface OpenBackup {
  * @throws AppError `backup/damaged`, `restore/wrong-identity`
  */
 export async function* readObject(
-  { placeOf, folder, manifest, identityFile }: OpenBackup,
+  { placeOf, folder, manifest, identityFile, signal }: OpenBackup,
   object: BackupObject,
   output?: ChildOutput,
 ): AsyncGenerator<Buffer> {
   const store = await placeOf(object);
   if (manifest.encryption.kind === 'none') {
-    yield* verifiedBytes(store, folder, object);
+    yield* verifiedBytes(store, folder, object, signal);
     return;
   }
   if (identityFile === undefined) throw noIdentity();
   try {
-    yield* decrypt(verifiedBytes(store, folder, object), identityFile, output);
+    yield* decrypt(verifiedBytes(store, folder, object, signal), identityFile, output);
   } catch (error) {
     // age notices a changed byte before its range is read to the end; the range is what helps.
     if (error instanceof AppError && error.code === 'backup/damaged') {

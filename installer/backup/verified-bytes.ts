@@ -12,6 +12,7 @@ export async function* verifiedBytes(
   store: Store,
   folder: string,
   object: BackupObject,
+  signal?: AbortSignal,
 ): AsyncGenerator<Buffer> {
   const hasher = new RangeHasher(object.rangeBytes, (index, sha256) => {
     if (sha256 !== object.ranges[index]) throw damaged(store, object, rangeText(object, index));
@@ -20,6 +21,7 @@ export async function* verifiedBytes(
   if (found === undefined) throw damaged(store, object, 'it is gone');
   if (found.size !== object.size) throw damaged(store, object, sizeText(object, found.size));
   for await (const chunk of await store.get(`${folder}${object.name}`)) {
+    signal?.throwIfAborted();
     hasher.update(chunk as Buffer);
     if (hasher.size > object.size) throw damaged(store, object, sizeText(object, hasher.size));
     yield chunk as Buffer;

@@ -10,8 +10,6 @@ import { progressReport } from './display/progress.ts';
 import { runCli } from './run.ts';
 import { commandTable } from './table.ts';
 
-enableCompileCache();
-
 /** From `installer/cli/` in the sources and from `dist/installer/cli/` in a release. */
 function findPackageRoot(): string {
   const here = dirname(fileURLToPath(import.meta.url));
@@ -19,8 +17,12 @@ function findPackageRoot(): string {
   return join(here, ...Array.from({ length: up }, () => '..'));
 }
 
+const packageRoot = findPackageRoot();
+// Beside the program: whoever may write there may change the program itself. The default is a folder in the
+// temporary one, where another user of the machine could lay down code for us to run.
+enableCompileCache(join(packageRoot, 'node_modules', '.cache', 'holdfast'));
+
 async function main(): Promise<number> {
-  const packageRoot = findPackageRoot();
   const { version } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as {
     version: string;
   };

@@ -20,9 +20,11 @@ export async function checkDatabase(
   database: string,
   catalog: Catalog,
 ): Promise<CheckedDatabase> {
-  const lines = await runSql(server, database, ROWS_QUERY);
+  const [lines, extensions] = await Promise.all([
+    runSql(server, database, ROWS_QUERY),
+    queryJson<Catalog['extensions']>(server, database, EXTENSIONS_QUERY),
+  ]);
   const found = lines.map((line) => JSON.parse(line) as TableRows);
-  const extensions = await queryJson<Catalog['extensions']>(server, database, EXTENSIONS_QUERY);
   const problems = [
     ...rowProblems(catalog.tables, found),
     ...catalog.extensions

@@ -37,20 +37,51 @@ const RESTORE_SETTINGS = [
  * under its name whole or, after a failure, not at all.
  */
 export async function restoreDatabase(restore: DatabaseRestore): Promise<void> {
-  const { server, catalog, target } = restore;
+  const { server, backup, object, target } = restore;
+  const staging = await Staging.open(server, dropSql(target));
+  try {
+    if (canStage(restore, staging)) {
+      const path = await layDownMeanwhile(restore, staging, makeEmpty(restore));
+      await pgRestore(restore, [`--jobs=${restore.effort.jobs}`, path], undefined);
+    } else {
+      await makeEmpty(restore);
+      await pgRestore(restore, [], readObject(backup, object));
+    }
+  } catch (error) {
+    await dropDatabase(server, target);
+    throw error;
+  } finally {
+    await staging.clear();
+  }
+}
+
+/**
+ * Fetches the archive while the empty database is made, and both have ended when this does: what is taken back
+ * then comes back no more. A database that cannot be made does not wait for an archive of hours.
+ */
+async function layDownMeanwhile(
+  { backup, object }: DatabaseRestore,
+  staging: Staging,
+  making: Promise<void>,
+): Promise<string> {
+  const stop = new AbortController();
+  making.catch(() => stop.abort());
+  const [made, laid] = await Promise.allSettled([
+    making,
+    staging.write({ ...backup, signal: stop.signal }, object),
+  ]);
+  if (made.status === 'rejected') throw made.reason;
+  if (laid.status === 'rejected') throw laid.reason;
+  return laid.value;
+}
+
+async function makeEmpty({ server, target, catalog }: DatabaseRestore): Promise<void> {
   const beginning = [
-    dropSql(target),
     createDatabaseSql(target, catalog),
     commentSql(target, RESTORING),
     databasePropertiesSql(target, catalog),
   ];
-  try {
-    await runSql(server, 'postgres', beginning.join('\n'));
-    await loadArchive(restore);
-  } catch (error) {
-    await dropDatabase(server, target);
-    throw error;
-  }
+  await runSql(server, 'postgres', beginning.join('\n'));
 }
 
 /** Begins the comment of a database that a restore is not through with. */
@@ -75,21 +106,6 @@ export async function dropDatabase(server: PostgresServer, name: string): Promis
 
 function dropSql(name: string): string {
   return `DROP DATABASE IF EXISTS ${identifier(name)} WITH (FORCE);`;
-}
-
-async function loadArchive(restore: DatabaseRestore): Promise<void> {
-  const { server, backup, object } = restore;
-  const staging = await Staging.open(server);
-  try {
-    if (canStage(restore, staging)) {
-      const path = await staging.write(backup, object);
-      await pgRestore(restore, [`--jobs=${restore.effort.jobs}`, path], undefined);
-    } else {
-      await pgRestore(restore, [], readObject(backup, object));
-    }
-  } finally {
-    await staging.clear();
-  }
 }
 
 /** Whether there is room for the archive beside the new database. @throws AppError `preflight/disk-full` */

@@ -3,7 +3,7 @@ import { text } from 'node:stream/consumers';
 import { AppError } from '../../errors.ts';
 import { containerPipe, openContainerPipe, toldEnding } from '../container-pipe.ts';
 import type { BackupObject } from '../manifest.ts';
-import { type PostgresServer, postgresExec, runSql } from '../psql.ts';
+import { connectionTo, type PostgresServer, postgresExec, sqlError } from '../psql.ts';
 import { type OpenBackup, readObject } from '../read-object.ts';
 
 /**
@@ -16,7 +16,8 @@ const FOLDER = 'holdfast-restore';
 // Fixed texts; folder and file arrive as arguments.
 const WRITE = 'umask 077; mkdir -p -- "$1" && cat >"$1/$2" && stat --format=%s -- "$1/$2"';
 const CLEAN = 'rm -rf -- "$1"';
-const OPEN = 'rm -rf -- "$1/$2" && df --output=avail --block-size=1 -- "$1"';
+const OPEN = `data=$(psql -XqAt -v ON_ERROR_STOP=1 -d "$1" -c "$2" -c 'SHOW data_directory') || exit 2
+rm -rf -- "$data/$3" && printf '%s\\n' "$data" && df --output=avail --block-size=1 -- "$data"`;
 
 export class Staging {
   /** On the volume, when it was opened. */
@@ -30,15 +31,20 @@ export class Staging {
     this.freeBytes = freeBytes;
   }
 
-  /** Removes what a killed restore left there. */
-  static async open(server: PostgresServer): Promise<Staging> {
-    const [data = ''] = await runSql(server, 'postgres', 'SHOW data_directory;');
-    const free = await runIn(server, ['sh', '-c', OPEN, 'sh', data, FOLDER]);
-    return new Staging(
-      server,
-      `${data}/${FOLDER}`,
-      Number.parseInt(free.split('\n')[1] ?? '', 10) || 0,
+  /**
+   * Removes what a killed restore left there.
+   * @param first a statement that may free space, and so comes before that is measured
+   * @throws AppError `backup/postgres-down`, `backup/sql`, `restore/staging`
+   */
+  static async open(server: PostgresServer, first: string): Promise<Staging> {
+    const { exitCode, stdout, stderr } = await server.engine.exec(
+      server.container,
+      postgresExec(server, ['sh', '-c', OPEN, 'sh', connectionTo('postgres'), first, FOLDER]),
     );
+    if (exitCode === 2) throw sqlError(server, exitCode, stderr);
+    if (exitCode !== 0) throw stagingError(stderr);
+    const [data = '', , free = ''] = stdout.split('\n');
+    return new Staging(server, `${data}/${FOLDER}`, Number.parseInt(free, 10) || 0);
   }
 
   /** Lays an archive down and gives its path in the container. */
@@ -101,20 +107,12 @@ export class Staging {
   }
 
   async clear(): Promise<void> {
-    await runIn(this.#server, ['sh', '-c', CLEAN, 'sh', this.#folder]);
+    const { exitCode, stderr } = await this.#server.engine.exec(
+      this.#server.container,
+      postgresExec(this.#server, ['sh', '-c', CLEAN, 'sh', this.#folder]),
+    );
+    if (exitCode !== 0) throw stagingError(stderr);
   }
-}
-
-async function runIn(
-  server: PostgresServer,
-  argv: readonly [string, ...string[]],
-): Promise<string> {
-  const { exitCode, stdout, stderr } = await server.engine.exec(
-    server.container,
-    postgresExec(server, argv),
-  );
-  if (exitCode !== 0) throw stagingError(stderr);
-  return stdout;
 }
 
 function stagingError(why: string): AppError {

@@ -12,7 +12,8 @@ export interface SwapPair {
 }
 
 const ATTEMPTS = 20;
-const TERMINATE_EVERY = 100;
+/** Milliseconds; entering the container and renaming take about as long when nobody is in the way. */
+const TERMINATE_EVERY = 250;
 
 /**
  * Puts restored databases in the place of the live ones: one transaction, so a kill at any moment leaves either
