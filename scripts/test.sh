@@ -49,4 +49,6 @@ if [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modu
   npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 fi
 node_link .
+# Hundreds of test files load the same sources, each in a process of its own: compiling them once saves a third.
+export NODE_COMPILE_CACHE=$PWD/node_modules/.cache/tests
 exec node_modules/.bin/node scripts/dev/run-tests.ts "$@"

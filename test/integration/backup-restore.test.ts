@@ -4,8 +4,12 @@ import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import t from 'tap';
 import type { BackupContext } from '../../installer/backup/context.ts';
+import { readText } from '../../installer/backup/read-object.ts';
 import { restoreTestIdentityFile } from '../../installer/backup/recovery-keys.ts';
 import { withBackup } from '../../installer/backup/restore/choose-backup.ts';
+import { databasesOf } from '../../installer/backup/restore/chosen-databases.ts';
+import { restoreDatabase } from '../../installer/backup/restore/restore-database.ts';
+import { effortFor } from '../../installer/backup/restore/restore-effort.ts';
 import {
   type FilesWish,
   restoreRedis,
@@ -19,6 +23,8 @@ import { runRestoreTest } from '../../installer/backup/restore/restore-test.ts';
 import { unfinishedSwaps } from '../../installer/backup/restore/swap-journal.ts';
 import { finishSwaps } from '../../installer/backup/restore/volume-swap.ts';
 import { runBackup } from '../../installer/backup/run-backup.ts';
+import { parseCatalog } from '../../installer/backup/sources/catalog.ts';
+import { livePostgres } from '../../installer/backup/sources/open-source.ts';
 import { AppError } from '../../installer/errors.ts';
 import { BackupStack } from '../support/backup-stack.ts';
 import { platformImages } from './support/platform-images.ts';
@@ -268,6 +274,29 @@ t.test('a key that does not fit is told, and nothing is made', async (t) => {
     { code: 'restore/wrong-identity' },
   );
 });
+
+t.test(
+  'a database that cannot be made is told, and neither it nor its archive is left',
+  async (t) => {
+    const server = await livePostgres(context, 'holdfast-restore');
+    const failing = withBackup(context, { kind: 'postgres', identityFile }, async (backup) => {
+      const [pair] = databasesOf(backup.manifest, {});
+      if (pair === undefined) throw new Error('the backup has no database');
+      const catalog = parseCatalog(await readText(backup, pair.catalog));
+      const database = { ...catalog.database, datcollate: 'xx_XX', datctype: 'xx_XX' };
+      await restoreDatabase({
+        ...{ server, backup, object: pair.object, target: 'unmade', foreignServer: false },
+        catalog: { ...catalog, database },
+        effort: effortFor(1, 256 * 1024 ** 2),
+      });
+    });
+    await t.rejects(failing, { code: 'backup/sql', why: /xx_XX/ });
+    t.equal(await stack.sql('postgres', "SELECT 1 FROM pg_database WHERE datname = 'unmade'"), '');
+    const folders = await stack.sql('postgres', "SELECT pg_ls_dir('.')");
+    t.notMatch(folders, /holdfast-restore/);
+    t.match(folders, /pg_wal/);
+  },
+);
 
 t.test(
   'the restore test counts rows, checks pages, asks the assertions, and leaves nothing',
