@@ -1,10 +1,13 @@
+import { posix } from 'node:path';
 import { apply as applyServer } from '../apply/apply.ts';
 import { thisProcess } from '../apply/process-identity.ts';
 import { env } from '../env.ts';
 import { EXIT_CODES } from '../errors.ts';
+import { BUCKET_SETTINGS } from '../model/bucket-settings.ts';
 import { planText } from '../plan/text.ts';
 import { keepConfig } from './applied-config.ts';
 import { bringCertificates } from './bring-certificates.ts';
+import { setBucketsAfterApply } from './buckets.ts';
 import type { ParsedArguments } from './command.ts';
 import { consent } from './consent.ts';
 import type { CliContext } from './context.ts';
@@ -58,6 +61,10 @@ export async function apply(args: ParsedArguments, context: CliContext): Promise
     verify: (desired) => verifyFrontDoor(server.host, context.paths, desired),
   });
   if (outcome.result === 'applied') await bringCertificates(context, server);
+  const bucketFile = `write-file:${posix.join(context.paths.stack, BUCKET_SETTINGS)}`;
+  if (outcome.result === 'applied' && outcome.plan.operations.some(({ id }) => id === bucketFile)) {
+    await setBucketsAfterApply(context, server);
+  }
   // Its WAL follows nothing that was stored before.
   if (outcome.desired.postgresUpgrade !== undefined && outcome.result === 'applied') {
     await startAnew(context, server);

@@ -12,6 +12,8 @@ export const JSON_ANSWERS: Readonly<Record<string, string>> = {
     '{ version, project, host, services: [{ service, healthy, replicas, state, image, watched? }], backups: [{ job, ok, lastSuccessAt?, lastVerifiedAt?, bytes? }], restoreTest?: { finishedAt, seconds, rows, ok }, pointInTime?: { finishedAt, base, seconds, lostSeconds?, lostMore?, rows }, drill?: { finishedAt, seconds, ok }, objectives: { rto?, rpo? }, certificates: [{ name, daysLeft }], disk: { usedPercent, freeBytes }, pendingUpdates: [UPDATE], recoveryKey?: { recipients, proven, declinedAt? }, agent: "running" | "not running", problems: [text] }',
   'deploy-key list':
     '{ version, keys: [{ name, services: [service], images: [text], fingerprint }] }; an empty `images` means any',
+  'buckets set':
+    '{ version, dryRun, buckets: [{ name, steps: [text], error?: { code, message } }] }; `steps` were carried out, or with `--dry-run` are missing',
   doctor:
     '{ version, ok, findings: [{ check, result: "ok" | "warning" | "problem", text, hint? }] }',
   'backup run': '{ version, made: [{ job, id, bytes, seconds, verifiedAt? }] }',

@@ -176,6 +176,17 @@ export const commandTable: readonly CommandSpec[] = [
       (await import('./certificates.ts')).certificatesRenew(args, context),
   },
   {
+    name: 'buckets set',
+    summary:
+      'Set privacy, versioning, encryption and lifecycle of the buckets at their providers; the agent does so every day.',
+    options: {
+      'dry-run': { type: 'boolean', description: 'Say what is missing and set nothing.' },
+      ...json,
+    },
+    example: 'holdfast buckets set --dry-run',
+    run: async (args, context) => (await import('./buckets.ts')).bucketsSet(args, context),
+  },
+  {
     name: 'maintenance on',
     summary: 'Answer 503 with a page, at once and without a reload; probes and certificates go on.',
     options: {

@@ -12,6 +12,7 @@ import { prometheus } from './prometheus/component.ts';
 import { redis } from './redis/component.ts';
 import { services } from './services/component.ts';
 import { sites } from './sites/component.ts';
+import { storage } from './storage/component.ts';
 import { tls } from './tls/component.ts';
 
 /** All components, in the order in which they contribute. */
@@ -28,6 +29,7 @@ export const components: readonly Component[] = [
   prometheus,
   alerting,
   backups,
+  storage,
   firewall,
   agent,
 ];

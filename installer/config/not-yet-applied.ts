@@ -95,8 +95,14 @@ const GAPS: readonly Gap[] = [
     ],
   },
   {
-    issue: 'buckets are used as they are: nothing is set at the provider',
-    asked: (config) => keysOf(config.storage.buckets, 'storage.buckets'),
+    issue: 'objects of buckets are not copied to a second provider',
+    asked: (config) =>
+      eachBucket(config, ({ replicateTo }) => when(replicateTo !== undefined, 'replicateTo')),
+  },
+  {
+    issue: 'whoever makes upload URLs sets the limit: the store takes objects of any size',
+    asked: (config) =>
+      eachBucket(config, ({ maxObjectSize }) => when(maxObjectSize !== undefined, 'maxObjectSize')),
   },
   {
     issue: 'this job does not run',
@@ -142,8 +148,13 @@ function when(asked: boolean, path: string): readonly string[] {
   return asked ? [path] : [];
 }
 
-function keysOf(section: Readonly<Record<string, unknown>>, path: string): readonly string[] {
-  return Object.keys(section).map((key) => `${path}.${key}`);
+function eachBucket(
+  config: Config,
+  asked: (bucket: Config['storage']['buckets'][string]) => readonly string[],
+): readonly string[] {
+  return Object.entries(config.storage.buckets).flatMap(([name, bucket]) =>
+    asked(bucket).map((path) => `storage.buckets.${name}.${path}`),
+  );
 }
 
 type ConfiguredService = Config['services'][string];

@@ -1,0 +1,120 @@
+import { posix } from 'node:path';
+import { settleBucket } from '../backup/buckets/settle-bucket.ts';
+import { readSecret } from '../backup/settings.ts';
+import { AppError, exitCodeOf } from '../errors.ts';
+import type { Host } from '../host/host.ts';
+import {
+  BUCKET_SETTINGS,
+  type BucketSettings,
+  type WantedBucket,
+} from '../model/bucket-settings.ts';
+import type { Paths } from '../model/paths.ts';
+import type { Secret } from '../model/secret.ts';
+import type { ParsedArguments } from './command.ts';
+import type { CliContext, Server } from './context.ts';
+import { errorText } from './display/error.ts';
+import { styleFor } from './display/style.ts';
+import { programOnServer, REMOTE_COMMAND_SECONDS } from './program-on-server.ts';
+
+interface BucketOutcome {
+  readonly name: string;
+  /** What was set, or would be. */
+  readonly steps: readonly string[];
+  readonly error?: AppError;
+}
+
+/** `holdfast buckets set`: brings the buckets of the product to what the applied config says. */
+export async function bucketsSet(args: ParsedArguments, context: CliContext): Promise<number> {
+  const { io, paths } = context;
+  const server = await context.open();
+  const dryRun = args.flag('dry-run');
+  const outcomes = await settleAll(server.host, paths, dryRun);
+  if (args.flag('json')) {
+    const buckets = outcomes.map(({ name, steps, error }) => ({
+      name,
+      steps,
+      ...(error === undefined ? {} : { error: { code: error.code, message: error.message } }),
+    }));
+    io.out(`${JSON.stringify({ version: 1, dryRun, buckets })}\n`);
+  } else {
+    for (const outcome of outcomes) io.out(`${lineOf(outcome, dryRun)}\n`);
+    for (const { error } of outcomes) {
+      if (error !== undefined) io.err(errorText(error, styleFor(io.color)));
+    }
+    if (outcomes.length === 0) io.out('The config names no bucket of the product.\n');
+  }
+  const failed = outcomes.find(({ error }) => error !== undefined);
+  return failed === undefined ? 0 : exitCodeOf(failed.error);
+}
+
+/**
+ * After an apply that changed what the buckets shall be. Their providers may be down, and the product serves
+ * whatever comes of it, so a failure is told and fails nothing: the agent tries again every day.
+ */
+export async function setBucketsAfterApply(
+  { paths, report }: CliContext,
+  { host }: Server,
+): Promise<void> {
+  const warn = (code: string, text: string): void =>
+    report({ kind: 'warning', code, text: `${text}. holdfast buckets set` });
+  if (host.name !== 'localhost') {
+    const { exitCode, stderr } = await host.run({
+      argv: programOnServer(paths, 'buckets', 'set'),
+      timeoutSeconds: REMOTE_COMMAND_SECONDS,
+      okExitCodes: Array.from({ length: 256 }, (_, code) => code),
+    });
+    if (exitCode !== 0) warn('store/buckets', stderr.trim());
+    return;
+  }
+  for (const { name, steps, error } of await settleAll(host, paths, false)) {
+    if (error !== undefined) warn(error.code, error.message.replaceAll('\n', '; '));
+    else if (steps.length > 0) {
+      report({ kind: 'progress', id: 'buckets', text: `bucket ${name}: ${steps.join(', ')}` });
+    }
+  }
+}
+
+async function settleAll(host: Host, paths: Paths, dryRun: boolean): Promise<BucketOutcome[]> {
+  const outcomes: BucketOutcome[] = [];
+  for (const wanted of await readWanted(host, paths)) {
+    const { name } = wanted;
+    try {
+      const credentials = await credentialsOf(host, paths, wanted);
+      outcomes.push({ name, steps: await settleBucket(wanted, credentials, { dryRun }) });
+    } catch (error) {
+      // One provider that is down is no reason to leave the buckets of another.
+      if (!(error instanceof AppError)) throw error;
+      outcomes.push({ name, steps: [], error });
+    }
+  }
+  return outcomes;
+}
+
+/** None where the config has none. */
+async function readWanted(host: Host, paths: Paths): Promise<readonly WantedBucket[]> {
+  const content = await host.read(posix.join(paths.stack, BUCKET_SETTINGS));
+  if (content === undefined) return [];
+  return (JSON.parse(Buffer.from(content).toString('utf8')) as BucketSettings).buckets;
+}
+
+async function credentialsOf(host: Host, paths: Paths, { place }: WantedBucket) {
+  const needed = async (name: string): Promise<Secret> => {
+    const secret = await readSecret(host, paths, name);
+    if (secret !== undefined) return secret;
+    throw new AppError({
+      code: 'secret/missing',
+      what: `the provider ${place.name} needs the secret ${name}`,
+      hint: `holdfast secrets set ${name}`,
+    });
+  };
+  return {
+    accessKeyId: await needed(place.accessKeyIdSecret),
+    secretAccessKey: await needed(place.secretAccessKeySecret),
+  };
+}
+
+function lineOf({ name, steps, error }: BucketOutcome, dryRun: boolean): string {
+  if (error !== undefined) return `${name}: not as the config says`;
+  if (steps.length === 0) return `${name}: as the config says`;
+  return `${name}: ${dryRun ? 'missing' : 'set'}: ${steps.join(', ')}`;
+}
