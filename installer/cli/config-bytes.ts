@@ -1,5 +1,6 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
+import { setTimeout as wait } from 'node:timers/promises';
 import { MAX_BYTES } from '../config/read-yaml.ts';
 import { AppError } from '../errors.ts';
 
@@ -21,7 +22,7 @@ export async function configBytes(path: string): Promise<Uint8Array | undefined>
     const bytes = Buffer.alloc(MAX_BYTES + 1);
     let length = 0;
     while (length < bytes.length) {
-      const { bytesRead } = await file.read(bytes, length);
+      const bytesRead = await readSome(file, bytes, length);
       if (bytesRead === 0) break;
       length += bytesRead;
     }
@@ -30,6 +31,21 @@ export async function configBytes(path: string): Promise<Uint8Array | undefined>
     throw unreadable(path, error);
   } finally {
     await file.close();
+  }
+}
+
+/** Looks again after this, milliseconds. */
+const WRITER_PAUSE = 20;
+
+/** Bytes read; 0 at the end. A pipe whose writer is slow, as in `check <(make-config)`, is waited for. */
+async function readSome(file: FileHandle, into: Buffer, offset: number): Promise<number> {
+  for (;;) {
+    try {
+      return (await file.read(into, offset)).bytesRead;
+    } catch (error) {
+      if (codeOf(error) !== 'EAGAIN') throw error;
+      await wait(WRITER_PAUSE);
+    }
   }
 }
 

@@ -1,3 +1,5 @@
+import { execFileSync } from 'node:child_process';
+import { open } from 'node:fs/promises';
 import t from 'tap';
 import { check } from '../../installer/cli/check.ts';
 import { commandTable } from '../../installer/cli/table.ts';
@@ -109,6 +111,14 @@ t.test(
     for (const path of [`${folder}/large.yaml`, '/dev/zero']) {
       t.match(await run(path), { exitCode: 2, stdout: /is larger than 1 MiB/ }, path);
     }
+    const pipe = `${folder}/pipe`;
+    execFileSync('mkfifo', [pipe]);
+    const writer = await open(pipe, 'r+');
+    const waiting = run(pipe);
+    // More than a pipe holds: once it is written, somebody reads.
+    await writer.writeFile(`${BASE}\n${WEB}\n${'# more\n'.repeat(20_000)}`);
+    await writer.close();
+    t.match(await waiting, { exitCode: 0, stdout: /is valid/ }, 'a pipe whose writer is slow');
     t.match(await runCommand(['plan', '--config', folder], commandTable, { server: nobody }), {
       exitCode: 2,
       stderr: /it is a folder/,
