@@ -15,7 +15,7 @@ const MIB = 1024 ** 2;
 const PAGE_BYTES = Number(execFileSync('getconf', ['PAGESIZE']));
 /** Gigabytes of database, one after the other; `HOLDFAST_BENCH_GB=0.1,5` for the sizes of the issue. */
 const SIZES = (process.env['HOLDFAST_BENCH_GB'] ?? '0.1,1').split(',').map(Number);
-const PROGRAM = new URL('../dist/installer/cli/main.js', import.meta.url).pathname;
+export const PROGRAM = new URL('../dist/installer/cli/main.js', import.meta.url).pathname;
 const run = promisify(execFile);
 
 /** Rows as products have them: numbers, times, JSON and prose; about 350 bytes each, with an index. */
@@ -98,7 +98,7 @@ async function warmBucket(stack: BackupStack, settings: BackupSettings): Promise
 }
 
 /** Eight tables alike, so that parallel work has something to share. @returns bytes of the database */
-async function fill(stack: BackupStack, gigabytes: number): Promise<number> {
+export async function fill(stack: BackupStack, gigabytes: number): Promise<number> {
   await stack.sql('postgres', 'CREATE DATABASE shop;');
   const rows = Math.round((gigabytes * 1e9) / 375 / 8);
   await stack.sql('shop', FILL.replace('ROWS', `${rows}`));

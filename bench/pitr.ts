@@ -4,6 +4,7 @@ import { restoreCluster } from '../installer/backup/restore/restore-cluster.ts';
 import { runBackup } from '../installer/backup/run-backup.ts';
 import { platformImages } from '../test/integration/support/platform-images.ts';
 import { PitrStack } from '../test/support/pitr-stack.ts';
+import { benchBaseLoad } from './base-load.ts';
 import type { Figure } from './figure.ts';
 
 /** How often Postgres is killed and the server lost; a round takes about a minute. */
@@ -24,9 +25,14 @@ interface Loss {
   readonly seconds: number;
 }
 
-/** What a dead Postgres and a lost server cost while it is written to, with a folder as the store. */
+/** What recovery costs: data when something dies, and the product's speed while a base backup is made. */
 export async function benchPitr(): Promise<Figure[]> {
   const { postgres = '' } = await platformImages('postgres');
+  return [...(await benchLosses(postgres)), ...(await benchBaseLoad(postgres))];
+}
+
+/** What a dead Postgres and a lost server cost while it is written to, with a folder as the store. */
+async function benchLosses(postgres: string): Promise<Figure[]> {
   const pitr = await PitrStack.start(postgres, PASS_SECONDS);
   try {
     await pitr.stack.sql('postgres', 'CREATE DATABASE shop;');

@@ -3,6 +3,7 @@ import {
   RESTORE_TEST_RESULT,
   RESULTS_FOLDER,
   type RestoreTestResult,
+  type StoreRoom,
 } from '../../installer/model/backup-result.ts';
 import { DRILL_RESULT, type DrillResult } from '../../installer/model/drill-result.ts';
 import {
@@ -20,6 +21,9 @@ export function backupMetrics(agentFolder: string, jobs: readonly string[]): Met
   });
   const results = runs.flatMap(({ job, result: { lastSuccess } }) =>
     lastSuccess === undefined ? [] : [{ job, success: lastSuccess }],
+  );
+  const rooms = runs.flatMap(({ job, result: { lastRun, store } }) =>
+    store === undefined ? [] : [{ job, at: lastRun.finishedAt, store }],
   );
   const keys = readJson<RecoveryKeyRecord>(`${agentFolder}/${RECOVERY_KEYS_FILE}`);
   const perJob = (value: (success: NonNullable<BackupResult['lastSuccess']>) => number): Sample[] =>
@@ -56,6 +60,26 @@ export function backupMetrics(agentFolder: string, jobs: readonly string[]): Met
       'holdfast_backup_store_unreachable',
       'Whether the last run of the job ended because its store could not be used.',
       runs.map(({ job, result }) => ({ labels: { job }, value: lacksStore(result) ? 1 : 0 })),
+    ),
+    gauge(
+      'holdfast_backup_stored_bytes',
+      'Bytes of all backups of the job in its store, without WAL.',
+      rooms.flatMap(({ job, store: { name, storedBytes } }) =>
+        storedBytes === undefined ? [] : [{ labels: { job, store: name }, value: storedBytes }],
+      ),
+    ),
+    gauge(
+      'holdfast_backup_store_free_bytes',
+      'What was free on the disk of the store when the last job that writes there ended.',
+      newestDisks(rooms).map(({ name, disk }) => ({
+        labels: { store: name },
+        value: disk.freeBytes,
+      })),
+    ),
+    gauge(
+      'holdfast_backup_store_size_bytes',
+      'Size of that disk.',
+      newestDisks(rooms).map(({ name, disk }) => ({ labels: { store: name }, value: disk.bytes })),
     ),
     gauge(
       'holdfast_recovery_key_proven_timestamp_seconds',
@@ -103,6 +127,17 @@ export function backupMetrics(agentFolder: string, jobs: readonly string[]): Met
       test?.pointInTime === undefined ? [] : [{ value: test.pointInTime.damagedBases.length }],
     ),
   ];
+}
+
+/** Of each store that is a folder, as the last of its jobs to end has seen it. */
+function newestDisks(
+  rooms: readonly { readonly at: string; readonly store: StoreRoom }[],
+): { readonly name: string; readonly disk: NonNullable<StoreRoom['disk']> }[] {
+  const newest = new Map<string, NonNullable<StoreRoom['disk']>>();
+  for (const { store } of [...rooms].sort((a, b) => (a.at < b.at ? -1 : 1))) {
+    if (store.disk !== undefined) newest.set(store.name, store.disk);
+  }
+  return [...newest].map(([name, disk]) => ({ name, disk }));
 }
 
 /** These tell of one object, in a store that answers. */

@@ -27,8 +27,8 @@ export async function requireFreeSpace(
   });
 }
 
-/** Of the nearest folder that exists. */
-async function space(folder: string): Promise<{ free: number; total: number }> {
+/** Bytes of the file system of the nearest folder that exists. */
+export async function space(folder: string): Promise<{ free: number; total: number }> {
   try {
     const { bavail, blocks, bsize } = await statfs(folder);
     return { free: bavail * bsize, total: blocks * bsize };

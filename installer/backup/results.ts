@@ -7,6 +7,7 @@ import {
   RESTORE_TEST_RESULT,
   RESULTS_FOLDER,
   type RestoreTestResult,
+  type StoreRoom,
 } from '../model/backup-result.ts';
 import { DRILL_RESULT, type DrillResult } from '../model/drill-result.ts';
 import type { Paths } from '../model/paths.ts';
@@ -30,6 +31,7 @@ export async function recordBackup(
   job: string,
   run: LastRun,
   success?: BackupResult['lastSuccess'],
+  store?: StoreRoom,
 ): Promise<void> {
   const before = await readBackupResult(host, paths, job);
   const lastSuccess = success ?? before?.lastSuccess;
@@ -39,6 +41,7 @@ export async function recordBackup(
     lastRun: run,
     ...(lastSuccess === undefined ? {} : { lastSuccess }),
     failuresInARow: run.ok ? 0 : (before?.failuresInARow ?? 0) + 1,
+    ...(store === undefined ? {} : { store }),
   };
   await write(host, paths, `${job}.json`, result);
   await noteProof(paths, {

@@ -14,6 +14,7 @@ import { lastRun, recordBackup } from './results.ts';
 import { findJob, findStore, isFrozen, readsBackFrom } from './settings.ts';
 import { openSource } from './sources/open-source.ts';
 import type { Source } from './sources/source.ts';
+import { storeRoom } from './store-room.ts';
 import { noteStored } from './stored-by-us.ts';
 import { type Swept, sweep } from './sweep.ts';
 import { backupLock, jobLocks } from './wait-for-backups.ts';
@@ -38,12 +39,18 @@ export async function runBackup(context: BackupContext, jobName: string): Promis
     backupLock(job.name),
     async () => {
       const startedAt = now();
+      let found: readonly StoredBackup[] | undefined;
+      const room = (made: number) => storeRoom(settings, job, found, made);
       try {
-        const outcome = await attempt(context, job, startedAt);
-        await recordBackup(host, paths, job.name, lastRun(startedAt, now()), outcome);
+        const outcome = await attempt(context, job, startedAt, (stored) => {
+          found = stored;
+        });
+        const run = lastRun(startedAt, now());
+        await recordBackup(host, paths, job.name, run, outcome, await room(outcome.bytes));
         return outcome;
       } catch (error) {
-        await recordBackup(host, paths, job.name, lastRun(startedAt, now(), error));
+        const run = lastRun(startedAt, now(), error);
+        await recordBackup(host, paths, job.name, run, undefined, await room(0));
         throw error;
       }
     },
@@ -55,6 +62,7 @@ async function attempt(
   context: BackupContext,
   job: BackupJob,
   startedAt: Date,
+  onFound: (stored: readonly StoredBackup[]) => void,
 ): Promise<BackupOutcome> {
   const { host, engine, paths, settings, report } = context;
   const { source: wanted } = job;
@@ -86,6 +94,7 @@ async function attempt(
       throw error;
     }
     const { stored, removed, kept, abortedUploads } = swept;
+    onFound(stored);
     if (removed.length + abortedUploads > 0) {
       report({ kind: 'notice', text: `removed what ${removed.length || 'a'} killed run left` });
     }

@@ -19,6 +19,7 @@ import { SecretStore } from '../secrets/store.ts';
 import { type Certificates, prepareCertificates } from '../tls/certificates.ts';
 import { announceOf } from './announce.ts';
 import { loadAssets } from './assets.ts';
+import { baseRateNotices } from './base-rate-notice.ts';
 import { buildService } from './build-service.ts';
 import { builtOnNode, readAcmeAuthority, readSeeds, serviceImages } from './config-inputs.ts';
 import type { CliContext, Server } from './context.ts';
@@ -229,6 +230,7 @@ async function renderFor(
     seedTexts,
     notices: [
       ...configNotices(loaded),
+      ...(await baseRateNotices(host, context.paths, config)),
       ...pinNotices(outcome.lock.services),
       ...certificates.notices,
       ...(maintenance === undefined

@@ -30,6 +30,18 @@ export interface BackupResult {
     readonly seconds: number;
   };
   readonly failuresInARow: number;
+  /** Of the store at the end of the last run, however it ended. */
+  readonly store?: StoreRoom;
+}
+
+/** How much of a store is in use, as far as somebody says so: no API of a bucket tells how much fits. */
+export interface StoreRoom {
+  /** Its name in the settings. */
+  readonly name: string;
+  /** Of all backups of the job, those that the last run gave up included; absent when they could not be listed. */
+  readonly storedBytes?: number;
+  /** Of the file system that a folder is on. */
+  readonly disk?: { readonly freeBytes: number; readonly bytes: number };
 }
 
 /** That the newest point in time came back: base and WAL from the store in a throw-away cluster. */

@@ -43,3 +43,16 @@ t.test('the account in the address of R2 is not told', async (t) => {
   );
   t.notMatch(storeError(error, 'x').message, '0123abcd');
 });
+
+t.test('a refusal without a reason is of the clock where the clocks differ', async (t) => {
+  const refused = (secondsAhead: number) =>
+    Object.assign(answer('UnknownError', 403), {
+      $response: { headers: { date: new Date(Date.now() - secondsAhead * 1_000).toUTCString() } },
+    });
+  t.match(storeError(refused(1_200), 'x'), {
+    code: 'store/clock-skew',
+    why: /this one is 20 min ahead of the store's/,
+  });
+  t.match(storeError(refused(-3_600), 'x'), { why: /60 min behind the store's/ });
+  t.match(storeError(refused(60), 'x'), { code: 'store/forbidden' });
+});

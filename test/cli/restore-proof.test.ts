@@ -115,3 +115,23 @@ t.test(
     t.match(text(), /^holdfast_recovery_key_proven_timestamp_seconds\{recipient="age1abc"\} 60$/m);
   },
 );
+
+t.test('the metrics tell how full a folder is, by the last job that wrote there', async (t) => {
+  const folder = t.testdir({ results: {} });
+  const text = () => metricsText(backupMetrics(folder, ['daily', 'weekly', 'far']));
+  t.notMatch(text(), /store_free_bytes\{/, 'nothing is known yet');
+  const ended = (job: string, finishedAt: string, store: object) =>
+    writeFileSync(
+      join(folder, `results/${job}.json`),
+      JSON.stringify({ version: 1, job, lastRun: { ok: true, finishedAt }, store }),
+    );
+  const disk = (freeBytes: number) => ({ freeBytes, bytes: 100 });
+  ended('daily', '2026-11-29T02:00:00Z', { name: 'local', storedBytes: 7, disk: disk(20) });
+  ended('weekly', '2026-11-28T02:00:00Z', { name: 'local', disk: disk(40) });
+  ended('far', '2026-11-29T03:00:00Z', { name: 'bucket', storedBytes: 5 });
+  t.match(text(), /^holdfast_backup_store_free_bytes\{store="local"\} 20$/m);
+  t.match(text(), /^holdfast_backup_store_size_bytes\{store="local"\} 100$/m);
+  t.match(text(), /^holdfast_backup_stored_bytes\{job="daily",store="local"\} 7$/m);
+  t.match(text(), /^holdfast_backup_stored_bytes\{job="far",store="bucket"\} 5$/m);
+  t.notMatch(text(), /stored_bytes\{job="weekly"|free_bytes\{store="bucket"/, 'not known');
+});

@@ -138,6 +138,25 @@ for (const { name, store, code } of refusals) {
   });
 }
 
+for (const [way, minutes] of Object.entries({ ahead: 20, behind: -20 })) {
+  t.test(`a clock that is 20 minutes ${way} is told, and by how much`, async (t) => {
+    const own = Date.now;
+    // What signs a request asks this one; it puts itself right by the first answer, so each store is a new one.
+    t.teardown(() => {
+      Date.now = own;
+    });
+    const wrong = () => {
+      const store = open();
+      Date.now = () => own() + minutes * 60_000;
+      return store;
+    };
+    const said = { code: 'store/clock-skew', hint: /timedatectl/ };
+    const why = new RegExp(`this one is (19|20) min ${way}( of)? the store's`);
+    await t.rejects(runBackup(context(wrong), 'daily'), { ...said, why });
+    await t.rejects(wrong().head('anything'), { ...said, why }, 'an answer without a body');
+  });
+}
+
 const isPart = ({ method, url }: { method: string; url: string }): boolean =>
   method === 'PUT' && url.includes('partNumber=');
 const isDownload = ({ method, url }: { method: string; url: string }): boolean =>

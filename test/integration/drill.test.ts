@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -10,7 +12,7 @@ import type { BackupJob, BackupSettings } from '../../installer/model/backup-set
 import { BackupStack } from '../support/backup-stack.ts';
 import { generated } from '../support/component-input.ts';
 import { dataStack } from './support/data-stack.ts';
-import { docker } from './support/docker.ts';
+import { docker, until } from './support/docker.ts';
 
 /** A service that is well once it reaches its database and its queue, by the names that it was given. */
 const PRODUCT = `
@@ -88,6 +90,12 @@ const services: WatchedService[] = [
   },
 ];
 
+/** Never well, so that a drill waits for it. */
+const sick: WatchedService[] = services.map((service) => ({
+  ...service,
+  check: { kind: 'http', port: 3000, path: '/health', expect: 'something else' },
+}));
+
 /** What is on the engine of a drill. */
 async function ofDrill(): Promise<string[]> {
   const label = ['--quiet', '--filter', `label=com.docker.compose.project=${DRILL}`];
@@ -134,10 +142,6 @@ t.test('the product comes up on what the store has, beside the live one', async 
   for (const { name } of settings.jobs ?? []) await runBackup(context, name);
   await live.sql('web', "INSERT INTO note VALUES ('after the backup')");
 
-  // What a killed one left.
-  const label = ['--label', `com.docker.compose.project=${DRILL}`];
-  await docker('volume', 'create', ...label, `${DRILL}_uploads`);
-  await docker('network', 'create', ...label, `${DRILL}_drill`);
   const report = await runDrill(context, { services, keep: true });
   t.comment(`healthy on recovered data after ${report.seconds.toFixed(1)} s`);
   t.match(report.data, [
@@ -188,16 +192,37 @@ t.test('nothing of it reaches the live data, this machine or the world', async (
   t.equal(internal.trim(), 'true');
 });
 
+t.test('kill -9 in the middle of it leaves what the next one removes', async (t) => {
+  const kept = await ofDrill();
+  const child = spawn(
+    process.execPath,
+    [
+      new URL('../support/drill-child.ts', import.meta.url).pathname,
+      ...[live.identity(), settings, sick].map((part) => JSON.stringify(part)),
+    ],
+    { stdio: 'inherit' },
+  );
+  const ended = once(child, 'exit');
+  // Data in volumes, its network, and a server that runs on them; what was kept is gone.
+  await until('a new Postgres of the drill', 300, async () => {
+    if (child.exitCode !== null) throw new Error(`it ended with ${child.exitCode} before`);
+    const name = ['--quiet', '--no-trunc', '--filter', `name=^${DRILL}-postgres-1$`];
+    const id = (await docker('ps', ...name)).trim();
+    return id !== '' && !kept.some((one) => id.startsWith(one));
+  });
+  child.kill('SIGKILL');
+  await ended;
+  const left = await ofDrill();
+  t.ok(left.length >= 3, `${left.length} things are left`);
+  t.ok(existsSync(drillFolder(context)));
+});
+
 t.test(
   'one that goes by the newest point in time, fails, says why, and leaves nothing',
   async (t) => {
     const pitr = { job: 'base', store: 'local', rpoSeconds: 60, windowSeconds: 86_400 };
     const folder = join(root, 'wal');
     const over = live.context({ ...settings, pitr: { ...pitr, folder, slot: 'none' } });
-    const sick: WatchedService[] = services.map((service) => ({
-      ...service,
-      check: { kind: 'http', port: 3000, path: '/health', expect: 'something else' },
-    }));
     // It answers 200: it has found the database that was rolled forward.
     await t.rejects(runDrill(over, { services: sick, keep: false, wellSeconds: 1 }), {
       code: 'health/drill',

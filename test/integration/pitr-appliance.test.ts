@@ -160,10 +160,13 @@ t.test('back to a moment between two writes, through one command', async (t) => 
   t.match(await ok('backup', 'list'), /Gap in the WAL.*timeline 2/);
 });
 
-t.test('killed between the swap and the new base backup, it converges by itself', async (t) => {
+t.test('to a name, killed between the swap and the new base backup: it converges', async (t) => {
+  sql("SELECT pg_create_restore_point('before-fourth')");
+  sql("INSERT INTO notes VALUES ('fourth')");
+  await shipped();
   const old = volume();
   const newest = base()?.id ?? '';
-  const child = appliance.start(['restore', '--latest', '--yes']);
+  const child = appliance.start(['restore', '--to-name', 'before-fourth', '--yes']);
   const ended = once(child, 'exit');
   let said = '';
   for (const stream of [child.stdout, child.stderr]) {
@@ -186,9 +189,16 @@ t.test('killed between the swap and the new base backup, it converges by itself'
     return id > newest && verifiedAt !== undefined && result<WalStatus>('wal.json')?.timeline === 3;
   });
   t.match(await ok('backup', 'list'), new RegExp(`${base()?.id}.* verified`));
+  const lsn = sql('SELECT pg_current_wal_flush_lsn()');
   await shipped();
   const plan = JSON.parse(await ok('restore', '--latest', '--dry-run', '--json'));
   t.equal(plan.base, base()?.id);
+  const position = JSON.parse(await ok('restore', '--to-lsn', lsn, '--dry-run', '--json'));
+  t.equal(position.base, plan.base);
+  t.match(await appliance.run(['restore', '--to-lsn', 'FF/0', '--dry-run']), {
+    exitCode: 14,
+    stderr: /cannot be reached[\s\S]*what can be reached is /,
+  });
   t.notMatch(
     plan.objects.join('\n'),
     /_wal\/\d+\/0000000[12][0-9A-F]{16}/,

@@ -9,6 +9,7 @@ import {
   S3Client,
 } from '@aws-sdk/client-s3';
 import t from 'tap';
+import { LABELS } from '../../installer/model/labels.ts';
 import { Appliance } from '../support/appliance.ts';
 import { PACKAGE_ROOT } from '../support/component-input.ts';
 import { docker, outcome, start, until } from './support/docker.ts';
@@ -19,6 +20,7 @@ import { startRadosgw } from './support/radosgw.ts';
 
 const PROJECT = 'whole-test';
 const ORIGIN = 'https://whole.example.com';
+const STRAY = `${PROJECT}_of-before`;
 
 const s3 = await startRadosgw(t);
 const client = new S3Client({
@@ -203,6 +205,14 @@ t.test('another key: says which ones open it, and leaves nothing', async (t) => 
   });
 });
 
+t.test('a volume of the project from before makes a server not blank', async (t) => {
+  await docker('volume', 'create', '--label', `${LABELS.project}=${PROJECT}`, STRAY);
+  t.match(await appliance.run(restoreArgv(mine.file)), {
+    exitCode: 14,
+    stderr: new RegExp(`there is the volume ${STRAY}\n[\\s\\S]*--replace`),
+  });
+});
+
 t.test('killed on its way, then run again: everything is back', { timeout: 600_000 }, async (t) => {
   const journal = join(appliance.paths.state, 'recovery/journal.json');
   const journalText = (): string => (existsSync(journal) ? readFileSync(journal, 'utf8') : '');
@@ -213,7 +223,7 @@ t.test('killed on its way, then run again: everything is back', { timeout: 600_0
     'the databases are back': (text) => /"what": "postgres",\s+"backup"/.test(text),
   };
   for (const [moment, holds] of Object.entries(moments)) {
-    const child = appliance.start(restoreArgv(mine.file));
+    const child = appliance.start(restoreArgv(mine.file, '--replace'));
     const ended = once(child, 'exit');
     child.stdout.resume();
     child.stderr.resume();
@@ -224,7 +234,9 @@ t.test('killed on its way, then run again: everything is back', { timeout: 600_0
     child.kill('SIGKILL');
     await ended;
   }
-  const { exitCode, stdout, stderr } = await appliance.run(restoreArgv(mine.file, '--json'));
+  const { exitCode, stdout, stderr } = await appliance.run(
+    restoreArgv(mine.file, '--replace', '--json'),
+  );
   t.equal(exitCode, 0, stderr);
   t.comment(stdout);
   const answer = JSON.parse(stdout);
@@ -235,6 +247,7 @@ t.test('killed on its way, then run again: everything is back', { timeout: 600_0
     'volume uploads',
   ]);
   t.throws(() => readFileSync(journal), { code: 'ENOENT' });
+  await docker('volume', 'rm', STRAY);
 });
 
 t.test('through the front door, with the old secrets, and looked after', async (t) => {
@@ -250,6 +263,20 @@ t.test('through the front door, with the old secrets, and looked after', async (
   await isWell();
   t.match(await ok('plan', '--config', config), /Nothing to do|No changes/);
   t.match(await ok('backup', 'list'), /daily .* verified/);
+  const drilled = JSON.parse(await ok('backup', 'drill', '--json'));
+  t.comment(`drilled in ${drilled.seconds.toFixed(1)} s`);
+  const from = /Z-/;
+  t.match(drilled.data, [
+    { what: 'redis', from },
+    { what: 'volume uploads', from },
+    { what: 'postgres', from },
+  ]);
+  const { services } = drilled as { services: { service: string; check: string }[] };
+  const web = services.find(({ service }) => service === 'web');
+  t.match(web, { check: 'GET :3000/health' }, 'the app is well on the data of the store');
+  const label = `label=com.docker.compose.project=${PROJECT}-drill`;
+  t.equal(await docker('ps', '--all', '--quiet', '--filter', label), '', 'and is gone');
+  t.match((await appliance.ask(`${ORIGIN}/notes`)).body, /a note worth keeping/);
 });
 
 /** Its first step is there when the second one fails: nothing around them undoes it. */

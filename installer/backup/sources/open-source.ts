@@ -20,7 +20,9 @@ export async function openSource(context: BackupContext, job: BackupJob): Promis
     case 'postgres': {
       const server = await livePostgres(context, `holdfast-backup-${job.name}`);
       return job.method === 'physical'
-        ? await openPhysicalSource(server, context.settings.pitr)
+        ? await openPhysicalSource(server, context.settings.pitr, (problem) => {
+            context.report({ kind: 'warning', code: problem.code, text: problem.message });
+          })
         : await openPostgresSource(server, source);
     }
     case 'redis':

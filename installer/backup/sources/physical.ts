@@ -10,6 +10,7 @@ import {
   queryJson,
 } from '../psql.ts';
 import { makeSlot } from '../wal/slot.ts';
+import { BEHIND_OTHERS, putSenderBehindOthers } from './behind-others.ts';
 import type { Source, SourceProgram } from './source.ts';
 
 /** The template databases alone come to two megabytes compressed. */
@@ -30,16 +31,27 @@ interface ClusterFacts {
  * The files of the whole cluster as one tar with the WAL that makes them consistent, so that it starts alone.
  * The server compresses: a quarter of the processor time that a pipe through zstd takes (docs/decisions/pitr.md).
  * @param pitr its slot is made first: WAL that was written before it would be missing
+ * @param warn told why the product may feel this backup
  */
 export async function openPhysicalSource(
   server: PostgresServer,
   pitr: Pick<PitrSettings, 'slot' | 'maxRate'> | undefined,
+  warn: (problem: AppError) => void,
 ): Promise<Source> {
   const facts = await clusterFacts(server);
   if (facts.tablespaces > 0) throw tablespaces(facts.tablespaces);
   if (pitr !== undefined) await makeSlot(server, pitr.slot);
   const held = await holdWal(server);
-  const told = new Positions();
+  let behind: Promise<void> | undefined;
+  // The server has written its checkpoint by then, which others may wait for.
+  const told = new Positions(() => {
+    behind = putSenderBehindOthers(server).catch((error: unknown) => {
+      if (!(error instanceof AppError)) throw error;
+      // A backup that the product feels is better than none; a server that is gone fails it by itself.
+      warn(error);
+    });
+    behind.catch(() => undefined);
+  });
   return {
     method: 'physical',
     server: {
@@ -63,7 +75,10 @@ export async function openPhysicalSource(
         content: { kind: 'program', prepare: async () => program(server, told, pitr?.maxRate) },
       },
     ],
-    close: () => held.cancel(),
+    close: async () => {
+      await held.cancel();
+      await behind;
+    },
   };
 }
 
@@ -73,6 +88,7 @@ function program(
   maxRate: number | undefined,
 ): SourceProgram {
   const command: [string, ...string[]] = [
+    ...BEHIND_OTHERS,
     'pg_basebackup',
     ...['--pgdata=-', '--format=tar', '--wal-method=fetch', '--checkpoint=fast'],
     // The server cannot put a list of files into a tar that it has compressed already; age and our own checksums
@@ -91,10 +107,20 @@ function program(
 
 /** Where the WAL of a base backup begins and ends, as pg_basebackup says it. */
 class Positions {
+  readonly #begun: () => void;
   #text = '';
+  #hasBegun = false;
+
+  /** @param begun called once, when the first is told and the files begin */
+  constructor(begun: () => void) {
+    this.#begun = begun;
+  }
 
   read(chunk: Buffer): void {
     this.#text += chunk.toString('utf8');
+    if (this.#hasBegun || !/start point: .* on timeline/.test(this.#text)) return;
+    this.#hasBegun = true;
+    this.#begun();
   }
 
   found(): Omit<NonNullable<BackupManifest['base']>, 'segmentBytes' | 'clusterBytes'> {

@@ -130,6 +130,9 @@ const BY_NAME: Readonly<Record<string, Kind>> = {
   NotFound: MISSING,
 };
 
+/** Seconds; Amazon S3 and radosgw refuse what is signed a quarter of an hour off their own clock. */
+const MOST_SKEW = 14 * 60;
+
 function kindOf(error: unknown): Kind {
   // Whatever name the store gives it.
   if (statusOf(error) === 429) return LIMITED;
@@ -138,6 +141,8 @@ function kindOf(error: unknown): Kind {
     .find((kind) => kind !== undefined);
   if (known !== undefined) return known;
   const status = statusOf(error);
+  // The answer to a HEAD has no body that could name the reason.
+  if (status === 403 && Math.abs(skewOf(error) ?? 0) > MOST_SKEW) return CLOCK;
   if (status === 401) return WRONG_SECRET;
   if (status === 403) return FORBIDDEN;
   if (status === 404) return MISSING;
@@ -153,6 +158,21 @@ function namesOf(error: unknown): string[] {
 
 function statusOf(error: unknown): number | undefined {
   return (error as { $metadata?: { httpStatusCode?: number } }).$metadata?.httpStatusCode;
+}
+
+/** Seconds by which our clock is ahead of the store's, by the date of its answer. */
+function skewOf(error: unknown): number | undefined {
+  const { $response } = error as { $response?: { headers?: Record<string, string> } };
+  const theirs = Date.parse($response?.headers?.['date'] ?? '');
+  return Number.isNaN(theirs) ? undefined : (Date.now() - theirs) / 1_000;
+}
+
+/** Which way a clock is to be set. */
+function skewText(error: unknown): string {
+  const skew = skewOf(error);
+  if (skew === undefined) return '';
+  const way = skew > 0 ? 'ahead of' : 'behind';
+  return `: this one is ${Math.round(Math.abs(skew) / 60)} min ${way} the store's`;
 }
 
 /** Whether the same request may succeed when it is sent again. */
@@ -177,7 +197,7 @@ export function storeError(error: unknown, what: string): AppError {
   return new AppError({
     code: kind.code,
     what,
-    why: `${kind.why} (${said})`,
+    why: `${kind.why}${kind === CLOCK ? skewText(error) : ''} (${said})`,
     hint: kind.hint,
     cause: error,
   });

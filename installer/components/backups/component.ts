@@ -22,8 +22,8 @@ import { backupStore, holdsAccount, storeSecrets } from './stores.ts';
 const RESTORE_TEST_IDENTITY = 'RESTORE_TEST_IDENTITY';
 
 const HOUR = 3_600;
-/** Enough for some hundred GB at the speed of a small server's disk. */
-const BACKUP_TIMEOUT = 12 * HOUR;
+/** After so long the agent ends a run, seconds: enough for some hundred GB at the speed of a small server's disk. */
+export const BACKUP_TIMEOUT = 12 * HOUR;
 const JITTER = 5 * 60;
 
 /** Saturday or the second of the month, at an hour when no job of the presets runs. */

@@ -50,12 +50,40 @@ export function backupAlerts(
     ...ages,
     failed,
     storeless,
+    ...(settings.stores.some(({ kind }) => kind === 'directory') ? FILLING : []),
     ...missingKeys(settings),
     ...(restoreTestCron === undefined ? [] : untested(restoreTestCron, jobs, waits)),
     ...(drillCron === undefined ? [] : [undrilled(drillCron, waits)]),
     ...missedObjectives(objectives),
   ];
 }
+
+const FREE = 'holdfast_backup_store_free_bytes';
+const FREE_SHARE = `${FREE} / holdfast_backup_store_size_bytes`;
+/**
+ * Of stores that are folders; their disk need not be one that the host's own rules see. Backups come by the day, so
+ * the forecast is of a week, by a week, and waits for three days: the first backups alone look like a flood.
+ */
+const FILLING: readonly Draft[] = [
+  {
+    name: 'StoreFilling',
+    expression: `${FREE_SHARE} < 0.15`,
+    for: '10m',
+    severity: 'warn',
+    summary:
+      'The disk of the backup store {{ $labels.store }} has {{ $value | humanizePercentage }} left.',
+    runbook: 'store-filling',
+  },
+  {
+    name: 'StoreFullInAWeek',
+    expression: `predict_linear(${FREE}[7d], ${7 * DAY}) < 0 and ${FREE_SHARE} < 0.5 and ${FREE} offset 3d`,
+    for: '1h',
+    severity: 'warn',
+    summary:
+      'The backup store {{ $labels.store }} will be full within a week at the rate of the last one.',
+    runbook: 'store-filling',
+  },
+];
 
 /** What only this server can read is lost together with it. */
 function missingKeys({ encryption, recipients, stores }: BackupSettings): Draft[] {
