@@ -132,9 +132,10 @@ export class Scheduler {
     }
     const due = this.#due(job, slot, now);
     if (due === undefined) return;
-    const isLate = now - due > LATE_AFTER;
-    if (isLate && !job.catchUp) actions.missed(job, slot);
-    else actions.start(job, slot, isLate ? 'catch-up' : 'schedule');
+    const late = now - due;
+    const isMissed = late > (job.lateAfterSeconds ?? LATE_AFTER / 1000) * 1000;
+    if (isMissed && !job.catchUp) actions.missed(job, slot);
+    else actions.start(job, slot, late > LATE_AFTER ? 'catch-up' : 'schedule');
     memory.set(job.id, { cron: job.cron, timezone: this.#timezone, handled: slot });
   }
 

@@ -26,6 +26,8 @@ export interface AgentJob {
   readonly jitterSeconds: number;
   /** Run once after a start when a run was missed while the machine was down. */
   readonly catchUp: boolean;
+  /** Where nothing is caught up, a start that comes later than this was missed; ten minutes when absent. */
+  readonly lateAfterSeconds?: number;
   readonly timeoutSeconds: number;
   /** It starts in this time of day only: what falls due outside waits until the window opens. */
   readonly window?: DailyWindow;

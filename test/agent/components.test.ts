@@ -219,6 +219,7 @@ t.test(
       argv: ['update', '--yes'],
       cron: '30 2 * * 0',
       catchUp: false,
+      lateAfterSeconds: 3.5 * 3_600 - 600,
       timeoutSeconds: 3.5 * 3_600,
     });
     t.match(

@@ -78,6 +78,20 @@ t.test('a short absence is no miss', async (t) => {
   t.strictSame(happened, ['05-01T02:05 lazy schedule']);
 });
 
+t.test('an update may start as long as enough of its window is left', async (t) => {
+  const update = job({ id: 'update', catchUp: false, lateAfterSeconds: 110 * 60 });
+  for (const [up, then] of [
+    ['03:45', '05-01T03:45 update catch-up'],
+    ['03:55', '05-01T03:55 update missed'],
+  ]) {
+    const { clock, happened, boot } = machine('2026-05-01T01:59Z', [update]);
+    boot().stop();
+    clock.jumpTo(`2026-05-01T${up}Z`);
+    boot();
+    t.strictSame(happened, [then]);
+  }
+});
+
 t.test('a new job, or one with a new schedule, owes nothing for the past', async (t) => {
   const { clock, happened, boot, known } = machine('2026-05-01T12:00Z', [job({ id: 'daily' })]);
   boot().stop();

@@ -60,9 +60,12 @@ const WEEKDAYS: Readonly<Record<string, string>> = {
   Sun: '0',
 };
 
+/** Of a window, at least this has to be left for an automatic update to begin. */
+const UPDATE_NEEDS = 10 * MINUTE;
+
 /**
- * Only where the config says `auto` and names a window: it starts with the window, and does not start
- * late, since a machine that comes up after the window has to wait for the next one.
+ * Only where the config says `auto` and names a window: it starts with the window, or while that is open when the
+ * machine was off. One that comes up after the window has to wait for the next one.
  */
 function automaticUpdate(config: Config): AgentJob[] {
   const { images, window } = config.updates;
@@ -77,6 +80,7 @@ function automaticUpdate(config: Config): AgentJob[] {
       ...(window.every === 'monthly' && day !== undefined ? { firstWeekOnly: true } : {}),
       jitterSeconds: 0,
       catchUp: false,
+      lateAfterSeconds: Math.max(windowSeconds(window.from, window.to) - UPDATE_NEEDS, 10 * MINUTE),
       timeoutSeconds: windowSeconds(window.from, window.to),
     },
   ];
