@@ -13,6 +13,8 @@ export interface Io {
   readonly color: boolean;
   /** Columns of the terminal; 100 where there is none. */
   readonly columns: number;
+  /** Nobody reads what we say any more. */
+  readonly closed?: AbortSignal;
 }
 
 /** One server, opened: local, or over SSH with `--host`. */

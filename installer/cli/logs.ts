@@ -31,7 +31,8 @@ async function follow(
   { io, signal }: CliContext,
 ): Promise<void> {
   const failed = new AbortController();
-  const options = { tail, signal: AbortSignal.any([signal, failed.signal]) };
+  const enough = [signal, failed.signal, ...(io.closed === undefined ? [] : [io.closed])];
+  const options = { tail, signal: AbortSignal.any(enough) };
   const followOne = async ({ id, name }: ContainerState): Promise<void> => {
     const whose = containers.length > 1 ? `${name}: ` : '';
     const output = new Output((line) => io.out(`${whose}${line}\n`));

@@ -22,6 +22,21 @@ const packageRoot = findPackageRoot();
 // temporary one, where another user of the machine could lay down code for us to run.
 enableCompileCache(join(packageRoot, 'node_modules', '.cache', 'holdfast'));
 
+/**
+ * Whoever reads our output may go before its end, as `head` does. Nothing more is said then, and what was begun is
+ * carried out all the same: an apply does not stop halfway because its pager was closed.
+ */
+function noteClosedOutput(): AbortSignal {
+  const closed = new AbortController();
+  for (const output of [process.stdout, process.stderr]) {
+    output.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error;
+      if (output === process.stdout) closed.abort();
+    });
+  }
+  return closed.signal;
+}
+
 async function main(): Promise<number> {
   const { version } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as {
     version: string;
@@ -42,6 +57,7 @@ async function main(): Promise<number> {
       isTerminal,
       color: isTerminal && !env.noColor && env.terminal !== 'dumb',
       columns,
+      closed: noteClosedOutput(),
     },
     paths,
     packageRoot,

@@ -26,14 +26,23 @@ function serverWith(...names: readonly string[]) {
 }
 
 async function logs(names: readonly string[], ...more: readonly string[]) {
+  return logsUntil('interrupted', names, ...more);
+}
+
+async function logsUntil(
+  end: 'interrupted' | 'closed',
+  names: readonly string[],
+  ...more: readonly string[]
+) {
   const enough = new AbortController();
+  const never = new AbortController().signal;
   const server = serverWith(...names);
   const asked: (string | undefined)[] = [];
   let lines = 0;
   const run = runCommand(['logs', 'web', ...more], commandTable, {
     server,
     more: {
-      signal: enough.signal,
+      signal: end === 'interrupted' ? enough.signal : never,
       open: async (target) => {
         asked.push(target);
         return server;
@@ -50,6 +59,7 @@ async function logs(names: readonly string[], ...more: readonly string[]) {
         isTerminal: false,
         color: false,
         columns: 80,
+        closed: end === 'closed' ? enough.signal : never,
       },
     },
   });
@@ -67,7 +77,9 @@ t.test('all replicas are followed, until it is enough', async (t) => {
   const both = await logs(['a', 'b'], '--follow', '--tail', '2');
   t.equal(both.exitCode, 0);
   t.strictSame(both.said.trim().split('\n').sort(), ['a: three', 'a: two', 'b: three', 'b: two']);
-  t.match(await logs(['a'], '-f', '--tail', '2'), { exitCode: 0, said: 'two\nthree\n' });
+  const one = { exitCode: 0, said: 'two\nthree\n' };
+  t.match(await logs(['a'], '-f', '--tail', '2'), one);
+  t.match(await logsUntil('closed', ['a'], '-f', '--tail', '2'), one, 'as by `head`');
 });
 
 t.test('of another server, its engine is asked', async (t) => {

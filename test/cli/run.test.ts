@@ -1,3 +1,6 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
 import t from 'tap';
 import type { CommandSpec } from '../../installer/cli/command.ts';
 import { completionScript } from '../../installer/cli/completion.ts';
@@ -6,6 +9,7 @@ import { wholeNumber } from '../../installer/cli/parse.ts';
 import { commandTable } from '../../installer/cli/table.ts';
 import { AppError } from '../../installer/errors.ts';
 import { runCommand } from '../support/cli.ts';
+import { PACKAGE_ROOT } from '../support/component-input.ts';
 
 const command = (name: string, more: Partial<CommandSpec> = {}): CommandSpec => ({
   name,
@@ -148,6 +152,24 @@ t.test('help NAME is NAME --help', async (t) => {
   t.match(await runCommand(['help', 'tea'], TABLE), { exitCode: 0, stdout: /tea drink/ });
   t.match(await runCommand(['help', 'fly'], TABLE), { exitCode: 2, stderr: /There is no command/ });
   t.match(await runCommand(['help'], TABLE), { exitCode: 0, stdout: /break/ });
+});
+
+t.test('a reader that goes before the end, as `head` does, is no failure', async (t) => {
+  const folder = t.testdir({ 'wrong.yaml': 'version: 1\n' });
+  const main = join(PACKAGE_ROOT, 'installer/cli/main.ts');
+  const wrong = join(folder, 'wrong.yaml');
+  const child = spawn(process.execPath, [main, 'check', wrong], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  // Long before it has anything to say.
+  child.stdout.destroy();
+  let said = '';
+  child.stderr.on('data', (chunk: Buffer) => {
+    said += chunk;
+  });
+  const [exitCode] = await once(child, 'close');
+  t.equal(exitCode, 2, 'the answer of the command');
+  t.equal(said, '');
 });
 
 t.test('numbers of options', async (t) => {
