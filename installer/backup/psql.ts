@@ -50,15 +50,6 @@ function psqlArgv(database: string): [string, ...string[]] {
   ];
 }
 
-// Otherwise a database of another encoding answers in that one, which is read as UTF-8 here. SQL_ASCII has no idea
-// what its bytes are and would refuse them.
-const IN_UTF8 = `DO $$ BEGIN
-  IF current_setting('server_encoding') NOT IN ('UTF8', 'SQL_ASCII') THEN
-    PERFORM set_config('client_encoding', 'UTF8', false);
-  END IF;
-END $$;
-`;
-
 /** A database name as libpq takes it in `-d`, where `=` or a slash would be read as a connection string. */
 export function connectionTo(database: string): string {
   return `dbname='${database.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`;
@@ -74,11 +65,7 @@ export async function runSql(
   script: string,
 ): Promise<string[]> {
   const { argv, ...rest } = postgresExec(server, psqlArgv(database));
-  const result = await server.engine.exec(server.container, {
-    argv,
-    ...rest,
-    stdin: IN_UTF8 + script,
-  });
+  const result = await server.engine.exec(server.container, { argv, ...rest, stdin: script });
   if (result.exitCode !== 0) throw sqlError(server, result.exitCode, result.stderr);
   return result.stdout.split('\n').filter((line) => line !== '');
 }
@@ -129,7 +116,6 @@ export class PsqlSession {
       ...rest,
       stdin: input,
     });
-    input.write(IN_UTF8);
     return new PsqlSession(server, input, stdout, done);
   }
 
