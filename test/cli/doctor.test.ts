@@ -1,0 +1,87 @@
+import t from 'tap';
+import type { Finding } from '../../installer/cli/doctor.ts';
+import { commandTable } from '../../installer/cli/table.ts';
+import { pathsUnder } from '../../installer/model/paths.ts';
+import { runCommand } from '../support/cli.ts';
+import { FakeEngine } from '../support/fake-engine.ts';
+import { MemoryHost } from '../support/memory-host.ts';
+
+const PATHS = pathsUnder();
+const NOW = new Date('2026-11-21T12:00:00Z');
+
+interface Machine {
+  readonly compose?: string;
+  readonly diskPercent?: number;
+  readonly clockSeconds?: number;
+  readonly secretMode?: number;
+  /** As `docker inspect` tells them, which ends with 1 when one of those asked for is gone. */
+  readonly containers?: readonly object[];
+}
+
+const container = (name: string, service: string, more: object = {}) => ({
+  Name: `/${name}`,
+  HostConfig: { PortBindings: null },
+  Mounts: [],
+  Config: { Labels: { 'com.docker.compose.service': service } },
+  ...more,
+});
+const published = (port: string) => ({
+  HostConfig: { PortBindings: { '80/tcp': [{ HostPort: port }] } },
+});
+
+async function doctor(machine: Machine, ...more: readonly string[]) {
+  const { compose = '2.26.1-4', diskPercent = 40, clockSeconds = 0, secretMode = 0o600 } = machine;
+  const { containers = [container('a', 'nginx', published('80')), container('b', 'web')] } =
+    machine;
+  const host = new MemoryHost();
+  host.files.makeDirectory(PATHS.secrets, { mode: 0o700, uid: 0, gid: 0 });
+  const secret = { mode: secretMode, uid: 0, gid: 0 };
+  host.files.write(`${PATHS.secrets}/KEY`, Buffer.from('x'), secret);
+  host.on(['docker', 'compose', 'version'], () => ({ stdout: `${compose}\n` }));
+  host.on(['df'], () => ({ stdout: `Use% Avail\n ${diskPercent}% 9000000000\n` }));
+  host.on(['date'], () => ({ stdout: `${NOW.getTime() / 1000 + clockSeconds}\n` }));
+  host.on(['docker', 'ps'], () => ({ stdout: 'a\nb\ngone\n' }));
+  host.on(['docker', 'inspect'], () => ({ exitCode: 1, stdout: JSON.stringify(containers) }));
+  const server = { host, engine: new FakeEngine() };
+  return runCommand(['doctor', ...more], commandTable, { server, more: { now: () => NOW } });
+}
+
+async function finding(machine: Machine, check: string): Promise<Finding | undefined> {
+  const { stdout } = await doctor(machine, '--json');
+  const { findings } = JSON.parse(stdout) as { findings: Finding[] };
+  return findings.find((one) => one.check === check);
+}
+
+t.test('what is as it should be is told in a line each', async (t) => {
+  const { stdout } = await doctor({});
+  t.match(stdout, /^✓ engine: Docker 26\.1\.5, 2 cores, 4\.0 GiB$/m);
+  t.match(stdout, /^✓ compose: 2\.26\.1-4$/m);
+  t.match(stdout, /^✓ disk: 40 % used, .* free under /m);
+  t.match(stdout, /^✓ clock: 2026-11-21T12:00:00 UTC$/m);
+  t.match(stdout, /^✓ secrets: 1 files, readable by root only$/m);
+  t.match(
+    stdout,
+    /^✓ closed: of 3 containers only nginx publishes ports$/m,
+    'also when one is gone',
+  );
+});
+
+t.test('what is not is a problem with its remedy, and the exit code tells', async (t) => {
+  t.match(await finding({ compose: '2.17.3' }, 'compose'), { result: 'problem', hint: /install/ });
+  t.match(await finding({ diskPercent: 87 }, 'disk'), { result: 'warning' });
+  t.match(await finding({ diskPercent: 93 }, 'disk'), {
+    result: 'problem',
+    hint: /docker system df/,
+  });
+  t.match(await finding({ clockSeconds: 90 }, 'clock'), { result: 'problem', text: /90 s away/ });
+  t.match(await finding({ secretMode: 0o644 }, 'secrets'), {
+    result: 'problem',
+    text: `others may read ${PATHS.secrets}/KEY`,
+    hint: /chmod 0600/,
+  });
+  const open = [container('db', 'postgres', published('5432'))];
+  t.match(await finding({ containers: open }, 'closed'), { text: 'db publishes port 5432' });
+  const socket = [container('x', 'web', { Mounts: [{ Source: '/var/run/docker.sock' }] })];
+  t.match(await finding({ containers: socket }, 'closed'), { text: 'x holds the Docker socket' });
+  t.equal((await doctor({ secretMode: 0o644 })).exitCode, 11);
+});
