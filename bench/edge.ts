@@ -3,7 +3,7 @@ import { EdgeServer } from './edge-server.ts';
 import type { Figure } from './figure.ts';
 import { SwitchTimes } from './switch-times.ts';
 
-/** Requests at least; 500,000 for the figure of the issue, which takes most of an hour on two cores. */
+/** Requests at least; 500,000 for the figure of the issue, which takes ten minutes on two cores, and most of an hour on busy ones. */
 const REQUESTS = Number(process.env['HOLDFAST_BENCH_REQUESTS'] ?? 20_000);
 const RELEASES = ['1', '2', '3'];
 
