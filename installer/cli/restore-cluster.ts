@@ -182,6 +182,7 @@ function restoredText(
   return [
     `Postgres runs on the cluster of ${targetText(target)}, restored from ${done.base} and checked in ${formatSpan(done.seconds)}.`,
     ...rows,
+    ...done.cluster.unread.map((name) => `  ${name}: there, not read: its name is no UTF-8`),
     `Its last commit was at ${done.lastCommit ?? 'a time before the base backup'}.`,
     newBase === undefined
       ? 'The agent makes the new base backup.'

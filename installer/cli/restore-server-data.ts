@@ -72,6 +72,7 @@ async function rollForward(
         ...done.cluster.databases.map(
           ({ name, tables, rows }) => `${name}: ${tables} tables, ${rows} rows`,
         ),
+        ...done.cluster.unread.map((name) => `${name}: there, not read: its name is no UTF-8`),
         `its last commit was at ${done.lastCommit ?? 'a time before the base backup'}`,
         `the empty cluster is kept; when you are sure: docker volume rm ${done.kept}`,
       ],

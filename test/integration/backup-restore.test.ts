@@ -275,6 +275,42 @@ t.test('a key that does not fit is told, and nothing is made', async (t) => {
   );
 });
 
+t.test('another encoding, names beyond ASCII and a tablespace come back', async (t) => {
+  await stack.docker(['exec', '--user', 'postgres', stack.container, 'mkdir', '/tmp/space']);
+  const latin = "ENCODING LATIN1 LOCALE 'C' TEMPLATE template0";
+  await stack.sql(
+    'postgres',
+    `CREATE TABLESPACE space LOCATION '/tmp/space'; CREATE DATABASE latin ${latin};
+     COMMENT ON DATABASE latin IS 'from Köln';`,
+  );
+  const utf8 = 'SET client_encoding = UTF8;';
+  await stack.sql(
+    'latin',
+    `${utf8} CREATE TABLE "Straße" (note text PRIMARY KEY) TABLESPACE space; INSERT INTO "Straße" VALUES ('déjà vu');`,
+  );
+  const job = stack.job({ name: 'latin', source: { kind: 'postgres', databases: ['latin'] } });
+  const base = stack.job({ name: 'base', method: 'physical' });
+  const old = stack.context({ jobs: [job, base] });
+  const made = await runBackup(old, 'latin');
+  t.ok(made.verifiedAt);
+  await stack.sql('latin', `${utf8} DELETE FROM "Straße"`);
+  const choice = { kind: 'postgres', job: 'latin', identityFile } as const;
+  t.match(await withBackup(old, choice, (backup) => restorePostgres(old, backup, yes)), [
+    { database: 'latin', tables: 1, rows: 1 },
+  ]);
+  const where = `(SELECT spcname FROM pg_tablespace WHERE oid = reltablespace)`;
+  t.equal(
+    await stack.sql(
+      'latin',
+      `${utf8} SELECT note, current_setting('server_encoding'), ${where} FROM "Straße", pg_class WHERE relname = 'Straße'`,
+    ),
+    'déjà vu|LATIN1|space',
+  );
+  const comment = "SELECT shobj_description(oid, 'pg_database') FROM pg_database";
+  t.equal(await stack.sql('postgres', `${comment} WHERE datname = 'latin'`), 'from Köln');
+  await t.rejects(runBackup(old, 'base'), { code: 'backup/tablespaces', hint: /SET TABLESPACE/ });
+});
+
 t.test(
   'a database that cannot be made is told, and neither it nor its archive is left',
   async (t) => {

@@ -10,6 +10,18 @@ export interface CheckedCluster {
     readonly extensions: readonly string[];
   }[];
   readonly roles: number;
+  /** Databases that nobody can name from outside, since their names are no UTF-8; they were not read. */
+  readonly unread: readonly string[];
+}
+
+interface DatabaseName {
+  readonly name: string;
+  readonly bytes: number;
+}
+
+/** psql leaves out the bytes of a name that are no UTF-8. */
+function isWhole({ name, bytes }: DatabaseName): boolean {
+  return Buffer.byteLength(name) === bytes;
 }
 
 /**
@@ -18,13 +30,15 @@ export interface CheckedCluster {
  * @throws AppError `restore/check-failed`
  */
 export async function checkCluster(server: PostgresServer): Promise<CheckedCluster> {
-  const names = await queryJson<string[]>(
+  const all = await queryJson<DatabaseName[]>(
     server,
     'postgres',
-    `SELECT json_agg(datname ORDER BY datname) FROM pg_database WHERE datallowconn AND NOT datistemplate;`,
+    `SELECT json_agg(json_build_object('name', datname, 'bytes', octet_length(datname::text)) ORDER BY datname)
+     FROM pg_database WHERE datallowconn AND NOT datistemplate;`,
   );
+  const unread = all.filter((one) => !isWhole(one)).map(({ name }) => `${name}?`);
   const databases = [];
-  for (const name of names) {
+  for (const { name } of all.filter(isWhole)) {
     await checkPages(server, name);
     databases.push({ name, ...(await contentOf(server, name)) });
   }
@@ -33,7 +47,7 @@ export async function checkCluster(server: PostgresServer): Promise<CheckedClust
     'postgres',
     `SELECT count(*) FROM pg_roles WHERE rolname !~ '^pg_';`,
   );
-  return { databases, roles };
+  return { databases, roles, unread };
 }
 
 async function contentOf(
