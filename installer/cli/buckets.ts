@@ -1,13 +1,18 @@
 import { posix } from 'node:path';
+import { type CopiedObjects, type CopyOptions, copyBucket } from '../backup/buckets/copy-bucket.ts';
 import { settleBucket } from '../backup/buckets/settle-bucket.ts';
+import { keepMemorySmall } from '../backup/lean-memory.ts';
 import { readSecret } from '../backup/settings.ts';
-import { AppError, exitCodeOf } from '../errors.ts';
+import type { S3Credentials } from '../backup/store/s3-client.ts';
+import { AppError, EXIT_CODES, exitCodeOf } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import {
   BUCKET_SETTINGS,
+  type BucketPlace,
   type BucketSettings,
   type WantedBucket,
 } from '../model/bucket-settings.ts';
+import { formatBytes } from '../model/format-bytes.ts';
 import type { Paths } from '../model/paths.ts';
 import type { Secret } from '../model/secret.ts';
 import type { ParsedArguments } from './command.ts';
@@ -74,12 +79,70 @@ export async function setBucketsAfterApply(
   }
 }
 
+/** `holdfast buckets copy`: what other providers lack of the buckets that the config wants copied there. */
+export async function bucketsCopy(args: ParsedArguments, context: CliContext): Promise<number> {
+  keepMemorySmall();
+  const { io, paths, signal } = context;
+  const { host } = await context.open();
+  const copies: (CopiedObjects & { readonly name: string; readonly to: string })[] = [];
+  const errors: AppError[] = [];
+  for (const wanted of await readWanted(host, paths)) {
+    const { name, copyTo } = wanted;
+    if (copyTo === undefined) continue;
+    try {
+      const copied = await copyOne(
+        host,
+        paths,
+        { ...wanted, copyTo },
+        {
+          signal,
+          onFailure: (error) => errors.push(error),
+        },
+      );
+      copies.push({ name, to: copyTo.name, ...copied });
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error;
+      errors.push(error);
+    }
+  }
+  if (args.flag('json')) io.out(`${JSON.stringify({ version: 1, copies })}\n`);
+  else {
+    for (const { name, to, objects, bytes, failed } of copies) {
+      const rest = failed === 0 ? '' : `, ${failed} could not be`;
+      io.out(`${name}: ${objects} objects (${formatBytes(bytes)}) copied to ${to}${rest}\n`);
+    }
+    if (copies.length === 0 && errors.length === 0) io.out('No bucket is to be copied.\n');
+  }
+  for (const error of errors.slice(0, SHOWN)) io.err(errorText(error, styleFor(io.color)));
+  if (errors.length > SHOWN) io.err(`and ${errors.length - SHOWN} more\n`);
+  if (signal.aborted) return EXIT_CODES.consent;
+  return errors.length === 0 ? 0 : exitCodeOf(errors[0]);
+}
+
+/** Failures that are told one by one. */
+const SHOWN = 5;
+
+/** The bucket of the copy is closed and encrypted like the first; versions and ages are that one's affair. */
+async function copyOne(
+  host: Host,
+  paths: Paths,
+  wanted: WantedBucket & { readonly copyTo: BucketPlace },
+  options: CopyOptions,
+): Promise<CopiedObjects> {
+  const { place, copyTo } = wanted;
+  const from = { place, credentials: await credentialsOf(host, paths, place) };
+  const to = { place: copyTo, credentials: await credentialsOf(host, paths, copyTo) };
+  const target = { ...wanted, place: copyTo, versioning: false, lifecycle: {} };
+  await settleBucket(target, to.credentials, { dryRun: false });
+  return await copyBucket(from, to, options);
+}
+
 async function settleAll(host: Host, paths: Paths, dryRun: boolean): Promise<BucketOutcome[]> {
   const outcomes: BucketOutcome[] = [];
   for (const wanted of await readWanted(host, paths)) {
     const { name } = wanted;
     try {
-      const credentials = await credentialsOf(host, paths, wanted);
+      const credentials = await credentialsOf(host, paths, wanted.place);
       outcomes.push({ name, steps: await settleBucket(wanted, credentials, { dryRun }) });
     } catch (error) {
       // One provider that is down is no reason to leave the buckets of another.
@@ -97,7 +160,7 @@ async function readWanted(host: Host, paths: Paths): Promise<readonly WantedBuck
   return (JSON.parse(Buffer.from(content).toString('utf8')) as BucketSettings).buckets;
 }
 
-async function credentialsOf(host: Host, paths: Paths, { place }: WantedBucket) {
+async function credentialsOf(host: Host, paths: Paths, place: BucketPlace): Promise<S3Credentials> {
   const needed = async (name: string): Promise<Secret> => {
     const secret = await readSecret(host, paths, name);
     if (secret !== undefined) return secret;

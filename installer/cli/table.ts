@@ -187,6 +187,14 @@ export const commandTable: readonly CommandSpec[] = [
     run: async (args, context) => (await import('./buckets.ts')).bucketsSet(args, context),
   },
   {
+    name: 'buckets copy',
+    summary:
+      'Copy what other providers lack of the buckets with replicateTo; the agent does so every day.',
+    options: json,
+    example: 'holdfast buckets copy',
+    run: async (args, context) => (await import('./buckets.ts')).bucketsCopy(args, context),
+  },
+  {
     name: 'maintenance on',
     summary: 'Answer 503 with a page, at once and without a reload; probes and certificates go on.',
     options: {

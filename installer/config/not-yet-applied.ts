@@ -95,11 +95,6 @@ const GAPS: readonly Gap[] = [
     ],
   },
   {
-    issue: 'objects of buckets are not copied to a second provider',
-    asked: (config) =>
-      eachBucket(config, ({ replicateTo }) => when(replicateTo !== undefined, 'replicateTo')),
-  },
-  {
     issue: 'whoever makes upload URLs sets the limit: the store takes objects of any size',
     asked: (config) =>
       eachBucket(config, ({ maxObjectSize }) => when(maxObjectSize !== undefined, 'maxObjectSize')),

@@ -6,12 +6,16 @@ export interface BucketSettings {
   readonly buckets: readonly WantedBucket[];
 }
 
+export type BucketPlace = Extract<BackupStore, { kind: 's3' | 'r2' }>;
+
 /** What shall be set at the provider of a bucket. */
 export interface WantedBucket {
   /** In the config. */
   readonly name: string;
   /** Where it is and by which key it is reached. */
-  readonly place: Extract<BackupStore, { kind: 's3' | 'r2' }>;
+  readonly place: BucketPlace;
+  /** Another provider, where a bucket of the same name holds a copy of every object. */
+  readonly copyTo?: BucketPlace;
   /** Nobody reads without a key. False leaves the provider's setting alone. */
   readonly private: boolean;
   /** False leaves the provider's setting alone: switching it off would end the protection of what is there. */

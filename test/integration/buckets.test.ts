@@ -20,6 +20,7 @@ import {
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
 import t from 'tap';
+import { copyBucket } from '../../installer/backup/buckets/copy-bucket.ts';
 import { settleBucket } from '../../installer/backup/buckets/settle-bucket.ts';
 import type { WantedBucket } from '../../installer/model/bucket-settings.ts';
 import { pathsUnder } from '../../installer/model/paths.ts';
@@ -97,7 +98,7 @@ function documents(over: Partial<WantedBucket> = {}): WantedBucket {
     },
     private: true,
     versioning: true,
-    encrypted: true,
+    encrypted: false,
     lifecycle: { infrequentDays: 30, archiveDays: 90, deleteDays: 2555 },
     ...over,
   };
@@ -115,7 +116,6 @@ t.test('a bucket becomes what the config says, and what is so already is left al
   const all = [
     'made',
     'closed to everybody without a key',
-    'encryption AES256',
     'versioning on',
     'infrequent access after 30 days, archive after 90 days, removal after 2555 days',
   ];
@@ -124,13 +124,17 @@ t.test('a bucket becomes what the config says, and what is so already is left al
   t.strictSame(await set(documents()), all);
   t.equal((await s3.send(new GetBucketVersioningCommand({ Bucket }))).Status, 'Enabled');
   t.match(await s3.send(new GetPublicAccessBlockCommand({ Bucket })), {
-    PublicAccessBlockConfiguration: { BlockPublicAcls: true, RestrictPublicBuckets: true },
+    PublicAccessBlockConfiguration: { IgnorePublicAcls: true, RestrictPublicBuckets: true },
   });
-  t.match(await s3.send(new GetBucketEncryptionCommand({ Bucket })), {
-    ServerSideEncryptionConfiguration: {
-      Rules: [{ ApplyServerSideEncryptionByDefault: { SSEAlgorithm: 'AES256' } }],
-    },
+  // This store has no keys to encrypt by: it would take the setting, and no upload afterwards.
+  await t.rejects(set(documents({ encrypted: true })), {
+    code: 'store/unsupported',
+    what: 'bucket docs: main cannot set encryption by the store',
   });
+  await t.rejects(s3.send(new GetBucketEncryptionCommand({ Bucket })), {
+    name: 'ServerSideEncryptionConfigurationNotFoundError',
+  });
+  await s3.send(new PutObjectCommand({ Bucket, Key: 'by-the-app', Body: 'goes in' }));
   t.strictSame(await set(documents()), [], 'a second time there is nothing to do');
 
   const rulesOf = async () =>
@@ -209,12 +213,76 @@ t.test('a store that lacks a setting is named, and a wrong key is', async (t) =>
   });
 });
 
+t.test(
+  'what a copy lacks is copied with its headers, and nothing is taken away there',
+  async (t) => {
+    const s3 = new S3Client({
+      region: 'us-east-1',
+      endpoint: server.endpoint,
+      forcePathStyle: true,
+      credentials: { accessKeyId: server.accessKeyId, secretAccessKey: server.secretAccessKey },
+    });
+    t.teardown(() => s3.destroy());
+    const from = { ...documents().place, bucket: 'acme-originals' };
+    const to = { ...from, bucket: 'acme-originals-copy' };
+    await set(documents({ place: from }));
+    await set(documents({ place: to }));
+    const large = randomBytes(12 * 1024 ** 2 + 7);
+    const odd = 'Dossier é/ü+&?#%41 .txt';
+    const headers = {
+      ContentType: 'text/plain; charset=utf-8',
+      CacheControl: 'private, max-age=60',
+      ContentDisposition: 'attachment; filename="a.txt"',
+      Metadata: { owner: 'shop' },
+    };
+    const stored = (bucket: string, Key: string, Body: string | Buffer) =>
+      s3.send(new PutObjectCommand({ Bucket: bucket, Key, Body, ...headers }));
+    await stored(from.bucket, odd, 'hello');
+    await stored(from.bucket, 'large', large);
+    await stored(to.bucket, 'deleted at the origin', 'still here');
+    const failures: unknown[] = [];
+    const copy = () =>
+      copyBucket(
+        { place: from, credentials },
+        { place: to, credentials },
+        { onFailure: (error) => failures.push(error), patience },
+      );
+    t.strictSame(await copy(), { objects: 2, bytes: large.length + 5, failed: 0 });
+    t.strictSame(failures, []);
+    for (const [Key, content] of [
+      [odd, Buffer.from('hello')],
+      ['large', large],
+    ] as const) {
+      const { Body, ...answer } = await s3.send(new GetObjectCommand({ Bucket: to.bucket, Key }));
+      t.match(answer, headers, Key);
+      t.ok(content.equals((await Body?.transformToByteArray()) ?? Buffer.of()), Key);
+    }
+    const { Contents } = await s3.send(new ListObjectsV2Command({ Bucket: to.bucket }));
+    t.strictSame(
+      Contents?.map(({ Key }) => Key).sort(),
+      [odd, 'deleted at the origin', 'large'].sort(),
+    );
+    await t.rejects(
+      copyBucket(
+        { place: { ...from, bucket: 'nowhere' }, credentials },
+        { place: to, credentials },
+        { onFailure: () => undefined, patience },
+      ),
+      { code: 'store/no-bucket' },
+    );
+  },
+);
+
 t.test('the command sets the one bucket although the other has no key', async (t) => {
   const root = t.testdir();
   const paths = pathsUnder(root);
   const { place } = documents();
   const keyless = { ...place, accessKeyIdSecret: 'NONE_ACCESS_KEY_ID' };
-  const second = documents({ name: 'images', place: { ...place, bucket: 'acme-images' } });
+  const second = documents({
+    name: 'images',
+    place: { ...place, bucket: 'acme-images' },
+    copyTo: { ...place, name: 'copy', bucket: 'acme-images-copy' },
+  });
   const buckets = [documents({ place: keyless }), second];
   await mkdir(join(paths.stack, 'agent'), { recursive: true });
   await mkdir(paths.secrets, { recursive: true, mode: 0o700 });
@@ -228,17 +296,17 @@ t.test('the command sets the one bucket although the other has no key', async (t
       const program = new URL('../../installer/cli/main.ts', import.meta.url).pathname;
       execFile(
         process.execPath,
-        [program, 'buckets', 'set', ...argv],
+        [program, 'buckets', ...argv],
         { env: { ...process.env, HOLDFAST_ROOT: root } },
         (error, stdout, stderr) => resolve({ code: Number(error?.code ?? 0), stdout, stderr }),
       );
     });
-  const first = await run();
+  const first = await run('set');
   t.equal(first.code, 3, first.stderr);
   t.match(first.stdout, /^docs: not as the config says\nimages: set: made, closed/);
   t.match(first.stderr, /secret\/missing/);
   t.match(first.stderr, /holdfast secrets set NONE_ACCESS_KEY_ID/);
-  const answer = JSON.parse((await run('--json')).stdout);
+  const answer = JSON.parse((await run('set', '--json')).stdout);
   t.match(answer, {
     version: 1,
     dryRun: false,
@@ -247,4 +315,7 @@ t.test('the command sets the one bucket although the other has no key', async (t
       { name: 'images', steps: [] },
     ],
   });
+  const copied = await run('copy');
+  t.equal(copied.code, 0, copied.stderr);
+  t.match(copied.stdout, /^images: 0 objects \(0 B\) copied to copy$/m, 'its bucket was made');
 });

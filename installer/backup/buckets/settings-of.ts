@@ -1,11 +1,13 @@
 import {
   CreateBucketCommand,
+  DeleteObjectCommand,
   GetBucketEncryptionCommand,
   GetBucketVersioningCommand,
   GetPublicAccessBlockCommand,
   ListObjectsV2Command,
   PutBucketEncryptionCommand,
   PutBucketVersioningCommand,
+  PutObjectCommand,
   PutPublicAccessBlockCommand,
   type S3Client,
 } from '@aws-sdk/client-s3';
@@ -48,27 +50,33 @@ const existence: BucketSetting = {
   },
 };
 
-/** R2 lets nobody in through this API without a key. */
+/**
+ * R2 lets nobody in through this API without a key. The fourth switch, BlockPublicAcls, stays as it is: with
+ * IgnorePublicAcls it opens nothing, and Ceph's radosgw then refuses every upload (seen with 18.2, whoever sends it).
+ */
 const privacy: BucketSetting = {
   what: 'that nobody reads without a key (private)',
   concerns: (wanted) => wanted.private && wanted.place.kind === 's3',
   missing: async (client, { place }) => {
     const Bucket = place.bucket;
     const answer = await present(() => client.send(new GetPublicAccessBlockCommand({ Bucket })));
-    const all = {
-      BlockPublicAcls: true,
+    const now = answer?.PublicAccessBlockConfiguration;
+    const closed = {
       IgnorePublicAcls: true,
       BlockPublicPolicy: true,
       RestrictPublicBuckets: true,
     } as const;
-    const now = answer?.PublicAccessBlockConfiguration ?? {};
-    if (Object.keys(all).every((key) => now[key as keyof typeof all] === true)) return undefined;
+    if (Object.keys(closed).every((key) => now?.[key as keyof typeof closed] === true)) {
+      return undefined;
+    }
+    const PublicAccessBlockConfiguration = {
+      ...closed,
+      BlockPublicAcls: now?.BlockPublicAcls === true,
+    };
     return {
       text: 'closed to everybody without a key',
       carryOut: () =>
-        client.send(
-          new PutPublicAccessBlockCommand({ Bucket, PublicAccessBlockConfiguration: all }),
-        ),
+        client.send(new PutPublicAccessBlockCommand({ Bucket, PublicAccessBlockConfiguration })),
     };
   },
 };
@@ -107,16 +115,33 @@ const encryption: BucketSetting = {
     const rule = { ApplyServerSideEncryptionByDefault: { SSEAlgorithm: 'AES256' as const } };
     return {
       text: 'encryption AES256',
-      carryOut: () =>
-        client.send(
+      carryOut: async () => {
+        await requireEncryption(client, Bucket);
+        await client.send(
           new PutBucketEncryptionCommand({
             Bucket,
             ServerSideEncryptionConfiguration: { Rules: [rule] },
           }),
-        ),
+        );
+      },
     };
   },
 };
+
+/** A store takes the setting also when it has no keys to encrypt by, and then refuses every upload. */
+async function requireEncryption(client: S3Client, bucket: string): Promise<void> {
+  const object = { Bucket: bucket, Key: 'holdfast-probe' };
+  try {
+    await client.send(
+      new PutObjectCommand({ ...object, Body: 'probe', ServerSideEncryption: 'AES256' }),
+    );
+  } catch (error) {
+    if ((error as Error).name !== 'InvalidRequest') throw error;
+    const message = 'it refuses an upload that asks for it';
+    throw Object.assign(new Error(message, { cause: error }), { name: 'NotImplemented' });
+  }
+  await client.send(new DeleteObjectCommand(object));
+}
 
 const lifecycle: BucketSetting = {
   what: 'lifecycle rules',

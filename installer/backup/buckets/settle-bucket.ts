@@ -1,7 +1,6 @@
-import { createHash } from 'node:crypto';
-import type { S3Client } from '@aws-sdk/client-s3';
 import { AppError } from '../../errors.ts';
 import type { WantedBucket } from '../../model/bucket-settings.ts';
+import { sendMd5 } from '../store/content-md5.ts';
 import { PATIENCE, type Patience, type S3Credentials, s3Client } from '../store/s3-client.ts';
 import { withRetries } from '../store/with-retries.ts';
 import { isUnsupported } from './s3-answers.ts';
@@ -51,23 +50,6 @@ export async function settleBucket(
   } finally {
     client.destroy();
   }
-}
-
-/** These requests must carry a checksum, and not every store knows the newer ones that the SDK takes. */
-function sendMd5(client: S3Client): void {
-  client.middlewareStack.add(
-    (next) => async (input) => {
-      const request = input.request as { headers: Record<string, string>; body?: unknown };
-      if (typeof request.body === 'string' && request.body !== '') {
-        for (const name of Object.keys(request.headers)) {
-          if (/^x-amz-(sdk-)?checksum-/i.test(name)) delete request.headers[name];
-        }
-        request.headers['content-md5'] = createHash('md5').update(request.body).digest('base64');
-      }
-      return await next(input);
-    },
-    { step: 'build', priority: 'low', name: 'holdfastContentMd5' },
-  );
 }
 
 function unsupported(wanted: WantedBucket, { what }: BucketSetting, cause: unknown): AppError {

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import {
   AbortMultipartUploadCommand,
   CompleteMultipartUploadCommand,
@@ -9,6 +8,7 @@ import {
   type StorageClass,
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
+import { md5, sendMd5 } from './content-md5.ts';
 import { type Part, partBytesFor, sendInParts } from './part-buffers.ts';
 import type { Patience } from './s3-client.ts';
 import { type Attempts, withRetries } from './with-retries.ts';
@@ -25,7 +25,18 @@ export interface UploadTarget {
   readonly storageClass?: StorageClass;
   /** Nobody may change or remove the object before. */
   readonly lockedUntil?: Date;
+  readonly headers?: ObjectHeaders;
   readonly patience: Patience;
+}
+
+/** What a store gives with an object to whoever reads it. */
+export interface ObjectHeaders {
+  readonly ContentType?: string;
+  readonly CacheControl?: string;
+  readonly ContentDisposition?: string;
+  readonly ContentEncoding?: string;
+  readonly ContentLanguage?: string;
+  readonly Metadata?: Record<string, string>;
 }
 
 /** Uploads a stream: in one request when it fits into a part, else in equal parts; aborts when anything fails. */
@@ -48,7 +59,7 @@ export async function upload(
 }
 
 export async function putObject(target: UploadTarget, content: Uint8Array): Promise<void> {
-  const { client, bucket, key, storageClass, lockedUntil } = target;
+  const { client, bucket, key, storageClass, lockedUntil, headers } = target;
   await withRetries(`could not store ${key}`, attempts(target, content.length), (abortSignal) =>
     client.send(
       new PutObjectCommand({
@@ -57,6 +68,7 @@ export async function putObject(target: UploadTarget, content: Uint8Array): Prom
         Body: content,
         ContentLength: content.length,
         ContentMD5: md5(content),
+        ...headers,
         ...(storageClass === undefined ? {} : { StorageClass: storageClass }),
         ...lockHeaders(lockedUntil),
       }),
@@ -134,7 +146,8 @@ class Multipart {
         Key: key,
         Retention: { Mode: 'COMPLIANCE', RetainUntilDate: lockedUntil },
       });
-      withMd5(command);
+      // Demanded for a lock, and by some in this form alone.
+      sendMd5(command as unknown as Pick<S3Client, 'middlewareStack'>);
       return client.send(command, { abortSignal });
     });
   }
@@ -155,7 +168,7 @@ class Multipart {
   }
 
   async #create(): Promise<string> {
-    const { client, bucket, key, storageClass, lockedUntil } = this.#target;
+    const { client, bucket, key, storageClass, lockedUntil, headers } = this.#target;
     const answer = await withRetries(
       `could not begin the upload of ${key}`,
       attempts(this.#target, 0),
@@ -164,6 +177,7 @@ class Multipart {
           new CreateMultipartUploadCommand({
             Bucket: bucket,
             Key: key,
+            ...headers,
             ...(storageClass === undefined ? {} : { StorageClass: storageClass }),
             ...lockHeaders(lockedUntil),
           }),
@@ -175,29 +189,9 @@ class Multipart {
   }
 }
 
-/** Demanded for a lock, and by some in this form alone; the SDK knows only newer ones. */
-function withMd5(command: PutObjectRetentionCommand): void {
-  command.middlewareStack.add(
-    (next) => (args) => {
-      const { headers, body } = args.request as {
-        readonly headers: Record<string, string>;
-        readonly body: string | Uint8Array;
-      };
-      headers['content-md5'] = md5(Buffer.from(body));
-      return next(args);
-    },
-    { step: 'build', name: 'contentMd5' },
-  );
-}
-
 function attempts({ patience }: UploadTarget, bytes: number): Attempts {
   return {
     retryWaits: patience.retryWaits,
     timeoutSeconds: patience.idleSeconds + bytes / SLOWEST,
   };
-}
-
-/** The store compares it with what arrived, so a byte that flipped on the way is refused. */
-function md5(content: Uint8Array): string {
-  return createHash('md5').update(content).digest('base64');
 }

@@ -1,6 +1,7 @@
 import type { AgentJob } from '../../model/agent-settings.ts';
 import {
   BUCKET_SETTINGS,
+  type BucketPlace,
   type BucketSettings,
   type WantedBucket,
 } from '../../model/bucket-settings.ts';
@@ -22,29 +23,39 @@ const JOB: AgentJob = {
   timeoutSeconds: 600,
 };
 
+const COPIES: AgentJob = {
+  id: 'bucket-copies',
+  argv: ['buckets', 'copy'],
+  cron: '20 6 * * *',
+  jitterSeconds: 600,
+  catchUp: true,
+  timeoutSeconds: 12 * 3_600,
+};
+
 /** The product's own buckets: what they shall be is set at their provider by `holdfast buckets set`. */
 export const storage: Component = {
   id: 'storage',
   enabled: (config) => Object.keys(config.storage.buckets).length > 0,
 
   needs: (config) => ({
-    secrets: objectBuckets(config).flatMap(([name, , provider]) =>
-      providerSecrets(provider).map((secret) => ({
-        name: secret,
-        optional: false,
-        usedBy: `storage.buckets.${name}`,
-      })),
+    secrets: wantedBuckets(config).flatMap(({ name, providers }) =>
+      providers.flatMap(([, provider]) =>
+        providerSecrets(provider).map((secret) => ({
+          name: secret,
+          optional: false,
+          usedBy: `storage.buckets.${name}`,
+        })),
+      ),
     ),
   }),
 
   contribute(input): Contribution {
-    const { config } = input;
-    const settings: BucketSettings = {
-      version: 1,
-      buckets: objectBuckets(config).map(([name]) => wantedBucket(input, name)),
-    };
-    const holdsAccount = objectBuckets(config).some(
-      ([, , provider]) => provider.kind === 'r2' && provider.endpoint === undefined,
+    const wanted = wantedBuckets(input.config);
+    const buckets = wanted.map((one) => wantedBucket(input, one));
+    const settings: BucketSettings = { version: 1, buckets };
+    // The address of R2 is made of the account, which is a secret.
+    const holdsAccount = wanted.some(({ providers }) =>
+      providers.some(([, { kind, endpoint }]) => kind === 'r2' && endpoint === undefined),
     );
     return {
       files: [
@@ -55,38 +66,54 @@ export const storage: Component = {
           secret: holdsAccount,
         },
       ],
-      jobs: [JOB],
-      notices: settings.buckets.flatMap(removalNotice),
+      jobs: buckets.some(({ copyTo }) => copyTo !== undefined) ? [JOB, COPIES] : [JOB],
+      notices: buckets.flatMap(removalNotice),
     };
   },
 };
 
 type ObjectProvider = Exclude<Config['storage']['providers'][string], { kind: 'directory' }>;
 
+interface ConfiguredBucket {
+  readonly name: string;
+  readonly bucket: Bucket;
+  /** Where it is, and where its copy is if there is one. */
+  readonly providers: readonly (readonly [string, ObjectProvider])[];
+}
+
 /** The rules refuse a bucket without a provider, or in a directory. */
-function objectBuckets(config: Config): [string, Bucket, ObjectProvider][] {
+function wantedBuckets(config: Config): ConfiguredBucket[] {
   return Object.entries(config.storage.buckets).flatMap(([name, bucket]) => {
-    const provider = config.storage.providers[bucket.provider];
-    if (provider === undefined || provider.kind === 'directory') return [];
-    return [[name, bucket, provider] as [string, Bucket, ObjectProvider]];
+    const providers = [bucket.provider, bucket.replicateTo].flatMap((id) => {
+      const provider = id === undefined ? undefined : config.storage.providers[id];
+      if (id === undefined || provider === undefined || provider.kind === 'directory') return [];
+      return [[id, provider] as const];
+    });
+    return providers.length === 0 ? [] : [{ name, bucket, providers }];
   });
 }
 
-function wantedBucket(input: ComponentInput, wantedName: string): WantedBucket {
-  const found = objectBuckets(input.config).find(([name]) => name === wantedName);
-  if (found === undefined) throw new Error(`no bucket ${wantedName}`);
-  const [name, bucket, provider] = found;
+function wantedBucket(
+  input: ComponentInput,
+  { name, bucket, providers }: ConfiguredBucket,
+): WantedBucket {
   const { infrequentAfter, archiveAfter, deleteAfter } = bucket.lifecycle ?? {};
-  return {
-    name,
-    place: {
+  const places = providers.map(
+    ([id, provider]): BucketPlace => ({
       kind: provider.kind,
-      name: bucket.provider,
+      name: id,
       endpoint: endpointOf(provider, input.secret),
       region: provider.region,
       bucket: bucket.name,
       ...credentialSecrets(provider),
-    },
+    }),
+  );
+  const [place, copyTo] = places;
+  if (place === undefined) throw new Error(`bucket ${name} has no provider`);
+  return {
+    name,
+    place,
+    ...(copyTo === undefined ? {} : { copyTo }),
     private: bucket.private,
     versioning: bucket.versioning,
     encrypted: bucket.encryption !== 'none',
