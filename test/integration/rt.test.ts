@@ -167,7 +167,9 @@ await t.test('the CDN asks its bucket once', async (t) => {
   const image = 'https://cdn-img.rt-technologie.com/logo.svg';
   t.match(await appliance.ask(image), { body: '<svg/>', headers: { 'x-cache-status': 'MISS' } });
   t.match(await appliance.ask(image), { body: '<svg/>', headers: { 'x-cache-status': 'HIT' } });
-  t.strictSame(bucket.asked, ['/rt-prod-images/logo.svg']);
+  // The apply has asked for the buckets themselves, to set what the config wants of them.
+  const objects = bucket.asked.filter((path) => !/\/(\?.*)?$/.test(path));
+  t.strictSame(objects, ['/rt-prod-images/logo.svg']);
   const unsigned = await appliance.ask('https://cdn-docs.rt-technologie.com/contract.pdf');
   t.equal(unsigned.status, 403, 'documents only by a signed URL');
 });
