@@ -5,6 +5,7 @@ import t from 'tap';
 import { Appliance } from '../support/appliance.ts';
 import { PACKAGE_ROOT } from '../support/component-input.ts';
 import { docker } from './support/docker.ts';
+import { everydayCommands } from './support/everyday.ts';
 
 const PROJECT = 'networks-test';
 const LABEL = `label=io.holdfast.project=${PROJECT}`;
@@ -125,6 +126,8 @@ t.test('a service that comes or goes leaves every other container as it is', asy
     while (!up && Date.now() < deadline) up = await isUp();
     t.ok(up);
   });
+
+  await t.test('the commands of an ordinary day', (t) => everydayCommands(t, appliance, 'app'));
 
   await t.test('a network that somebody took away from postgres is connected again', async (t) => {
     await docker('network', 'disconnect', `${PROJECT}_data-aaa`, `${PROJECT}-postgres-1`);
