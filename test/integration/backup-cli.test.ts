@@ -104,6 +104,26 @@ t.test('a flipped byte: verify says where, exit code 12', async (t) => {
   });
 });
 
+t.test('a damaged manifest: told where it is asked for, and passed over where not', async (t) => {
+  await applied();
+  const made = await holdfast('backup', 'run', '--json');
+  const {
+    made: [{ id }],
+  } = JSON.parse(made.stdout) as { made: [{ id: string }] };
+  const path = join(stack.root, 'store', 'backups', stack.project, 'daily', id, 'manifest.json');
+  const content = await readFile(path);
+  await writeFile(path, content.subarray(0, content.length >> 1));
+
+  const told = { code: 12, stderr: /manifest[\s\S]*backup\/bad-manifest/ };
+  t.match(await holdfast('backup', 'verify', id), told);
+  t.match(await holdfast('restore', id, '--into', 'never'), told);
+  t.match(await holdfast('backup', 'list'), { code: 0, stdout: new RegExp(`^${id}  daily`, 'm') });
+  const restored = await holdfast('restore', '--into', 'passed_over', '--json');
+  t.equal(restored.code, 0, restored.stderr);
+  t.match(restored.stderr, `${id} is damaged, so the one before it is used`);
+  t.not((JSON.parse(restored.stdout) as { id: string }).id, id);
+});
+
 t.test('a point in time: base, list, dry run, and what is refused', async (t) => {
   const base = stack.job({ name: 'base', method: 'physical', cron: '0 1 * * *' });
   t.match(await holdfast('restore', '--latest', '--dry-run'), {
