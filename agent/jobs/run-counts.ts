@@ -7,6 +7,7 @@ interface Counts {
   /** Seconds since the epoch. */
   lastRun?: number;
   lastSeconds?: number;
+  lastFailed?: boolean;
 }
 
 /** How the runs of each job went, for the metrics. */
@@ -26,6 +27,7 @@ export class RunCounts {
       failures: known.failures + (result === 'done' ? 0 : 1),
       lastRun: finishedAt / 1_000,
       lastSeconds: Math.max(0, finishedAt - startedAt) / 1_000,
+      lastFailed: result !== 'done',
     });
     replaceFile(this.#path, JSON.stringify(Object.fromEntries(this.#counts)), {
       mode: 0o600,

@@ -68,6 +68,14 @@ export function collectMetrics(sources: MetricSources): Metric[] {
       perJob(({ id }) => counts.of(id).lastSeconds ?? Number.NaN),
     ),
     gauge(
+      'holdfast_job_last_failed',
+      'Whether the last run of the job failed.',
+      perJob(({ id }) => {
+        const { lastFailed } = counts.of(id);
+        return lastFailed === undefined ? Number.NaN : Number(lastFailed);
+      }),
+    ),
+    gauge(
       'holdfast_job_running',
       'Whether the job runs now.',
       perJob(({ id }) => Number(sources.isRunning(id))),

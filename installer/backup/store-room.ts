@@ -2,7 +2,6 @@ import type { StoreRoom } from '../model/backup-result.ts';
 import type { BackupJob, BackupSettings } from '../model/backup-settings.ts';
 import { space } from './free-space.ts';
 import type { StoredBackup } from './inventory.ts';
-import { findStore } from './settings.ts';
 
 /**
  * How full the store of a job is, for who is to be told before a backup no longer fits.
@@ -15,11 +14,11 @@ export async function storeRoom(
   stored: readonly StoredBackup[] | undefined,
   madeBytes: number,
 ): Promise<StoreRoom> {
-  const store = findStore(settings, job.store);
+  const store = settings.stores.find(({ name }) => name === job.store);
   const before = stored?.reduce((sum, { size }) => sum + size, 0);
-  const disk = store.kind === 'directory' ? await diskOf(store.path) : undefined;
+  const disk = store?.kind === 'directory' ? await diskOf(store.path) : undefined;
   return {
-    name: store.name,
+    name: job.store,
     ...(before === undefined ? {} : { storedBytes: before + madeBytes }),
     ...(disk === undefined ? {} : { disk }),
   };

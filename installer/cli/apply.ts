@@ -61,13 +61,13 @@ export async function apply(args: ParsedArguments, context: CliContext): Promise
     verify: (desired) => verifyFrontDoor(server.host, context.paths, desired),
   });
   if (outcome.result === 'applied') await bringCertificates(context, server);
-  const bucketFile = `write-file:${posix.join(context.paths.stack, BUCKET_SETTINGS)}`;
-  if (outcome.result === 'applied' && outcome.plan.operations.some(({ id }) => id === bucketFile)) {
-    await setBucketsAfterApply(context, server);
-  }
   // Its WAL follows nothing that was stored before.
   if (outcome.desired.postgresUpgrade !== undefined && outcome.result === 'applied') {
     await startAnew(context, server);
+  }
+  const bucketFile = `write-file:${posix.join(context.paths.stack, BUCKET_SETTINGS)}`;
+  if (outcome.result === 'applied' && outcome.plan.operations.some(({ id }) => id === bucketFile)) {
+    await setBucketsAfterApply(context, server);
   }
   if (json) {
     const { result, seconds, unhealthy } = outcome;

@@ -25,7 +25,8 @@ interface BucketOutcome {
   readonly name: string;
   /** What was set, or would be. */
   readonly steps: readonly string[];
-  readonly error?: AppError;
+  readonly notes: readonly string[];
+  readonly errors: readonly AppError[];
 }
 
 /** `holdfast buckets set`: brings the buckets of the product to what the applied config says. */
@@ -35,21 +36,20 @@ export async function bucketsSet(args: ParsedArguments, context: CliContext): Pr
   const dryRun = args.flag('dry-run');
   const outcomes = await settleAll(server.host, paths, dryRun);
   if (args.flag('json')) {
-    const buckets = outcomes.map(({ name, steps, error }) => ({
-      name,
-      steps,
-      ...(error === undefined ? {} : { error: { code: error.code, message: error.message } }),
+    const buckets = outcomes.map(({ errors, ...rest }) => ({
+      ...rest,
+      errors: errors.map(({ code, message }) => ({ code, message })),
     }));
     io.out(`${JSON.stringify({ version: 1, dryRun, buckets })}\n`);
   } else {
-    for (const outcome of outcomes) io.out(`${lineOf(outcome, dryRun)}\n`);
-    for (const { error } of outcomes) {
-      if (error !== undefined) io.err(errorText(error, styleFor(io.color)));
+    for (const outcome of outcomes) io.out(`${linesOf(outcome, dryRun).join('\n')}\n`);
+    for (const error of outcomes.flatMap(({ errors }) => errors)) {
+      io.err(errorText(error, styleFor(io.color)));
     }
     if (outcomes.length === 0) io.out('The config names no bucket of the product.\n');
   }
-  const failed = outcomes.find(({ error }) => error !== undefined);
-  return failed === undefined ? 0 : exitCodeOf(failed.error);
+  const [first] = outcomes.flatMap(({ errors }) => errors);
+  return first === undefined ? 0 : exitCodeOf(first);
 }
 
 /**
@@ -63,19 +63,21 @@ export async function setBucketsAfterApply(
   const warn = (code: string, text: string): void =>
     report({ kind: 'warning', code, text: `${text}. holdfast buckets set` });
   if (host.name !== 'localhost') {
-    const { exitCode, stderr } = await host.run({
-      argv: programOnServer(paths, 'buckets', 'set'),
-      timeoutSeconds: REMOTE_COMMAND_SECONDS,
-      okExitCodes: Array.from({ length: 256 }, (_, code) => code),
-    });
-    if (exitCode !== 0) warn('store/buckets', stderr.trim());
+    try {
+      await host.run({
+        argv: programOnServer(paths, 'buckets', 'set'),
+        timeoutSeconds: REMOTE_COMMAND_SECONDS,
+      });
+    } catch (error) {
+      warn('store/buckets', `the buckets could not be set: ${(error as Error).message.trim()}`);
+    }
     return;
   }
-  for (const { name, steps, error } of await settleAll(host, paths, false)) {
-    if (error !== undefined) warn(error.code, error.message.replaceAll('\n', '; '));
-    else if (steps.length > 0) {
-      report({ kind: 'progress', id: 'buckets', text: `bucket ${name}: ${steps.join(', ')}` });
-    }
+  for (const { name, steps, notes, errors } of await settleAll(host, paths, false)) {
+    for (const { code, message } of errors) warn(code, message.replaceAll('\n', '; '));
+    for (const text of notes) report({ kind: 'warning', code: 'store/unsupported', text });
+    if (steps.length === 0) continue;
+    report({ kind: 'progress', id: 'buckets', text: `bucket ${name}: ${steps.join(', ')}` });
   }
 }
 
@@ -86,6 +88,12 @@ export async function bucketsCopy(args: ParsedArguments, context: CliContext): P
   const { host } = await context.open();
   const copies: (CopiedObjects & { readonly name: string; readonly to: string })[] = [];
   const errors: AppError[] = [];
+  let failures = 0;
+  // A few are told; a million that nobody may write would fill the memory.
+  const note = (error: AppError): void => {
+    failures += 1;
+    if (errors.length < SHOWN) errors.push(error);
+  };
   for (const wanted of await readWanted(host, paths)) {
     const { name, copyTo } = wanted;
     if (copyTo === undefined) continue;
@@ -96,13 +104,13 @@ export async function bucketsCopy(args: ParsedArguments, context: CliContext): P
         { ...wanted, copyTo },
         {
           signal,
-          onFailure: (error) => errors.push(error),
+          onFailure: note,
         },
       );
       copies.push({ name, to: copyTo.name, ...copied });
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
-      errors.push(error);
+      note(error);
     }
   }
   if (args.flag('json')) io.out(`${JSON.stringify({ version: 1, copies })}\n`);
@@ -113,8 +121,8 @@ export async function bucketsCopy(args: ParsedArguments, context: CliContext): P
     }
     if (copies.length === 0 && errors.length === 0) io.out('No bucket is to be copied.\n');
   }
-  for (const error of errors.slice(0, SHOWN)) io.err(errorText(error, styleFor(io.color)));
-  if (errors.length > SHOWN) io.err(`and ${errors.length - SHOWN} more\n`);
+  for (const error of errors) io.err(errorText(error, styleFor(io.color)));
+  if (failures > SHOWN) io.err(`and ${failures - SHOWN} more\n`);
   if (signal.aborted) return EXIT_CODES.consent;
   return errors.length === 0 ? 0 : exitCodeOf(errors[0]);
 }
@@ -122,7 +130,10 @@ export async function bucketsCopy(args: ParsedArguments, context: CliContext): P
 /** Failures that are told one by one. */
 const SHOWN = 5;
 
-/** The bucket of the copy is closed and encrypted like the first; versions and ages are that one's affair. */
+/**
+ * The bucket of the copy is closed, encrypted and versioned like the first, as far as its provider can: a copy that
+ * is not encrypted there is better than none, and what is lacking is told. Ages are the first one's affair alone.
+ */
 async function copyOne(
   host: Host,
   paths: Paths,
@@ -132,8 +143,11 @@ async function copyOne(
   const { place, copyTo } = wanted;
   const from = { place, credentials: await credentialsOf(host, paths, place) };
   const to = { place: copyTo, credentials: await credentialsOf(host, paths, copyTo) };
-  const target = { ...wanted, place: copyTo, versioning: false, lifecycle: {} };
-  await settleBucket(target, to.credentials, { dryRun: false });
+  const { lifecycle: _, ...rest } = wanted;
+  const versioning = wanted.versioning && copyTo.kind === 's3';
+  const target = { ...rest, place: copyTo, versioning };
+  const { lacking } = await settleBucket(target, to.credentials, { dryRun: false });
+  for (const error of lacking) options.onFailure(error);
   return await copyBucket(from, to, options);
 }
 
@@ -143,11 +157,12 @@ async function settleAll(host: Host, paths: Paths, dryRun: boolean): Promise<Buc
     const { name } = wanted;
     try {
       const credentials = await credentialsOf(host, paths, wanted.place);
-      outcomes.push({ name, steps: await settleBucket(wanted, credentials, { dryRun }) });
+      const { steps, notes, lacking } = await settleBucket(wanted, credentials, { dryRun });
+      outcomes.push({ name, steps, notes, errors: lacking });
     } catch (error) {
       // One provider that is down is no reason to leave the buckets of another.
       if (!(error instanceof AppError)) throw error;
-      outcomes.push({ name, steps: [], error });
+      outcomes.push({ name, steps: [], notes: [], errors: [error] });
     }
   }
   return outcomes;
@@ -176,8 +191,9 @@ async function credentialsOf(host: Host, paths: Paths, place: BucketPlace): Prom
   };
 }
 
-function lineOf({ name, steps, error }: BucketOutcome, dryRun: boolean): string {
-  if (error !== undefined) return `${name}: not as the config says`;
-  if (steps.length === 0) return `${name}: as the config says`;
-  return `${name}: ${dryRun ? 'missing' : 'set'}: ${steps.join(', ')}`;
+function linesOf({ name, steps, notes, errors }: BucketOutcome, dryRun: boolean): string[] {
+  const set = steps.length === 0 ? [] : [`${dryRun ? 'missing' : 'set'}: ${steps.join(', ')}`];
+  const rest = errors.length === 0 ? [] : ['not as the config says'];
+  const all = [...set, ...rest];
+  return [`${name}: ${all.length === 0 ? 'as the config says' : all.join('; ')}`, ...notes];
 }

@@ -151,7 +151,18 @@ const closedStack: Check = async ({ host }) => {
     okExitCodes: [0, 1],
   });
   const findings: Finding[] = [];
-  for (const { Name, HostConfig, Mounts, Config } of JSON.parse(stdout) as Inspected[]) {
+  const inspected = JSON.parse(stdout) as Inspected[];
+  if (inspected.length === 0) {
+    return [
+      {
+        check: 'closed',
+        result: 'warning',
+        text: 'the engine shows none of its containers, so their ports were not looked at',
+        hint: 'holdfast doctor',
+      },
+    ];
+  }
+  for (const { Name, HostConfig, Mounts, Config } of inspected) {
     const published = Object.values(HostConfig.PortBindings ?? {}).flat();
     const hostPorts = published.map(({ HostPort }) => HostPort);
     if (hostPorts.length > 0 && Config.Labels['com.docker.compose.service'] !== 'nginx') {

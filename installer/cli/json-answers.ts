@@ -13,7 +13,7 @@ export const JSON_ANSWERS: Readonly<Record<string, string>> = {
   'deploy-key list':
     '{ version, keys: [{ name, services: [service], images: [text], fingerprint }] }; an empty `images` means any',
   'buckets set':
-    '{ version, dryRun, buckets: [{ name, steps: [text], error?: { code, message } }] }; `steps` were carried out, or with `--dry-run` are missing',
+    '{ version, dryRun, buckets: [{ name, steps: [text], notes: [text], errors: [{ code, message }] }] }; `steps` were carried out, or with `--dry-run` are missing',
   'buckets copy': '{ version, copies: [{ name, to, objects, bytes, failed }] }; `to` is a provider',
   doctor:
     '{ version, ok, findings: [{ check, result: "ok" | "warning" | "problem", text, hint? }] }',

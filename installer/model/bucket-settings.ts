@@ -22,8 +22,8 @@ export interface WantedBucket {
   readonly versioning: boolean;
   /** At rest, by the store. False leaves the provider's setting alone. */
   readonly encrypted: boolean;
-  /** Ages in whole days; an empty one means that objects stay as they are. */
-  readonly lifecycle: BucketLifecycle;
+  /** Ages in whole days; an empty one means that objects stay as they are. Absent: none of our business. */
+  readonly lifecycle?: BucketLifecycle;
 }
 
 export interface BucketLifecycle {

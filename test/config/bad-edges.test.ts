@@ -63,6 +63,26 @@ const rows: readonly BadConfig[] = [
     ],
   },
   {
+    name: 'copies of buckets that would be none, and ages for a bucket with backups in it',
+    yaml: [
+      WEB,
+      'storage:',
+      '  providers:',
+      '    main: { kind: s3, endpoint: https://s3.example.com, secretRef: MAIN }',
+      '    same: { kind: s3, endpoint: https://s3.example.com, secretRef: SAME }',
+      '  buckets:',
+      '    docs: { provider: main, name: acme-docs, replicateTo: local }',
+      '    images: { provider: main, name: acme-images, replicateTo: same }',
+      '    files: { provider: same, name: acme-files, lifecycle: { deleteAfter: 30d } }',
+      'backups: { provider: main, bucket: acme-files }',
+    ],
+    says: [
+      'config.yaml:11:59 storage.buckets.docs.replicateTo: is a directory: the copy of a bucket needs a provider of kind s3 or r2',
+      'config.yaml:12:63 storage.buckets.images.replicateTo: is the same place as the provider of the bucket',
+      'config.yaml:13:59 storage.buckets.files.lifecycle: ages all of a bucket, and the backups lie in it: give the product one of its own',
+    ],
+  },
+  {
     name: 'a bucket of an unknown provider',
     yaml: [
       WEB,

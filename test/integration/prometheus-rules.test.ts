@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { firewall } from '../../installer/components/firewall/component.ts';
 import { prometheus } from '../../installer/components/prometheus/component.ts';
+import { storage } from '../../installer/components/storage/component.ts';
 import { pathsUnder } from '../../installer/model/paths.ts';
 import {
   componentInput,
@@ -21,6 +22,9 @@ services:
 postgres: { pitr: { enabled: true } }
 backups: { drill: { every: monthly }, recipients: [age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p] }
 objectives: { rto: 1h, rpo: 5m }
+storage:
+  providers: { main: { kind: s3, endpoint: "https://s3.example.com", secretRef: MAIN } }
+  buckets: { docs: { provider: main, name: acme-documents } }
 monitoring:
   slo: { p95: 0.5, availability: 99.9 }
   rules:
@@ -41,7 +45,7 @@ const input = componentInput(configFrom(CONFIG), {
   paths,
   images: imagesWith({ prometheus: image }),
 });
-const desired = renderWith([contributing({ scrapes }), firewall, prometheus], input);
+const desired = renderWith([contributing({ scrapes }), firewall, storage, prometheus], input);
 await writeDesired(desired);
 
 function promtool(...args: string[]): Promise<string> {

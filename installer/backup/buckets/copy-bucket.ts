@@ -8,6 +8,7 @@ import { isMissingObject, storeError } from '../store/s3-errors.ts';
 import { S3Store } from '../store/s3-store.ts';
 import { type ObjectHeaders, putObject, upload } from '../store/s3-upload.ts';
 import type { StoredFile } from '../store/store.ts';
+import { withRetries } from '../store/with-retries.ts';
 import { missingAt } from './missing-objects.ts';
 
 /** Bytes up to which an object goes in one piece. */
@@ -36,8 +37,8 @@ export interface CopiedObjects {
 
 /**
  * Copies to another bucket what it lacks or has in an older version, with the headers that readers are given. Never
- * removes anything there: what was deleted by mistake, or by whoever broke in, is still in the copy. Constant memory
- * however many objects there are.
+ * removes anything there: what was deleted by mistake is still in the copy. Constant memory however many objects
+ * there are.
  * @throws AppError class `store` when one of the two cannot be listed
  */
 export async function copyBucket(
@@ -96,19 +97,37 @@ class Copier {
   async copy(key: string): Promise<boolean> {
     const patience = this.#patience;
     const { client, bucket } = this.#from;
-    let head: HeadObjectCommandOutput;
-    try {
-      head = await client.send(new HeadObjectCommand({ Bucket: bucket, Key: key }));
-    } catch (error) {
-      if (isMissingObject(error)) return false;
-      throw error;
-    }
+    const head = await this.#head(key);
+    if (head === undefined) return false;
     const size = head.ContentLength ?? 0;
     const target = { ...this.#to, key, headers: headersOf(head), patience };
     const bytes = checked(key, head, download({ client, bucket, key, patience }, undefined));
-    if (size > SMALL) await upload(target, bytes, size);
-    else await putObject(target, await whole(bytes));
+    if (size <= SMALL) {
+      await putObject(target, await whole(bytes));
+      return true;
+    }
+    await upload(target, bytes, size);
+    // It was on its way for long, maybe in several reads, and may have been replaced by one of the same size.
+    const after = await this.#head(key);
+    if (after?.ETag !== head.ETag) throw changed(key);
     return true;
+  }
+
+  /** Undefined when there is none. */
+  async #head(key: string): Promise<HeadObjectCommandOutput | undefined> {
+    const { client, bucket } = this.#from;
+    const { retryWaits, idleSeconds } = this.#patience;
+    const attempts = { retryWaits, timeoutSeconds: idleSeconds };
+    return await withRetries(`could not look at ${key}`, attempts, async (abortSignal) => {
+      try {
+        return await client.send(new HeadObjectCommand({ Bucket: bucket, Key: key }), {
+          abortSignal,
+        });
+      } catch (error) {
+        if (isMissingObject(error)) return undefined;
+        throw error;
+      }
+    });
   }
 
   close(): void {
@@ -132,9 +151,13 @@ function headersOf(head: HeadObjectCommandOutput): ObjectHeaders {
     'ContentLanguage',
     'Metadata',
   ] as const;
-  return Object.fromEntries(
-    names.flatMap((name) => (head[name] === undefined ? [] : [[name, head[name]]])),
-  );
+  const expires = new Date(head.ExpiresString ?? '');
+  return {
+    ...(Number.isNaN(expires.getTime()) ? {} : { Expires: expires }),
+    ...Object.fromEntries(
+      names.flatMap((name) => (head[name] === undefined ? [] : [[name, head[name]]])),
+    ),
+  };
 }
 
 /** Throws at the end when the bytes are not those that the store has noted, where that can be told. */
@@ -154,8 +177,11 @@ async function* checked(
   const tag = /^"([0-9a-f]{32})"$/.exec(head.ETag ?? '')?.[1];
   const isDigest = head.ServerSideEncryption?.startsWith('aws:kms') !== true;
   const differs = tag !== undefined && isDigest && hash.digest('hex') !== tag;
-  if (length === head.ContentLength && !differs) return;
-  throw new AppError({
+  if (length !== head.ContentLength || differs) throw changed(key);
+}
+
+function changed(key: string): AppError {
+  return new AppError({
     code: 'store/damaged-in-transit',
     what: `${key} arrived with other bytes than are stored, or was replaced meanwhile`,
     hint: 'holdfast buckets copy',

@@ -5,8 +5,8 @@ import {
   PutBucketLifecycleConfigurationCommand,
   type S3Client,
 } from '@aws-sdk/client-s3';
-import type { BucketLifecycle } from '../../model/bucket-settings.ts';
-import { present } from './s3-answers.ts';
+import type { BucketLifecycle, BucketPlace } from '../../model/bucket-settings.ts';
+import { isRefused, present } from './s3-answers.ts';
 
 /** Ours among the rules of a bucket; those of others are left as they are. */
 const RULE_ID = 'holdfast';
@@ -17,16 +17,21 @@ const ABANDONED_DAYS = 7;
 /** The rules that a bucket shall have, or undefined where they are that already. */
 export async function lifecycleChange(
   client: S3Client,
-  bucket: string,
+  { bucket, kind }: BucketPlace,
   wanted: BucketLifecycle,
 ): Promise<readonly LifecycleRule[] | undefined> {
-  const answer = await present(() =>
-    client.send(new GetBucketLifecycleConfigurationCommand({ Bucket: bucket })),
-  );
-  const rules = answer?.Rules ?? [];
+  const rule = ruleFor(wanted, kind);
+  let rules: readonly LifecycleRule[];
+  try {
+    const command = new GetBucketLifecycleConfigurationCommand({ Bucket: bucket });
+    rules = (await present(() => client.send(command)))?.Rules ?? [];
+  } catch (error) {
+    // A key that may not read the rules has not set one either.
+    if (rule === undefined && isRefused(error)) return undefined;
+    throw error;
+  }
   const others = rules.filter(({ ID }) => ID !== RULE_ID);
   const ours = rules.find(({ ID }) => ID === RULE_ID);
-  const rule = ruleFor(wanted);
   if (rule === undefined) return ours === undefined ? undefined : others;
   if (ours !== undefined && meaning(ours) === meaning(rule)) return undefined;
   return [...others, rule];
@@ -48,7 +53,7 @@ export async function putLifecycle(
   );
 }
 
-function ruleFor(wanted: BucketLifecycle): LifecycleRule | undefined {
+function ruleFor(wanted: BucketLifecycle, kind: BucketPlace['kind']): LifecycleRule | undefined {
   const { infrequentDays, archiveDays, deleteDays } = wanted;
   if ([infrequentDays, archiveDays, deleteDays].every((days) => days === undefined))
     return undefined;
@@ -67,8 +72,8 @@ function ruleFor(wanted: BucketLifecycle): LifecycleRule | undefined {
       ? {}
       : {
           Expiration: { Days: deleteDays },
-          // In a bucket with versions the former only hides an object, which would stay for ever.
-          NoncurrentVersionExpiration: { NoncurrentDays: deleteDays },
+          // In a bucket with versions the former only hides an object, which would stay for ever. R2 has none.
+          ...(kind === 'r2' ? {} : { NoncurrentVersionExpiration: { NoncurrentDays: deleteDays } }),
         }),
     AbortIncompleteMultipartUpload: { DaysAfterInitiation: ABANDONED_DAYS },
   };

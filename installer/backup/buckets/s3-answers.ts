@@ -19,6 +19,11 @@ export function isUnsupported(error: unknown): boolean {
   return UNSUPPORTED.has(name) || $metadata?.httpStatusCode === 501;
 }
 
+/** That the key has no right to it; a wrong key is another answer. */
+export function isRefused(error: unknown): boolean {
+  return (error as Error).name === 'AccessDenied';
+}
+
 /** What `ask` gives, or undefined where the store says that there is none. */
 export async function present<T>(ask: () => Promise<T>): Promise<T | undefined> {
   try {

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import {
   CreateBucketCommand,
   DeleteObjectCommand,
@@ -13,7 +14,7 @@ import {
 } from '@aws-sdk/client-s3';
 import type { WantedBucket } from '../../model/bucket-settings.ts';
 import { lifecycleChange, putLifecycle } from './lifecycle.ts';
-import { present } from './s3-answers.ts';
+import { isRefused, present } from './s3-answers.ts';
 
 /** One thing that a provider keeps of a bucket. */
 export interface BucketSetting {
@@ -21,6 +22,8 @@ export interface BucketSetting {
   readonly what: string;
   /** Whether it is to be looked at for this bucket at all. */
   readonly concerns: (wanted: WantedBucket) => boolean;
+  /** Not asked for by name: where the provider has no such thing, that is told and is no failure. */
+  readonly isDefault?: true;
   /** Gives the step that is missing, with its text for people; undefined where all is as wanted. */
   readonly missing: (client: S3Client, wanted: WantedBucket) => Promise<Step | undefined>;
 }
@@ -39,8 +42,14 @@ const existence: BucketSetting = {
   missing: async (client, { place }) => {
     const Bucket = place.bucket;
     // A HEAD needs the same right, but its answer has no body that tells a wrong key from a missing right.
-    const list = new ListObjectsV2Command({ Bucket, MaxKeys: 1 });
-    if ((await present(() => client.send(list))) !== undefined) return undefined;
+    try {
+      const list = new ListObjectsV2Command({ Bucket, MaxKeys: 1 });
+      if ((await present(() => client.send(list))) !== undefined) return undefined;
+    } catch (error) {
+      // A key that may not list does not tell, and none that may not makes buckets.
+      if (isRefused(error)) return undefined;
+      throw error;
+    }
     const isNamed = place.kind === 's3' && place.region !== UNNAMED_REGION;
     const region = { CreateBucketConfiguration: { LocationConstraint: place.region as 'EU' } };
     return {
@@ -56,6 +65,7 @@ const existence: BucketSetting = {
  */
 const privacy: BucketSetting = {
   what: 'that nobody reads without a key (private)',
+  isDefault: true,
   concerns: (wanted) => wanted.private && wanted.place.kind === 's3',
   missing: async (client, { place }) => {
     const Bucket = place.bucket;
@@ -130,7 +140,7 @@ const encryption: BucketSetting = {
 
 /** A store takes the setting also when it has no keys to encrypt by, and then refuses every upload. */
 async function requireEncryption(client: S3Client, bucket: string): Promise<void> {
-  const object = { Bucket: bucket, Key: 'holdfast-probe' };
+  const object = { Bucket: bucket, Key: `holdfast-probe-${randomBytes(8).toString('hex')}` };
   try {
     await client.send(
       new PutObjectCommand({ ...object, Body: 'probe', ServerSideEncryption: 'AES256' }),
@@ -140,14 +150,19 @@ async function requireEncryption(client: S3Client, bucket: string): Promise<void
     const message = 'it refuses an upload that asks for it';
     throw Object.assign(new Error(message, { cause: error }), { name: 'NotImplemented' });
   }
-  await client.send(new DeleteObjectCommand(object));
+  try {
+    await client.send(new DeleteObjectCommand(object));
+  } catch (error) {
+    // A key without the right to remove leaves these five bytes behind, once.
+    if (!isRefused(error)) throw error;
+  }
 }
 
 const lifecycle: BucketSetting = {
   what: 'lifecycle rules',
-  concerns: () => true,
-  missing: async (client, { place, lifecycle }) => {
-    const rules = await lifecycleChange(client, place.bucket, lifecycle);
+  concerns: (wanted) => wanted.lifecycle !== undefined,
+  missing: async (client, { place, lifecycle = {} }) => {
+    const rules = await lifecycleChange(client, place, lifecycle);
     if (rules === undefined) return undefined;
     const { infrequentDays, archiveDays, deleteDays } = lifecycle;
     const ages = [

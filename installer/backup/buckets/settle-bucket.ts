@@ -1,13 +1,17 @@
 import { AppError } from '../../errors.ts';
 import type { WantedBucket } from '../../model/bucket-settings.ts';
 import { sendMd5 } from '../store/content-md5.ts';
-import { PATIENCE, type Patience, type S3Credentials, s3Client } from '../store/s3-client.ts';
+import { type Patience, type S3Credentials, s3Client } from '../store/s3-client.ts';
 import { withRetries } from '../store/with-retries.ts';
 import { isUnsupported } from './s3-answers.ts';
 import { BUCKET_SETTINGS_IN_ORDER, type BucketSetting } from './settings-of.ts';
 
-/** One answer of a provider about a setting, seconds. */
-const ANSWER_SECONDS = 30;
+/** Shorter than for objects: an apply waits for these. */
+const SETTING_PATIENCE: Patience = {
+  connectSeconds: 10,
+  idleSeconds: 20,
+  retryWaits: [500, 2_000],
+};
 
 export interface SettleOptions {
   /** Looks and changes nothing. */
@@ -15,20 +19,28 @@ export interface SettleOptions {
   readonly patience?: Patience;
 }
 
+export interface SettledBucket {
+  /** What was set, or with `dryRun` would be. */
+  readonly steps: readonly string[];
+  /** What the provider has no setting for and nobody asked for by name. */
+  readonly notes: readonly string[];
+  /** `store/unsupported`, one for each setting that the provider lacks; the others are set all the same. */
+  readonly lacking: readonly AppError[];
+}
+
 /**
  * Brings a bucket to what the config says, step by step, and leaves alone what is that already. A step that was
  * carried out before a failure stays; the next run begins with what is missing.
- * @returns what was set, or with `dryRun` would be
- * @throws AppError class `store`; `store/unsupported` when the provider has no such setting
+ * @throws AppError class `store`
  */
 export async function settleBucket(
   wanted: WantedBucket,
   credentials: S3Credentials,
-  { dryRun, patience = PATIENCE }: SettleOptions,
-): Promise<string[]> {
+  { dryRun, patience = SETTING_PATIENCE }: SettleOptions,
+): Promise<SettledBucket> {
   const client = s3Client(wanted.place, credentials, patience);
   sendMd5(client);
-  const attempts = { retryWaits: patience.retryWaits, timeoutSeconds: ANSWER_SECONDS };
+  const attempts = { retryWaits: patience.retryWaits, timeoutSeconds: patience.idleSeconds };
   const ask = <T>(setting: BucketSetting, request: () => Promise<T>): Promise<T> =>
     withRetries(`bucket ${wanted.name}: cannot set ${setting.what}`, attempts, async () => {
       try {
@@ -38,23 +50,33 @@ export async function settleBucket(
       }
     });
   const steps: string[] = [];
+  const notes: string[] = [];
+  const lacking: AppError[] = [];
   try {
     for (const setting of BUCKET_SETTINGS_IN_ORDER) {
       if (!setting.concerns(wanted)) continue;
-      const step = await ask(setting, () => setting.missing(client, wanted));
-      if (step === undefined) continue;
-      if (!dryRun) await ask(setting, step.carryOut);
-      steps.push(step.text);
+      try {
+        const step = await ask(setting, () => setting.missing(client, wanted));
+        if (step === undefined) continue;
+        if (!dryRun) await ask(setting, step.carryOut);
+        steps.push(step.text);
+      } catch (error) {
+        if (!(error instanceof AppError) || error.code !== UNSUPPORTED) throw error;
+        if (setting.isDefault === true) notes.push(`${error.what}: see to it there`);
+        else lacking.push(error);
+      }
     }
-    return steps;
+    return { steps, notes, lacking };
   } finally {
     client.destroy();
   }
 }
 
+const UNSUPPORTED = 'store/unsupported';
+
 function unsupported(wanted: WantedBucket, { what }: BucketSetting, cause: unknown): AppError {
   return new AppError({
-    code: 'store/unsupported',
+    code: UNSUPPORTED,
     what: `bucket ${wanted.name}: ${wanted.place.name} cannot set ${what}`,
     why: `its S3 service has no such setting (${(cause as Error).message})`,
     hint: `take it out of storage.buckets.${wanted.name} in config.yaml, or hold the bucket at another provider`,

@@ -36,6 +36,7 @@ export interface ObjectHeaders {
   readonly ContentDisposition?: string;
   readonly ContentEncoding?: string;
   readonly ContentLanguage?: string;
+  readonly Expires?: Date;
   readonly Metadata?: Record<string, string>;
 }
 

@@ -31,7 +31,9 @@ export const bucketsFit: Rule = function* ({ file, config, declared }) {
           'is the provider of the bucket itself',
         );
       }
+      yield* copyCanLie(bucket, config.storage.providers, path);
     }
+    yield* sparesBackups(bucket, config, path);
     yield* lifecycleRuns(bucket, path, used.has(name));
     const provider = own(config.storage.providers, bucket.provider);
     if (provider !== undefined) yield* providerCan(bucket, provider, path);
@@ -44,6 +46,50 @@ export const bucketsFit: Rule = function* ({ file, config, declared }) {
     }
   }
 };
+
+type Providers = Readonly<Record<string, Provider>>;
+
+function* copyCanLie(
+  { provider: from, replicateTo }: Bucket,
+  providers: Providers,
+  path: readonly PathStep[],
+): Generator<Finding> {
+  const target = replicateTo === undefined ? undefined : own(providers, replicateTo);
+  if (target === undefined || replicateTo === from) return;
+  const at = [...path, 'replicateTo'];
+  if (target.kind === 'directory') {
+    const message = 'is a directory: the copy of a bucket needs a provider of kind s3 or r2';
+    yield error('bucket-in-directory', at, message);
+  } else if (isSamePlace(target, own(providers, from))) {
+    yield error('replicate-to-self', at, 'is the same place as the provider of the bucket');
+  }
+}
+
+/** The provider would remove or freeze what a restore needs, of whatever age it is. */
+function* sparesBackups(
+  bucket: Bucket,
+  { storage, backups }: Parameters<Rule>[0]['config'],
+  path: readonly PathStep[],
+): Generator<Finding> {
+  if (bucket.lifecycle === undefined || bucket.name !== backups.bucket) return;
+  const place = own(storage.providers, bucket.provider);
+  const holdsBackups = backups.jobs.some(
+    ({ provider }) =>
+      provider === bucket.provider || isSamePlace(own(storage.providers, provider), place),
+  );
+  if (!holdsBackups) return;
+  const message =
+    'ages all of a bucket, and the backups lie in it: give the product one of its own';
+  yield error('lifecycle-on-backups', [...path, 'lifecycle'], message);
+}
+
+function isSamePlace(a: Provider | undefined, b: Provider | undefined): boolean {
+  if (a === undefined || b === undefined || a.kind === 'directory' || b.kind === 'directory') {
+    return false;
+  }
+  if (a.endpoint !== undefined || b.endpoint !== undefined) return a.endpoint === b.endpoint;
+  return a.kind === 'r2' && b.kind === 'r2' && a.accountSecret === b.accountSecret;
+}
 
 export function* knownProvider(
   name: string,

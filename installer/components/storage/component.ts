@@ -5,7 +5,7 @@ import {
   type BucketSettings,
   type WantedBucket,
 } from '../../model/bucket-settings.ts';
-import type { Contribution, Notice } from '../../model/contribution.ts';
+import type { AlertRule, Contribution, Notice } from '../../model/contribution.ts';
 import type { Component, ComponentInput } from '../component.ts';
 import type { Config } from '../sections.ts';
 import { credentialSecrets, endpointOf, providerSecrets } from './credentials.ts';
@@ -20,7 +20,7 @@ const JOB: AgentJob = {
   cron: '50 5 * * *',
   jitterSeconds: 600,
   catchUp: true,
-  timeoutSeconds: 600,
+  timeoutSeconds: 1_800,
 };
 
 const COPIES: AgentJob = {
@@ -30,6 +30,18 @@ const COPIES: AgentJob = {
   jitterSeconds: 600,
   catchUp: true,
   timeoutSeconds: 12 * 3_600,
+};
+
+/** Nobody looks at a bucket before it is needed. */
+const NOT_AS_CONFIGURED: AlertRule = {
+  name: 'BucketsNotAsConfigured',
+  component: 'storage',
+  expression: `holdfast_job_last_failed{job=~"${JOB.id}|${COPIES.id}"} == 1`,
+  for: '0s',
+  severity: 'warn',
+  summary:
+    'The job {{ $labels.job }} has failed: a bucket is not as the config says, or its copy lacks objects.',
+  runbook: 'buckets',
 };
 
 /** The product's own buckets: what they shall be is set at their provider by `holdfast buckets set`. */
@@ -67,6 +79,7 @@ export const storage: Component = {
         },
       ],
       jobs: buckets.some(({ copyTo }) => copyTo !== undefined) ? [JOB, COPIES] : [JOB],
+      alerts: [NOT_AS_CONFIGURED],
       notices: buckets.flatMap(removalNotice),
     };
   },
@@ -130,7 +143,8 @@ function days(seconds: number): number {
   return Math.ceil(seconds / DAY);
 }
 
-function removalNotice({ name, place, lifecycle: { deleteDays } }: WantedBucket): Notice[] {
+function removalNotice({ name, place, lifecycle }: WantedBucket): Notice[] {
+  const deleteDays = lifecycle?.deleteDays;
   if (deleteDays === undefined) return [];
   return [
     {
