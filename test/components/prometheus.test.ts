@@ -7,6 +7,7 @@ import { firewall } from '../../installer/components/firewall/component.ts';
 import { prometheus } from '../../installer/components/prometheus/component.ts';
 import { longestGap } from '../../installer/components/prometheus/cron-gap.ts';
 import { metricExpression } from '../../installer/components/prometheus/metric-words.ts';
+import { storage } from '../../installer/components/storage/component.ts';
 import type { Desired } from '../../installer/model/desired.ts';
 import {
   componentInput,
@@ -31,7 +32,7 @@ const SCRAPES = [
 function rendered(text: string, systemd = true): Desired {
   const input = componentInput(configFrom(text));
   const facts = { ...input.facts, systemd };
-  return renderWith([contributing({ scrapes: SCRAPES }), firewall, prometheus], {
+  return renderWith([contributing({ scrapes: SCRAPES }), firewall, storage, prometheus], {
     ...input,
     facts,
   });
@@ -148,7 +149,7 @@ t.test(
   'runbooks: one for each alert, none for an alert that is gone, with commands that exist',
   async (t) => {
     const desired = rendered(
-      `${BARE.replace('port: 3000', 'port: 3000, uses: [postgres, redis]')}postgres: { pitr: {} }\nobjectives: { rto: 1h, rpo: 5m }\nbackups: { drill: { every: monthly }, recipients: [age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p] }\nmonitoring: { slo: { p95: 1 }, rules: [{ name: mine, metric: up, op: "<", value: 1 }] }`,
+      `${BARE.replace('port: 3000', 'port: 3000, uses: [postgres, redis]')}postgres: { pitr: {} }\nobjectives: { rto: 1h, rpo: 5m }\nbackups: { drill: { every: monthly }, recipients: [age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p] }\nmonitoring: { slo: { p95: 1 }, rules: [{ name: mine, metric: up, op: "<", value: 1 }] }\nstorage: { providers: { main: { kind: s3, endpoint: "https://s3.example.com", secretRef: MAIN } }, buckets: { docs: { provider: main, name: acme-documents } } }`,
     );
     const named = [...desired.files.values()]
       .flatMap(({ content }) => [...content.matchAll(/runbook: "(.+)"/g)])
