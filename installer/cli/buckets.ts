@@ -3,6 +3,7 @@ import { type CopiedObjects, type CopyOptions, copyBucket } from '../backup/buck
 import { settleBucket } from '../backup/buckets/settle-bucket.ts';
 import { keepMemorySmall } from '../backup/lean-memory.ts';
 import { readSecret } from '../backup/settings.ts';
+import { storeCredentials } from '../backup/store/open-store.ts';
 import type { S3Credentials } from '../backup/store/s3-client.ts';
 import { AppError, EXIT_CODES, exitCodeOf } from '../errors.ts';
 import type { Host } from '../host/host.ts';
@@ -14,7 +15,6 @@ import {
 } from '../model/bucket-settings.ts';
 import { formatBytes } from '../model/format-bytes.ts';
 import type { Paths } from '../model/paths.ts';
-import type { Secret } from '../model/secret.ts';
 import type { ParsedArguments } from './command.ts';
 import type { CliContext, Server } from './context.ts';
 import { errorText } from './display/error.ts';
@@ -176,19 +176,7 @@ async function readWanted(host: Host, paths: Paths): Promise<readonly WantedBuck
 }
 
 async function credentialsOf(host: Host, paths: Paths, place: BucketPlace): Promise<S3Credentials> {
-  const needed = async (name: string): Promise<Secret> => {
-    const secret = await readSecret(host, paths, name);
-    if (secret !== undefined) return secret;
-    throw new AppError({
-      code: 'secret/missing',
-      what: `the provider ${place.name} needs the secret ${name}`,
-      hint: `holdfast secrets set ${name}`,
-    });
-  };
-  return {
-    accessKeyId: await needed(place.accessKeyIdSecret),
-    secretAccessKey: await needed(place.secretAccessKeySecret),
-  };
+  return await storeCredentials(place, (name) => readSecret(host, paths, name));
 }
 
 function linesOf({ name, steps, notes, errors }: BucketOutcome, dryRun: boolean): string[] {

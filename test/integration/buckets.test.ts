@@ -85,6 +85,19 @@ const settled = (wanted: WantedBucket, dryRun = false) =>
   settleBucket(wanted, credentials, { dryRun, patience });
 const set = async (wanted: WantedBucket, dryRun = false) => (await settled(wanted, dryRun)).steps;
 
+/** Whoever looks at the store beside the program. */
+function clientOf(t: { teardown(fn: () => void): void }): S3Client {
+  const { endpoint, accessKeyId, secretAccessKey } = server;
+  const s3 = new S3Client({
+    region: 'us-east-1',
+    endpoint,
+    forcePathStyle: true,
+    credentials: { accessKeyId, secretAccessKey },
+  });
+  t.teardown(() => s3.destroy());
+  return s3;
+}
+
 function documents(over: Partial<WantedBucket> = {}): WantedBucket {
   return {
     name: 'docs',
@@ -106,13 +119,7 @@ function documents(over: Partial<WantedBucket> = {}): WantedBucket {
 }
 
 t.test('a bucket becomes what the config says, and what is so already is left alone', async (t) => {
-  const s3 = new S3Client({
-    region: 'us-east-1',
-    endpoint: server.endpoint,
-    forcePathStyle: true,
-    credentials: { accessKeyId: server.accessKeyId, secretAccessKey: server.secretAccessKey },
-  });
-  t.teardown(() => s3.destroy());
+  const s3 = clientOf(t);
   const Bucket = 'acme-documents';
   const all = [
     'made',
@@ -229,13 +236,7 @@ t.test('a store that lacks a setting is named, and a wrong key is', async (t) =>
 t.test(
   'what a copy lacks is copied with its headers, and nothing is taken away there',
   async (t) => {
-    const s3 = new S3Client({
-      region: 'us-east-1',
-      endpoint: server.endpoint,
-      forcePathStyle: true,
-      credentials: { accessKeyId: server.accessKeyId, secretAccessKey: server.secretAccessKey },
-    });
-    t.teardown(() => s3.destroy());
+    const s3 = clientOf(t);
     const from = { ...documents().place, bucket: 'acme-originals' };
     const to = { ...from, bucket: 'acme-originals-copy' };
     await set(documents({ place: from }));
