@@ -155,7 +155,7 @@ async function find(host: Host, folder: string, tests: readonly string[]): Promi
 }
 
 /**
- * Hidden files go, but for `.well-known`. The time of each file becomes now: browsers ask by time and size
+ * Hidden files go, but for `.well-known`. Every file gets the time of the release: browsers ask by time and size
  * whether a file changed, and tools that pack reproducibly give every release the same time.
  */
 async function tidy(host: Host, folder: string): Promise<void> {
@@ -164,9 +164,34 @@ async function tidy(host: Host, folder: string): Promise<void> {
     argv: ['find', folder, '-mindepth', '1', ...hidden, '-exec', 'rm', '-rf', '--', '{}', '+'],
   });
   await host.run({ argv: ['chmod', '--recursive', 'u=rwX,go=rX', '--', folder] });
-  await host.run({
-    argv: ['find', folder, '-exec', 'touch', '--no-dereference', '--', '{}', '+'],
+  const touch = ['touch', '--no-dereference', `--date=@${await releaseTime(host, folder)}`];
+  await host.run({ argv: ['find', folder, '-exec', ...touch, '--', '{}', '+'] });
+}
+
+/**
+ * Seconds since 1970: now, but later than every release beside it, since nginx tells times by whole seconds and two
+ * releases may be made within one.
+ */
+async function releaseTime(host: Host, folder: string): Promise<number> {
+  const { stdout: now } = await host.run({ argv: ['date', '+%s'] });
+  const pages = ['-mindepth', '2', '-maxdepth', '2', '-name', 'index.html'];
+  const { stdout: times } = await host.run({
+    argv: [
+      'find',
+      posix.dirname(folder),
+      ...pages,
+      '!',
+      '-path',
+      `${folder}/*`,
+      '-printf',
+      '%T@\\n',
+    ],
   });
+  const later = times
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((time) => Math.floor(Number(time)) + 1);
+  return Math.max(Number(now), ...later);
 }
 
 async function requireFirstPage(host: Host, site: string, folder: string): Promise<void> {
