@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import { AppError } from '../errors.ts';
 
-/** nginx looks for a file named as the address: a whole network is as many files. */
+/** nginx knows single addresses: a whole network is as many of them. */
 const MOST_GUESTS = 256;
 
 /**

@@ -1,19 +1,22 @@
 import { posix } from 'node:path';
-import type { Host } from '../host/host.ts';
+import { SYSTEM_CLOCK } from '../apply/context.ts';
 import { maintenanceFiles } from '../model/maintenance.ts';
+import { waitForMaintenance } from '../rollout/edge-view.ts';
+import { appliedAgentSettings } from './applied.ts';
 import type { ParsedArguments } from './command.ts';
 import { serviceContainers } from './containers.ts';
-import type { CliContext } from './context.ts';
+import type { CliContext, Server } from './context.ts';
 import { guestAddresses } from './maintenance-guests.ts';
 import { maintenanceState, maintenanceText } from './maintenance-state.ts';
 
 const MESSAGE = 'We are working on this page. Please come back in a few minutes.';
 const FILE = { mode: 0o644, uid: 0, gid: 0 };
 
-/** `holdfast maintenance on`: from the next request on nginx answers 503 with a page, without a reload. */
+/** `holdfast maintenance on`: when it returns, nginx answers every request with 503 and a page, without a reload. */
 export async function maintenanceOn(args: ParsedArguments, context: CliContext): Promise<number> {
   const server = await context.open(args.value('host'));
   const { host } = server;
+  const { project } = await appliedAgentSettings(host, context.paths);
   const files = maintenanceFiles(context.paths);
   const service = args.value('service');
   // An unknown one is refused by name.
@@ -21,20 +24,21 @@ export async function maintenanceOn(args: ParsedArguments, context: CliContext):
   const guests = guestAddresses(args.value('allow-from') ?? '');
   // What is shown comes first and the switch last: a kill in between closes nothing.
   await host.write(files.page, pageText(args.value('message') ?? MESSAGE), FILE);
-  await replaceGuests(host, files.guests, guests);
+  await host.write(files.guests, guests.map((guest) => `${guest}\n`).join(''), FILE);
   await host.write(
     service === undefined ? files.all : posix.join(files.services, service),
     `${context.now().toISOString()}\n`,
     FILE,
   );
-  const state = await maintenanceState(host, context.paths);
-  if (state !== undefined) context.io.out(`${maintenanceText(state)}\n`);
+  await tellInForce({ ...server, project }, context);
   return 0;
 }
 
 /** `holdfast maintenance off`: of one service, or of everything. */
 export async function maintenanceOff(args: ParsedArguments, context: CliContext): Promise<number> {
-  const { host } = await context.open(args.value('host'));
+  const server = await context.open(args.value('host'));
+  const { host } = server;
+  const { project } = await appliedAgentSettings(host, context.paths);
   const files = maintenanceFiles(context.paths);
   const service = args.value('service');
   if (service === undefined) {
@@ -43,16 +47,18 @@ export async function maintenanceOff(args: ParsedArguments, context: CliContext)
   } else {
     await host.remove(posix.join(files.services, service));
   }
-  const state = await maintenanceState(host, context.paths);
-  context.io.out(state === undefined ? 'maintenance is off\n' : `${maintenanceText(state)}\n`);
+  await tellInForce({ ...server, project }, context);
   return 0;
 }
 
-async function replaceGuests(host: Host, folder: string, guests: readonly string[]): Promise<void> {
-  for (const gone of await host.list(folder)) {
-    if (!guests.includes(gone)) await host.remove(posix.join(folder, gone));
-  }
-  for (const guest of guests) await host.write(posix.join(folder, guest), '', FILE);
+/** What is closed now, once nginx says so too. */
+async function tellInForce(
+  edge: Server & { readonly project: string },
+  { io, paths }: CliContext,
+): Promise<void> {
+  const state = await maintenanceState(edge.host, paths);
+  await waitForMaintenance({ ...edge, clock: SYSTEM_CLOCK }, state);
+  io.out(state === undefined ? 'maintenance is off\n' : `${maintenanceText(state)}\n`);
 }
 
 function pageText(message: string): string {

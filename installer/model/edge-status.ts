@@ -10,4 +10,11 @@ export interface EdgeStatus {
   readonly inFlight: Readonly<
     Record<string, { readonly requests: number; readonly webSockets: number }>
   >;
+  /** What is closed in force; names and addresses with spaces between. */
+  readonly maintenance: {
+    readonly all: boolean;
+    /** Only those that are routed. */
+    readonly services: string;
+    readonly guests: string;
+  };
 }

@@ -10,7 +10,7 @@ export interface MaintenanceFiles {
   readonly all: string;
   /** One file for each closed service, with its name. */
   readonly services: string;
-  /** One file for each address that sees the product all the same. */
+  /** Addresses that see the product all the same, one on each line. */
   readonly guests: string;
   readonly page: string;
 }
@@ -30,4 +30,5 @@ export function maintenanceFiles(paths: Paths): MaintenanceFiles {
 export interface Maintenance {
   readonly all: boolean;
   readonly services: readonly string[];
+  readonly guests: readonly string[];
 }

@@ -3,6 +3,7 @@ import type { ContainerState } from '../engine/engine.ts';
 import { AppError } from '../errors.ts';
 import type { EdgeStatus } from '../model/edge-status.ts';
 import { LABELS } from '../model/labels.ts';
+import type { Maintenance } from '../model/maintenance.ts';
 
 const STATUS_PORT = 8081;
 
@@ -13,8 +14,10 @@ const POLL_SECONDS = 0.1;
 /** A request may take so long before its old replica is stopped all the same. */
 const DRAIN_SECONDS = 30;
 
+type Edge = Pick<Run, 'host' | 'engine' | 'project'>;
+
 /** What every nginx routes by, a stand-in too; without those that do not run or do not answer. */
-async function edgeStatuses(run: Run): Promise<EdgeStatus[]> {
+async function edgeStatuses(run: Edge): Promise<EdgeStatus[]> {
   const all = await run.engine.containers({ [LABELS.project]: run.project });
   const edges = all.filter(
     ({ service, labels }) => service === 'nginx' || labels[LABELS.standIn] === 'nginx',
@@ -82,6 +85,42 @@ export async function waitForAdoption(
     }
     await run.clock.pause(POLL_SECONDS);
   }
+}
+
+/**
+ * Resolves when every new request meets what is closed for maintenance, or open again; at once while nginx is down.
+ * @param wanted undefined where nothing is closed
+ * @throws AppError `health/edge-not-following`
+ */
+export async function waitForMaintenance(
+  run: Edge & Pick<Run, 'clock'>,
+  wanted: Maintenance | undefined,
+): Promise<void> {
+  const deadline = run.clock.now().getTime() + ADOPTION_SECONDS * 1000;
+  while (!(await edgeStatuses(run)).every((status) => isClosedAs(status, wanted))) {
+    if (run.clock.now().getTime() >= deadline) {
+      throw new AppError({
+        code: 'health/edge-not-following',
+        what: `nginx does not follow: maintenance is ${wanted === undefined ? 'off' : 'on'}, but not there`,
+        why: `it has not looked at its files for ${ADOPTION_SECONDS} s`,
+        hint: '`holdfast logs nginx` tells what it cannot read; `holdfast apply` brings it up to date',
+      });
+    }
+    await run.clock.pause(POLL_SECONDS);
+  }
+}
+
+function isClosedAs(
+  { maintenance, services }: EdgeStatus,
+  wanted: Maintenance | undefined,
+): boolean {
+  const words = (list: readonly string[] = []): string => list.toSorted().join(' ');
+  const routed = wanted?.services.filter((name) => Object.hasOwn(services, name));
+  return (
+    maintenance?.all === (wanted?.all ?? false) &&
+    words(maintenance.services.split(' ')) === words(routed) &&
+    (wanted === undefined || words(maintenance.guests.split(' ')) === words(wanted.guests))
+  );
 }
 
 /**

@@ -1,5 +1,6 @@
 -- For whoever waits for a switch or a drain: what is in force, and what is on its way to each replica.
 local json = require "cjson.safe"
+local maintenance = require "maintenance"
 local replicas = require "replicas"
 
 local M = {}
@@ -40,7 +41,12 @@ function M.answer()
     services[name] = peers
   end
   ngx.header["Content-Type"] = "application/json"
-  ngx.say(json.encode { generation = live.generation, services = services, inFlight = in_flight() })
+  ngx.say(json.encode {
+    generation = live.generation,
+    services = services,
+    inFlight = in_flight(),
+    maintenance = maintenance.status(),
+  })
 end
 
 return M

@@ -119,7 +119,12 @@ export class World {
         replicas.map(({ container, state }) => [container, { address: '', state }]),
       ),
     ]);
-    return { generation, services: Object.fromEntries(listed), inFlight: {} };
+    return {
+      generation,
+      services: Object.fromEntries(listed),
+      inFlight: {},
+      maintenance: { all: false, services: '', guests: '' },
+    };
   }
 
   text(path: string): string | undefined {

@@ -75,9 +75,32 @@ const put = (Key: string, Body: string, ACL: 'public-read' | 'private') =>
   s3.send(new PutObjectCommand({ Bucket: store.bucket, Key, Body, ACL }));
 const paths = pathsUnder(edge.folder);
 
+/** Shows the edge's nginx where it is. */
+class EdgeEngine extends FakeEngine {
+  override async containers(labels: Readonly<Record<string, string>>) {
+    return (await super.containers(labels)).map((one) =>
+      one.service === 'nginx' ? { ...one, addresses: { edge: edge.address } } : one,
+    );
+  }
+}
+
+const server = { host: new LocalHost(), engine: new EdgeEngine(new MemoryHost().effects) };
+server.engine.addImage('a:1');
+for (const service of ['nginx', 'api']) {
+  const { id } = server.engine.create({
+    ...{ name: `app-${service}-1`, service, image: 'a:1', checked: false, memoryLimit: 0 },
+    ...{ networks: [], labels: { 'io.holdfast.project': 'app' } },
+  });
+  server.engine.start(id);
+}
+await server.host.write(join(paths.stack, 'agent/agent.json'), '{"project":"app"}', {
+  mode: 0o644,
+  uid: 0,
+  gid: 0,
+});
+
 /** Runs a command on this machine, with the edge's folders. */
 async function holdfast(...argv: string[]) {
-  const server = { host: new LocalHost(), engine: new FakeEngine(new MemoryHost().effects) };
   const done = await runCommand(argv, commandTable, { server, more: { paths } });
   if (done.exitCode !== 0) throw new Error(done.stderr);
   return done.stdout;
@@ -181,18 +204,17 @@ t.test('maintenance: a page with 503 for everybody but guests, without a reload'
   t.equal((await edge.ask('/.holdfast/maintenance.html')).status, 404);
   const after = await docker('exec', edge.container, 'cat', '/proc/1/stat');
   t.equal(after.split(' ')[21], before.split(' ')[21], 'the same nginx');
+
+  await holdfast('maintenance', 'on');
+  await docker('restart', edge.container);
+  const first = await until('an answer', 30, async () => edge.ask('/').catch(() => undefined));
+  t.equal(first.status, 503, 'a start of nginx opens nothing');
+  await holdfast('maintenance', 'off');
+  t.equal((await edge.ask('/')).status, 200);
 });
 
 t.test('maintenance of one service leaves the others alone', async (t) => {
-  const server = { host: new LocalHost(), engine: new FakeEngine(new MemoryHost().effects) };
   const run = (...argv: string[]) => runCommand(argv, commandTable, { server, more: { paths } });
-  const settings = join(paths.stack, 'agent/agent.json');
-  await server.host.write(settings, '{"project":"app"}', { mode: 0o644, uid: 0, gid: 0 });
-  server.engine.addImage('api:1');
-  server.engine.create({
-    ...{ name: 'app-api-1', service: 'api', image: 'api:1', checked: false, memoryLimit: 0 },
-    ...{ networks: [], labels: { 'io.holdfast.project': 'app' } },
-  });
   t.match(await run('maintenance', 'on', '--service', 'nothing'), {
     stderr: /usage\/unknown-service/,
   });

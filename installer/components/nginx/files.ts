@@ -19,7 +19,7 @@ import { siteFileInContainer } from './site-files.ts';
 export const RELOAD: readonly Reaction[] = [{ kind: 'reload', service: 'nginx' }];
 
 /** Modules in `nginx/lua/`, which nginx finds by name: `require("balancer")`. */
-const LUA_MODULES = ['balancer', 'closing', 'replicas', 'status'];
+const LUA_MODULES = ['balancer', 'closing', 'maintenance', 'replicas', 'status'];
 
 /** Everything that nginx reads, but for certificates and passwords. */
 export function configFiles(

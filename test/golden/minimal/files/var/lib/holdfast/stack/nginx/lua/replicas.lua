@@ -3,6 +3,7 @@
 local json = require "cjson.safe"
 local resolver = require "nginx.dns.resolver"
 local closing = require "closing"
+local maintenance = require "maintenance"
 
 local STATE_FILE = "/run/holdfast/edge/services.json"
 local NAME_SERVER = "127.0.0.11"
@@ -153,6 +154,7 @@ local function follow(routed)
   inherit(M.live())
   while not ngx.worker.exiting() and is_in_charge() do
     closing.look()
+    maintenance.look(routed)
     local now_text = read_state()
     local is_new = now_text ~= text
     if is_new then
@@ -177,9 +179,11 @@ end
 -- Called in every worker; the first one does the work, and its successor goes on when it ends.
 -- `names` are the routed services, separated by spaces.
 function M.start(names)
-  if ngx.worker.id() ~= 0 then return end
   local routed = {}
   for name in names:gmatch("%S+") do routed[name] = true end
+  -- Before the first request: what is closed stays so over a start of nginx.
+  maintenance.look(routed)
+  if ngx.worker.id() ~= 0 then return end
   local function run(premature)
     if premature then return end
     local ok, err = pcall(follow, routed)
