@@ -37,7 +37,9 @@ import { endLostDiversion } from './stand-in.ts';
 import { WalWatch } from './wal-watch.ts';
 
 const METRICS_FILE = 'holdfast.prom';
-const ACCESS_LOG_BYTES = 32 * 1024 * 1024;
+const ACCESS_LOG_BYTES = 16 * 1024 * 1024;
+/** Of that size: with the one that is written, some 200,000 requests. */
+const ACCESS_LOGS_KEPT = 4;
 const SHOWN_RUNS = 20;
 
 export interface AgentContext {
@@ -157,6 +159,7 @@ export class Agent {
       path: this.#settings.accessLog.path,
       stateFile: `${paths.agent}/requests.json`,
       rotateAt: ACCESS_LOG_BYTES,
+      keep: ACCESS_LOGS_KEPT,
       reopen: () => {
         const { project, accessLog } = this.#settings;
         return runInService(project, accessLog.service, accessLog.reopen);

@@ -18,6 +18,8 @@ export interface AccessLogContext {
   readonly stateFile: string;
   /** Bytes at which the file is moved away. */
   readonly rotateAt: number;
+  /** How many of those that were moved away stay, for people. */
+  readonly keep: number;
   /** Makes nginx open a new file. */
   readonly reopen: () => Promise<void>;
   readonly log: Log;
@@ -26,6 +28,7 @@ export interface AccessLogContext {
 /**
  * Follows nginx's JSON lines. The file is moved away at a size, nginx told to open a new one, and the old
  * one read to its end a turn later, when no worker writes to it any more: no line is lost or counted twice.
+ * The last of those stay beside it, the newest as `.1`.
  */
 export class AccessLog {
   readonly #context: AccessLogContext;
@@ -68,7 +71,7 @@ export class AccessLog {
       if (current.inode !== this.#inode) {
         // nginx has had the time since the last turn to let go of the old file.
         this.#readMoved();
-        fs.rmSync(this.#movedPath, { force: true });
+        this.#keepMoved();
         this.#inode = current.inode;
         this.#offset = 0;
       } else if (current.size < this.#offset) this.#offset = 0;
@@ -79,14 +82,26 @@ export class AccessLog {
     }
   }
 
-  /** Reads the file that was moved away, if it is the one that we were in. */
+  /** Reads the file that was moved away, if it is the one that we were in; kept already, where we died then. */
   #readMoved(): void {
-    const moved = open(this.#movedPath);
-    if (moved === undefined) return;
-    try {
-      if (moved.inode === this.#inode) this.#read(moved.file);
-    } finally {
-      fs.closeSync(moved.file);
+    for (const path of [this.#movedPath, `${this.#context.path}.1`]) {
+      const moved = open(path);
+      if (moved === undefined) continue;
+      try {
+        if (moved.inode === this.#inode) this.#read(moved.file);
+      } finally {
+        fs.closeSync(moved.file);
+      }
+    }
+  }
+
+  /** It becomes the first of those that are kept, and the last of them goes. */
+  #keepMoved(): void {
+    const { path, keep } = this.#context;
+    if (!fs.existsSync(this.#movedPath)) return;
+    for (let number = keep; number > 0; number -= 1) {
+      const from = number === 1 ? this.#movedPath : `${path}.${number - 1}`;
+      if (fs.existsSync(from)) fs.renameSync(from, `${path}.${number}`);
     }
   }
 

@@ -16,6 +16,7 @@ function following(t: Test, rotateAt = 1_000_000) {
       path,
       stateFile: `${folder}/requests.json`,
       rotateAt,
+      keep: 2,
       reopen: async () => {
         if (!nginx.isUp) throw new Error('no such container');
         nginx.reopened += 1;
@@ -87,6 +88,10 @@ t.test('a file that has grown is moved away without losing a line', async (t) =>
   t.equal(total(log), 300);
   t.ok(nginx.reopened > 3, `${nginx.reopened} times`);
   t.ok(statSync(path).size < 4_000);
+  const kept = ['.1', '.2', '.3'].map((end) =>
+    statSync(`${path}${end}`, { throwIfNoEntry: false }),
+  );
+  t.match(kept, [{ size: Number }, { size: Number }, undefined], 'the last two stay for people');
 });
 
 t.test('nginx down in mid-turn, or the agent killed there: the next turns finish it', async (t) => {

@@ -11,7 +11,9 @@ const PATHS = pathsUnder();
 /** A server with these replicas of `web`, each of which says its own name. */
 function serverWith(...names: readonly string[]) {
   const host = new MemoryHost();
-  const settings = Buffer.from(JSON.stringify({ project: 'shop' }));
+  const settings = Buffer.from(
+    JSON.stringify({ project: 'shop', accessLog: { service: 'nginx' } }),
+  );
   host.files.write(`${PATHS.stack}/agent/agent.json`, settings, { mode: 0o600, uid: 0, gid: 0 });
   const engine = new FakeEngine();
   engine.addImage('acme/web:1');

@@ -4,7 +4,7 @@ import { signsForBuckets } from '../edge-cache/buckets.ts';
 import { cacheHosts } from '../edge-cache/origins.ts';
 import { bansPasswordGuessers } from '../firewall/jails.ts';
 import { hasWaf } from '../http/waf.ts';
-import { logFormats } from './access-log.ts';
+import { logFormat } from './access-log.ts';
 import { passwordFile } from './basic-auth.ts';
 import { CORS_MAX_AGE, CORS_METHODS, corsOf } from './cors.ts';
 import { ERROR_PAGES } from './error-pages.ts';
@@ -49,7 +49,7 @@ export function configFiles(
       trusted,
       realIpHeader: header,
       anonymiseClients: config.logs.anonymise.includes('ip'),
-      ...logFormats({ refusals: hasWaf(config) || hasLimits(config) }),
+      logFormat: logFormat({ refusals: hasWaf(config) || hasLimits(config) }),
       countsPasswords: bansPasswordGuessers(config),
       headers,
       limits: hasLimits(config),
