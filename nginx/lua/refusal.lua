@@ -23,7 +23,7 @@ function refusal.head()
   ngx.header['Content-Length'] = #page
   ngx.header['Cache-Control'] = 'no-store'
   -- For whoever asks why: the same stands in the log.
-  ngx.header['X-Request-Id'] = ngx.var.request_id
+  ngx.header['X-Request-Id'] = ngx.var.edge_request_id
   ngx.var.refused = 'waf'
   ngx.ctx.page = page
 end

@@ -248,14 +248,9 @@ t.test(
     t.match(transaction.messages, [{ details: { ruleId: '942100' } }]);
     t.notOk(transaction.request.headers, 'headers are not logged');
     const line = await waitFor('the request in the log', async () =>
-      (await edge.accessLog()).split('\n').find((text) => text.includes('"refused":"waf"')),
+      (await edge.accessLog()).split('\n').find((text) => text.includes(id)),
     );
-    t.match(JSON.parse(line), { host: 'app.example.com', status: 403 });
-    await waitFor('the request on the console', async () =>
-      (await logsOf(edge.container)).includes(`"request_id":"${id}","refused":"waf"`)
-        ? true
-        : undefined,
-    );
+    t.match(JSON.parse(line), { host: 'app.example.com', status: 403, refused: 'waf' });
   },
 );
 

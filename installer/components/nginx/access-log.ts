@@ -61,9 +61,10 @@ interface LogField {
 const text = (key: string, variable: string): LogField => ({ key, variable, isNumber: false });
 const number = (key: string, variable: string): LogField => ({ key, variable, isNumber: true });
 
+const TIME = text('time', 'time_iso8601');
+
+/** After the time and the client. */
 const FIELDS: readonly LogField[] = [
-  text('time', 'time_iso8601'),
-  text('client', 'logged_client'),
   text('method', 'request_method'),
   text('host', 'server_name'),
   text('path', 'path_without_query'),
@@ -77,14 +78,23 @@ const FIELDS: readonly LogField[] = [
   text('upstream_seconds', 'upstream_response_time'),
   text('cache', 'upstream_cache_status'),
   text('user_agent', 'http_user_agent'),
-  text('request_id', 'request_id'),
+  text('request_id', 'edge_request_id'),
 ];
 
 const REFUSED = text('refused', 'refused');
 
 /** Body of a `log_format … escape=json` directive, as an nginx string. */
-export function logFormat({ refusals }: { readonly refusals: boolean }): string {
-  const members = [...FIELDS, ...(refusals ? [REFUSED] : [])].map(({ key, variable, isNumber }) =>
+export function logFormat({
+  refusals,
+  anonymised,
+}: {
+  readonly refusals: boolean;
+  /** Addresses are cut short. */
+  readonly anonymised: boolean;
+}): string {
+  const client = text('client', anonymised ? 'logged_client' : 'remote_addr');
+  const fields = [TIME, client, ...FIELDS, ...(refusals ? [REFUSED] : [])];
+  const members = fields.map(({ key, variable, isNumber }) =>
     isNumber ? `"${key}":$${variable}` : `"${key}":"$${variable}"`,
   );
   return `'{${members.join(',')}}'`;

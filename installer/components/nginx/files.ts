@@ -19,7 +19,7 @@ import { siteFileInContainer } from './site-files.ts';
 export const RELOAD: readonly Reaction[] = [{ kind: 'reload', service: 'nginx' }];
 
 /** Modules in `nginx/lua/`, which nginx finds by name: `require("balancer")`. */
-const LUA_MODULES = ['balancer', 'closing', 'maintenance', 'replicas', 'status'];
+const LUA_MODULES = ['balancer', 'closing', 'maintenance', 'replicas', 'request-id', 'status'];
 
 /** Everything that nginx reads, but for certificates and passwords. */
 export function configFiles(
@@ -49,7 +49,10 @@ export function configFiles(
       trusted,
       realIpHeader: header,
       anonymiseClients: config.logs.anonymise.includes('ip'),
-      logFormat: logFormat({ refusals: hasWaf(config) || hasLimits(config) }),
+      logFormat: logFormat({
+        refusals: hasWaf(config) || hasLimits(config),
+        anonymised: config.logs.anonymise.includes('ip'),
+      }),
       countsPasswords: bansPasswordGuessers(config),
       headers,
       limits: hasLimits(config),
