@@ -33,16 +33,20 @@ server.listen(Number(process.argv[3]));
 process.on('SIGTERM', () => process.exit());
 `;
 
-/** Files of the others: each as its own manual says for speed, with the same two replicas and the same certificate. */
-const FILES: Readonly<Record<string, string>> = {
-  'nginx.conf': `
+/**
+ * nginx as somebody tunes it by hand.
+ * @param pid file name
+ * @param http what it does for each request besides
+ * @param location the same, in each location
+ */
+const nginxByHand = (pid: string, http: string, location: string): string => `
 daemon off;
 worker_processes auto;
-pid /tmp/bare.pid;
+pid /tmp/${pid}.pid;
 error_log stderr error;
 events { worker_connections 4096; }
 http {
-  access_log off;
+  ${http}
   sendfile on;
   tcp_nopush on;
   keepalive_requests 100000;
@@ -59,10 +63,31 @@ http {
     proxy_set_header Connection "";
     proxy_set_header Host $host;
     proxy_set_header X-Forwarded-For $remote_addr;
+    ${location}
     location / { proxy_pass http://app; }
     location /fast/ { proxy_pass http://fast; }
   }
-}`,
+}`;
+
+/** Files of the others: each as its own manual says for speed, with the same two replicas and the same certificate. */
+const FILES: Readonly<Record<string, string>> = {
+  'nginx.conf': nginxByHand('bare', 'access_log off;', ''),
+  'duties.conf': nginxByHand(
+    'duties',
+    `log_format requests escape=json '{"time":"$time_iso8601","client":"$remote_addr","method":"$request_method","host":"$host","path":"$uri","status":$status,"bytes":$bytes_sent,"seconds":$request_time,"upstream":"$upstream_addr","upstream_status":"$upstream_status","upstream_seconds":"$upstream_response_time","user_agent":"$http_user_agent","request_id":"$request_id"}';
+  access_log /tmp/access.json requests buffer=64k flush=1s;
+  gzip on;
+  gzip_types application/json;`,
+    `proxy_set_header X-Real-IP $remote_addr;
+    proxy_set_header X-Forwarded-Proto $scheme;
+    proxy_set_header X-Forwarded-Host $host;
+    proxy_set_header X-Request-Id $request_id;
+    proxy_hide_header X-Powered-By;
+    add_header Strict-Transport-Security "max-age=31536000" always;
+    add_header X-Content-Type-Options nosniff always;
+    add_header X-Frame-Options SAMEORIGIN always;
+    add_header Referrer-Policy strict-origin-when-cross-origin always;`,
+  ),
   'haproxy.cfg': `
 global
   maxconn 4096
@@ -113,6 +138,8 @@ RUN apt-get update && apt-get install -y --no-install-recommends nginx haproxy c
 
 const COMMANDS: Readonly<Record<string, readonly string[]>> = {
   'bare nginx': ['nginx', '-c', '/etc/bench/nginx.conf'],
+  // What a product needs of it: a log, security headers, who asks, an id, gzip.
+  'nginx with the same duties': ['nginx', '-c', '/etc/bench/duties.conf'],
   HAProxy: ['haproxy', '-db', '-f', '/etc/bench/haproxy.cfg'],
   Caddy: ['caddy', 'run', '--adapter', 'caddyfile', '--config', '/etc/bench/Caddyfile'],
 };
@@ -186,7 +213,7 @@ async function startOthers(edge: TestEdge): Promise<ReadonlyMap<string, Proxy>> 
   );
   const proxies = new Map<string, Proxy>([['holdfast', edge]]);
   for (const [name, command] of Object.entries(COMMANDS)) {
-    const container = await start(name.replace(' ', '-'), command);
+    const container = await start(name.replaceAll(' ', '-'), command);
     proxies.set(name, { container, address: await addressOf(container) });
   }
   return proxies;
@@ -270,6 +297,10 @@ function figuresOf(what: string, runs: ReadonlyMap<string, readonly Run[]>): Fig
       what: `${what}: holdfast of bare nginx, rate`,
       value: (rate('holdfast') / rate('bare nginx')).toFixed(2),
       goal: '≥ 0.95',
+    },
+    {
+      what: `${what}: holdfast of nginx with the same duties, rate`,
+      value: (rate('holdfast') / rate('nginx with the same duties')).toFixed(2),
     },
     {
       what: `${what}: holdfast of bare nginx, p99`,
