@@ -115,7 +115,11 @@ export function parseManifest(content: Uint8Array, where: string): BackupManifes
   const manifest = parse(schema, content, where);
   for (const object of manifest.objects) {
     if (object.ranges.length !== Math.ceil(object.size / object.rangeBytes)) {
-      throw badManifest(where, `${object.name}: the ranges do not add up to ${object.size} bytes`);
+      throw badManifest(
+        where,
+        `${object.name}: the ranges do not add up to ${object.size} bytes`,
+        ANOTHER,
+      );
     }
   }
   return manifest;
@@ -123,27 +127,34 @@ export function parseManifest(content: Uint8Array, where: string): BackupManifes
 
 /** @throws AppError `backup/bad-manifest` */
 export function parseVerifiedMark(content: Uint8Array, where: string): VerifiedMark {
-  return parse(verifiedSchema, content, where);
+  return parse(
+    verifiedSchema,
+    content,
+    where,
+    'read it back once more: `holdfast backup verify ID`',
+  );
 }
 
-function parse<T>(type: z.ZodType<T>, content: Uint8Array, where: string): T {
+const ANOTHER = 'choose another backup: `holdfast backup list`';
+
+function parse<T>(type: z.ZodType<T>, content: Uint8Array, where: string, hint = ANOTHER): T {
   let value: unknown;
   try {
     value = JSON.parse(Buffer.from(content).toString('utf8'));
   } catch (cause) {
-    throw badManifest(where, (cause as Error).message, cause);
+    throw badManifest(where, (cause as Error).message, hint, cause);
   }
   const result = type.safeParse(value);
   if (result.success) return result.data;
-  throw badManifest(where, z.prettifyError(result.error), result.error);
+  throw badManifest(where, z.prettifyError(result.error), hint, result.error);
 }
 
-function badManifest(where: string, why: string, cause?: unknown): AppError {
+function badManifest(where: string, why: string, hint: string, cause?: unknown): AppError {
   return new AppError({
     code: 'backup/bad-manifest',
     what: `${where} is damaged`,
     why,
-    hint: 'choose another backup: `holdfast backup list`',
+    hint,
     cause,
   });
 }

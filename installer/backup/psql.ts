@@ -172,9 +172,15 @@ async function* linesOf(stream: AsyncIterable<Buffer>): AsyncGenerator<string> {
   if (rest !== '') yield rest;
 }
 
+const LONGEST_LINE = 1_000;
+
 /** psql's exit code 2 is a lost or refused connection, 3 an error in the script. */
 export function sqlError(server: PostgresServer, exitCode: number, stderr: string): AppError {
-  const why = stderr.trim().split('\n').slice(-5).join('\n') || `exit code ${exitCode}`;
+  if (stderr.includes('max_locks_per_transaction')) return tooManyTables(server.container);
+  const lines = stderr.trim().split('\n').slice(-5);
+  // A statement that names ten thousand tables is told in part.
+  const why =
+    lines.map((line) => line.slice(0, LONGEST_LINE)).join('\n') || `exit code ${exitCode}`;
   if (
     /connection to server|server closed the connection|terminating connection|shutting down|starting up/.test(
       why,
@@ -187,6 +193,16 @@ export function sqlError(server: PostgresServer, exitCode: number, stderr: strin
     what: `Postgres in ${server.container} refused a statement`,
     why,
     hint: 'holdfast logs postgres',
+  });
+}
+
+/** A dump locks each table at once, and each partition is one; Postgres has room for a fixed number of locks. */
+function tooManyTables(container: string): AppError {
+  return new AppError({
+    code: 'backup/too-many-tables',
+    what: `Postgres in ${container} has fewer locks than there are tables and partitions`,
+    why: 'a dump locks all of them at once; there is room for max_locks_per_transaction times max_connections',
+    hint: 'write `postgres: { settings: { max_locks_per_transaction: "2048" } }` into config.yaml, which does for 100,000; holdfast apply restarts Postgres; then `holdfast backup run`. Base backups (`postgres.pitr`) need none of it',
   });
 }
 

@@ -7,6 +7,7 @@ import {
   type BackupManifest,
   type BackupObject,
   parseManifest,
+  parseVerifiedMark,
   sha256Hex,
   type VerifiedMark,
 } from './manifest.ts';
@@ -33,7 +34,8 @@ export interface VerifyInput {
 export async function verifyBackup(input: VerifyInput): Promise<VerifiedMark> {
   const { context, store, job, id } = input;
   const folder = backupPrefix(context.settings, job, id);
-  const { manifest, digest } = await readManifest(store, folder, id);
+  // A mark that nobody can read is made anew below.
+  const { manifest, digest } = await readManifest(store, folder, id, 'mark-may-be-damaged');
   const opens = manifest.encryption.kind === 'none' || input.identityFile !== undefined;
   for (const [index, object] of manifest.objects.entries()) {
     context.report({
@@ -61,11 +63,15 @@ export async function verifyBackup(input: VerifyInput): Promise<VerifiedMark> {
   return mark;
 }
 
-/** @throws AppError `backup/missing`, `backup/bad-manifest` */
+/**
+ * The manifest, which must be the one that was there when the backup was read back.
+ * @throws AppError `backup/missing`, `backup/bad-manifest`
+ */
 export async function readManifest(
   store: Store,
   folder: string,
   id: string,
+  strictness: 'mark-may-be-damaged' | 'strict' = 'strict',
 ): Promise<{ readonly manifest: BackupManifest; readonly digest: string }> {
   const content = await readSmall(store, `${folder}${MANIFEST_NAME}`);
   if (content === undefined) {
@@ -84,7 +90,34 @@ export async function readManifest(
       hint: 'choose another backup: `holdfast backup list`',
     });
   }
-  return { manifest, digest: sha256Hex(content) };
+  const digest = sha256Hex(content);
+  const marked = await markedDigest(store, folder, id, strictness);
+  if (marked !== undefined && marked !== digest) {
+    throw new AppError({
+      code: 'backup/bad-manifest',
+      what: `the manifest of ${id} is damaged`,
+      why: `it is not the one that was there when the backup was read back: that had the sha256 ${marked}`,
+      hint: 'choose another backup: `holdfast backup list`',
+    });
+  }
+  return { manifest, digest };
+}
+
+/** Undefined where the backup was never read back. */
+async function markedDigest(
+  store: Store,
+  folder: string,
+  id: string,
+  strictness: 'mark-may-be-damaged' | 'strict',
+): Promise<string | undefined> {
+  const content = await readSmall(store, `${folder}${VERIFIED_NAME}`);
+  if (content === undefined) return undefined;
+  try {
+    return parseVerifiedMark(content, `the mark that ${id} was read back`).manifestSha256;
+  } catch (error) {
+    if (strictness === 'mark-may-be-damaged') return undefined;
+    throw error;
+  }
 }
 
 async function checkObject(

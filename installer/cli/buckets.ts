@@ -5,6 +5,7 @@ import { keepMemorySmall } from '../backup/lean-memory.ts';
 import { readSecret } from '../backup/settings.ts';
 import { storeCredentials } from '../backup/store/open-store.ts';
 import type { S3Credentials } from '../backup/store/s3-client.ts';
+import { forCommand } from '../backup/store/s3-errors.ts';
 import { AppError, EXIT_CODES, exitCodeOf } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import {
@@ -104,13 +105,13 @@ export async function bucketsCopy(args: ParsedArguments, context: CliContext): P
         { ...wanted, copyTo },
         {
           signal,
-          onFailure: note,
+          onFailure: (error) => note(forCommand(error, 'holdfast buckets copy')),
         },
       );
       copies.push({ name, to: copyTo.name, ...copied });
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
-      note(error);
+      note(forCommand(error, 'holdfast buckets copy'));
     }
   }
   if (args.flag('json')) io.out(`${JSON.stringify({ version: 1, copies })}\n`);
@@ -146,7 +147,10 @@ async function copyOne(
   const { lifecycle: _, ...rest } = wanted;
   const versioning = wanted.versioning && copyTo.kind === 's3';
   const target = { ...rest, place: copyTo, versioning };
-  const { lacking } = await settleBucket(target, to.credentials, { dryRun: false });
+  const { lacking } = await settleBucket(target, to.credentials, {
+    dryRun: false,
+    isCopy: true,
+  });
   for (const error of lacking) options.onFailure(error);
   return await copyBucket(from, to, options);
 }
@@ -162,7 +166,8 @@ async function settleAll(host: Host, paths: Paths, dryRun: boolean): Promise<Buc
     } catch (error) {
       // One provider that is down is no reason to leave the buckets of another.
       if (!(error instanceof AppError)) throw error;
-      outcomes.push({ name, steps: [], notes: [], errors: [error] });
+      const errors = [forCommand(error, 'holdfast buckets set')];
+      outcomes.push({ name, steps: [], notes: [], errors });
     }
   }
   return outcomes;

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { type BackupManifest, manifestBytes } from '../../installer/backup/manifest.ts';
+import { type BackupManifest, manifestBytes, sha256Hex } from '../../installer/backup/manifest.ts';
 import { chooseData } from '../../installer/backup/recovery/choose-data.ts';
 import { findKits } from '../../installer/backup/recovery/find-kits.ts';
 import { unpackedFolder } from '../../installer/backup/recovery/journal.ts';
@@ -62,6 +62,12 @@ function manifestOf(
   };
 }
 
+function markOf(manifest: BackupManifest): Buffer {
+  const manifestSha256 = sha256Hex(manifestBytes(manifest));
+  const mark = { version: 1, id: manifest.id, at: manifest.finishedAt, manifestSha256, checks: [] };
+  return Buffer.from(JSON.stringify(mark));
+}
+
 /** A store, and a way to put kits of a small server there. */
 async function lab(t: Test) {
   const folder = t.testdir({ store: {}, old: {}, new: {} });
@@ -85,7 +91,7 @@ async function lab(t: Test) {
     const named = { id, project, job: 'kit', writer: WRITER };
     const manifest = { ...manifestOf(named, key.recipient), objects };
     await store.putSmall(`${prefix}manifest.json`, manifestBytes(manifest));
-    if (verified) await store.putSmall(`${prefix}verified.json`, Buffer.from('{}'));
+    if (verified) await store.putSmall(`${prefix}verified.json`, markOf(manifest));
     return join(folder, 'store', prefix, 'appliance.tar.zst.age');
   };
   const events: ProgressEvent[] = [];
@@ -224,7 +230,7 @@ t.test(
       );
       await store.putSmall(`acme/shop/${of}/${id}/manifest.json`, manifestBytes(manifest));
       const mark = `acme/shop/${of}/${id}/verified.json`;
-      if (verified) await store.putSmall(mark, Buffer.from('{}'));
+      if (verified) await store.putSmall(mark, markOf(manifest));
     };
     const [first = '', second = '', third = ''] = IDS;
     await put('daily', first, 'old');

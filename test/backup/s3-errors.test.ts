@@ -1,5 +1,6 @@
 import t from 'tap';
-import { mayPass, storeError } from '../../installer/backup/store/s3-errors.ts';
+import { forCommand, mayPass, storeError } from '../../installer/backup/store/s3-errors.ts';
+import { AppError } from '../../installer/errors.ts';
 
 const answer = (name: string, status: number): Error =>
   Object.assign(new Error(`${name} it is`), { name, $metadata: { httpStatusCode: status } });
@@ -55,4 +56,17 @@ t.test('a refusal without a reason is of the clock where the clocks differ', asy
   });
   t.match(storeError(refused(-3_600), 'x'), { why: /60 min behind the store's/ });
   t.match(storeError(refused(60), 'x'), { code: 'store/forbidden' });
+});
+
+t.test('the command to run again is that which failed', async (t) => {
+  for (const [error, code] of rows) {
+    const told = forCommand(storeError(error, 'could not'), 'holdfast buckets set');
+    t.match(told, { code, what: 'could not', why: String });
+    t.notMatch(told.hint, /backup run/, code);
+  }
+  const refused = storeError(answer('AccessDenied', 403), 'x');
+  t.match(refused.hint, /then `holdfast backup run`$/);
+  t.match(forCommand(refused, 'holdfast buckets set').hint, /then `holdfast buckets set`$/);
+  const other = new AppError({ code: 'secret/missing', what: 'none', hint: 'holdfast backup run' });
+  t.equal(forCommand(other, 'holdfast buckets set'), other);
 });

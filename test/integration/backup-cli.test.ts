@@ -1,6 +1,13 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { cp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
+import { backupPrefix } from '../../installer/backup/keys.ts';
+import { readObject } from '../../installer/backup/read-object.ts';
+import { restoreTestIdentityFile } from '../../installer/backup/recovery-keys.ts';
+import { withBackup } from '../../installer/backup/restore/choose-backup.ts';
+import { runBackup } from '../../installer/backup/run-backup.ts';
+import { verifyBackup } from '../../installer/backup/verify.ts';
+import type { AppError } from '../../installer/errors.ts';
 import type { BackupSettings } from '../../installer/model/backup-settings.ts';
 import { BackupStack } from '../support/backup-stack.ts';
 import { type Output, outcome } from './support/docker.ts';
@@ -122,6 +129,70 @@ t.test('a damaged manifest: told where it is asked for, and passed over where no
   t.equal(restored.code, 0, restored.stderr);
   t.match(restored.stderr, `${id} is damaged, so the one before it is used`);
   t.not((JSON.parse(restored.stdout) as { id: string }).id, id);
+});
+
+t.test('one flipped bit anywhere in any object is found, and nothing of it is read', async (t) => {
+  const context = stack.context();
+  const [{ id }, other] = [await runBackup(context, 'daily'), await runBackup(context, 'daily')];
+  const place = (of: string, name = '') =>
+    join(stack.root, 'store', backupPrefix(context.settings, 'daily', of), name);
+  const identityFile = restoreTestIdentityFile(stack.paths);
+  /** As a restore reads them. */
+  const read = async (): Promise<string> => {
+    try {
+      await withBackup(context, { id, kind: 'postgres', identityFile }, async (backup) => {
+        for (const object of backup.manifest.objects) {
+          for await (const chunk of readObject(backup, object)) void chunk;
+        }
+      });
+      return 'read';
+    } catch (error) {
+      return (error as AppError).code;
+    }
+  };
+  const store = await context.openStore('local');
+  const verify = { context, store, job: 'daily', id, identityFile, server: undefined };
+  t.equal(await read(), 'read');
+  // Read of runs that never ended, and of no other.
+  const names = (await readdir(place(id))).filter((name) => name !== 'run.json');
+  t.equal(names.length, 5);
+  for (const name of names) {
+    const content = await readFile(place(id, name));
+    const isMark = name === 'verified.json';
+    // Of the mark it is the digest that counts.
+    const from = isMark ? content.indexOf('manifestSha256') + 17 : 0;
+    const to = isMark ? from + 64 : content.length;
+    const step = Math.max(1, Math.floor((to - from) / 20));
+    for (let at = from; at < to; at += step) {
+      const broken = Buffer.from(content);
+      broken[at] = (broken[at] ?? 0) ^ (1 << (at % 8));
+      await writeFile(place(id, name), broken);
+      const found = await read();
+      if (!/^backup\/(damaged|bad-manifest)$/.test(found)) t.fail(`${name}, byte ${at}: ${found}`);
+    }
+    if (!isMark) await t.rejects(verifyBackup(verify), { code: /^backup\/(damaged|bad-)/ }, name);
+    await writeFile(place(id, name), content);
+  }
+
+  await writeFile(place(id, 'verified.json'), 'no mark at all');
+  t.equal(await read(), 'backup/bad-manifest');
+  await verifyBackup(verify);
+  t.equal(await read(), 'read', 'marked anew');
+  for (const strangers of [['db-shop.dump.age'], ['manifest.json', 'verified.json']]) {
+    const own = await Promise.all(strangers.map((name) => readFile(place(id, name))));
+    for (const name of strangers) await cp(place(other.id, name), place(id, name));
+    t.match(await read(), /^backup\/(damaged|bad-manifest)$/, 'of another backup');
+    for (const [index, name] of strangers.entries()) {
+      await writeFile(place(id, name), own[index] ?? '');
+    }
+  }
+  t.equal(await read(), 'read');
+  await rm(place(id, 'manifest.json'));
+  t.equal(await read(), 'backup/missing');
+  await rm(place(other.id, 'manifest.json'));
+  const restored = await holdfast('restore', '--into', 'without_manifests', '--json');
+  t.equal(restored.code, 0, restored.stderr);
+  t.ok((JSON.parse(restored.stdout) as { id: string }).id < id, 'one that has its manifest');
 });
 
 t.test('a point in time: base, list, dry run, and what is refused', async (t) => {

@@ -212,6 +212,41 @@ t.test(
   },
 );
 
+t.test('two agents on one prefix, one in the midst of the other: each has its own', async (t) => {
+  const twin = BackupStack.attach({ ...stack.identity(), root: t.testdir() });
+  t.teardown(() => twin.engine.close());
+  const theirs = { ...later(), host: twin.host, engine: twin.engine, paths: twin.paths };
+  let madeByTwin = '';
+  const store = open(first);
+  const putSmall = store.putSmall.bind(store);
+  store.putSmall = async (key, ...more) => {
+    // All but its end is stored: the other one looks around, sweeps, and finishes first.
+    if (key.endsWith('/manifest.json')) madeByTwin = (await runBackup(theirs, 'blob')).id;
+    await putSmall(key, ...more);
+  };
+  const ours: BackupContext = { ...later(), openStore: async () => store };
+  const { id } = await runBackup(ours, 'blob');
+  const found = await stored(first);
+  t.match(
+    [id, madeByTwin].map((one) => found.find((backup) => backup.id === one)),
+    [{ verified: true }, { verified: true }],
+  );
+  const wish = { kind: 'accessory', identityFile } as const;
+  await t.rejects(
+    withBackup(context, wish, async () => undefined),
+    { code: 'restore/several-servers' },
+  );
+  const { id: writer } = await writerIdentity(twin.host, twin.paths);
+  const key = restoreTestIdentityFile(twin.paths);
+  const chosen = await withBackup(
+    context,
+    { ...wish, from: writer, identityFile: key },
+    async (backup) => backup.manifest.id,
+  );
+  t.equal(chosen, madeByTwin);
+  await open(first).delete(await keysOf(first, madeByTwin));
+});
+
 t.test('the copies have a retention of their own', async (t) => {
   const brief = { ...copy, keepRemote: { keepSeconds: 1 } };
   const before = (await stored(first)).length;

@@ -2,15 +2,18 @@
 import t from 'tap';
 import { restoreTestIdentityFile } from '../../installer/backup/recovery-keys.ts';
 import { withBackup } from '../../installer/backup/restore/choose-backup.ts';
+import { restoreCluster } from '../../installer/backup/restore/restore-cluster.ts';
 import { restorePostgres } from '../../installer/backup/restore/restore-postgres.ts';
 import { runRestoreTest } from '../../installer/backup/restore/restore-test.ts';
 import { runBackup } from '../../installer/backup/run-backup.ts';
-import { BackupStack } from '../support/backup-stack.ts';
+import { PitrStack } from '../support/pitr-stack.ts';
 import { olderPostgres } from './support/platform-images.ts';
 
+const pitr = await PitrStack.start(await olderPostgres(), 1);
+t.teardown(() => pitr.stop());
+const { stack } = pitr;
+
 t.test('Postgres 15 is backed up, restored for a test, and restored for good', async (t) => {
-  const stack = await BackupStack.start(await olderPostgres());
-  t.teardown(() => stack.stop());
   t.match(await stack.sql('postgres', 'SHOW server_version'), /^15[.]/);
   await stack.sql('postgres', 'CREATE ROLE shop LOGIN; CREATE DATABASE shop OWNER shop;');
   await stack.sql(
@@ -34,4 +37,28 @@ t.test('Postgres 15 is backed up, restored for a test, and restored for good', a
   );
   t.match(restored, { name: 'shop', rows: 5000 });
   t.equal(await stack.sql('shop', sum), before);
+});
+
+t.test('and rolled forward: its WAL is received, shipped and replayed by 15', async (t) => {
+  const context = stack.context(pitr.over());
+  pitr.startShipper();
+  await pitr.until('the slot is there', ({ checkedAt }) => checkedAt !== '');
+  const { id } = await runBackup(context, 'base');
+  await stack.sql('shop', "INSERT INTO orders (note) VALUES ('after the base')");
+  await stack.sql('postgres', 'SELECT pg_switch_wal()');
+  await stack.sql('shop', "INSERT INTO orders (note) VALUES ('in the open segment')");
+  await pitr.shipped();
+  await pitr.killShipper();
+  const done = await restoreCluster(context, {
+    target: { kind: 'latest' },
+    identityFile: restoreTestIdentityFile(stack.paths),
+    consent: async () => undefined,
+    swap: pitr.swap,
+  });
+  t.match(done, { base: id, cluster: { databases: [{}, { name: 'shop', rows: 5002 }, {}] } });
+  t.match(await stack.sql('postgres', 'SHOW server_version'), /^15[.]/);
+  t.equal(
+    await stack.sql('shop', 'SELECT note FROM orders ORDER BY id DESC LIMIT 1'),
+    'in the open segment',
+  );
 });

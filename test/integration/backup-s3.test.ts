@@ -325,6 +325,40 @@ for (const { name, change, message } of damages) {
   });
 }
 
+t.test('a store that is slow is not taken for one that hangs', async (t) => {
+  // Longer for a part than a silence may last.
+  const bytesPerSecond = (5 * MIB) / (QUICK.idleSeconds + 2);
+  proxy.set({ kind: 'slow', after: bytesPerSecond, when: isPart, times: 1 });
+  const { verifiedAt } = await runBackup(
+    context(() => open({}, server.secretAccessKey, QUICK)),
+    'daily',
+  );
+  t.equal(proxy.struck, 1, 'it was not sent again');
+  t.ok(verifiedAt);
+});
+
+t.test('the storage class of the config is asked of the store', async (t) => {
+  const asked: unknown[] = [];
+  proxy.set({
+    ...{ kind: 'status', status: 400 },
+    when: ({ headers }) => asked.push(headers['x-amz-storage-class']) > 0,
+  });
+  const cold = open({ storageClass: 'STANDARD_IA' });
+  async function* body(): AsyncGenerator<Uint8Array> {
+    yield Buffer.alloc(10);
+  }
+  await t.rejects(cold.put('cold', body(), 10), { code: 'store/refused' });
+  await t.rejects(cold.putSmall('manifest.json', Buffer.alloc(10)), { code: 'store/refused' });
+  t.strictSame(asked, ['STANDARD_IA', undefined], 'what is small costs more there');
+});
+
+t.test('all that was asked for in here R2 would have understood', async (t) => {
+  t.strictSame(proxy.refused, []);
+  const tomorrow = new Date(Date.now() + 86_400_000);
+  await t.rejects(open().putSmall('locked', Buffer.of(1), tomorrow), { message: /object-lock/ });
+  t.match(proxy.refused, [/object-lock/], 'and what it would not is refused in here');
+});
+
 t.test('no plain text of the database reaches this machine’s disk', async (t) => {
   const files = await readdir(stack.root, { recursive: true });
   t.notOk(files.some((name) => name.endsWith('.dump')));

@@ -227,6 +227,10 @@ t.test('a store that lacks a setting is named, and a wrong key is', async (t) =>
     },
     'all others are set',
   );
+  const asCopy = { dryRun: true, isCopy: true, patience };
+  t.match(await settleBucket(documents({ place: poor }), credentials, asCopy), {
+    lacking: [{ hint: /storage\.buckets\.docs\.replicateTo/ }],
+  });
   const wrong = { ...credentials, secretAccessKey: new Secret('wrong') };
   await t.rejects(settleBucket(documents(), wrong, { dryRun: false, patience }), {
     code: 'store/wrong-secret',
@@ -329,6 +333,9 @@ t.test('the command sets the one bucket although the other has no key', async (t
       { name: 'images', steps: [], notes: [], errors: [] },
     ],
   });
+  await keep('NONE_ACCESS_KEY_ID', 'nobody');
+  const unknown = await run('set', '--dry-run');
+  t.match(unknown.stderr, /store\/wrong-secret[\s\S]*then `holdfast buckets set`/);
   const copied = await run('copy');
   t.equal(copied.code, 0, copied.stderr);
   t.match(copied.stdout, /^images: 0 objects \(0 B\) copied to copy$/m, 'its bucket was made');

@@ -1,8 +1,8 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { cp, readFile, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import t from 'tap';
 import { chooseData } from '../../installer/backup/recovery/choose-data.ts';
 import { restoreTestIdentityFile } from '../../installer/backup/recovery-keys.ts';
-import type { ClusterVolume } from '../../installer/backup/restore/cluster-volume.ts';
 import type { RecoveryTarget } from '../../installer/backup/restore/point-in-time.ts';
 import {
   planClusterRestore,
@@ -11,13 +11,12 @@ import {
 import { runRestoreTest } from '../../installer/backup/restore/restore-test.ts';
 import { readRestoreTestResult } from '../../installer/backup/results.ts';
 import { runBackup } from '../../installer/backup/run-backup.ts';
-import { parseLsn } from '../../installer/backup/wal/segment.ts';
 import { writerIdentity } from '../../installer/backup/writer-id.ts';
 import { restoreData } from '../../installer/cli/restore-server-data.ts';
 import type { BackupSettings } from '../../installer/model/backup-settings.ts';
 import type { ProgressEvent } from '../../installer/model/events.ts';
 import { PitrStack } from '../support/pitr-stack.ts';
-import { outcome } from './support/docker.ts';
+import { outcome, until } from './support/docker.ts';
 import { platformImages } from './support/platform-images.ts';
 
 const PASS_SECONDS = 2;
@@ -133,6 +132,60 @@ t.test('after it a new timeline is shipped by itself, and a base is asked for', 
   await pitr.shipped();
 });
 
+t.test('without holdfast: a base and its WAL by the commands of the page', async (t) => {
+  const page = await readFile(
+    new URL('../../docs/runbooks/without-holdfast.md', import.meta.url),
+    'utf8',
+  );
+  const script = [...page.matchAll(/```sh\n([\s\S]*?)```/g)]
+    .map(([, block = '']) => block)
+    .join('');
+  const place = join(stack.root, 'by-hand');
+  // What it is writing would be gone when it is copied.
+  await pitr.killShipper();
+  const [oldest = ''] = await pitr.stored('/manifest.json');
+  await cp(dirname(oldest), place, { recursive: true });
+  const [segment = ''] = await pitr.stored('/_wal/');
+  await cp(dirname(segment), join(place, 'stored-wal'), { recursive: true });
+  await cp(identityFile, join(place, 'recovery-key.txt'));
+  // The server is that of the image, and the files are its user's.
+  const programs = t.testdir();
+  const container = `${stack.project}-by-hand`;
+  const run = ['docker run --detach --init', `--name ${container}`, ...stack.labels()].concat(
+    ...['--network none --user 999:999', '--volume "$PWD:$PWD" --workdir "$PWD"'],
+    ...['--entrypoint postgres', stack.image, '"$@"'],
+  );
+  await writeFile(
+    join(programs, 'postgres'),
+    `#!/bin/sh\nchown -R 999:999 .\nexec ${run.join(' ')}\n`,
+    { mode: 0o755 },
+  );
+  const PATH = `${programs}:${process.env['PATH']}`;
+  const shell = ['env', '-C', place, `PATH=${PATH}`, 'sh', '-euc', script] as const;
+  const done = await outcome(shell, 300);
+  t.equal(done.code, 0, done.stderr);
+  const asked = [
+    'docker',
+    'exec',
+    '--user',
+    'postgres',
+    container,
+    'psql',
+    '-XqAt',
+    '-d',
+    'shop',
+  ] as const;
+  const all = "SELECT string_agg(note, ', ' ORDER BY id) FROM orders";
+  await until('the server by hand answers', 120, async () => {
+    return (await outcome([...asked, '-c', all])).code === 0;
+  });
+  const { stdout } = await outcome([...asked, '-c', all]);
+  t.equal(stdout.trim(), 'first, on the new timeline, after the new base');
+  await stack.docker(['rm', '--force', '--volumes', container]);
+  await rm(place, { recursive: true });
+  pitr.startShipper();
+});
+
 t.test('the newest point in time is proved from the store, beside the live cluster', async (t) => {
   const leftover = `${stack.project}_restore-test-cluster`;
   await stack.docker(['volume', 'create', leftover]);
@@ -180,39 +233,8 @@ t.test('the newest point in time is proved from the store, beside the live clust
   );
 });
 
-t.test('a receiver that was away loses nothing', async (t) => {
-  const before = await pitr.until('shipped', () => true);
-  await pitr.stopReceiver();
-  await add('while it was away');
-  await stack.sql('postgres', 'SELECT pg_switch_wal()');
-  await add('and in the next segment');
-  await pitr.startReceiver();
-  await pitr.shipped();
-  const after = await pitr.until('shipped', () => true);
-  t.same(after.gaps, before.gaps, 'no gap');
-});
-
-t.test('a restore stops at a position in the WAL', async (t) => {
-  await add('before the position');
-  const lsn = parseLsn(await stack.sql('postgres', 'SELECT pg_current_wal_flush_lsn()'));
-  await add('beyond it');
-  await stack.sql('postgres', 'SELECT pg_switch_wal()');
-  await pitr.shipped();
-  const newest = 'SELECT note FROM orders ORDER BY id DESC LIMIT 1';
-  let found = '';
-  const look = async (volume: ClusterVolume): Promise<{ kept: string }> => {
-    found = await pitr.lookInto(volume, newest);
-    return { kept: '' };
-  };
-  await restoreCluster(context, { ...wish({ kind: 'lsn', lsn }), swap: look });
-  t.equal(found, 'before the position');
-  t.equal(await stack.sql('shop', newest), 'beyond it', 'the live cluster is as it was');
-  await t.rejects(restoreCluster(context, wish({ kind: 'lsn', lsn: lsn + 2 ** 40 })), {
-    code: 'restore/outside-window',
-  });
-});
-
 t.test('a damaged object is found and never restored', async (t) => {
+  const live = await notes();
   // It would put another one in the place of the one that is damaged here.
   await pitr.killShipper();
   const segments = (await pitr.stored('/_wal/')).filter((path) =>
@@ -236,7 +258,7 @@ t.test('a damaged object is found and never restored', async (t) => {
     code: 'restore/base-damaged',
   });
   for (const one of undo) await one();
-  t.match(await notes(), /beyond it$/, 'the live cluster is as it was');
+  t.equal(await notes(), live, 'the live cluster is as it was');
   const left = await stack.docker([
     'volume',
     'ls',
@@ -247,6 +269,87 @@ t.test('a damaged object is found and never restored', async (t) => {
   t.equal(left.split('\n').length, 1, 'no volume of a refused restore is left');
   pitr.startShipper();
 });
+
+t.test(
+  'a disk that is full of WAL: Postgres goes on, and with room again nothing is lost',
+  async (t) => {
+    const before = await pitr.until('shipped', () => true);
+    await pitr.killShipper();
+    await pitr.stopReceiver();
+    await pitr.emptyFolder();
+    // Three segments and half of a fourth.
+    const mount = (...argv: [string, ...string[]]) => stack.host.run({ argv });
+    await mount('mount', '-t', 'tmpfs', '-o', 'size=56m', 'tmpfs', pitr.folder);
+    t.teardown(() => mount('umount', '--lazy', pitr.folder));
+    await pitr.startReceiver();
+    await until('the disk is full', 120, async () => {
+      await add('while the disk fills');
+      await stack.sql('postgres', 'SELECT pg_switch_wal()');
+      const { stderr } = await outcome(['docker', 'logs', pitr.receiver]);
+      return /No space left on device/.test(stderr);
+    });
+    await add('while it is full');
+    pitr.startShipper();
+    await pitr.shipped();
+    const after = await pitr.until('shipped', () => true);
+    t.same(after.gaps, before.gaps, 'no gap');
+    await pitr.stopReceiver();
+    await pitr.killShipper();
+  },
+);
+
+t.test('a restart of Postgres loses nothing; a promoted one begins anew', async (t) => {
+  await pitr.emptyFolder();
+  await pitr.startReceiver();
+  pitr.startShipper();
+  const before = await pitr.until('shipped', () => true);
+  const restarted = async () => {
+    await stack.docker(['restart', stack.container]);
+    await stack.ready();
+  };
+  await restarted();
+  await add('after the restart');
+  await pitr.shipped();
+  const after = await pitr.until('shipped', () => true);
+  t.same(after.gaps, before.gaps, 'no gap');
+  const inside = ['exec', '--user', 'postgres', stack.container, 'sh', '-c'];
+  const signal = 'touch "$PGDATA/standby.signal"';
+  await stack.docker([...inside, signal]);
+  await restarted();
+  t.equal(await stack.sql('postgres', 'SELECT pg_promote(true, 300)'), 't');
+  const promoted = await pitr.until('the new timeline', ({ timeline }) => timeline === 3);
+  t.match(promoted.gaps.at(-1)?.why, /restored or promoted: it runs on timeline 3/);
+  await add('after the promotion');
+  await pitr.shipped();
+});
+
+let inTheGap = new Date();
+
+t.test(
+  'a receiver that is away for too long: the slot is given up, Postgres goes on',
+  async (t) => {
+    const before = await pitr.until('shipped', () => true);
+    await pitr.stopReceiver();
+    await stack.sql('postgres', "ALTER SYSTEM SET max_slot_wal_keep_size = '16MB'");
+    await stack.sql('postgres', 'SELECT pg_reload_conf()');
+    const state = "SELECT wal_status FROM pg_replication_slots WHERE slot_name = 'holdfast_wal'";
+    await until('the server gives the slot up', 120, async () => {
+      await add('while nobody takes it');
+      await stack.sql('postgres', 'SELECT pg_switch_wal()');
+      await stack.sql('postgres', 'CHECKPOINT');
+      return (await stack.sql('postgres', state)) === 'lost';
+    });
+    inTheGap = await clock();
+    await stack.sql('postgres', 'ALTER SYSTEM RESET max_slot_wal_keep_size');
+    await stack.sql('postgres', 'SELECT pg_reload_conf()');
+    await pitr.startReceiver();
+    const after = await pitr.until('a gap', ({ gaps }) => gaps.length > before.gaps.length);
+    t.match(after.gaps.at(-1), { why: /was away for so long that the server gave up WAL/ });
+    t.ok((after.baseNeededSince ?? '') > (before.baseNeededSince ?? ''));
+    await add('after the slot was given up');
+    await pitr.shipped();
+  },
+);
 
 t.test('a slot that was dropped is told, and a new base is asked for', async (t) => {
   const before = await pitr.until('shipped', () => true);
@@ -264,6 +367,11 @@ t.test('a slot that was dropped is told, and a new base is asked for', async (t)
   await runBackup(context, 'base');
   await add('after the gap');
   await pitr.shipped();
+  const span = String.raw`\S+Z to \S+Z`;
+  await t.rejects(restoreCluster(context, wish({ kind: 'time', time: inTheGap })), {
+    code: 'restore/outside-window',
+    why: new RegExp(`^what can be reached is ${span}, (?:${span}, )*${span}$`),
+  });
 });
 
 t.test('after kill -9 and the loss of everything, at most the RPO is missing', async (t) => {

@@ -1,17 +1,26 @@
 import {
   createServer,
+  type IncomingHttpHeaders,
   type IncomingMessage,
   request,
   type Server,
   type ServerResponse,
 } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { R2Rules } from './r2-rules.ts';
+
+interface FaultRequest {
+  readonly method: string;
+  readonly url: string;
+  readonly headers: IncomingHttpHeaders;
+}
 
 /** What the store does to requests that `when` matches, `times` times or for ever. */
 export interface Fault {
   readonly kind:
     | 'refuse'
     | 'hang'
+    | 'slow'
     | 'status'
     | 'cut-upload'
     | 'cut-download'
@@ -19,11 +28,11 @@ export interface Fault {
     | 'edit-answer';
   /** Of `status`. */
   readonly status?: number;
-  /** Bytes that still pass before a cut, or the place of the flipped one. */
+  /** Bytes that still pass before a cut, or the place of the flipped one; of `slow` those that pass in a second. */
   readonly after?: number;
   /** Of `edit-answer`: what comes in the place of the store's answer. */
   readonly edit?: (body: string) => string;
-  readonly when?: (request: { readonly method: string; readonly url: string }) => boolean;
+  readonly when?: (request: FaultRequest) => boolean;
   readonly times?: number;
 }
 
@@ -35,6 +44,9 @@ export class FaultProxy {
   #left = 0;
   /** How often the fault struck. */
   struck = 0;
+  /** What came that R2 would refuse, and was refused. */
+  readonly refused: string[] = [];
+  readonly #rules = new R2Rules();
 
   private constructor(server: Server, upstream: string) {
     this.#server = server;
@@ -65,6 +77,14 @@ export class FaultProxy {
   }
 
   #handle(incoming: IncomingMessage, answer: ServerResponse): void {
+    const refusal = this.#rules.refusalOf(incoming);
+    if (refusal !== undefined) {
+      this.refused.push(`${incoming.method} ${incoming.url}: ${refusal}`);
+      incoming.resume();
+      answer.writeHead(501, { 'content-type': 'application/xml' });
+      answer.end(`<Error><Code>NotImplemented</Code><Message>${refusal}</Message></Error>`);
+      return;
+    }
     const fault = this.#strike(incoming);
     switch (fault?.kind) {
       case 'refuse':
@@ -85,10 +105,10 @@ export class FaultProxy {
     }
   }
 
-  #strike({ method = '', url = '' }: IncomingMessage): Fault | undefined {
+  #strike({ method = '', url = '', headers }: IncomingMessage): Fault | undefined {
     const fault = this.#fault;
     if (fault === undefined || this.#left === 0) return undefined;
-    if (fault.when !== undefined && !fault.when({ method, url })) return undefined;
+    if (fault.when !== undefined && !fault.when({ method, url, headers })) return undefined;
     this.#left -= 1;
     this.struck += 1;
     return fault;
@@ -122,6 +142,9 @@ export class FaultProxy {
         return;
       }
       outgoing.write(chunk);
+      if (fault?.kind !== 'slow') return;
+      incoming.pause();
+      setTimeout(() => incoming.resume(), (chunk.length / (fault.after ?? 1)) * 1_000);
     });
     incoming.on('end', () => outgoing.end());
     incoming.on('error', () => outgoing.destroy());

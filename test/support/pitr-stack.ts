@@ -5,11 +5,12 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { ClusterVolume } from '../../installer/backup/restore/cluster-volume.ts';
 import { listReceived } from '../../installer/backup/wal/receiver-folder.ts';
 import { readWalStatus } from '../../installer/backup/wal/wal-status.ts';
+import { WAL_SLOT } from '../../installer/components/postgres/names.ts';
+import { receiverCommand } from '../../installer/components/postgres/wal-receiver.ts';
 import type { BackupSettings } from '../../installer/model/backup-settings.ts';
 import type { WalStatus } from '../../installer/model/wal-status.ts';
 import { BackupStack } from './backup-stack.ts';
 
-const SLOT = 'holdfast_wal';
 const SERVER_UID = 999;
 const PATIENCE = 300_000;
 
@@ -66,7 +67,7 @@ export class PitrStack {
         rpoSeconds: 6 * this.passSeconds,
         windowSeconds: 7 * 86_400,
         folder: this.folder,
-        slot: SLOT,
+        slot: WAL_SLOT,
       },
       ...more,
     };
@@ -80,14 +81,19 @@ export class PitrStack {
       ...this.stack.labels(),
       ...['--network', this.#network, '--user', `${SERVER_UID}:${SERVER_UID}`],
       ...['--volume', `${this.folder}:/wal`],
+      ...['--env', `PGHOST=${this.stack.container}`, '--env', 'PGUSER=postgres'],
       this.stack.image,
-      ...['pg_receivewal', '--directory=/wal', `--slot=${SLOT}`, '--no-password'],
-      ...[`--host=${this.stack.container}`, '--username=postgres'],
+      ...receiverCommand('/wal'),
     ]);
   }
 
   async stopReceiver(): Promise<void> {
     await this.stack.docker(['rm', '--force', '--volumes', this.receiver]);
+  }
+
+  /** What lies there was shipped; a receiver that starts goes by its slot then. */
+  async emptyFolder(): Promise<void> {
+    for (const name of await readdir(this.folder)) await rm(join(this.folder, name));
   }
 
   startShipper(): void {
@@ -150,28 +156,6 @@ export class PitrStack {
     return { kept };
   };
 
-  /** What a restored cluster answers that is not swapped in; it is thrown away. */
-  async lookInto({ engineName }: ClusterVolume, statement: string): Promise<string> {
-    const { stack } = this;
-    const name = `${stack.project}-look`;
-    await stack.docker([
-      ...['run', '--detach', '--init', '--name', name, '--network', 'none'],
-      ...stack.labels(),
-      ...['--volume', `${engineName}:/var/lib/postgresql/data`],
-      stack.image,
-    ]);
-    const inside = ['exec', '--user', 'postgres', name];
-    const deadline = Date.now() + PATIENCE;
-    while (!(await isReady(stack, inside))) {
-      if (Date.now() > deadline) throw new Error('the restored cluster does not start');
-      await wait(100);
-    }
-    const answer = await stack.docker([...inside, 'psql', '-XqAt', '-d', 'shop', '-c', statement]);
-    await stack.docker(['rm', '--force', name]);
-    await stack.docker(['volume', 'rm', engineName]);
-    return answer;
-  }
-
   /** The machine is gone: server, its data, the receiver and what it had, the shipper. */
   async loseEverything(): Promise<void> {
     await this.stack.docker(['kill', '--signal', 'KILL', this.stack.container]);
@@ -209,12 +193,4 @@ export class PitrStack {
     await docker.docker(['network', 'rm', this.#network]);
     await docker.engine.close();
   }
-}
-
-async function isReady(stack: BackupStack, inside: readonly string[]): Promise<boolean> {
-  const argv = [...inside, 'pg_isready', '-q', '-h', '127.0.0.1'];
-  return await stack.docker(argv).then(
-    () => true,
-    () => false,
-  );
 }

@@ -16,6 +16,8 @@ const SETTING_PATIENCE: Patience = {
 export interface SettleOptions {
   /** Looks and changes nothing. */
   readonly dryRun: boolean;
+  /** The bucket is where the copy of one is held. */
+  readonly isCopy?: boolean;
   readonly patience?: Patience;
 }
 
@@ -36,7 +38,7 @@ export interface SettledBucket {
 export async function settleBucket(
   wanted: WantedBucket,
   credentials: S3Credentials,
-  { dryRun, patience = SETTING_PATIENCE }: SettleOptions,
+  { dryRun, isCopy = false, patience = SETTING_PATIENCE }: SettleOptions,
 ): Promise<SettledBucket> {
   const client = s3Client(wanted.place, credentials, patience);
   sendMd5(client);
@@ -46,7 +48,7 @@ export async function settleBucket(
       try {
         return await request();
       } catch (error) {
-        throw isUnsupported(error) ? unsupported(wanted, setting, error) : error;
+        throw isUnsupported(error) ? unsupported(wanted, setting, isCopy, error) : error;
       }
     });
   const steps: string[] = [];
@@ -74,12 +76,19 @@ export async function settleBucket(
 
 const UNSUPPORTED = 'store/unsupported';
 
-function unsupported(wanted: WantedBucket, { what }: BucketSetting, cause: unknown): AppError {
+function unsupported(
+  wanted: WantedBucket,
+  { what }: BucketSetting,
+  isCopy: boolean,
+  cause: unknown,
+): AppError {
   return new AppError({
     code: UNSUPPORTED,
     what: `bucket ${wanted.name}: ${wanted.place.name} cannot set ${what}`,
     why: `its S3 service has no such setting (${(cause as Error).message})`,
-    hint: `take it out of storage.buckets.${wanted.name} in config.yaml, or hold the bucket at another provider`,
+    hint: isCopy
+      ? `hold the copy at another provider: storage.buckets.${wanted.name}.replicateTo in config.yaml`
+      : `take it out of storage.buckets.${wanted.name} in config.yaml, or hold the bucket at another provider`,
     cause,
   });
 }

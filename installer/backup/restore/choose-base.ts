@@ -98,11 +98,34 @@ function reaches({ backup, base, chain }: RollForward, target: RecoveryTarget, n
     case 'latest':
     case 'name':
       return true;
-    case 'time':
-      return target.time >= new Date(backup.manifest.finishedAt) && target.time <= now;
+    case 'time': {
+      const { from, to } = spanOf({ backup, chain }, now);
+      return target.time >= from && target.time <= to;
+    }
     case 'lsn':
       return target.lsn >= parseLsn(base.stopLsn) && target.lsn <= chain.endLsn;
   }
+}
+
+/** What is written after a gap of the WAL is not reached from a base before it. */
+function spanOf(
+  { backup: { manifest }, chain }: Pick<RollForward, 'backup' | 'chain'>,
+  now: Date,
+): { readonly from: Date; readonly to: Date } {
+  const from = new Date(manifest.finishedAt);
+  if (chain.missing === undefined) return { from, to: now };
+  return { from, to: new Date(Math.max(from.getTime(), chain.storedUntil?.getTime() ?? 0)) };
+}
+
+/** Oldest first, those that touch put together. */
+function windowOf(all: readonly RollForward[], now: Date): string {
+  const spans: { from: Date; to: Date }[] = [];
+  for (const { from, to } of all.map((one) => spanOf(one, now)).toReversed()) {
+    const last = spans.at(-1);
+    if (last === undefined || from > last.to) spans.push({ from, to });
+    else if (to > last.to) last.to = to;
+  }
+  return spans.map(({ from, to }) => `${from.toISOString()} to ${to.toISOString()}`).join(', ');
 }
 
 function outside(target: RecoveryTarget, all: readonly RollForward[], now: Date): AppError {
@@ -111,7 +134,7 @@ function outside(target: RecoveryTarget, all: readonly RollForward[], now: Date)
   const window =
     target.kind === 'lsn'
       ? `${oldest?.base.stopLsn} to ${newest === undefined ? '' : lastLsn(newest)}`
-      : `${oldest?.backup.manifest.finishedAt} to ${now.toISOString()}`;
+      : windowOf(all, now);
   return new AppError({
     code: 'restore/outside-window',
     what: `${targetText(target)} cannot be reached`,

@@ -3,89 +3,92 @@ import { AppError, type ErrorCode } from '../../errors.ts';
 interface Kind {
   readonly code: ErrorCode;
   readonly why: string;
-  readonly hint: string;
+  /** @param next the command to run again */
+  readonly hint: (next: string) => string;
   /** Whether the same request may succeed a little later. */
   readonly passing: boolean;
 }
 
-const AGAIN = 'then `holdfast backup run`';
+/** Whose failures they are, where nobody says otherwise. */
+const BACKUP = 'holdfast backup run';
 
 const WRONG_SECRET: Kind = {
   code: 'store/wrong-secret',
   why: 'the store refused the access key or its secret',
-  hint: `set both again with \`holdfast secrets set\`, ${AGAIN}`,
+  hint: (next) => `set both again with \`holdfast secrets set\`, then \`${next}\``,
   passing: false,
 };
 const FORBIDDEN: Kind = {
   code: 'store/forbidden',
   why: 'the key may not do this in the bucket',
-  hint: `let the key list, read, write and delete in the bucket, ${AGAIN}`,
+  hint: (next) => `let the key list, read, write and delete in the bucket, then \`${next}\``,
   passing: false,
 };
 const NO_BUCKET: Kind = {
   code: 'store/no-bucket',
   why: 'there is no such bucket',
-  hint: `create the bucket or correct its name in config.yaml and apply, ${AGAIN}`,
+  hint: (next) =>
+    `create the bucket or correct its name in config.yaml and apply, then \`${next}\``,
   passing: false,
 };
 const CLOCK: Kind = {
   code: 'store/clock-skew',
   why: 'the clocks of this machine and of the store differ by more than the store allows',
-  hint: `set this machine's clock (\`timedatectl\`), ${AGAIN}`,
+  hint: (next) => `set this machine's clock (\`timedatectl\`), then \`${next}\``,
   passing: false,
 };
 const LIMITED: Kind = {
   code: 'store/rate-limited',
   why: 'the store asks for fewer requests',
-  hint: 'wait a little, then `holdfast backup run`',
+  hint: (next) => `wait a little, then \`${next}\``,
   passing: true,
 };
 const SERVER: Kind = {
   code: 'store/server-error',
   why: 'the store answered with an error of its own',
-  hint: "look at the provider's status page, then `holdfast backup run`",
+  hint: (next) => `look at the provider's status page, then \`${next}\``,
   passing: true,
 };
 const HANGS: Kind = {
   code: 'store/timeout',
   why: 'the store did not answer in time',
-  hint: `check the endpoint and the network, ${AGAIN}`,
+  hint: (next) => `check the endpoint and the network, then \`${next}\``,
   passing: true,
 };
 const CUT: Kind = {
   code: 'store/connection-cut',
   why: 'the connection to the store was cut',
-  hint: `check the network, ${AGAIN}`,
+  hint: (next) => `check the network, then \`${next}\``,
   passing: true,
 };
 const UNREACHABLE: Kind = {
   code: 'store/unreachable',
   why: 'the store cannot be reached',
-  hint: `check \`endpoint\` in config.yaml and the network, ${AGAIN}`,
+  hint: (next) => `check \`endpoint\` in config.yaml and the network, then \`${next}\``,
   passing: true,
 };
 const UNTRUSTED: Kind = {
   code: 'store/certificate',
   why: "the store's certificate is not trusted",
-  hint: `name the authority's file as \`caFile\` of the provider, ${AGAIN}`,
+  hint: (next) => `name the authority's file as \`caFile\` of the provider, then \`${next}\``,
   passing: false,
 };
 const DAMAGED: Kind = {
   code: 'store/damaged-in-transit',
   why: 'the store received other bytes than were sent',
-  hint: 'run `holdfast backup run` again; if it repeats, a proxy in between changes traffic',
+  hint: (next) => `run \`${next}\` again; if it repeats, a proxy in between changes traffic`,
   passing: true,
 };
 const MISSING: Kind = {
   code: 'store/missing',
   why: 'there is no such object',
-  hint: 'see what is there: `holdfast backup list`',
+  hint: () => 'see what is there: `holdfast backup list`',
   passing: false,
 };
 const OTHER: Kind = {
   code: 'store/refused',
   why: 'the store refused the request',
-  hint: `check the provider's settings in config.yaml, ${AGAIN}`,
+  hint: (next) => `check the provider's settings in config.yaml, then \`${next}\``,
   passing: false,
 };
 
@@ -151,13 +154,19 @@ function kindOf(error: unknown): Kind {
 }
 
 function namesOf(error: unknown): string[] {
-  const fields = error as { name?: unknown; code?: unknown; Code?: unknown; cause?: unknown };
+  const fields = (error ?? {}) as {
+    name?: unknown;
+    code?: unknown;
+    Code?: unknown;
+    cause?: unknown;
+  };
   const own = [fields.Code, fields.code, fields.name].filter((name) => typeof name === 'string');
   return fields.cause instanceof Error ? [...own, ...namesOf(fields.cause)] : own;
 }
 
 function statusOf(error: unknown): number | undefined {
-  return (error as { $metadata?: { httpStatusCode?: number } }).$metadata?.httpStatusCode;
+  return (error as { $metadata?: { httpStatusCode?: number } } | undefined)?.$metadata
+    ?.httpStatusCode;
 }
 
 /** Seconds by which our clock is ahead of the store's, by the date of its answer. */
@@ -198,7 +207,21 @@ export function storeError(error: unknown, what: string): AppError {
     code: kind.code,
     what,
     why: `${kind.why}${kind === CLOCK ? skewText(error) : ''} (${said})`,
-    hint: kind.hint,
+    hint: kind.hint(BACKUP),
     cause: error,
+  });
+}
+
+/** A failure that `storeError` told, with another command to run again. */
+export function forCommand(error: AppError, next: string): AppError {
+  const kind = kindOf(error.cause);
+  if (error.cause === undefined || kind.code !== error.code) return error;
+  const { code, what, why, cause } = error;
+  return new AppError({
+    code,
+    what,
+    ...(why === undefined ? {} : { why }),
+    hint: kind.hint(next),
+    cause,
   });
 }

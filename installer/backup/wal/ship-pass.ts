@@ -132,6 +132,8 @@ async function shipPartial(shipping: Shipping, file: string): Promise<void> {
   const content = await readReceived(shipping.pitr.folder, file);
   // Finished meanwhile: the next pass takes it as a whole.
   if (name === undefined || content === undefined) return;
+  // Just begun, or left by a disk that was full: it has its full size before it holds anything.
+  if (content.length !== shipping.segmentBytes) return;
   const stored = await encodeWal(content, shipping.recipientsFile);
   await shipping.store.putSmall(keyOf(shipping, { kind: 'partial', name }), stored);
 }

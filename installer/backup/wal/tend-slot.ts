@@ -54,7 +54,7 @@ function whyBroken(source: WalSource, status: WalStatus | undefined): string | u
   if (status === undefined) return undefined;
   if (status.systemIdentifier !== source.systemIdentifier) return 'another cluster runs here';
   if (status.timeline !== source.timeline) {
-    return `the cluster was restored to a point in time: it runs on timeline ${source.timeline}`;
+    return `the cluster was restored or promoted: it runs on timeline ${source.timeline}`;
   }
   if (source.slot === undefined) return 'the replication slot was gone';
   if (isUsable(source.slot)) return undefined;

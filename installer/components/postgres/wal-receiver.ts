@@ -14,6 +14,26 @@ import {
   WAL_SLOT,
 } from './names.ts';
 
+/** Where the receiver sees its folder. */
+const FOLDER_INSIDE = '/var/lib/holdfast-wal';
+
+/**
+ * It goes on after the newest file in the folder. Whatever ends it, it is started again. A disk that was full leaves
+ * the beginning of a segment with less than the size of one, which the receiver refuses for ever: that holds
+ * nothing, and goes first.
+ */
+const RECEIVE = `trap 'kill "$!"; wait; exit' TERM INT
+while :; do
+  find "$0" -name '*.partial' -size -16777216c -delete
+  pg_receivewal --directory="$0" "$@" & wait "$!"
+  sleep 2 & wait "$!"
+done`;
+
+/** @param folder where the container has it */
+export function receiverCommand(folder: string): string[] {
+  return ['sh', '-c', RECEIVE, folder, `--slot=${WAL_SLOT}`, '--no-password', '--no-loop'];
+}
+
 /** Whether the config asks for point-in-time recovery. */
 export function hasPitr({ postgres }: Pick<Config, 'postgres'>): boolean {
   return postgres?.pitr?.enabled === true;
@@ -46,8 +66,9 @@ export function walReceiver(input: ComponentInput): Contribution {
           server: POSTGRES_SERVICE,
           port: String(POSTGRES_PORT),
           role: WAL_ROLE,
-          slot: `--slot=${WAL_SLOT}`,
+          command: receiverCommand(FOLDER_INSIDE),
           folder: input.paths.wal,
+          folderInside: FOLDER_INSIDE,
           passwordFile: target,
           secrets: [{ file: passwordFile, target }],
           networks: { [WAL_NETWORK]: null },

@@ -1,0 +1,92 @@
+import { mkdirSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { DirectoryStore } from '../../installer/backup/store/directory-store.ts';
+import { type Shipping, shipPass } from '../../installer/backup/wal/ship-pass.ts';
+import { DockerEngine } from '../../installer/engine/docker.ts';
+import { LocalHost } from '../../installer/host/local.ts';
+import type { BackupSettings } from '../../installer/model/backup-settings.ts';
+import { pathsUnder } from '../../installer/model/paths.ts';
+import type { WalStatus } from '../../installer/model/wal-status.ts';
+
+const MIB = 1024 ** 2;
+
+/** A folder as a receiver leaves it, a store, and a status that knows nothing yet. */
+function lab(t: Test, segmentBytes: number) {
+  const root = t.testdir({ wal: {}, store: {} });
+  const folder = join(root, 'wal');
+  const engine = new DockerEngine();
+  t.teardown(() => engine.close());
+  const pitr = {
+    job: 'base',
+    store: 'local',
+    rpoSeconds: 60,
+    windowSeconds: 60,
+    slot: 's',
+    folder,
+  };
+  const settings = { prefix: 'acme', project: 'shop', readBack: true, pitr } as BackupSettings;
+  const context = {
+    ...{ host: new LocalHost(), engine, paths: pathsUnder(root), settings },
+    ...{ report: () => undefined, now: () => new Date(), openStore: async () => store },
+  };
+  const store = new DirectoryStore(join(root, 'store'));
+  mkdirSync(join(context.paths.agent, 'results'), { recursive: true });
+  const shipping: Shipping = {
+    ...{ context, pitr, store, segmentBytes },
+    ...{ systemIdentifier: '7', recipientsFile: undefined },
+  };
+  const status: WalStatus = {
+    ...{ version: 1, systemIdentifier: '7', timeline: 1, segmentBytes, checkedAt: '' },
+    ...{ shippedMtimeMs: 0, waitingBytes: 0, gaps: [] },
+  };
+  let written = 0;
+  return {
+    shipping,
+    status,
+    receive: (name: string, bytes: number) => {
+      writeFileSync(join(folder, name), Buffer.alloc(bytes));
+      written += 1;
+      utimesSync(join(folder, name), written, written);
+    },
+    left: () => readdirSync(folder).sort(),
+    stored: () =>
+      readdirSync(join(root, 'store'), { recursive: true })
+        .map(String)
+        .flatMap((name) => /\/(0000[^/]+?)(?:-[0-9a-f]{64})?\.zst$/.exec(name)?.[1] ?? [])
+        .sort(),
+  };
+}
+
+const segment = (index: number) =>
+  `0000000100000000${index.toString(16).toUpperCase().padStart(8, '0')}`;
+
+t.test('the beginning of a segment is stored once the file has its size', async (t) => {
+  const { shipping, status, receive, stored } = lab(t, MIB);
+  receive(`${segment(1)}.partial`, 0);
+  const empty = await shipPass(shipping, status);
+  receive(`${segment(1)}.partial`, MIB / 2);
+  const half = await shipPass(shipping, empty);
+  t.strictSame(stored(), [], 'a restore could not read it');
+  receive(`${segment(1)}.partial`, MIB);
+  await shipPass(shipping, half);
+  t.strictSame(stored(), [`${segment(1)}.partial`]);
+});
+
+t.test(
+  'what waits for a store that is away is bounded; the oldest give way, and it is told',
+  async (t) => {
+    // Four of these are more than may wait.
+    const { shipping, status, receive, left, stored } = lab(t, 512 * MIB);
+    receive(segment(1), 100);
+    const first = await shipPass(shipping, status);
+    for (let index = 2; index <= 9; index += 1) receive(segment(index), 100);
+    const done = await shipPass(shipping, first);
+    t.strictSame(stored(), [1, 6, 7, 8, 9].map(segment));
+    t.match(done, {
+      gaps: [{ why: new RegExp(`after ${segment(1)} is missing`) }],
+      baseNeededSince: String,
+    });
+    t.strictSame(left(), [segment(9)], 'the receiver goes on after the newest');
+  },
+);
