@@ -176,7 +176,7 @@ const LONGEST_LINE = 1_000;
 
 /** psql's exit code 2 is a lost or refused connection, 3 an error in the script. */
 export function sqlError(server: PostgresServer, exitCode: number, stderr: string): AppError {
-  if (stderr.includes('max_locks_per_transaction')) return tooManyTables(server.container);
+  if (isShortOfLocks(stderr)) return tooManyTables(server.container);
   const lines = stderr.trim().split('\n').slice(-5);
   // A statement that names ten thousand tables is told in part.
   const why =
@@ -196,8 +196,12 @@ export function sqlError(server: PostgresServer, exitCode: number, stderr: strin
   });
 }
 
+export function isShortOfLocks(said: string): boolean {
+  return said.includes('max_locks_per_transaction');
+}
+
 /** A dump locks each table at once, and each partition is one; Postgres has room for a fixed number of locks. */
-function tooManyTables(container: string): AppError {
+export function tooManyTables(container: string): AppError {
   return new AppError({
     code: 'backup/too-many-tables',
     what: `Postgres in ${container} has fewer locks than there are tables and partitions`,

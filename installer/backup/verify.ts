@@ -192,7 +192,10 @@ async function listArchive(
 
 async function drainedOrClosed(stream: PassThrough): Promise<void> {
   await new Promise<void>((resolve) => {
-    stream.once('drain', resolve);
-    stream.once('close', resolve);
+    const settled = (): void => {
+      stream.off('drain', settled).off('close', settled);
+      resolve();
+    };
+    stream.on('drain', settled).on('close', settled);
   });
 }

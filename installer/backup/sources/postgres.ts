@@ -5,10 +5,12 @@ import { objectNamePart } from '../keys.ts';
 import {
   connectionTo,
   endEarlierSessions,
+  isShortOfLocks,
   type PostgresServer,
   postgresDown,
   queryJson,
   sqlError,
+  tooManyTables,
 } from '../psql.ts';
 import type { Catalog } from './catalog.ts';
 import { Snapshot } from './snapshot.ts';
@@ -19,6 +21,8 @@ const MIB = 1024 ** 2;
 const DUMP_FLOOR = 512;
 /** `CREATE ROLE` of the superuser alone is longer. */
 const GLOBALS_FLOOR = 100;
+/** Of the end of what a program says 16 KiB are kept; a statement that names all tables is longer, and follows the reason. */
+const FIRST_WORDS = 4_096;
 
 interface ServerFacts {
   readonly version: string;
@@ -137,9 +141,16 @@ function program(
   return {
     kind: 'program',
     prepare: async () => {
+      let beginning = '';
       return {
         ...containerProgram(server, await command()),
-        failure: (exitCode, stderr) => dumpFailure(server, exitCode, stderr),
+        onStderr: (chunk) => {
+          if (beginning.length < FIRST_WORDS) beginning += chunk.toString('utf8');
+        },
+        failure: (exitCode, stderr) =>
+          isShortOfLocks(beginning)
+            ? tooManyTables(server.container)
+            : dumpFailure(server, exitCode, stderr),
       };
     },
   };
