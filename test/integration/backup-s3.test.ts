@@ -252,14 +252,6 @@ async function damage(id: string, change: (content: Buffer) => Buffer): Promise<
 
 const damages: readonly { name: string; change: (content: Buffer) => Buffer; message: RegExp }[] = [
   {
-    name: 'flipped in its first part',
-    change: (content) => {
-      content[1000] = (content[1000] ?? 0) ^ 1;
-      return content;
-    },
-    message: /bytes 0 to 8388607 \(part 1 of \d+\)/,
-  },
-  {
     name: 'flipped in its last byte',
     change: (content) => {
       content[content.length - 1] = (content[content.length - 1] ?? 0) ^ 0x80;

@@ -14,6 +14,10 @@ const PROJECT = 'pitr-test';
 const CONTAINER = `${PROJECT}-postgres-1`;
 const folder = t.testdir({ site: { 'index.html': '<p>front</p>' } });
 const config = join(folder, 'config.yaml');
+const store = join(folder, 'store');
+const identity = join(folder, 'identity.txt');
+execFileSync('age-keygen', ['-o', identity], { stdio: 'ignore' });
+const recipient = execFileSync('age-keygen', ['-y', identity]).toString().trim();
 writeFileSync(
   config,
   `version: 1
@@ -24,9 +28,16 @@ tls: { issuer: selfsigned }
 sites: { front: { artifact: ./site, hosts: [pitr.example.com] } }
 monitoring: { prometheus: { enabled: false }, grafana: { enabled: false } }
 postgres: { version: "17", databases: [shop], owner: shop, pitr: { rpo: 6s, window: 7d } }
+storage: { providers: { disk: { kind: directory, path: ${store} } } }
+backups:
+  provider: disk
+  recipients: [${recipient}]
+  jobs:
+    - { name: daily, source: postgres, cron: "0 2 * * *" }
+    - { name: kit, source: appliance, cron: "20 2 * * *" }
 `,
 );
-const appliance = await Appliance.create(config);
+let appliance = await Appliance.create(config);
 t.teardown(() => appliance.remove());
 mkdirSync(appliance.paths.secrets, { recursive: true });
 
@@ -129,11 +140,12 @@ t.test('the restore test proves a dump and the newest point in time', async (t) 
   );
 });
 
-t.test('back to a moment between two writes, through one command', async (t) => {
+t.test('back to a position between two writes, through one command', async (t) => {
   sql("CREATE TABLE notes (note text); INSERT INTO notes VALUES ('first')");
   const between = sql(
     "SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.MS')",
   );
+  const lsn = sql('SELECT pg_current_wal_flush_lsn()');
   sql("INSERT INTO notes VALUES ('second')");
   // What was changed since the moment must work all the same: here the password of the owner.
   sql("ALTER ROLE shop PASSWORD 'changed by somebody'");
@@ -143,7 +155,8 @@ t.test('back to a moment between two writes, through one command', async (t) => 
   t.equal(sql('SELECT count(*) FROM notes'), '2', 'a dry run changes nothing');
 
   const before = base()?.id;
-  const said = await ok('restore', '--to', `${between} UTC`, '--yes');
+  // To a moment by the command: postgres-upgrade.test.ts.
+  const said = await ok('restore', '--to-lsn', lsn, '--yes');
   t.match(said, /shop: 1 tables, 1 rows/);
   const [, begun] = /new timeline begins with the base backup (\S+)\./.exec(said) ?? [];
   if (begun === undefined) t.match(said, /The agent makes the new base backup/);
@@ -189,12 +202,9 @@ t.test('to a name, killed between the swap and the new base backup: it converges
     return id > newest && verifiedAt !== undefined && result<WalStatus>('wal.json')?.timeline === 3;
   });
   t.match(await ok('backup', 'list'), new RegExp(`${base()?.id}.* verified`));
-  const lsn = sql('SELECT pg_current_wal_flush_lsn()');
   await shipped();
   const plan = JSON.parse(await ok('restore', '--latest', '--dry-run', '--json'));
   t.equal(plan.base, base()?.id);
-  const position = JSON.parse(await ok('restore', '--to-lsn', lsn, '--dry-run', '--json'));
-  t.equal(position.base, plan.base);
   t.match(await appliance.run(['restore', '--to-lsn', 'FF/0', '--dry-run']), {
     exitCode: 14,
     stderr: /cannot be reached[\s\S]*what can be reached is /,
@@ -204,5 +214,24 @@ t.test('to a name, killed between the swap and the new base backup: it converges
     /_wal\/\d+\/0000000[12][0-9A-F]{16}/,
     'the old timelines are not needed',
   );
+  t.match(await ok('plan', '--config', config), /Nothing to do|No changes/);
+});
+
+t.test('the server is lost: its store, a key and --latest bring back the last row', async (t) => {
+  await ok('backup', 'run', 'kit');
+  sql("INSERT INTO notes VALUES ('last')");
+  await shipped();
+  const newest = base()?.id ?? '';
+  await appliance.remove();
+  appliance = await Appliance.create(config);
+  const argv = ['restore', '--from', store, '--latest', '--identity', identity, '--yes', '--json'];
+  const answer = JSON.parse(await ok(...argv));
+  t.match(answer, { failed: [], data: [{ what: 'postgres', backup: newest }] });
+  t.comment(`back after ${answer.seconds} s`);
+  t.equal(sql("SELECT string_agg(note, ' ') FROM notes"), 'first third last');
+  await until('a base backup of the new timeline', () => {
+    const { id = '', verifiedAt } = base() ?? {};
+    return id > newest && verifiedAt !== undefined && result<WalStatus>('wal.json')?.timeline === 4;
+  });
   t.match(await ok('plan', '--config', config), /Nothing to do|No changes/);
 });
