@@ -22,7 +22,10 @@ export function readJson<T>(path: string): T | undefined {
   }
 }
 
-/** Replaces a file in one step. What is not `durable` may be the old one after a power cut. */
+/**
+ * Replaces a file in one step, with this mode whatever the umask: that of the agent lets nobody else read.
+ * What is not `durable` may be the old one after a power cut.
+ */
 export function replaceFile(
   path: string,
   content: string,
@@ -31,6 +34,7 @@ export function replaceFile(
   const beside = `${path}.${process.pid}.new`;
   const file = fs.openSync(beside, 'w', options.mode);
   try {
+    fs.fchmodSync(file, options.mode);
     const bytes = Buffer.from(content);
     // One write may take a part only, as on a disk that is all but full: the next one says why.
     for (let written = 0; written < bytes.length; ) {

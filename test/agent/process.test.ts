@@ -32,15 +32,16 @@ function server(t: Test, settings: Partial<AgentSettings>) {
     rmSync(folder, { recursive: true });
   });
   const start = () => {
-    const agent = spawn(process.execPath, [RESIDENT, folder], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
+    // With the umask of its unit and of its supervisor.
+    const narrow = ['-c', 'umask 077; exec "$@"', 'sh', process.execPath, RESIDENT, folder];
+    const agent = spawn('/bin/sh', narrow, { stdio: ['ignore', 'pipe', 'inherit'] });
     let output = '';
     agent.stdout.on('data', (chunk: Buffer) => {
       output += chunk.toString();
     });
     agents.push(agent);
-    const exited = new Promise<number | null>((resolve) => agent.once('exit', resolve));
+    // Its last words may come after its end.
+    const exited = new Promise<number | null>((resolve) => agent.once('close', resolve));
     return { agent, exited, output: () => output };
   };
   const status = async (): Promise<AgentStatus | undefined> => {

@@ -106,7 +106,9 @@ t.test('the agent under systemd', { timeout: 1_400_000 }, async (t) => {
       const kilobytes = Number(await ok('awk', '/^VmRSS/ { print $2 }', `/proc/${pid}/status`));
       return kilobytes <= 48 * 1024;
     });
-    t.match(await ok('cat', '/var/lib/holdfast/metrics/holdfast.prom'), /holdfast_agent_start/);
+    const metrics = '/var/lib/holdfast/metrics/holdfast.prom';
+    t.match(await ok('cat', metrics), /holdfast_agent_start/);
+    t.equal(await ok('stat', '-c', '%a', metrics), '644', 'node-exporter is another user');
   });
 
   await t.test('a job that runs survives a kill and a restart of the agent', async (t) => {
@@ -114,7 +116,8 @@ t.test('the agent under systemd', { timeout: 1_400_000 }, async (t) => {
     await until(
       'it runs',
       20,
-      async () => (await machine.exec('test', '-e', '/var/lib/holdfast/calls')).code === 0,
+      async () =>
+        (await machine.exec('grep', '-q', '^update', '/var/lib/holdfast/calls')).code === 0,
     );
     const before = await mainPid();
     await ok('kill', '-KILL', before);
@@ -133,7 +136,13 @@ t.test('the agent under systemd', { timeout: 1_400_000 }, async (t) => {
     await until('its end is noted', 20, async () =>
       (await ask({ verb: 'status' })).status.history.some(({ job }) => job === 'update-check'),
     );
-    t.equal(await ok('cat', '/var/lib/holdfast/calls'), 'update --check', 'it ran once');
+    // Another job of its own may have come due meanwhile.
+    const calls = (await ok('cat', '/var/lib/holdfast/calls')).split('\n');
+    t.strictSame(
+      calls.filter((call) => call.startsWith('update')),
+      ['update --check'],
+      'it ran once',
+    );
   });
 
   await t.test('new settings come by a reload, in the same process', async (t) => {
@@ -160,15 +169,12 @@ t.test('the agent under systemd', { timeout: 1_400_000 }, async (t) => {
       '-c',
       'cd /opt/holdfast && mv current first && cp -al first second && ln -s second current',
     );
-    await until('another process', 60, async () => !['0', before].includes(await mainPid()));
-    t.match(
-      await ok(
-        'sh',
-        '-c',
-        `tr '\\0' ' ' < /proc/$(systemctl show -P MainPID holdfast-agent)/cmdline`,
-      ),
-      /second/,
-    );
+    // systemd names the process before it has become the agent.
+    await until('a process of the new release', 60, async () => {
+      const commandLine = `tr '\\0' ' ' < /proc/$(systemctl show -P MainPID holdfast-agent)/cmdline`;
+      return /second/.test((await machine.exec('sh', '-c', commandLine)).stdout);
+    });
+    t.not(await mainPid(), before);
   });
 
   await t.test('it comes back with the machine, and goes when it is taken away', async (t) => {
