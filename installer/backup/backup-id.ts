@@ -1,14 +1,21 @@
-import { randomBytes } from 'node:crypto';
+import { randomInt } from 'node:crypto';
 
 const FORM = /^(\d{4})(\d{2})(\d{2})T(\d{2})(\d{2})(\d{2})Z-[0-9a-f]{6}$/;
 
-/** A name that sorts by time and that two machines do not give twice: `20261121T020000Z-3f9a1c`. */
+/**
+ * A name that sorts by time and that two machines do not give twice: `20261121T020000Z-012f9a`. The first three
+ * digits after the hyphen are the millisecond, since two backups may be made within one second and the newer one is
+ * the one that counts; the rest is chance.
+ */
 export function newBackupId(now: Date): string {
   const stamp = now.toISOString().replace(/\.\d+/, '').replaceAll(/[-:]/g, '');
-  return `${stamp}-${randomBytes(3).toString('hex')}`;
+  const millisecond = now.getUTCMilliseconds().toString(16).padStart(3, '0');
+  return `${stamp}-${millisecond}${randomInt(16 ** 3)
+    .toString(16)
+    .padStart(3, '0')}`;
 }
 
-/** The UTC time in an id, or undefined when the text is no id. */
+/** The UTC time in an id, to the second, or undefined when the text is no id. */
 export function backupIdTime(id: string): Date | undefined {
   const [, year, month, day, hour, minute, second] = FORM.exec(id) ?? [];
   if (year === undefined) return undefined;

@@ -31,6 +31,11 @@ t.test('an id tells its time and sorts by it', async (t) => {
   const late = newBackupId(new Date('2026-03-01T00:00:00Z'));
   t.match(early, /^20260228T235959Z-[0-9a-f]{6}$/);
   t.ok(early < late);
+  const ids = [0, 1, 9, 10, 99, 255, 256, 999].map((millisecond) =>
+    newBackupId(new Date(Date.UTC(2026, 2, 1, 2, 0, 0, millisecond))),
+  );
+  t.strictSame(ids.toSorted(), ids, 'within one second as well');
+  t.strictSame([...new Set(ids.map((id) => id.length))], [early.length]);
   t.equal(backupIdTime(late)?.toISOString(), '2026-03-01T00:00:00.000Z');
   t.match(idSuffix(late), /^20260301t000000z_[0-9a-f]{6}$/);
   for (const bad of ['', 'manifest.json', '20261340T000000Z-abcdef', '20260301T000000Z-ABCDEF']) {
