@@ -1,20 +1,20 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import t, { type Test } from 'tap';
-import { systemClock } from '../../agent/clock.ts';
+import { type Clock, systemClock } from '../../agent/clock.ts';
 import { History, type RunRecord, type RunResult } from '../../agent/jobs/history.ts';
 import { JobRunner } from '../../agent/jobs/job-runner.ts';
 import { bootId, isAlive } from '../../agent/jobs/process-identity.ts';
 import { RunningFiles } from '../../agent/jobs/running.ts';
-import { job, linesOf, until } from './support.ts';
+import { HandClock, job, linesOf, until } from './support.ts';
 
-function runnerIn(t: Test, script: string) {
+function runnerIn(t: Test, script: string, clock: Clock = systemClock) {
   const folder = t.testdir({ 'program.sh': script });
   const ended: { job: string; result: RunResult; tail: string }[] = [];
   const running = new RunningFiles(`${folder}/running`);
   const history = new History(`${folder}/history.jsonl`);
   const make = () =>
     new JobRunner({
-      clock: systemClock,
+      clock,
       log: () => undefined,
       program: ['/bin/sh', `${folder}/program.sh`],
       environment: { PATH: '/usr/bin:/bin', FOLDER: folder },
@@ -82,14 +82,19 @@ t.test('a job never overlaps itself', async (t) => {
 });
 
 t.test('at its time limit the whole process group ends', async (t) => {
+  const clock = new HandClock('2026-05-01T00:00Z');
   const { make, ended, folder } = runnerIn(
     t,
-    'sleep 300 & echo $! > "$FOLDER/grandchild"; trap "" INT; wait',
+    'trap "" INT; sleep 300 & echo $! > "$FOLDER/grandchild"; wait',
+    clock,
   );
-  make().start(job({ id: 'stuck', timeoutSeconds: 1 }), 'schedule');
+  make().start(job({ id: 'stuck', timeoutSeconds: 60 }), 'schedule');
+  const grandchild = () => linesOf(`${folder}/grandchild`)[0];
+  await until('it has a grandchild', () => grandchild() !== undefined);
+  clock.moveTo(clock.now() + 60_000);
   await until('it was stopped', () => ended.length === 1);
   t.equal(ended[0]?.result, 'timeout');
-  const pid = Number(readFileSync(`${folder}/grandchild`, 'utf8'));
+  const pid = Number(grandchild());
   await until('the grandchild is gone', () => {
     try {
       process.kill(pid, 0);

@@ -114,7 +114,7 @@ t.test('on a real machine: a listener, nobody, and one that takes and says nothi
     name: 'web-1',
     addresses: { front: '127.0.0.1' },
   } as unknown as ContainerState;
-  const { path: _path, expect: _expect, ...check } = { ...CHECK, port };
+  const { path: _path, expect: _expect, ...check } = { ...CHECK, port, timeoutSeconds: 60 };
   t.equal(await probe(host, check, container), undefined);
   await new Promise((resolve) => server.close(resolve));
   t.equal(await probe(host, check, container), `port ${port} takes no connection`);

@@ -113,14 +113,17 @@ t.test('the guardian ends it when we cannot', async (t) => {
   const { context, engine, source, state, log } = world(t);
   const calm = { pause: true, pauseSeconds: 1 };
   const { containers } = engine;
-  const { wake } = await calmDown(context, { ...source, calm }, 'files');
   let answer = (): void => undefined;
+  // Who looks while it is paused gets no answer.
   engine.containers = async () => {
-    await new Promise<void>((resolve) => {
-      answer = resolve;
-    });
+    if (state() === 'paused') {
+      await new Promise<void>((resolve) => {
+        answer = resolve;
+      });
+    }
     return await containers();
   };
+  const { wake } = await calmDown(context, { ...source, calm }, 'files');
   await until(() => state() === 'running');
   t.match(log(), /^unpause abc$/m);
   answer();

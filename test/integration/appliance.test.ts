@@ -2,6 +2,7 @@ import { cp, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
 import { PACKAGE_ROOT } from '../support/component-input.ts';
+import { QUIET_ZONE } from '../support/quiet-zone.ts';
 import { outcome, until } from './support/docker.ts';
 import { startMachine } from './support/machine.ts';
 
@@ -89,7 +90,7 @@ t.test('from a bare Debian 13 to a running platform and back', async (t) => {
     );
     t.match(await curl('https://localhost/notes'), /a note worth keeping/);
     const before = await ids();
-    const edit = `\ntimezone: ${zoneWhereItIsTen()}\nhttp: { clientMaxBodySize: 33m }\n`;
+    const edit = `\ntimezone: ${QUIET_ZONE}\nhttp: { clientMaxBodySize: 33m }\n`;
     await ok('sh', '-c', 'printf %s "$1" >>/etc/holdfast/config.yaml', 'sh', edit);
     t.equal((await machine.exec('holdfast', 'plan')).code, 10);
     await ok('holdfast', 'apply', '--yes');
@@ -456,10 +457,3 @@ t.test('from a bare Debian 13 to a running platform and back', async (t) => {
     );
   });
 });
-
-/** The daily backup at 02:00 and midnight, when the window for updates is closed, are far off there. */
-function zoneWhereItIsTen(): string {
-  const ahead = ((10 - new Date().getUTCHours() + 36) % 24) - 12;
-  // The sign in these names is that of the way to Greenwich.
-  return `Etc/GMT${ahead > 0 ? '-' : '+'}${Math.abs(ahead)}`;
-}

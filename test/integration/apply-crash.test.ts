@@ -1,6 +1,6 @@
 import { deepEqual } from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { randomBytes, randomInt } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -13,6 +13,7 @@ import { pathsUnder } from '../../installer/model/paths.ts';
 import { testImage } from '../support/test-image.ts';
 import type { CrashPlatform } from './support/apply-platform.ts';
 import { applyContext, applyOnce, type KillPoint } from './support/apply-process.ts';
+import { ownBlock } from './support/own-block.ts';
 
 // A sample on the real engine of what test/apply/crash.test.ts does at every effect of a fake one.
 
@@ -25,7 +26,7 @@ async function freshPlatform(t: Test): Promise<CrashPlatform> {
     project: `crash-${randomBytes(4).toString('hex')}`,
     image: await testImage(t),
     // Other tests have neighbouring ones, and servers have 10.213.
-    subnet: `217.${randomInt(0, 250)}`,
+    subnet: `217.${await ownBlock('10.217', 256)}`,
     edge: 'one',
     app: 'one',
   };

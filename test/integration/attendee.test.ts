@@ -6,6 +6,7 @@ import t from 'tap';
 import { WebSocket } from 'ws';
 import { Appliance } from '../support/appliance.ts';
 import { PACKAGE_ROOT } from '../support/component-input.ts';
+import { QUIET_ZONE } from '../support/quiet-zone.ts';
 import { docker, outcome, until } from './support/docker.ts';
 
 const ORIGIN = 'https://attendee.example.com';
@@ -40,6 +41,8 @@ t.test('the config of Attendee EMS on the real engine', async (t) => {
   const folder = t.testdir({});
   await cp(join(PACKAGE_ROOT, 'examples/attendee'), folder, { recursive: true });
   const config = join(folder, 'config.yaml');
+  const written = readFileSync(config, 'utf8');
+  writeFileSync(config, written.replace(/^project: .*$/m, `$&\ntimezone: ${QUIET_ZONE}`));
   const appliance = await Appliance.create(config);
   t.teardown(() => appliance.remove());
   const apply = (...more: string[]) => appliance.run(['apply', '--config', config, ...more]);

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { Appliance } from '../support/appliance.ts';
 import { PACKAGE_ROOT } from '../support/component-input.ts';
+import { QUIET_ZONE } from '../support/quiet-zone.ts';
 import { docker } from './support/docker.ts';
 import { everydayCommands } from './support/everyday.ts';
 
@@ -24,6 +25,7 @@ function configOf(services: readonly string[]): string {
   );
   return `version: 1
 project: ${PROJECT}
+timezone: ${QUIET_ZONE}
 domain: example.com
 contact: ops@example.com
 tls: { issuer: selfsigned }

@@ -1,4 +1,5 @@
 import t from 'tap';
+import { QUIET_ZONE } from '../support/quiet-zone.ts';
 import { until } from './support/docker.ts';
 import { engineIsLost } from './support/engine-lost.ts';
 import { startMachine } from './support/machine.ts';
@@ -7,6 +8,7 @@ import { nginxIsReplaced } from './support/nginx-replaced.ts';
 const CONFIG = `
 version: 1
 project: plain
+timezone: ${QUIET_ZONE}
 domain: localhost
 contact: ops@example.com
 tls: { issuer: selfsigned }

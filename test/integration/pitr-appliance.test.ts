@@ -7,6 +7,7 @@ import t from 'tap';
 import { listReceived } from '../../installer/backup/wal/receiver-folder.ts';
 import type { WalStatus } from '../../installer/model/wal-status.ts';
 import { Appliance } from '../support/appliance.ts';
+import { QUIET_ZONE } from '../support/quiet-zone.ts';
 
 /** Point-in-time recovery as a person has it: one key in the config, the agent does the rest, one command back. */
 
@@ -22,6 +23,7 @@ writeFileSync(
   config,
   `version: 1
 project: ${PROJECT}
+timezone: ${QUIET_ZONE}
 domain: pitr.example.com
 contact: ops@example.com
 tls: { issuer: selfsigned }

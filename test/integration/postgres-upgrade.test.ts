@@ -5,6 +5,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import t from 'tap';
 import { LABELS } from '../../installer/model/labels.ts';
 import { Appliance } from '../support/appliance.ts';
+import { QUIET_ZONE } from '../support/quiet-zone.ts';
 
 /** Postgres 15 to 17 as a person does it: another word in the config, a rehearsal, an apply that is killed, the way back. */
 
@@ -18,6 +19,7 @@ function ask(version: string): void {
     config,
     `version: 1
 project: ${PROJECT}
+timezone: ${QUIET_ZONE}
 domain: upgrade.example.com
 contact: ops@example.com
 tls: { issuer: selfsigned }

@@ -9,6 +9,7 @@ import { buildImage, pullImage } from '../../installer/images/build.ts';
 import { recordDigests } from '../../installer/images/record-digests.ts';
 import { resolveImages } from '../../installer/images/resolve.ts';
 import { EMPTY_LOCK, type LockFile } from '../../installer/model/lock-file.ts';
+import { freePort } from './support/free-port.ts';
 
 /** The registry road against Debian's own docker-registry on loopback, with a real engine. */
 
@@ -26,14 +27,6 @@ const engine = {
   },
 } as Engine;
 t.teardown(() => host.close());
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === 'object' && address !== null ? address.port : 0;
-}
 
 async function startRegistry(folder: string, port: number): Promise<ChildProcess> {
   mkdirSync(`${folder}/data`, { recursive: true });

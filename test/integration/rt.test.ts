@@ -242,12 +242,19 @@ await t.test('100 requests a minute for a user, 1000 for an address', async (t) 
     return `${signed}.${createHmac('sha256', RT_SECRETS.JWT_SECRET).update(signed).digest('base64url')}`;
   };
   const of = (sub: string) => ['--header', `Authorization: Bearer ${token(sub)}`];
-  const ada = await burst(120, ...of('ada'));
-  t.match(ada, { passed: 100, else: 0 });
-  t.equal(ada.refused, 20 - ada['not counted']);
+  const begun = Date.now();
+  /** A window of a minute slides on while a slow machine is still asking. */
+  const most = (limit: number): number => limit * Math.ceil((Date.now() - begun) / 60_000);
+  const ada = await burst(160, ...of('ada'));
+  t.equal(ada.else, 0);
+  t.ok(ada.passed <= most(100), JSON.stringify(ada));
+  // Who was not told of a limit may have been counted: Redis heard him and its answer came too late.
+  t.ok(ada.passed + ada['not counted'] >= 100, JSON.stringify(ada));
+  t.ok(ada.refused > 0, JSON.stringify(ada));
   t.match(await burst(1, ...of('grace')), { refused: 0, else: 0 }, 'another user');
   const anybody = await burst(1100);
-  t.ok(anybody.passed > 0 && anybody.passed <= 1000 - 100, 'what the others had left of 1000');
+  t.ok(anybody.passed > 0);
+  t.ok(ada.passed + anybody.passed <= most(1000), 'what the others had left of 1000');
   t.equal(anybody.refused, 1100 - anybody.passed - anybody['not counted']);
   // The window slides: a place may have become free meanwhile.
   const refused = await until('a refusal', 10, async () => {

@@ -8,6 +8,7 @@ import { uninstall } from '../../installer/apply/uninstall.ts';
 import { roleSecret } from '../../installer/components/postgres/names.ts';
 import { redisUserSecret } from '../../installer/components/redis/names.ts';
 import { LABELS } from '../../installer/model/labels.ts';
+import { ownBlock } from './support/own-block.ts';
 import { platformImages } from './support/platform-images.ts';
 import { type DataPlatform, type Opened, openPlatform } from './support/rotate-process.ts';
 
@@ -18,7 +19,7 @@ const QUEUE = redisUserSecret('web');
 async function freshPlatform(t: Test): Promise<DataPlatform & { readonly project: string }> {
   const images = await platformImages('postgres', 'redis', 'node');
   const project = `hf${randomInt(1e9).toString(36)}`;
-  const block = randomInt(250);
+  const block = await ownBlock('10.218', 256);
   const platform = {
     root: t.testdir({}),
     project,

@@ -1,12 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import t from 'tap';
 import type { LockFile } from '../../installer/model/lock-file.ts';
 import type { UpdatesResult } from '../../installer/model/updates-result.ts';
 import { until } from '../agent/support.ts';
 import { Appliance } from '../support/appliance.ts';
+import { QUIET_ZONE } from '../support/quiet-zone.ts';
 import { docker, outcome } from './support/docker.ts';
+import { freePort } from './support/free-port.ts';
 import { platformImages } from './support/platform-images.ts';
 
 /** `holdfast update` on the real engine, with the image of a service in a real registry. */
@@ -29,11 +30,7 @@ CMD ["node", "/app/server.cjs"]
 `;
 
 async function startRegistry(folder: string): Promise<{ port: number; registry: ChildProcess }> {
-  const probe = createServer();
-  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
-  const address = probe.address();
-  const port = typeof address === 'object' && address !== null ? address.port : 0;
-  await new Promise((resolve) => probe.close(resolve));
+  const port = await freePort();
   mkdirSync(`${folder}/data`, { recursive: true });
   const config = {
     version: 0.1,
@@ -103,6 +100,7 @@ t.test('update', { timeout: 900_000 }, async (t) => {
       config,
       `version: 1
 project: update-test
+timezone: ${QUIET_ZONE}
 domain: update.example.com
 contact: ops@example.com
 tls: { issuer: selfsigned }
@@ -157,10 +155,8 @@ updates: { rollback: { within: 1s }${updates} }
   });
 
   await t.test('an update is no way around a plan, nor around its window', async (t) => {
-    const now = new Date();
-    const hour = (offset: number) =>
-      `${String((now.getUTCHours() + offset + 24) % 24).padStart(2, '0')}:00`;
-    written(`, window: { from: "${hour(3)}", to: "${hour(4)}", every: daily }`);
+    // It was between ten and eleven when the test began.
+    written(', window: { from: "20:00", to: "21:00", every: daily }');
     t.match(await update('--yes'), { exitCode: 2, stderr: /edited after the last apply/ });
     await publish('four', 'yes');
     t.match(

@@ -12,6 +12,7 @@ import t from 'tap';
 import { LABELS } from '../../installer/model/labels.ts';
 import { Appliance } from '../support/appliance.ts';
 import { PACKAGE_ROOT } from '../support/component-input.ts';
+import { QUIET_ZONE } from '../support/quiet-zone.ts';
 import { docker, outcome, start, until } from './support/docker.ts';
 import { platformImages } from './support/platform-images.ts';
 import { startRadosgw } from './support/radosgw.ts';
@@ -45,6 +46,7 @@ writeFileSync(
   config,
   `version: 1
 project: ${PROJECT}
+timezone: ${QUIET_ZONE}
 domain: whole.example.com
 contact: ops@example.com
 tls: { issuer: selfsigned }

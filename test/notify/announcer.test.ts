@@ -30,7 +30,10 @@ type Respond = (response: ServerResponse, request: IncomingMessage) => void;
 async function setting(
   t: Test,
   receivers: readonly DeployReceiver[],
-  { respond = (response) => response.end('ok') }: { readonly respond?: Respond } = {},
+  {
+    respond = (response) => response.end('ok'),
+    answerSeconds = 60,
+  }: { readonly respond?: Respond; readonly answerSeconds?: number } = {},
 ) {
   const asked: Asked[] = [];
   const server = createServer(async (request, response) => {
@@ -56,7 +59,7 @@ async function setting(
     ]),
   );
   const announce = announcer({
-    ...{ receivers, sender: SENDER, report, answerSeconds: 1 },
+    ...{ receivers, sender: SENDER, report, answerSeconds },
     pagerDuty: `http://127.0.0.1:${port}/v2/change/enqueue`,
     secrets: async () => values,
   });
@@ -129,7 +132,7 @@ t.test('a receiver that is overloaded is asked twice, one that refuses once', as
 });
 
 t.test('what hangs, is gone or is not set is a warning without the URL', async (t) => {
-  const hangs = await setting(t, [HOOK], { respond: () => undefined });
+  const hangs = await setting(t, [HOOK], { respond: () => undefined, answerSeconds: 1 });
   await hangs.announce(EVENT);
   t.match(hangs.warnings, [/no answer within 1 s$/]);
   t.equal(hangs.asked.length, 1);

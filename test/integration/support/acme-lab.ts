@@ -5,10 +5,11 @@ import { closeSync, openSync, readFileSync } from 'node:fs';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, request } from 'node:https';
-import { type AddressInfo, createServer as createTcp } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { withCertificates } from '../../../installer/tls/private-ca.ts';
 import { waitFor } from '../../support/containers.ts';
+import { freePort } from './free-port.ts';
 
 export const TSIG_KEY = { name: 'holdfast', secret: Buffer.alloc(32, 7).toString('base64') };
 export const CAA_IDENTITY = 'pebble.example';
@@ -252,14 +253,5 @@ function answers(url: string, ca: string): Promise<true | undefined> {
       response.resume().on('end', () => resolve(response.statusCode === 200 || undefined));
     });
     sent.on('error', () => resolve(undefined)).end();
-  });
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createTcp().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo;
-      server.close(() => resolve(port));
-    });
   });
 }

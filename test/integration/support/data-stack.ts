@@ -15,6 +15,7 @@ import type { InputOptions } from '../../support/component-input.ts';
 import { writeDesired } from '../../support/containers.ts';
 import { renderedData } from '../../support/rendered.ts';
 import { type Cleaning, docker, type Output, outcome } from './docker.ts';
+import { ownBlock } from './own-block.ts';
 import { platformImages } from './platform-images.ts';
 
 export interface DataStack {
@@ -58,7 +59,8 @@ export async function dataStack(
   const images = { ...(await platformImages('postgres', 'redis', 'node')), ...others };
   const project = `hf${randomInt(1e9).toString(36)}`;
   const root = await mkdtemp(join(tmpdir(), `${project}-`));
-  const block = randomInt(200);
+  // Two values of the third octet: no config of a test has more than eight networks.
+  const block = 2 * (await ownBlock('10.219', 128));
   let subnets: Record<string, string> = {};
 
   const draw = (text: string, values: Readonly<Record<string, string>>): Desired => {
@@ -160,6 +162,7 @@ export async function dataStack(
 
 function subnetAt(taken: Readonly<Record<string, string>>, block: number): string {
   const index = Object.keys(taken).length;
+  if (index >= 8) throw new Error('more networks than the stack has addresses');
   return `10.219.${block + Math.floor(index / 4)}.${(index % 4) * 64}/26`;
 }
 

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { Appliance, type Ran } from '../../support/appliance.ts';
 import { docker } from '../../support/containers.ts';
 import type { LoadTarget } from '../../support/load.ts';
+import { QUIET_ZONE } from '../../support/quiet-zone.ts';
 import { buildRelease, type Kind, REPOSITORY } from './releases.ts';
 
 const PROJECT = 'deploytest';
@@ -68,6 +69,7 @@ export class DeployLab {
       `
 version: 1
 project: ${PROJECT}
+timezone: ${QUIET_ZONE}
 domain: ${HOST}
 contact: ops@example.com
 tls: { issuer: selfsigned }

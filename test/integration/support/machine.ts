@@ -72,7 +72,7 @@ export class Machine {
   }
 
   async reboot(): Promise<void> {
-    const before = await this.bootId();
+    const before = await until(`${this.name} tells its boot`, 60, () => this.bootId());
     await this.exec('systemctl', 'reboot');
     await until(`${this.name} comes back`, 60, async () => {
       const now = await this.bootId();
@@ -92,9 +92,12 @@ export class Machine {
     await outcome(['docker', 'volume', 'rm', '-f', `${this.name}-docker`]);
   }
 
-  /** The kernel's own id is the outer machine's: the start of process 1 tells one boot from another. */
+  /**
+   * The kernel's own id is the outer machine's: the start of process 1, in ticks, tells one boot from another. The
+   * times of its folder in /proc do not: they are those of the first look at it, and the kernel may forget that.
+   */
   private async bootId(): Promise<string> {
-    const { stdout } = await outcome(this.ssh('stat', '-c', '%Z', '/proc/1'), 5);
+    const { stdout } = await outcome(this.ssh('cut', '-d', ' ', '-f', '22', '/proc/1/stat'), 5);
     return stdout.trim();
   }
 }

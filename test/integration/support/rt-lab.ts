@@ -9,6 +9,7 @@ import { LABELS } from '../../../installer/model/labels.ts';
 import { Secret } from '../../../installer/model/secret.ts';
 import { SecretStore } from '../../../installer/secrets/store.ts';
 import { Appliance, type Ran } from '../../support/appliance.ts';
+import { QUIET_ZONE } from '../../support/quiet-zone.ts';
 import {
   buildStandIns,
   RT_FOLDER,
@@ -65,6 +66,7 @@ export class RtLab {
     const text = readFileSync(config, 'utf8')
       .replaceAll('ghcr.io/rt-technologie', STAND_IN_REPOSITORY)
       .replace('https://s3.eu-west-3.amazonaws.com', bucket.endpoint)
+      .replace('project: rt\n', `project: rt\ntimezone: ${QUIET_ZONE}\n`)
       // Of every service one replica is enough here, but for one.
       .replace('min: 2,', 'min: 1,')
       .replace('port: 3007\n', 'port: 3007\n    replicas: { min: 2 }\n');
