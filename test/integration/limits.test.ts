@@ -1,6 +1,10 @@
 import { createHmac, generateKeyPairSync, sign } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { Agent } from 'node:https';
+import { join } from 'node:path';
 import t from 'tap';
+import { NGINX } from '../../installer/model/nginx-reload.ts';
+import { pathsUnder } from '../../installer/model/paths.ts';
 import { docker, waitFor, waitHealthy } from '../support/containers.ts';
 import { type Answer, type Question, routeTo, TestEdge } from '../support/edge.ts';
 
@@ -44,6 +48,25 @@ const edge = await TestEdge.start(CONFIG, ROUTES, {
 t.teardown(() => edge.stop());
 const redis = edge.redis ?? '';
 
+const counterFile = join(pathsUnder(edge.folder).stack, 'nginx/lua/limits/counter.lua');
+const shipped = readFileSync(counterFile, 'utf8');
+
+/**
+ * How long nginx waits for Redis. As shipped it is 0.2 s, and whoever is not heard by then passes; on a machine that
+ * is busy with other tests that is now and then too short for counts that are to be exact.
+ */
+async function waitForRedis(how: 'as shipped' | 'long'): Promise<void> {
+  const times = /(?<=local CONNECT, SEND, READ = ).*/;
+  if (!times.test(shipped)) throw new Error('the counter names no times');
+  // The container sees the file itself, so it is written in its place.
+  writeFileSync(
+    counterFile,
+    how === 'long' ? shipped.replace(times, '30000, 30000, 30000') : shipped,
+  );
+  await docker('exec', edge.container, ...NGINX.reload);
+}
+await waitForRedis('long');
+
 const ask = (path: string, headers: Record<string, string>, more: Question = {}) =>
   edge.ask(path, { ...more, headers });
 
@@ -57,7 +80,6 @@ t.test(
   'of 200 requests at once against a limit of 50, exactly 50 pass, on all hosts together',
   async (t) => {
     const hosts = ['app.example.com', 'other.example.com'];
-    // So many handshakes at once would keep a slow machine from hearing Redis in time, and the limit is open then.
     const agent = new Agent({ keepAlive: true, maxSockets: 20 });
     t.teardown(() => agent.destroy());
     const atOnce = (count: number, headers: Record<string, string>) =>
@@ -284,6 +306,7 @@ t.test('a Redis that forgot the script learns it again', async (t) => {
 });
 
 t.test('while Redis hangs, requests pass soon or are refused, as the limit says', async (t) => {
+  await waitForRedis('as shipped');
   await docker('pause', redis);
   try {
     const begun = Date.now();
@@ -304,13 +327,16 @@ t.test('while Redis hangs, requests pass soon or are refused, as the limit says'
 });
 
 t.test('Redis down and back: the same, and then counts are what they were', async (t) => {
+  await waitForRedis('long');
   t.match((await ask('/', { 'x-fifty': 'h' })).headers['ratelimit'], /r=49/);
+  await waitForRedis('as shipped');
   await docker('stop', redis);
   t.same(
     countOf(await Promise.all(Array.from({ length: 60 }, () => ask('/', { 'x-fifty': 'h' })))),
     { 200: 60 },
   );
   t.equal((await ask('/strict/', { 'x-strict': 'b' })).status, 503);
+  await waitForRedis('long');
   await docker('start', redis);
   await waitHealthy(redis);
   const back = await waitFor('counting again', async () => {
