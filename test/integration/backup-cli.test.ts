@@ -72,6 +72,49 @@ t.test('run, list, verify, restore: what a person sees', async (t) => {
   t.equal(await stack.sql('shop', 'SELECT count(*) FROM orders'), '100');
 });
 
+t.test('the bad day, by the commands of its page', async (t) => {
+  await applied({ recipients: [await recipientOf('recovery-key.txt')] });
+  const made = JSON.parse((await holdfast('backup', 'run', '--json')).stdout);
+  const [{ id }] = made.made as [{ id: string }];
+  const page = await readFile(new URL('../../docs/runbooks/restore.md', import.meta.url), 'utf8');
+  /** Runs what stands under a heading; whoever is asked says yes. */
+  const follow = async (heading: string): Promise<Output[]> => {
+    const [, block = ''] = new RegExp(`## ${heading}[^]*?\`\`\`sh\n([^]*?)\`\`\``).exec(page) ?? [];
+    const done: Output[] = [];
+    for (const line of block.split('\n')) {
+      const [program, ...words] = line.replace(/#.*/, '').trim().split(/\s+/);
+      if (program !== 'holdfast') continue;
+      const argv = words
+        .map((word) => (word === 'ID' ? id : word))
+        .map((word) => word.replace(/^\/root\//, `${stack.root}/`));
+      const asks = argv[0] === 'restore' && !argv.includes('--into');
+      const one = await holdfast(...argv, ...(asks ? ['--yes'] : []));
+      t.equal(one.code, 0, `${line}: ${one.stderr}`);
+      done.push(one);
+    }
+    return done;
+  };
+  await stack.sql('shop', 'TRUNCATE orders');
+  const [listed, , swapped] = await follow('A table was emptied');
+  t.match(listed?.stdout, new RegExp(`^${id} .* verified$`, 'm'));
+  t.equal(await stack.sql('shop_check', 'SELECT count(*) FROM orders'), '100', 'to look at first');
+  const [, drop = ''] = /^ +(docker exec .*dropdb .*)$/m.exec(swapped?.stdout ?? '') ?? [];
+  t.match(drop, /shop_before_/);
+  t.equal((await outcome(['sh', '-c', drop])).code, 0, 'as the restore printed it');
+
+  await stack.sql('shop', 'TRUNCATE orders');
+  await rm(restoreTestIdentityFile(stack.paths));
+  t.equal((await follow('The key on the server is gone')).length, 1);
+  t.equal(await stack.sql('shop', 'SELECT count(*) FROM orders'), '100');
+});
+
+/** Makes a key of a person, which lies there for the time of a restore. */
+async function recipientOf(name: string): Promise<string> {
+  const { stdout } = await stack.host.run({ argv: ['age-keygen'] });
+  await writeFile(join(stack.root, name), stdout, { mode: 0o600 });
+  return /public key: (\S+)/.exec(stdout)?.[1] ?? '';
+}
+
 t.test('each class of failure has its exit code and its next command', async (t) => {
   await applied();
   t.match(await holdfast('backup', 'run', 'nightly'), { code: 2, stderr: /the jobs are: daily/ });

@@ -31,7 +31,7 @@ import { platformImages } from './support/platform-images.ts';
 
 const { postgres = '', redis = '' } = await platformImages('postgres', 'redis');
 // As first process Postgres would take the clients below, once orphaned, for crashed servers of its own.
-const stack = await BackupStack.start(postgres, ['--init']);
+const stack = await BackupStack.start(postgres, ['--init', '--tmpfs', '/small:size=40m']);
 t.teardown(() => stack.stop());
 await stack.sql(
   'postgres',
@@ -310,6 +310,36 @@ t.test('another encoding, names beyond ASCII and a tablespace come back', async 
   t.equal(await stack.sql('postgres', `${comment} WHERE datname = 'latin'`), 'from Köln');
   await t.rejects(runBackup(old, 'base'), { code: 'backup/tablespaces', hint: /SET TABLESPACE/ });
 });
+
+t.test(
+  'a disk that fills up in mid-restore: said so, nothing is left, the next one goes through',
+  async (t) => {
+    await stack.docker(['exec', '--user', 'postgres', stack.container, 'mkdir', '/small/space']);
+    await stack.sql(
+      'postgres',
+      "CREATE TABLESPACE small LOCATION '/small/space'; CREATE DATABASE large;",
+    );
+    const fill = 'SELECT i, repeat(md5(i::text), 30) AS pad FROM generate_series(1, 24000) i';
+    await stack.sql('large', `CREATE TABLE rows TABLESPACE small AS ${fill}`);
+    const source = { kind: 'postgres', databases: ['large'] } as const;
+    const larger = stack.context({ jobs: [stack.job({ name: 'large', source })] });
+    await runBackup(larger, 'large');
+    const choice = { kind: 'postgres', job: 'large', identityFile } as const;
+    const again = () =>
+      withBackup(larger, choice, (backup) => restorePostgres(larger, backup, yes));
+    await t.rejects(again(), { message: /No space left on device/ });
+    t.equal(
+      await stack.sql('large', 'SELECT count(*) FROM rows'),
+      '24000',
+      'the live one is whole',
+    );
+    const names = "SELECT string_agg(datname, ' ') FROM pg_database WHERE datname ~ '^large'";
+    t.equal(await stack.sql('postgres', names), 'large', 'and alone');
+    await stack.sql('large', 'TRUNCATE rows');
+    t.match(await again(), [{ database: 'large', rows: 24000 }]);
+    await stack.sql('postgres', 'CHECKPOINT');
+  },
+);
 
 t.test(
   'a database that cannot be made is told, and neither it nor its archive is left',

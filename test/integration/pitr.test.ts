@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import t from 'tap';
 import { chooseData } from '../../installer/backup/recovery/choose-data.ts';
 import { restoreTestIdentityFile } from '../../installer/backup/recovery-keys.ts';
+import { checkCluster } from '../../installer/backup/restore/check-cluster.ts';
 import type { RecoveryTarget } from '../../installer/backup/restore/point-in-time.ts';
 import {
   planClusterRestore,
@@ -11,6 +12,8 @@ import {
 import { runRestoreTest } from '../../installer/backup/restore/restore-test.ts';
 import { readRestoreTestResult } from '../../installer/backup/results.ts';
 import { runBackup } from '../../installer/backup/run-backup.ts';
+import { livePostgres } from '../../installer/backup/sources/open-source.ts';
+import { pruneWal } from '../../installer/backup/wal/prune-wal.ts';
 import { writerIdentity } from '../../installer/backup/writer-id.ts';
 import { restoreData } from '../../installer/cli/restore-server-data.ts';
 import type { BackupSettings } from '../../installer/model/backup-settings.ts';
@@ -307,12 +310,26 @@ t.test('a restart of Postgres loses nothing; a promoted one begins anew', async 
     await stack.docker(['restart', stack.container]);
     await stack.ready();
   };
+  await stack.sql('postgres', 'CREATE DATABASE rotten');
+  await stack.sql(
+    'rotten',
+    'CREATE TABLE pages WITH (autovacuum_enabled = off) AS SELECT generate_series(1, 5000) AS id',
+  );
+  await stack.sql('rotten', 'CHECKPOINT');
+  const path = await stack.sql('rotten', "SELECT pg_relation_filepath('pages')");
   await restarted();
   await add('after the restart');
   await pitr.shipped();
   const after = await pitr.until('shipped', () => true);
   t.same(after.gaps, before.gaps, 'no gap');
+  // It has read nothing of these pages since; the pointer to a row of the second page
+  // points beside it.
   const inside = ['exec', '--user', 'postgres', stack.container, 'sh', '-c'];
+  const rot = `printf '\\201' | dd of="$PGDATA/${path}" bs=1 seek=8220 conv=notrunc`;
+  await stack.docker([...inside, rot]);
+  const server = await livePostgres(context, 'holdfast-look');
+  await t.rejects(checkCluster(server), { code: 'restore/check-failed', why: /pages/ });
+  await stack.sql('postgres', 'DROP DATABASE rotten');
   const signal = 'touch "$PGDATA/standby.signal"';
   await stack.docker([...inside, signal]);
   await restarted();
@@ -372,6 +389,24 @@ t.test('a slot that was dropped is told, and a new base is asked for', async (t)
     code: 'restore/outside-window',
     why: new RegExp(`^what can be reached is ${span}, (?:${span}, )*${span}$`),
   });
+});
+
+t.test('WAL that no base backup needs goes, and all that the newest needs stays', async (t) => {
+  const newest = () => planClusterRestore(context, wish({ kind: 'latest' }));
+  const [job] = context.settings.jobs;
+  const store = await context.openStore('local');
+  const before = await newest();
+  const held = (await pitr.stored('/_wal/')).length;
+  for (const path of await pitr.stored('/manifest.json')) {
+    if (!path.includes(before.base)) await rm(dirname(path), { recursive: true });
+  }
+  if (job === undefined) throw new Error('no job');
+  const removed = await pruneWal(context, job, store);
+  t.ok(removed > 0 && removed < held, `${removed} of ${held}`);
+  const after = await newest();
+  const whole = ({ objects }: typeof before) => objects.filter((key) => !key.includes('.partial'));
+  t.strictSame(whole(after).slice(0, whole(before).length), whole(before));
+  t.equal(after.missing, undefined);
 });
 
 t.test('after kill -9 and the loss of everything, at most the RPO is missing', async (t) => {
