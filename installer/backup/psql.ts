@@ -181,7 +181,10 @@ export function sqlError(server: PostgresServer, exitCode: number, stderr: strin
   // A statement that names ten thousand tables is told in part.
   const why =
     lines.map((line) => line.slice(0, LONGEST_LINE)).join('\n') || `exit code ${exitCode}`;
+  // Of psql itself come 1 to 3; these are of a container that stops.
+  const isEnded = exitCode === 126 || exitCode > 128;
   if (
+    isEnded ||
     /connection to server|server closed the connection|terminating connection|shutting down|starting up/.test(
       why,
     )

@@ -33,3 +33,10 @@ t.test('a statement of a megabyte is told in part', async (t) => {
   t.match(error, { code: 'backup/sql', why: /^ERROR: {2}no\nSTATEMENT/ });
   t.ok(error.message.length < 2_000);
 });
+
+t.test('a psql that was ended with its container is told as a server that is down', async (t) => {
+  for (const exitCode of [126, 137, 143]) {
+    t.match(sqlError(server, exitCode, ''), { code: 'backup/postgres-down' }, `${exitCode}`);
+  }
+  t.match(sqlError(server, 127, 'psql: not found'), { code: 'backup/sql' });
+});
