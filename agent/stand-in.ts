@@ -5,6 +5,9 @@ import { fs } from './builtins.ts';
 import { type Log, reasonOf } from './log.ts';
 import { runProgram } from './reopen.ts';
 
+/** The relay's stand-in takes nothing by itself. */
+const NGINX_SERVICE = 'nginx';
+
 /** Runs a program and gives its standard output. */
 export type Program = (file: string, argv: readonly string[]) => Promise<string>;
 
@@ -20,7 +23,10 @@ export async function endLostDiversion(
   if (!fs.existsSync(standIn)) return;
   try {
     const listed = ['ps', '--quiet', '--filter', 'status=running', '--filter'];
-    if ((await run('docker', [...listed, `label=${LABELS.standIn}`])).trim() !== '') return;
+    if (
+      (await run('docker', [...listed, `label=${LABELS.standIn}=${NGINX_SERVICE}`])).trim() !== ''
+    )
+      return;
     await removeTable(run);
     fs.rmSync(standIn, { force: true });
     log('the stand-in of nginx is gone: new connections go to nginx itself again');

@@ -1,7 +1,7 @@
 import type { Operation, ServiceChange } from '../model/operation.ts';
 import { settledByStart } from '../plan/reactions.ts';
 import { rollServices } from '../rollout/roll-services.ts';
-import { recreateBehindStandIn } from '../rollout/stand-in.ts';
+import { recreateBehindStandIn, relayOf } from '../rollout/stand-in.ts';
 import { migrate, up } from './compose-run.ts';
 import { waitForServices } from './health.ts';
 import type { Run } from './run.ts';
@@ -31,10 +31,12 @@ export async function startServices(run: Run, operation: OperationOf<'compose-up
 /** Those whose ports must go on answering come first, one by one. */
 async function recreate(run: Run, changes: readonly ServiceChange[]): Promise<void> {
   const recreated = changes.filter(({ change }) => change === 'recreate');
-  for (const { service } of recreated.filter(({ gap }) => gap?.standIn === true)) {
-    await recreateBehindStandIn(run, service);
-  }
-  const others = recreated.filter(({ gap }) => gap?.standIn !== true);
+  const behind = recreated.filter(({ gap }) => gap?.standIn === true);
+  for (const { service } of behind) await recreateBehindStandIn(run, service);
+  const relays = behind.map(({ service }) => relayOf(run, service)?.service);
+  const others = recreated.filter(
+    (change) => !behind.includes(change) && !relays.includes(change.service),
+  );
   await up(
     run,
     others.map(({ service }) => service),

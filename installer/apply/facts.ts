@@ -1,7 +1,7 @@
 import { AppError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import type { HostFacts } from '../model/facts.ts';
-import { otherFirewalls, sshFacts } from './network-facts.ts';
+import { hasIpv6, otherFirewalls, sshFacts } from './network-facts.ts';
 import { readText } from './read-text.ts';
 
 const NFT_PROGRAM = '/usr/sbin/nft';
@@ -17,8 +17,8 @@ const ARCHITECTURES: Readonly<Record<string, HostFacts['architecture']>> = {
  * @throws AppError `preflight/architecture`, `host/facts-unreadable`
  */
 export async function hostFacts(host: Host): Promise<HostFacts> {
-  const [meminfo, limit, release, machine, cores, systemd, nft, ssh, firewalls] = await Promise.all(
-    [
+  const [meminfo, limit, release, machine, cores, systemd, nft, ssh, firewalls, ipv6] =
+    await Promise.all([
       readText(host, '/proc/meminfo'),
       readText(host, '/sys/fs/cgroup/memory.max'),
       readText(host, '/etc/os-release'),
@@ -28,8 +28,8 @@ export async function hostFacts(host: Host): Promise<HostFacts> {
       host.stat(NFT_PROGRAM),
       sshFacts(host),
       otherFirewalls(host),
-    ],
-  );
+      hasIpv6(host),
+    ]);
   const architecture = ARCHITECTURES[machine.stdout.trim()];
   if (architecture === undefined) {
     throw new AppError({
@@ -48,6 +48,7 @@ export async function hostFacts(host: Host): Promise<HostFacts> {
     nft: nft !== undefined,
     ssh,
     otherFirewalls: firewalls,
+    ipv6,
   };
 }
 

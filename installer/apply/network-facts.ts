@@ -76,6 +76,19 @@ export async function otherFirewalls(host: Host): Promise<string[]> {
   ];
 }
 
+/** The machine itself, and what the engine makes for its containers. */
+const INWARD_INTERFACES = /^(?:lo|docker0|docker_gwbridge|br-.*|veth.*)$/;
+
+/** An address of the link will do: those of the world come and go with what a router says. */
+export async function hasIpv6(host: Host): Promise<boolean> {
+  // Not there in a kernel without IPv6; empty where it is switched off.
+  const addresses = (await readText(host, '/proc/net/if_inet6')) ?? '';
+  return addresses.split('\n').some((line) => {
+    const name = line.trim().split(/\s+/)[5];
+    return name !== undefined && !INWARD_INTERFACES.test(name);
+  });
+}
+
 /** Nothing where the program is missing or refuses. */
 async function output(host: Host, argv: readonly [string, ...string[]]): Promise<string> {
   try {

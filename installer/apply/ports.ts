@@ -3,7 +3,10 @@ import type { Host } from '../host/host.ts';
 import { listeners } from '../host/listeners.ts';
 import type { Plan } from '../model/operation.ts';
 import type { Stack } from '../model/stack.ts';
+import { RELAY_SERVICE } from '../model/stand-in.ts';
 import type { Observed } from '../plan/observed.ts';
+
+const ALL_ADDRESSES = '0.0.0.0';
 
 /**
  * Refuses before anything was changed when another program listens on a port that the plan would publish.
@@ -17,7 +20,9 @@ export async function checkPorts(
 ): Promise<void> {
   const ports = portsToOpen(plan, stack, containers);
   if (ports.length === 0) return;
-  const listening = await listeners(host);
+  // Where the relay runs, it is what holds them over IPv6, and nobody else can there.
+  const isRelayed = containers.some(({ service, running }) => service === RELAY_SERVICE && running);
+  const listening = await listeners(host, isRelayed ? ['tcp'] : undefined);
   const taken = ports.flatMap(({ service, port }) => {
     const inode = listening.get(port);
     return inode === undefined ? [] : [{ service, port, inode }];
@@ -51,7 +56,10 @@ function portsToOpen(
     .filter((name) => !containers.some(({ service, running }) => service === name && running))
     .flatMap((service) =>
       (services[service]?.ports ?? [])
-        .filter(({ protocol, host_ip }) => protocol === 'tcp' && host_ip === undefined)
+        .filter(
+          ({ protocol, host_ip }) =>
+            protocol === 'tcp' && (host_ip ?? ALL_ADDRESSES) === ALL_ADDRESSES,
+        )
         .map(({ published }) => ({ service, port: Number(published) })),
     );
 }

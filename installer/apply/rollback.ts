@@ -1,6 +1,7 @@
 import { isUp } from '../engine/container-state.ts';
 import { AppError } from '../errors.ts';
 import { LABELS } from '../model/labels.ts';
+import { RELAY_SERVICE } from '../model/stand-in.ts';
 import {
   type NetworkOperation,
   type NetworkOperations,
@@ -84,7 +85,7 @@ async function restoreServices(
   });
   const { first, last } = await networksBack(run, networks, started);
   for (const operation of first) await changeNetwork(run, operation);
-  const behind = await behindStandIns(run, started);
+  const behind = await behindStandIns(run, started, specs);
   await up(
     run,
     started.filter((service) => !behind.includes(service)),
@@ -103,9 +104,19 @@ async function restoreServices(
 }
 
 /** Services whose ports go on answering while they come back; a stand-in that the failed apply needed goes. */
-async function behindStandIns(run: Run, started: readonly string[]): Promise<string[]> {
+async function behindStandIns(
+  run: Run,
+  started: readonly string[],
+  specs: Generation['specs'],
+): Promise<string[]> {
   const possible = run.desired.standIns.filter(({ impossible }) => impossible === undefined);
-  const behind = possible.map(({ service }) => service).filter((one) => started.includes(one));
+  // Where only one of the two has a relay, the service's own address changes with it.
+  const wasRelayed = RELAY_SERVICE in specs;
+  const behind = possible
+    .filter(
+      ({ service, relay }) => started.includes(service) && wasRelayed === (relay !== undefined),
+    )
+    .map(({ service }) => service);
   for (const service of behind) await recreateBehindStandIn(run, service);
   for (const { service } of possible) {
     const left = await standInContainers(run, service);

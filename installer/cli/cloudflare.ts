@@ -2,10 +2,12 @@ import { apply as applyServer } from '../apply/apply.ts';
 import { readLockFile } from '../apply/lock-file.ts';
 import { thisProcess } from '../apply/process-identity.ts';
 import { CLOUDFLARE_NETWORKS, trustsCloudflare } from '../components/cloudflare.ts';
+import { FILES_OF_PROXIES } from '../components/nginx/relay.ts';
 import { env } from '../env.ts';
 import { AppError } from '../errors.ts';
 import type { Operation, Plan } from '../model/operation.ts';
 import type { Paths } from '../model/paths.ts';
+import { RELAY_SERVICE } from '../model/stand-in.ts';
 import { planText } from '../plan/text.ts';
 import { configInForce } from './applied-config.ts';
 import { type ListUrls, publishedNetworks } from './cloudflare-lists.ts';
@@ -81,11 +83,14 @@ export function refuseOtherThanNetworks({ operations }: Plan, paths: Paths): voi
 function isOfNetworks(operation: Operation, { lock, stack }: Paths): boolean {
   switch (operation.kind) {
     case 'write-file':
-      return [lock, `${stack}/nginx/nginx.conf`, `${stack}/firewall/rules.nft`].includes(
-        operation.path,
-      );
+      return [
+        lock,
+        ...['nginx/nginx.conf', 'firewall/rules.nft', ...FILES_OF_PROXIES].map(
+          (file) => `${stack}/${file}`,
+        ),
+      ].includes(operation.path);
     case 'reload':
-      return operation.service === 'nginx';
+      return operation.service === 'nginx' || operation.service === RELAY_SERVICE;
     case 'host-command':
       return true;
     default:

@@ -21,6 +21,8 @@ export interface ComponentInput {
   readonly cloudflare?: LockFile['cloudflare'];
   /** Stored and newly generated values; a missing one stopped the run before this. */
   readonly secret: (name: string) => Secret;
+  /** CIDR of the network between nginx and what takes connections over IPv6, where this server has another than the usual. */
+  readonly relaySubnet?: string;
   /** The stored value of a secret that may be missing. */
   readonly optionalSecret: (name: string) => Secret | undefined;
   /** PEM texts by host name: private CA or given files. */

@@ -102,6 +102,10 @@ export interface BesideContainer {
   readonly labels: Readonly<Record<string, string>>;
   /** `host:container`. */
   readonly ports: readonly string[];
+  /** In place of what the file says. */
+  readonly command?: readonly string[];
+  /** In place of the address that is fixed for the service, on networks by their name in the file. */
+  readonly addresses?: Readonly<Record<string, string>>;
 }
 
 /**
@@ -111,9 +115,9 @@ export interface BesideContainer {
 export function composeRunBeside(
   project: ComposeProject,
   service: string,
-  { name, labels, ports }: BesideContainer,
+  { name, labels, ports, command = [], addresses }: BesideContainer,
 ): Command {
-  return compose(project, UP_SECONDS, [
+  const rest = [
     'run',
     '--detach',
     '--no-deps',
@@ -122,7 +126,17 @@ export function composeRunBeside(
     ...Object.entries(labels).flatMap(([key, value]) => ['--label', `${key}=${value}`]),
     ...ports.flatMap((port) => ['--publish', port]),
     service,
+    ...command,
+  ];
+  if (addresses === undefined) return compose(project, UP_SECONDS, rest);
+  const networks = Object.entries(addresses).map(([network, address]) => [
+    network,
+    { ipv4_address: address },
   ]);
+  return {
+    ...compose(project, UP_SECONDS, rest, [...projectFiles(project), '-']),
+    stdin: JSON.stringify({ services: { [service]: { networks: Object.fromEntries(networks) } } }),
+  };
 }
 
 /** Checks a candidate of `compose.yaml` without writing it anywhere. */
@@ -133,15 +147,20 @@ export function composeCheck(project: ComposeProject, text: string): Command {
   };
 }
 
-function compose(
-  { project, directory, secrets }: ComposeProject,
-  timeoutSeconds: number,
-  rest: readonly string[],
-  files = [
+function projectFiles({ directory, secrets }: ComposeProject): string[] {
+  return [
     posix.join(directory, COMPOSE_FILE),
     ...(secrets ? [posix.join(directory, COMPOSE_SECRETS_FILE)] : []),
-  ],
+  ];
+}
+
+function compose(
+  definition: ComposeProject,
+  timeoutSeconds: number,
+  rest: readonly string[],
+  files = projectFiles(definition),
 ): Command {
+  const { project, directory } = definition;
   return {
     argv: [
       'docker',

@@ -13,6 +13,8 @@ export interface HostFacts {
   readonly ssh: SshFacts;
   /** Firewalls that somebody else runs here, such as `ufw`. */
   readonly otherFirewalls: readonly string[];
+  /** Somebody may reach this machine over IPv6, if only from the same link. */
+  readonly ipv6: boolean;
 }
 
 /** How this machine is reached by SSH. */

@@ -15,7 +15,9 @@ export interface StackService {
   volumes?: StackMount[];
   tmpfs?: string[];
   /** Not part of the spec hash: networks are connected to running containers. The service's name is its DNS name. */
-  networks: Record<string, null>;
+  networks: Record<string, null | FixedAddress>;
+  /** The host's own network, with none of `networks`. */
+  network_mode?: 'host';
   ports?: StackPort[];
   secrets?: StackSecretMount[];
   healthcheck: {
@@ -43,6 +45,11 @@ export interface StackService {
   extra_hosts?: string[];
   labels?: Record<string, string>;
   depends_on?: Record<string, { condition: 'service_started' | 'service_healthy' }>;
+}
+
+/** The same address in each container of a service, and so a part of the spec hash. */
+export interface FixedAddress {
+  ipv4_address: string;
 }
 
 export interface StackMount {

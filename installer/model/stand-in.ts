@@ -3,9 +3,27 @@ export interface StandIn {
   readonly service: string;
   /** Network of the stack on which its ports are published. */
   readonly network: string;
+  /** What takes connections over IPv6 in front of it. */
+  readonly relay?: Relay;
   /** Why a stand-in cannot answer meanwhile on this machine; absent where it can. */
   readonly impossible?: string;
 }
+
+/** Hands on connections over IPv6 to a service; it is replaced with it, and has a stand-in of its own meanwhile. */
+export interface Relay {
+  readonly service: string;
+  /** Network of the stack on which it finds the service, whose address is fixed there. */
+  readonly network: string;
+  /** Of the service's stand-in, on that network. */
+  readonly address: string;
+  /** Arguments of its own stand-in. */
+  readonly command: readonly [string, ...string[]];
+  /** Host ports that clients ask for, and those on which its stand-in listens. */
+  readonly ports: readonly { readonly published: number; readonly through: number }[];
+}
+
+/** Also the value of the label on its stand-in. */
+export const RELAY_SERVICE = 'nginx-ipv6';
 
 /** Host ports of the stand-in, in the order of the service's published ports; the next free ones when taken. */
 export const STAND_IN_FIRST_PORT = 47_080;

@@ -79,6 +79,7 @@ function composeService(service: StackService, labels: Record<string, string>): 
   const { secrets = [], volumes = [], cap_add, pids_limit, read_only, scale, ...rest } = service;
   return {
     ...rest,
+    ...(rest.network_mode === undefined ? {} : { networks: undefined }),
     scale: scale ?? 1,
     volumes: [
       ...volumes,

@@ -1,4 +1,5 @@
 import type { Component, ComponentInput } from '../components/component.ts';
+import { RELAY_NETWORK, RELAY_SUBNET } from '../components/nginx/relay.ts';
 import type { DirectorySpec, FileSpec, Notice } from '../model/contribution.ts';
 import type { Desired, DesiredFile } from '../model/desired.ts';
 import type { ImageAction, ResolvedImages } from '../model/images.ts';
@@ -31,13 +32,23 @@ export function render(input: RenderInput): Desired {
   const { config, paths, assets } = input;
   const enabled = input.components.filter((component) => component.enabled(config));
   const { postgresVolume } = input.lock;
-  const seen = postgresVolume === undefined ? input : { ...input, postgresVolume };
+  const relaySubnet = input.lock.subnets[RELAY_NETWORK];
+  const seen: ComponentInput = {
+    ...input,
+    ...(postgresVolume === undefined ? {} : { postgresVolume }),
+    ...(relaySubnet === undefined ? {} : { relaySubnet }),
+  };
   const first = enabled.map((component) => component.contribute?.(seen) ?? {});
   const collected = mergeContributions(first);
   const second = enabled.map((component) => component.collect?.(seen, collected) ?? {});
   const all = mergeContributions([...first, ...second]);
 
-  const stack = buildStack(config.project, all.fragments, input.lock.subnets, assets);
+  const stack = buildStack(
+    config.project,
+    all.fragments,
+    { [RELAY_NETWORK]: RELAY_SUBNET, ...input.lock.subnets },
+    assets,
+  );
   const specs = new Map(
     Object.entries(stack.services).map(([name, service]) => [
       name,

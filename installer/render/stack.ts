@@ -55,17 +55,21 @@ export function buildStack(
 }
 
 /**
- * sha256 of everything that a container of the service is made from. Not the number of replicas, and not the
- * networks, which it joins and leaves while it runs.
+ * sha256 of everything that a container of the service is made from. Not the number of replicas, and of the networks,
+ * which it joins and leaves while it runs, only those on which its address is fixed.
  * It becomes the container's label, so that a later plan sees by itself what differs.
  */
 export function specDigest(
   service: StackService,
   secretEnvironment: Readonly<Record<string, Secret>> | undefined,
 ): string {
-  const { scale: _scale, depends_on: _order, networks: _networks, ...made } = service;
+  const { scale: _scale, depends_on: _order, networks, ...made } = service;
+  const fixed = Object.entries(networks).filter(([, options]) => options !== null);
+  const addresses = fixed.length === 0 ? {} : { addresses: Object.fromEntries(fixed) };
   const secrets = mapRecord(secretEnvironment ?? {}, (secret) => secret.reveal());
-  return createHash('sha256').update(canonicalJson({ made, secrets })).digest('hex');
+  return createHash('sha256')
+    .update(canonicalJson({ made, secrets, ...addresses }))
+    .digest('hex');
 }
 
 function canonicalJson(value: unknown): string {

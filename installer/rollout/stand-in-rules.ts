@@ -1,13 +1,15 @@
 import { STAND_IN_TABLE } from '../model/stand-in.ts';
 
-/** One published port and where the stand-in answers for it. */
-export interface Diverted {
-  /** Host port that clients ask for. */
+/** A host port that clients ask for and the one on which somebody answers for it meanwhile. */
+export interface Redirected {
   readonly published: number;
+  readonly through: number;
+}
+
+/** The same of what is published. */
+export interface Diverted extends Redirected {
   /** Port in the container. */
   readonly target: number;
-  /** Host port on which the stand-in is published. */
-  readonly through: number;
 }
 
 const CONTAINERS = '{ "docker0", "docker_gwbridge", "br-*" }';
@@ -15,10 +17,18 @@ const CONTAINERS = '{ "docker0", "docker_gwbridge", "br-*" }';
 /**
  * A table of our own that sends NEW connections to the stand-in, in one step; connections that are there stay where
  * they are. It comes right before Docker's own rewriting. Over IPv4 the container itself is the destination, so that
- * it sees who asks; what Docker's proxy serves (IPv6, loopback, other containers) goes through its proxy as ever.
+ * it sees who asks; what Docker's proxy serves (loopback, other containers) goes through its proxy as ever. Over IPv6
+ * the stand-in of the relay answers, where there is one.
  * The stand-in's own ports answer nobody outside who asks for them by their number.
  */
-export function standInRules(address: string, ports: readonly Diverted[]): string {
+export function standInRules(
+  address: string,
+  ports: readonly Diverted[],
+  relayed: readonly Redirected[] = [],
+): string {
+  const overIpv6 = relayed.map(
+    ({ published, through }) => `meta nfproto ipv6 tcp dport ${published} redirect to :${through}`,
+  );
   const arriving = ports.flatMap(({ published, target, through }) => [
     `meta nfproto ipv4 iifname != ${CONTAINERS} tcp dport ${published} dnat ip to ${address}:${target}`,
     `tcp dport ${published} redirect to :${through}`,
@@ -29,7 +39,7 @@ export function standInRules(address: string, ports: readonly Diverted[]): strin
   ]);
   const local = (rules: readonly string[]): string =>
     rules.map((rule) => `        fib daddr type local ${rule}\n`).join('');
-  const own = ports.map(({ through }) => through).join(', ');
+  const own = [...ports, ...relayed].map(({ through }) => through).join(', ');
   return `add table inet ${STAND_IN_TABLE}
 delete table inet ${STAND_IN_TABLE}
 table inet ${STAND_IN_TABLE} {
@@ -41,10 +51,10 @@ table inet ${STAND_IN_TABLE} {
     chain arriving {
         type nat hook prerouting priority dstnat - 10; policy accept;
         iifname "lo" accept
-${local(arriving)}    }
+${local([...overIpv6, ...arriving])}    }
     chain leaving {
         type nat hook output priority -110; policy accept;
-${local(leaving)}    }
+${local([...overIpv6, ...leaving])}    }
 }
 `;
 }

@@ -8,7 +8,7 @@ import { CommandError } from '../host/command-error.ts';
 import { listeners } from '../host/listeners.ts';
 import { LABELS } from '../model/labels.ts';
 import { engineName, type StackPort } from '../model/stack.ts';
-import { STAND_IN_FIRST_PORT } from '../model/stand-in.ts';
+import { RELAY_SERVICE, type Relay, STAND_IN_FIRST_PORT } from '../model/stand-in.ts';
 import { divert, endDiversion, isDiverted } from './diversion.ts';
 import { drainEdge } from './drain-edge.ts';
 import { type Diverted, standInRules } from './stand-in-rules.ts';
@@ -30,7 +30,18 @@ export async function recreateBehindStandIn(run: Run, service: string): Promise<
   }
   await up(run, [service], { recreate: true });
   await waitForServices(run, [service]);
+  const relay = relayOf(run, service);
+  if (relay !== undefined) {
+    // Nothing goes through it: what it had, the service has ended.
+    await up(run, [relay.service], { recreate: true });
+    await waitForServices(run, [relay.service]);
+  }
   if (isIn) await endStandIn(run, service);
+}
+
+/** What takes connections over IPv6 in front of a service. */
+export function relayOf({ desired }: Pick<Run, 'desired'>, service: string): Relay | undefined {
+  return desired.standIns.find((one) => one.service === service)?.relay;
 }
 
 /** Takes away what a killed apply left, once the service itself answers. */
@@ -53,7 +64,7 @@ async function isAnswering(run: Run, service: string): Promise<boolean> {
 
 /** @returns false where this machine cannot do it after all, which is said, and nothing is left of the attempt */
 async function takeOver(run: Run, service: string): Promise<boolean> {
-  const network = run.desired.standIns.find((one) => one.service === service)?.network;
+  const { network, relay } = run.desired.standIns.find((one) => one.service === service) ?? {};
   const definition = run.desired.stack.services[service];
   if (network === undefined || definition === undefined) {
     throw new Error(`nothing says how a stand-in answers for ${service}`);
@@ -65,6 +76,7 @@ async function takeOver(run: Run, service: string): Promise<boolean> {
       name: `${run.project}-${service}-stand-in`,
       labels: { [LABELS.standIn]: service },
       ports: ports.map(({ through, target }) => `${through}:${target}`),
+      ...(relay === undefined ? {} : { addresses: { [relay.network]: relay.address } }),
     });
     const [started] = await standInContainers(run, service);
     if (started === undefined) throw missing(service);
@@ -72,11 +84,13 @@ async function takeOver(run: Run, service: string): Promise<boolean> {
     // Its address is known for sure once it runs.
     const [container = started] = await standInContainers(run, service);
     const address = container.addresses[engineName(run.project, network)];
-    if (address !== undefined) {
-      await divert(run, standInRules(address, ports));
+    const obstacle = relay === undefined ? undefined : await startRelay(run, relay);
+    if (address !== undefined && obstacle === undefined) {
+      await divert(run, standInRules(address, ports, relay?.ports));
       if (await isReached(run, ports)) return true;
     }
-    warn(run, service, address === undefined ? 'it has no address' : 'it is not reached');
+    const whyNot = address === undefined ? 'it has no address' : 'it is not reached';
+    warn(run, service, obstacle ?? whyNot);
   } catch (error) {
     if (error instanceof AppError && error.code.startsWith('health/')) {
       await removeStandIn(run, service);
@@ -87,6 +101,38 @@ async function takeOver(run: Run, service: string): Promise<boolean> {
   }
   await removeStandIn(run, service);
   return false;
+}
+
+/**
+ * The stand-in of the relay hands on to that of the service.
+ * @returns why it cannot, such as a port that is taken: no reason to leave the service itself as it is
+ */
+async function startRelay(run: Run, relay: Relay): Promise<string | undefined> {
+  try {
+    await runRelay(run, relay);
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof AppError) || !error.code.startsWith('health/')) throw error;
+    return error.message;
+  }
+}
+
+async function runRelay(run: Run, { service, command }: Relay): Promise<void> {
+  const definition = run.desired.stack.services[service];
+  if (definition === undefined) throw new Error(`${service} is not in the stack`);
+  const labels = { [LABELS.standIn]: service };
+  await runBeside(run, service, {
+    name: `${run.project}-${service}-stand-in`,
+    labels,
+    ports: [],
+    command,
+  });
+  const started = await standInContainers(run, service);
+  if (started.length === 0) throw missing(service);
+  await run.engine.waitHealthy(
+    started.map(({ id }) => id),
+    { timeoutSeconds: patience(definition) },
+  );
 }
 
 function warn(run: Run, service: string, why: string): void {
@@ -107,10 +153,12 @@ function missing(service: string): AppError {
 
 async function removeStandIn(run: Run, service: string): Promise<void> {
   await endDiversion(run);
-  const containers = await standInContainers(run, service);
+  const own = await standInContainers(run, service);
+  // One may be left where the relay itself is no longer wanted.
+  const relays = await standInContainers(run, RELAY_SERVICE);
   await stopAndRemove(
     run,
-    containers.map(({ id }) => id),
+    [...own, ...relays].map(({ id }) => id),
   );
 }
 

@@ -78,8 +78,14 @@ port_holder() {
 }
 
 ours_holds() {
-  command -v docker >/dev/null &&
-    docker ps --filter label=io.holdfast.project --filter "publish=$1" --format '{{.ID}}' 2>/dev/null | grep -q .
+  local ids
+  command -v docker >/dev/null || return 1
+  # Over IPv6 the second one listens in the host's network.
+  ids=$({
+    docker ps --filter label=io.holdfast.project --filter "publish=$1" --format '{{.ID}}'
+    docker ps --filter label=io.holdfast.project --filter label=com.docker.compose.service=nginx-ipv6 --format '{{.ID}}'
+  } 2>/dev/null) || return 1
+  [ -n "$ids" ]
 }
 
 # A clock far off breaks certificates, signatures of S3 requests and retention.

@@ -56,7 +56,7 @@ t.test('connections that go to a stand-in that is no more go to nginx again', as
   mkdirSync(dirname(paths.standIn), { recursive: true });
   writeFileSync(paths.standIn, 'rules');
   await look();
-  t.match(ran, [/^docker ps .*label=io.holdfast.stand-in/], 'one that runs answers');
+  t.match(ran, [/^docker ps .*label=io.holdfast.stand-in=nginx$/], 'one that runs answers');
   running = '';
   refuses = true;
   await look();

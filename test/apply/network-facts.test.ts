@@ -1,5 +1,5 @@
 import t from 'tap';
-import { otherFirewalls, sshFacts } from '../../installer/apply/network-facts.ts';
+import { hasIpv6, otherFirewalls, sshFacts } from '../../installer/apply/network-facts.ts';
 import { MemoryHost } from '../support/memory-host.ts';
 
 const looks = { looks: true };
@@ -53,6 +53,25 @@ t.test('sudo forgets the session: the processes above are asked', async (t) => {
   t.match(await sshFacts(host), { session: { address: '192.0.2.9', port: 22 } });
   proc(40, 1, 'HOME=/home/ann\0');
   t.strictSame(await sshFacts(host), { ports: [] });
+});
+
+t.test('IPv6 is there when an interface to the outside has an address of it', async (t) => {
+  const host = new MemoryHost();
+  t.equal(await hasIpv6(host), false, 'a kernel without it');
+  const addresses = (...names: string[]): void =>
+    host.files.write(
+      '/proc/net/if_inet6',
+      Buffer.from(
+        names.map((name) => `fe80000000000000 02 40 20 80 ${name.padStart(8)}\n`).join(''),
+      ),
+      { mode: 0o444, uid: 0, gid: 0 },
+    );
+  addresses();
+  t.equal(await hasIpv6(host), false, 'switched off');
+  addresses('lo', 'docker0', 'br-0123456789ab', 'veth1a2b3c4');
+  t.equal(await hasIpv6(host), false, 'what the engine makes does not count');
+  addresses('lo', 'eth0');
+  t.equal(await hasIpv6(host), true);
 });
 
 t.test('an active ufw or firewalld is seen', async (t) => {

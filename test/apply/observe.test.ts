@@ -102,6 +102,7 @@ t.test('the facts of the machine are read', async (t) => {
     nft: false,
     ssh: { ports: [] },
     otherFirewalls: [],
+    ipv6: false,
   });
 });
 

@@ -2,6 +2,7 @@ import type { Desired, DesiredFile } from '../../installer/model/desired.ts';
 import { type LockedImage, lockFileText } from '../../installer/model/lock-file.ts';
 import { Secret } from '../../installer/model/secret.ts';
 import type { Stack, StackPort, StackService } from '../../installer/model/stack.ts';
+import { RELAY_SERVICE, type Relay } from '../../installer/model/stand-in.ts';
 import type { Observed } from '../../installer/plan/observed.ts';
 import { composeSecretsText, composeText } from '../../installer/render/compose-file.ts';
 import { specDigest } from '../../installer/render/stack.ts';
@@ -31,6 +32,8 @@ export interface PlatformOptions {
   readonly published?: readonly string[];
   /** Image of nginx. */
   readonly nginx?: string;
+  /** What takes connections over IPv6 in front of nginx. */
+  readonly relay?: boolean;
 }
 
 /** Its name is given on the network of its peers only when it is healthy. */
@@ -48,6 +51,17 @@ function rolledOf({ dataNetwork = true, more = [] }: PlatformOptions): Desired['
     ]),
   );
 }
+
+const RELAY: Relay = {
+  service: RELAY_SERVICE,
+  network: 'relayed',
+  address: '10.9.2.61',
+  command: ['-c', '/stand-in.conf'],
+  ports: [
+    { published: 80, through: 47_078 },
+    { published: 443, through: 47_079 },
+  ],
+};
 
 let generated = 0;
 
@@ -132,7 +146,9 @@ export function platform(options: PlatformOptions = {}): (observed: Observed) =>
       ],
       migrations: [{ service: 'web', argv: ['migrate'] }],
       rolled,
-      standIns: [{ service: 'nginx', network: 'front' }],
+      standIns: [
+        { service: 'nginx', network: 'front', ...(options.relay === true && { relay: RELAY }) },
+      ],
       directories: [
         { path: PATHS.stack, mode: 0o755, uid: 0, gid: 0 },
         { path: PATHS.secrets, mode: 0o700, uid: 0, gid: 0 },
@@ -165,12 +181,22 @@ function stackOf(options: PlatformOptions): Stack {
     }),
     nginx: service(`holdfast/nginx:${options.nginx ?? '1.26'}`, {
       ...(published === undefined ? {} : { ports: published.map(port) }),
+      ...(options.relay === true && {
+        networks: { front: null, relayed: { ipv4_address: '10.9.2.62' } },
+      }),
       depends_on: { web: { condition: 'service_healthy' } },
     }),
   };
   for (const name of options.more ?? []) {
     services[name] = service(`holdfast-build/${name}:1`, {
       depends_on: { postgres: { condition: 'service_healthy' } },
+    });
+  }
+  if (options.relay === true) {
+    services[RELAY_SERVICE] = service(`holdfast/nginx:${options.nginx ?? '1.26'}`, {
+      network_mode: 'host',
+      networks: {},
+      depends_on: { web: { condition: 'service_healthy' } },
     });
   }
   if (withCache)
@@ -181,6 +207,7 @@ function stackOf(options: PlatformOptions): Stack {
     networks: {
       front: { internal: false, subnet: '10.9.0.0/24' },
       ...(dataNetwork ? { 'data-web': { internal: true, subnet: '10.9.1.0/24' } } : {}),
+      ...(options.relay === true && { relayed: { internal: true, subnet: '10.9.2.0/26' } }),
     },
     volumes: {
       [database]: { component: 'postgres' },

@@ -48,6 +48,16 @@ t.test('a container of ours that runs holds its own port', async (t) => {
   t.equal(next.result, 'applied', 'nginx is recreated');
 });
 
+t.test('what the relay holds over IPv6 is in nobody’s way', async (t) => {
+  const world = squatted();
+  world.host.files.remove('/proc/net/tcp', false);
+  const relayed = { published: ['80', '443'], relay: true };
+  await world.apply(platform(relayed));
+  world.host.files.write('/proc/net/tcp6', Buffer.from(LISTEN_443), PROC);
+  world.engine.remove(world.containerId('nginx') ?? '');
+  t.equal((await world.apply(platform(relayed))).result, 'applied', 'nginx was gone');
+});
+
 t.test('on this machine the holder is found by name', async (t) => {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

@@ -1,6 +1,7 @@
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { AppError } from '../../installer/errors.ts';
 import { LABELS } from '../../installer/model/labels.ts';
+import { RELAY_SERVICE } from '../../installer/model/stand-in.ts';
 import { planText } from '../../installer/plan/text.ts';
 import { answering, waitingConnections } from '../../installer/rollout/drain-edge.ts';
 import { standInRules } from '../../installer/rollout/stand-in-rules.ts';
@@ -25,8 +26,14 @@ function standIns(world: World) {
 
 /** Whether a new connection to a published port finds an nginx that runs. */
 function isServed(world: World): boolean {
-  const nginx = world.engine.all().filter(({ service }) => service === 'nginx');
-  return (world.isDiverted ? standIns(world) : nginx).some(({ status }) => status === 'running');
+  return answers(world, 'nginx');
+}
+
+function answers(world: World, name: string): boolean {
+  const found = world.isDiverted
+    ? standIns(world).filter(({ labels }) => labels[LABELS.standIn] === name)
+    : world.engine.all().filter(({ service }) => service === name);
+  return found.some(({ status }) => status === 'running');
 }
 
 function afterEachCommand({ host }: World, look: (command: string) => void): void {
@@ -72,25 +79,36 @@ t.test('nginx is replaced while a stand-in answers', async (t) => {
   t.ok(isClean(world));
 });
 
-t.test('killed anywhere: somebody answers, and the next apply leaves nothing of it', async (t) => {
-  const reference = await serving();
-  await reference.apply(platform(NEW));
+for (const relay of [false, true]) {
+  const name = `killed anywhere${relay ? ', with a relay' : ''}: somebody answers, and the next apply leaves nothing of it`;
+  t.test(name, (t) => killedAnywhere(t, { ...OLD, relay }, { ...NEW, relay }));
+}
+
+async function killedAnywhere(
+  t: Test,
+  old: PlatformOptions,
+  wanted: PlatformOptions,
+): Promise<void> {
+  const isRelayed = (world: World): boolean =>
+    wanted.relay !== true || answers(world, RELAY_SERVICE);
+  const reference = await serving(old);
+  await reference.apply(platform(wanted));
   const effects = reference.host.effects.count;
   let unserved = 0;
   for (let effect = 1; effect <= effects; effect += 1) {
     for (const when of ['before', 'after'] as const) {
-      const world = await serving();
+      const world = await serving(old);
       world.host.crashAt({ effect, when });
-      const killed = await world.apply(platform(NEW)).catch((error: unknown) => error);
+      const killed = await world.apply(platform(wanted)).catch((error: unknown) => error);
       const at = `${when} effect ${effect}: ${killed instanceof Error ? killed.message : ''}`;
       t.ok(killed instanceof SimulatedKill, at);
-      if (!isServed(world)) unserved += 1;
+      if (!isServed(world) || !isRelayed(world)) unserved += 1;
       world.host.effects.revive();
       // Half of them with the config from before: the change was taken back.
-      const next = effect % 2 === 0 ? OLD : NEW;
+      const next = effect % 2 === 0 ? old : wanted;
       const gaps: string[] = [];
       afterEachCommand(world, (command) => {
-        if (!isServed(world)) gaps.push(command);
+        if (!isServed(world) || !isRelayed(world)) gaps.push(command);
       });
       await world.apply(platform(next));
       t.strictSame(gaps, [], at);
@@ -99,6 +117,67 @@ t.test('killed anywhere: somebody answers, and the next apply leaves nothing of 
     }
   }
   t.equal(unserved, 0, 'at no moment of death was nobody there to answer');
+}
+
+t.test('the relay is replaced once, with nginx, while a stand-in of its own answers', async (t) => {
+  const world = await serving({ ...OLD, relay: true });
+  const from = world.host.effects.transcript.length;
+  await world.apply(platform({ ...NEW, relay: true }));
+  const done = world.host.effects.transcript.slice(from);
+  const all = (what: RegExp): number[] =>
+    done.flatMap((line, index) => (what.test(line) ? [index] : []));
+  const [begun] = all(/compose .* run --detach .*--name demo-nginx-ipv6-stand-in .*nginx-ipv6 -c/);
+  const [diverted] = all(/run nft --file -/);
+  const [stopped] = all(/container stop -t5/);
+  const replaced = all(/compose .* up .*--force-recreate nginx-ipv6/);
+  const [ended] = all(/run nft add table .*delete table/);
+  t.equal(replaced.length, 1);
+  const order = [begun, diverted, stopped, replaced[0], ended].map(Number);
+  t.strictSame(
+    order,
+    order.toSorted((a, b) => a - b),
+  );
+  t.ok(isClean(world));
+});
+
+t.test('where the relay can have no stand-in, nginx is replaced all the same', async (t) => {
+  const world = await serving({ ...OLD, relay: true });
+  world.engine.create({
+    name: 'demo-nginx-ipv6-stand-in',
+    service: '',
+    image: 'holdfast/nginx:1.26',
+    checked: false,
+    memoryLimit: 0,
+    networks: [],
+    labels: {},
+  });
+  t.equal((await world.apply(platform({ ...NEW, relay: true }))).result, 'applied');
+  t.ok(
+    world.events.some((event) => 'code' in event && event.code === 'rollout/no-stand-in'),
+    'which is said',
+  );
+  t.ok(isServed(world) && answers(world, RELAY_SERVICE) && isClean(world));
+});
+
+t.test('a relay comes and goes with the machine’s IPv6', async (t) => {
+  const world = await serving();
+  const relayed = { ...OLD, relay: true };
+  await world.apply(platform(relayed));
+  t.ok(isServed(world) && answers(world, RELAY_SERVICE) && isClean(world));
+  t.equal((await world.apply(platform(relayed))).result, 'unchanged');
+  await world.apply(platform(OLD));
+  t.ok(isServed(world) && isClean(world));
+  t.notOk(answers(world, RELAY_SERVICE));
+  for (const [before, wanted] of [
+    [OLD, { ...NEW, relay: true }],
+    [relayed, NEW],
+  ] as const) {
+    const failing = await serving(before);
+    failing.sickImages.add('holdfast/nginx:1.27');
+    await t.rejects(failing.apply(platform(wanted)), { code: 'health/not-healthy' });
+    t.ok(isServed(failing) && isClean(failing), 'a failure leaves what was there');
+    t.equal(answers(failing, RELAY_SERVICE), before.relay === true);
+  }
 });
 
 t.test('a new nginx that does not become healthy changes nothing for anybody', async (t) => {
@@ -188,6 +267,13 @@ t.test('a stand-in that was left is the only thing to do', async (t) => {
 t.test(
   'the rules send new connections to the stand-in, and leave its own ports closed',
   async (t) => {
+    const withRelay = standInRules(
+      '10.9.0.7',
+      [{ published: 443, target: 8443, through: 47_080 }],
+      [{ published: 443, through: 47_079 }],
+    );
+    t.equal(withRelay.split('nfproto ipv6 tcp dport 443 redirect to :47079').length - 1, 2);
+    t.match(withRelay, 'ct state new tcp dport { 47080, 47079 } drop');
     const rules = standInRules('10.9.0.7', [{ published: 443, target: 8443, through: 47_080 }]);
     const lines = rules.split('\n').map((line) => line.trim());
     t.strictSame(

@@ -9,7 +9,13 @@ import { CLOUDFLARE_NETWORKS } from '../../installer/components/cloudflare.ts';
 import { nginx } from '../../installer/components/nginx/component.ts';
 import type { Operation } from '../../installer/model/operation.ts';
 import { pathsUnder } from '../../installer/model/paths.ts';
-import { componentInput, configFrom, renderWith } from '../support/component-render.ts';
+import {
+  componentInput,
+  configFrom,
+  contributing,
+  renderWith,
+} from '../support/component-render.ts';
+import { routeTo } from '../support/edge.ts';
 
 const V4 = CLOUDFLARE_NETWORKS.filter((network) => !network.includes(':'));
 const V6 = CLOUDFLARE_NETWORKS.filter((network) => network.includes(':'));
@@ -100,6 +106,24 @@ t.test('nothing else is carried along', async (t) => {
   const reload = { kind: 'reload', id: 'reload:nginx', service: 'nginx' } as const;
   const own = [write(paths.lock), write(`${paths.stack}/nginx/nginx.conf`)];
   refused(...own, { ...reload, cause: '', impact: 'reload' });
+  const config = configFrom('domain: a.example.com\nhttp: { realIp: cloudflare }\nservices: {}');
+  const route = routeTo('web', 3000, { host: config.domain });
+  const filesWith = (cloudflare: readonly string[]) => {
+    const input = componentInput(config, { cloudflare });
+    const overIpv6 = { ...input, facts: { ...input.facts, ipv6: true } };
+    return renderWith([contributing({ routes: [route] }), nginx, agent], overIpv6).files;
+  };
+  const before = filesWith(['2400:cb00::/32']);
+  const changed = [...filesWith(['2606:4700::/32'])].filter(
+    ([path, { content }]) => content !== before.get(path)?.content,
+  );
+  t.ok(changed.some(([path]) => path.endsWith('nginx-ipv6/relay.conf')));
+  refused(
+    ...changed.map(([path]) => write(path)),
+    ...['nginx', 'nginx-ipv6'].map(
+      (service): Operation => ({ ...reload, service, cause: '', impact: 'reload' }),
+    ),
+  );
   t.throws(() => refused(...own, write(`${paths.stack}/nginx/hosts/a.conf`)), {
     code: 'config/not-applied',
     why: /hosts\/a\.conf/,

@@ -11,9 +11,11 @@ import { routeTo } from '../support/edge.ts';
 
 const SERVICES = 'services: { web: { image: "a:1", port: 3000 } }';
 
-function rendered(configText: string, routes = [routeTo('web', 3000, {})]): Desired {
+function rendered(configText: string, routes = [routeTo('web', 3000, {})], ipv6 = false): Desired {
   const config = configFrom(`domain: app.example.com\n${configText}`);
-  return renderWith([contributing({ routes }), nginx], componentInput(config));
+  const input = componentInput(config);
+  const facts = { ...input.facts, ipv6 };
+  return renderWith([contributing({ routes }), nginx], { ...input, facts });
 }
 
 function fileOf(desired: Desired, name: string): string {
@@ -84,6 +86,37 @@ logs: { anonymise: [ip] }`,
   t.notMatch(conf, 'gzip on');
   t.match(fileOf(set, 'hosts/app.example.com.conf'), 'http2 "off";');
   t.match(conf, /map \$https \$hsts \{\s+default "";\s+on "";/, 'a private CA sends no HSTS');
+});
+
+t.test('over IPv6 the relay tells trusted proxies from everybody else', async (t) => {
+  const { files, stack } = rendered(`${SERVICES}\nhttp: { realIp: cloudflare }`, undefined, true);
+  const conf = (name: string): string =>
+    files.get(`/var/lib/holdfast/stack/${name}`)?.content ?? '';
+  const host = conf('nginx/hosts/app.example.com.conf');
+  t.equal(host.split('listen 8443 ssl;').length - 1, 1);
+  t.match(host, /listen 8453 ssl proxy_protocol;\s+include ".*snippets\/relayed.conf";/);
+  t.match(host, /listen 8454 ssl proxy_protocol;\s+include ".*snippets\/relayed-proxies.conf";/);
+  t.equal(
+    conf('nginx/snippets/relayed.conf').replace(/^#.*\n/, ''),
+    'set_real_ip_from 10.213.255.193;\nreal_ip_header proxy_protocol;\n',
+  );
+  t.match(
+    conf('nginx/snippets/relayed-proxies.conf'),
+    /from 10\.213\.255\.193;[\s\S]*from 2400:cb00::\/32;[\s\S]*header CF-Connecting-IP;/,
+  );
+  t.notMatch(conf('nginx/nginx.conf'), '10.213.255.193', 'at the first door nobody is the relay');
+  const relay = conf('nginx-ipv6/relay.conf');
+  t.match(relay, /default "10\.213\.255\.254:8453";\s+"2400:cb00::\/32" "10\.213\.255\.254:8454";/);
+  t.notMatch(relay, '104.16.0.0/13', 'IPv4 does not come in here');
+  t.match(conf('nginx-ipv6/stand-in.conf'), /listen "\[::\]:47079" ipv6only=on/);
+  t.strictSame(stack.services['nginx']?.networks['nginx-ipv6'], { ipv4_address: '10.213.255.254' });
+});
+
+t.test('without IPv6 there is no relay, and the plan says so', async (t) => {
+  const { files, stack, notices } = rendered(SERVICES);
+  t.notOk(stack.services['nginx-ipv6']);
+  t.notOk([...files.keys()].some((path) => path.includes('nginx-ipv6')));
+  t.match(notices, [{ code: 'edge/ipv4-only', text: /no IPv6/ }]);
 });
 
 t.test('a header that nginx cannot quote is refused with its name', async (t) => {

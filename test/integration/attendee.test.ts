@@ -4,6 +4,8 @@ import { request as plainRequest } from 'node:http';
 import { join } from 'node:path';
 import t from 'tap';
 import { WebSocket } from 'ws';
+import { hasIpv6 } from '../../installer/apply/network-facts.ts';
+import { LocalHost } from '../../installer/host/local.ts';
 import { Appliance } from '../support/appliance.ts';
 import { PACKAGE_ROOT } from '../support/component-input.ts';
 import { QUIET_ZONE } from '../support/quiet-zone.ts';
@@ -122,6 +124,17 @@ t.test('the config of Attendee EMS on the real engine', async (t) => {
       replicas.add(JSON.parse((await appliance.ask(`${ORIGIN}/api/echo`)).body).replica);
     }
     t.equal(replicas.size, 2, 'both replicas answer');
+  });
+
+  await t.test('over IPv6 a client is seen as who it is, where the machine has IPv6', async (t) => {
+    const { stdout } = await appliance.run(['plan', '--config', config]);
+    const isThere = await hasIpv6(new LocalHost());
+    t.equal((await containers()).has('attendee-ems-nginx-ipv6-1'), isThere);
+    t.equal(/no IPv6/.test(stdout), !isThere, 'the plan says so');
+    if (!isThere) return;
+    const headers = { 'x-forwarded-for': '6.6.6.6' };
+    const { body } = await appliance.ask(`${ORIGIN}/api/echo`, { headers, address: '::1' });
+    t.equal(JSON.parse(body).headers['x-forwarded-for'], '::1');
   });
 
   await t.test('headers, also on errors; HTTP goes to HTTPS', async (t) => {

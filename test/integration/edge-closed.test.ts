@@ -48,13 +48,14 @@ const ROUTES = [
 ];
 
 const store = await startRadosgw(t);
-const edge = await TestEdge.start(CONFIG, ROUTES, {
+const secrets = {
   USERS: 'ann:s3cret',
   STORE_ACCESS_KEY_ID: store.accessKeyId,
   STORE_SECRET_ACCESS_KEY: store.secretAccessKey,
   WRONG_ACCESS_KEY_ID: store.accessKeyId,
   WRONG_SECRET_ACCESS_KEY: 'another-key-5d01',
-});
+};
+const edge = await TestEdge.start(CONFIG, ROUTES, secrets, { relayed: true });
 t.teardown(() => edge.stop());
 const [edgeNetwork = ''] = Object.keys(
   JSON.parse(
@@ -263,6 +264,14 @@ t.test(
     const { headers } = JSON.parse(answer);
     t.equal(headers['x-real-ip'], '203.0.113.9', 'what Cloudflare says');
     t.equal(headers['x-forwarded-for'], '203.0.113.9', 'and not what its client made up');
+
+    // The relay brings Cloudflare's connections to one door and everybody else's to another.
+    const seenOverIpv6 = async (client: string, door: number): Promise<unknown> => {
+      const { body: said } = await edge.askOverIpv6(client, '/', { headers: forged, door });
+      return JSON.parse(said).headers['x-real-ip'];
+    };
+    t.equal(await seenOverIpv6('2606:4700::9', 8454), '203.0.113.9', 'what Cloudflare says');
+    t.equal(await seenOverIpv6('2001:db8::9', 8453), '2001:db8::9', 'forged');
   },
 );
 

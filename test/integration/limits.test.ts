@@ -17,6 +17,7 @@ http:
     - { name: rsa, key: "jwt:sub", limit: 1, window: 1h, verifyWith: RSA_KEY, standardHeaders: false }
     - { name: ecdsa, key: "jwt:tenant", limit: 1, window: 1h, verifyWith: EC_KEY, standardHeaders: false }
     - { name: basket, key: "cookie:basket", limit: 1, window: 1d, standardHeaders: false }
+    - { name: door, key: ip, limit: 2, window: 1h }
     - { name: login, key: ip, limit: 3, window: 2s }
     - { name: strict, key: "header:x-strict", limit: 1, window: 15m, onFailure: closed }
 services:
@@ -24,13 +25,14 @@ services:
   api:
     image: "a:1"
     port: 3001
-    routes: [{ path: /login/, rateLimit: login, allowFrom: [0.0.0.0/0] }, { path: /strict/, rateLimit: strict }]
+    routes: [{ path: /door/, rateLimit: door, allowFrom: ["::/0"] }, { path: /login/, rateLimit: login, allowFrom: [0.0.0.0/0] }, { path: /strict/, rateLimit: strict }]
 `;
 const ROUTES = [
   routeTo('web', 3000, {}),
   routeTo('web', 3000, { host: 'other.example.com' }),
   routeTo('api', 3001, { path: '/login/' }),
   routeTo('api', 3001, { path: '/strict/' }),
+  routeTo('api', 3001, { path: '/door/', allowFrom: ['::/0'] }),
   routeTo('web', 3000, { path: '/closed/', allowFrom: ['192.0.2.0/24'] }),
 ];
 const JWT_SECRET = 'a secret of the application';
@@ -38,13 +40,18 @@ const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 });
 const ec = generateKeyPairSync('ec', { namedCurve: 'P-256' });
 const pem = (key: typeof rsa.publicKey) => String(key.export({ type: 'spki', format: 'pem' }));
 
-const edge = await TestEdge.start(CONFIG, ROUTES, {
-  JWT_SECRET,
-  RSA_KEY: pem(rsa.publicKey),
-  EC_KEY: pem(ec.publicKey),
-  REDIS_LIMITS_PASSWORD: 'of the limits',
-  REDIS_ADMIN_PASSWORD: 'of the administrator',
-});
+const edge = await TestEdge.start(
+  CONFIG,
+  ROUTES,
+  {
+    JWT_SECRET,
+    RSA_KEY: pem(rsa.publicKey),
+    EC_KEY: pem(ec.publicKey),
+    REDIS_LIMITS_PASSWORD: 'of the limits',
+    REDIS_ADMIN_PASSWORD: 'of the administrator',
+  },
+  { relayed: true },
+);
 t.teardown(() => edge.stop());
 const redis = edge.redis ?? '';
 
@@ -102,6 +109,15 @@ t.test(
     t.same(countOf([await ask('/', {})]), { 200: 1 }, 'who shows no key does not fall under it');
   },
 );
+
+t.test('over IPv6 each network of a household has its own budget', async (t) => {
+  const asked = async (client: string): Promise<number> =>
+    (await edge.askOverIpv6(client, '/door/')).status;
+  const first = '2001:db8:0:1';
+  t.strictSame([await asked(`${first}::1`), await asked(`${first}::2`)], [200, 200]);
+  t.equal(await asked(`${first}:ffff::3`), 429, 'the same household');
+  t.equal(await asked('2001:db8:0:2::1'), 200, 'another one');
+});
 
 t.test('a refusal says when to come again, in all our headers', async (t) => {
   const { status, headers, body } = await ask('/', { 'x-fifty': 'a' });

@@ -42,7 +42,7 @@ const ROUTES = [
   routeTo('orders', 3001, { path: '/old/shop/', strip: true }),
   routeTo('api', 3001, { path: '/internal/report/' }),
   routeTo('api', 3001, { path: '/guarded/' }),
-  routeTo('api', 3001, { path: '/office/', allowFrom: ['192.0.2.0/24'] }),
+  routeTo('api', 3001, { path: '/office/', allowFrom: ['192.0.2.0/24', '2001:db8:7::/48'] }),
   routeTo('api', 3001, { path: '/hooks/', rawBody: true }),
   routeTo('web', 3000, { path: '/live/', websocket: true }),
   routeTo('chat', 3000, { path: '/socket.io/', sticky: 'ip', websocket: true }),
@@ -51,7 +51,9 @@ const ROUTES = [
   routeTo('web', 3000, { host: 'other.example.com' }),
 ];
 
-const edge = await TestEdge.start(CONFIG, ROUTES, { USERS: 'ann:s3cret:x\nbob:two words' });
+const users = { USERS: 'ann:s3cret:x\nbob:two words' };
+// As on a machine with IPv6, whose relay this test is.
+const edge = await TestEdge.start(CONFIG, ROUTES, users, { relayed: true });
 t.teardown(() => edge.stop());
 
 async function reached(path: string): Promise<{ service: string; url: string }> {
@@ -68,6 +70,37 @@ const HEADERS = {
   'permissions-policy': 'camera=(), microphone=(self "https://a.example")',
   'content-security-policy': "default-src 'self'; img-src * data:",
 };
+
+t.test('clients over IPv6 are told apart by what the relay says of them', async (t) => {
+  const forged = { 'x-forwarded-for': '2001:db8:7::66', 'x-real-ip': '2001:db8:7::66' };
+  for (const client of ['2001:db8:7::1', '2001:db8:8::1']) {
+    const { status, body } = await edge.askOverIpv6(client, '/api/seen', { headers: forged });
+    t.equal(status, 200, body);
+    const { headers } = JSON.parse(body);
+    t.equal(headers['x-forwarded-for'], client, 'and by nothing that they say themselves');
+    t.equal(headers['x-real-ip'], client);
+    const inside = client === '2001:db8:7::1' ? 200 : 403;
+    t.equal((await edge.askOverIpv6(client, '/office/')).status, inside, 'allowFrom');
+    await waitFor(`the line of ${client} in the log`, async () =>
+      (await logsOf(edge.container)).includes(`"client":"${client}"`) ? true : undefined,
+    );
+  }
+  t.notMatch(await logsOf(edge.container), '2001:db8:7::66');
+});
+
+t.test('a service is not believed when it speaks as the relay does', async (t) => {
+  const script = `
+    const socket = require('node:net').connect(8090, 'nginx');
+    socket.write('PROXY TCP6 2001:db8:7::99 2001:db8::1 40000 80\\r\\n');
+    socket.end('GET /by-a-service HTTP/1.0\\r\\nHost: app.example.com\\r\\n\\r\\n');
+    socket.pipe(process.stdout);`;
+  const [service = ''] = edge.replicaIds.values();
+  t.match(await docker('exec', service, 'node', '-e', script), /^HTTP\/1\.1 301 /);
+  await waitFor('its line in the log', async () =>
+    (await logsOf(edge.container)).includes('/by-a-service') ? true : undefined,
+  );
+  t.notMatch(await logsOf(edge.container), '2001:db8:7::99');
+});
 
 t.test('the longest prefix wins, and a folder is reached without its slash', async (t) => {
   t.match(await reached('/'), { service: 'web', url: '/' });

@@ -4,6 +4,7 @@ import { until } from './support/docker.ts';
 import { engineIsLost } from './support/engine-lost.ts';
 import { startMachine } from './support/machine.ts';
 import { nginxIsReplaced } from './support/nginx-replaced.ts';
+import { bringIpv6 } from './support/outside.ts';
 
 const CONFIG = `
 version: 1
@@ -43,6 +44,8 @@ t.test('a Debian server without systemd, and a config of the user', async (t) =>
   await ok('sh', '-c', 'printf %s "$1" >/root/mine/config.yaml', 'sh', CONFIG);
   const install = () =>
     ok('/root/holdfast/scripts/install.sh', '--config', '/root/mine/config.yaml');
+
+  await bringIpv6(machine);
 
   await t.test('install.sh brings it up', async (t) => {
     t.not((await machine.exec('test', '-d', '/run/systemd/system')).code, 0, 'no systemd');
@@ -87,7 +90,11 @@ t.test('a Debian server without systemd, and a config of the user', async (t) =>
     t.equal((await sql('SELECT text FROM note')).trim(), 'kept');
     // It came while a stand-in was answering.
     const config = ['--config', '/root/mine/config.yaml'];
-    t.match(await ok('holdfast', 'apply', '--yes', ...config), /stand-in/);
+    const said = await ok('holdfast', 'apply', '--yes', ...config);
+    t.match(said, /stand-in/);
+    // Nobody has given it its IPv6 back.
+    t.match(said, /no IPv6/);
+    t.equal(await ok('docker', 'ps', '-aq', '--filter', 'name=nginx-ipv6'), '');
     t.match(await ok('holdfast', 'apply', '--yes', ...config), /Nothing to do/);
     t.equal(await ok('docker', 'ps', '-aq', '--filter', 'name=stand-in'), '');
   });

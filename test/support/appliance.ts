@@ -29,6 +29,8 @@ export interface Ask {
   readonly method?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string | Uint8Array;
+  /** Where the front door is looked for. */
+  readonly address?: '127.0.0.1' | '::1';
 }
 
 /** An appliance of its own on this machine: another root folder, the real engine, the real ports. */
@@ -82,7 +84,11 @@ export class Appliance {
   }
 
   /** A request through the front door, trusting only the private authority. */
-  ask(url: string, { method = 'GET', headers = {}, body }: Ask = {}): Promise<Answer> {
+  ask(
+    url: string,
+    { method = 'GET', headers = {}, body, address = '127.0.0.1' }: Ask = {},
+  ): Promise<Answer> {
+    const family = address === '::1' ? 6 : 4;
     const ca = readFileSync(join(this.paths.tls, 'private-ca/ca.crt'));
     const { hostname } = new URL(url);
     return new Promise((resolve, reject) => {
@@ -98,9 +104,7 @@ export class Appliance {
             ...(body === undefined ? {} : { 'content-length': Buffer.byteLength(body) }),
           },
           lookup: (_name, options, done) =>
-            options.all === true
-              ? done(null, [{ address: '127.0.0.1', family: 4 }])
-              : done(null, '127.0.0.1', 4),
+            options.all === true ? done(null, [{ address, family }]) : done(null, address, family),
         },
         (response) => {
           const chunks: Buffer[] = [];

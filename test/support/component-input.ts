@@ -24,6 +24,7 @@ export interface InputOptions {
   readonly stored?: Readonly<Record<string, string>>;
   readonly memoryBytes?: number;
   readonly cores?: number;
+  readonly ipv6?: boolean;
   /** References by platform image. */
   readonly images?: Readonly<Record<string, string>>;
   readonly root?: string;
@@ -53,6 +54,7 @@ export function inputOf(
       nft: true,
       ssh: { ports: [22] },
       otherFirewalls: [],
+      ipv6: options.ipv6 ?? false,
     },
     images: {
       platform: Object.fromEntries(

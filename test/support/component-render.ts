@@ -56,6 +56,7 @@ export function componentInput(config: Config, more: Partial<ComponentInput> = {
       nft: true,
       ssh: { ports: [22] },
       otherFirewalls: [],
+      ipv6: false,
     },
     images: imagesWith(),
     paths: pathsUnder(),

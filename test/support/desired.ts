@@ -55,6 +55,7 @@ export function observedWith(more: Partial<Observed> = {}): Observed {
       nft: true,
       ssh: { ports: [22] },
       otherFirewalls: [],
+      ipv6: false,
     },
     manifest: EMPTY_MANIFEST,
     lock: EMPTY_LOCK,

@@ -1,8 +1,11 @@
 import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { type IncomingHttpHeaders, request as plainRequest } from 'node:http';
+import { type IncomingHttpHeaders, type IncomingMessage, request as plainRequest } from 'node:http';
 import { type Agent, request as tlsRequest } from 'node:https';
+import { connect as connectPlain } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { connect as connectTls } from 'node:tls';
+import type { ComponentInput } from '../../installer/components/component.ts';
 import { edgeCache } from '../../installer/components/edge-cache/component.ts';
 import { nginx } from '../../installer/components/nginx/component.ts';
 import { edgeFolders } from '../../installer/components/nginx/places.ts';
@@ -27,6 +30,7 @@ import {
 import {
   addressOf,
   builtImage,
+  docker,
   TestStack,
   waitFor,
   waitHealthy,
@@ -146,19 +150,35 @@ export class TestEdge {
         headers: { host, ...question.headers },
       });
       sent.on('error', reject).on('response', (response) => {
-        const chunks: Buffer[] = [];
         response.on('error', reject);
-        response
-          .on('data', (chunk: Buffer) => chunks.push(chunk))
-          .on('end', () =>
-            resolve({
-              status: response.statusCode ?? 0,
-              headers: response.headers,
-              body: Buffer.concat(chunks).toString(),
-            }),
-          );
+        answerOf(response, resolve);
       });
       sent.end(question.body);
+    });
+  }
+
+  /** As a client with this address asks whom the relay hands on; `door` is where it knocks. */
+  async askOverIpv6(
+    client: string,
+    path: string,
+    { headers = {}, door = 8453 }: { headers?: Question['headers']; door?: number } = {},
+  ): Promise<Answer> {
+    const host = 'app.example.com';
+    const plain = connectPlain(door, this.address);
+    plain.write(`PROXY TCP6 ${client} 2001:db8::1 40000 443\r\n`);
+    const socket = connectTls({ socket: plain, servername: host, ca: this.authority });
+    return new Promise((resolve, reject) => {
+      plain.once('error', reject);
+      const sent = tlsRequest({
+        path,
+        createConnection: () => socket,
+        headers: { host, ...headers },
+      });
+      sent.once('error', reject).once('response', (response) => {
+        response.once('error', reject);
+        answerOf(response, resolve);
+      });
+      sent.end();
     });
   }
 
@@ -189,8 +209,18 @@ export class TestEdge {
   }
 }
 
-/** Another program in place of the echo, and further options of `docker create` for a service. */
+function answerOf(response: IncomingMessage, resolve: (answer: Answer) => void): void {
+  const { statusCode: status = 0, headers } = response;
+  const chunks: Buffer[] = [];
+  response
+    .on('data', (chunk: Buffer) => chunks.push(chunk))
+    .on('end', () => resolve({ status, headers, body: Buffer.concat(chunks).toString() }));
+}
+
+/** Another program in place of the echo, further options of `docker create` for a service, and a machine with IPv6. */
 export interface Apps {
+  /** nginx believes this machine as it believes the relay: see {@link TestEdge.askOverIpv6}. */
+  readonly relayed?: boolean;
   readonly program?: string;
   readonly options?: (service: string) => readonly string[];
 }
@@ -210,11 +240,12 @@ async function start(
   configText: string,
   routes: readonly Route[],
   secrets: Readonly<Record<string, string>>,
-  { program = ECHO, options: more = () => [] }: Apps,
+  { program = ECHO, options: more = () => [], relayed = false }: Apps,
 ): Promise<Started> {
-  const { desired, authority } = await edgeDesired(folder, configText, routes, secrets);
-  await writeDesired(desired);
   const network = await stack.network();
+  const facts = relayed ? await relayFacts(network) : {};
+  const { desired, authority } = await edgeDesired(folder, configText, routes, secrets, facts);
+  await writeDesired(desired);
   const replicaIds = new Map<string, string>();
   await writeFile(join(folder, 'echo.cjs'), program, { mode: 0o644 });
   const config = configFrom(configText);
@@ -243,6 +274,12 @@ async function start(
   return { address, container, authority, replicaIds, redis: redisId };
 }
 
+/** The engine's address on the network of the test stands for the host's. */
+async function relayFacts(network: string): Promise<{ readonly relaySubnet: string }> {
+  const format = '{{(index .IPAM.Config 0).Subnet}}';
+  return { relaySubnet: await docker('network', 'inspect', '--format', format, network) };
+}
+
 /** Services with one replica are left out: those are found by their name. */
 function stateOf(
   routes: readonly Route[],
@@ -269,6 +306,7 @@ export async function edgeDesired(
   configText: string,
   routes: readonly Route[],
   secrets: Readonly<Record<string, string>> = {},
+  { relaySubnet }: { readonly relaySubnet?: string } = {},
 ): Promise<{ readonly desired: Desired; readonly authority: string }> {
   const config = configFrom(configText);
   const hosts = [
@@ -279,7 +317,11 @@ export async function edgeDesired(
   ];
   const empty = { authority: undefined, leaves: new Map() };
   const ca = await withCertificates(empty, [...new Set(hosts)], { now: new Date(), name: 'test' });
-  const input = componentInput(config, {
+  const plain = componentInput(config);
+  const input: ComponentInput = {
+    ...plain,
+    ...(relaySubnet === undefined ? {} : { relaySubnet }),
+    facts: { ...plain.facts, ipv6: relaySubnet !== undefined },
     paths: pathsUnder(folder),
     images: imagesWith({
       nginx: await builtImage('nginx'),
@@ -288,7 +330,7 @@ export async function edgeDesired(
     }),
     certificates: ca.leaves,
     secret: (name) => new Secret(secrets[name] ?? ''),
-  });
+  };
   const servers = config.redis === undefined ? [nginx] : [redis, nginx];
   const desired = renderWith([contributing({ routes }), sites, ...servers, edgeCache], input);
   return { desired, authority: ca.authority?.certificate ?? '' };

@@ -59,8 +59,10 @@ export function compose(
   const file = { ...written, services: extended(written.services) };
 
   const after = rest.slice(verb + 1);
-  const services = words(after).filter((word) => word in file.services);
-  const unknown = words(after).find((word) => !(word in file.services));
+  // What follows the service of `run` is its command.
+  const named = rest[verb] === 'run' ? words(after).slice(0, 1) : words(after);
+  const services = named.filter((word) => word in file.services);
+  const unknown = named.find((word) => !(word in file.services));
   if (unknown !== undefined) throw new Refusal(`no such service: ${unknown}`);
   const existing = services.flatMap((service) => replicas(engine, project, service));
   switch (rest[verb]) {

@@ -19,7 +19,8 @@ export function scenarios(): string[] {
 
 export function renderScenario(name: string): Desired {
   const text = readFileSync(join(GOLDEN_FOLDER, name, 'config.yaml'), 'utf8');
-  return renderConfig(text);
+  // A machine with IPv6 and one without.
+  return renderConfig(text, { ipv6: name === 'full' });
 }
 
 /** Renders a config with all components and inputs that are the same in every run. */

@@ -2,6 +2,7 @@ import type { Contribution, Reaction } from '../../model/contribution.ts';
 import type { Component, ComponentInput } from '../component.ts';
 import { certificateFiles } from '../nginx/files.ts';
 import { IN_CONTAINER, pairFile } from '../nginx/places.ts';
+import { doorsOf } from '../nginx/relay.ts';
 import { bucketFiles, bucketSecrets } from './buckets.ts';
 import { CACHE_PREFIX } from './folders.ts';
 import { type CacheHost, cacheHosts, type Origin } from './origins.ts';
@@ -21,6 +22,7 @@ export const edgeCache: Component = {
 
 function contribute(input: ComponentInput): Contribution {
   const { config } = input;
+  const { doors } = doorsOf(input);
   return {
     files: [
       ...cacheHosts(config).flatMap((cache, index) => [
@@ -29,7 +31,7 @@ function contribute(input: ComponentInput): Contribution {
           component: 'edge-cache',
           content: {
             template: 'nginx/cache-host.conf.ejs',
-            data: templateData(cache, index, config.http.http2),
+            data: { ...templateData(cache, index, config.http.http2), doors },
             format: 'nginx' as const,
           },
           onChange: RELOAD,

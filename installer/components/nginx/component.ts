@@ -1,6 +1,7 @@
 import type { Contribution, Notice } from '../../model/contribution.ts';
 import { NGINX } from '../../model/nginx-reload.ts';
 import { pathsUnder } from '../../model/paths.ts';
+import type { FixedAddress } from '../../model/stack.ts';
 import type { StandIn } from '../../model/stand-in.ts';
 import type { Collected, Component, ComponentInput, Needs } from '../component.ts';
 import { edgeImage } from '../http/waf.ts';
@@ -11,6 +12,7 @@ import { certificateFiles, configFiles, passwordFiles, RELOAD } from './files.ts
 import { type HostBlock, hostBlocks } from './hosts.ts';
 import { hasLimits, limitsClient, limitsFiles, limitsSecrets } from './limits.ts';
 import { edgeFolders, IN_CONTAINER, NGINX_UID, STATUS_PORT } from './places.ts';
+import { RELAY_NETWORK, relay, relayContribution, relayedAddress } from './relay.ts';
 import { siteFiles } from './site-files.ts';
 import { wafFiles, wafMemory } from './waf.ts';
 
@@ -62,7 +64,8 @@ function collect(input: ComponentInput, collected: Collected): Contribution {
   const blocks = hostBlocks(config, collected.routes, collected.siteHosts);
   const folders = edgeFolders(paths);
   const workers = Math.min(Math.max(input.facts.cores, 1), MAX_WORKERS);
-  const networks = networkKinds(config, blocks);
+  const networks = networkKinds(input, blocks);
+  const relayed = relayContribution(input, workers);
   // The official image lacks the module.
   const hasBrotli = image.source !== 'registry' && collected.siteHosts.length > 0;
   const owned = { uid: NGINX_UID, gid: NGINX_UID, mode: 0o750 };
@@ -74,7 +77,9 @@ function collect(input: ComponentInput, collected: Collected): Contribution {
         data: {
           image: image.reference,
           folders,
-          networks: Object.fromEntries(Object.keys(networks).map((name) => [name, null])),
+          networks: Object.fromEntries(
+            Object.keys(networks).map((name) => [name, addressOn(input, name)]),
+          ),
           networkKinds: networks,
           downloads: downloadVolumes(config),
           ownVolumes: downloadVolumes(config).filter((name) => !isUsedByContainer(config, name)),
@@ -85,6 +90,7 @@ function collect(input: ComponentInput, collected: Collected): Contribution {
             wafMemory(config, workers, blocks),
         },
       },
+      ...(relayed.fragments ?? []),
     ],
     directories: [
       { path: folders.certificates, mode: 0o755, uid: 0, gid: 0 },
@@ -100,14 +106,16 @@ function collect(input: ComponentInput, collected: Collected): Contribution {
       ...passwordFiles(input, blocks),
       ...limitsFiles(input, RELOAD),
       ...wafFiles(config, RELOAD),
+      ...(relayed.files ?? []),
     ],
-    notices: registryNotice(config),
+    notices: [...registryNotice(config), ...(relayed.notices ?? [])],
     standIns: [standIn(input)],
     reloads: {
       nginx: {
         test: NGINX.test,
         argv: NGINX.reload,
       },
+      ...relayed.reloads,
     },
     validators: [
       {
@@ -123,7 +131,9 @@ function collect(input: ComponentInput, collected: Collected): Contribution {
 }
 
 /** Rules for the whole machine are needed, and nobody else's that would drop what they send on. */
-function standIn({ facts, paths }: ComponentInput): StandIn {
+function standIn(input: ComponentInput): StandIn {
+  const { facts, paths } = input;
+  const relaying = relay(input);
   const obstacles = [
     ...(paths.state === pathsUnder().state ? [] : ['this server shares its machine with others']),
     ...(facts.nft ? [] : ['the program nft is missing (apt-get install nftables)']),
@@ -135,6 +145,7 @@ function standIn({ facts, paths }: ComponentInput): StandIn {
   return {
     service: 'nginx',
     network: EDGE_NETWORK,
+    ...(relaying === undefined ? {} : { relay: relaying }),
     ...(impossible === undefined ? {} : { impossible }),
   };
 }
@@ -151,7 +162,7 @@ function registryNotice({ images }: Config): Notice[] {
 
 /** Whether each network that nginx joins is internal. */
 function networkKinds(
-  config: Config,
+  { config, facts }: ComponentInput,
   blocks: readonly HostBlock[],
 ): Record<string, { internal: boolean }> {
   const services = new Set(blocks.flatMap(({ locations }) => locations.map((at) => at.service)));
@@ -162,7 +173,14 @@ function networkKinds(
       ? [[exporterNetwork('nginx'), { internal: true }] as const]
       : []),
     ...(hasLimits(config) ? [[LIMITS_NETWORK, { internal: true }] as const] : []),
+    ...(facts.ipv6 ? [[RELAY_NETWORK, { internal: true }] as const] : []),
   ]);
+}
+
+/** Fixed where the relay has to find nginx. */
+function addressOn(input: ComponentInput, network: string): FixedAddress | null {
+  const address = network === RELAY_NETWORK ? relayedAddress(input) : undefined;
+  return address === undefined ? null : { ipv4_address: address };
 }
 
 /** Volumes whose files a site offers for download. */

@@ -12,7 +12,7 @@ import type { HostBlock } from './hosts.ts';
 import { hasLimits } from './limits.ts';
 import { luaFiles } from './lua-files.ts';
 import { edgeFolders, IN_CONTAINER, NGINX_UID, pairFile, pairText } from './places.ts';
-import { realIp } from './real-ip.ts';
+import { doorsOf, snippetFiles } from './relay.ts';
 import { securityHeaders } from './security-headers.ts';
 import { siteFileInContainer } from './site-files.ts';
 
@@ -23,13 +23,14 @@ const LUA_MODULES = ['balancer', 'closing', 'maintenance', 'replicas', 'request-
 
 /** Everything that nginx reads, but for certificates and passwords. */
 export function configFiles(
-  { config, cloudflare }: Pick<ComponentInput, 'config' | 'cloudflare'>,
+  input: Pick<ComponentInput, 'config' | 'facts' | 'cloudflare' | 'relaySubnet'>,
   workers: number,
   blocks: readonly HostBlock[],
   brotli: boolean,
 ): FileSpec[] {
+  const { config } = input;
   const headers = securityHeaders(config);
-  const { trusted, header } = realIp(config.http.realIp, cloudflare);
+  const { doors, realIp } = doorsOf(input);
   const { workerConnections } = config.http;
   const cors = corsOf(config.http);
   const file = (path: string, template: string, data: Record<string, unknown>): FileSpec => ({
@@ -46,8 +47,8 @@ export function configFiles(
       openFiles: workerConnections * 2 + 256,
       maxBody: config.http.clientMaxBodySize,
       gzip: config.http.gzip,
-      trusted,
-      realIpHeader: header,
+      doors,
+      realIp,
       anonymiseClients: config.logs.anonymise.includes('ip'),
       logFormat: logFormat({
         refusals: hasWaf(config) || hasLimits(config),
@@ -81,6 +82,7 @@ export function configFiles(
       cors,
       limits: hasLimits(config),
     }),
+    ...snippetFiles(doors, { component: 'nginx', onChange: RELOAD }),
     file('snippets/proxy.conf', 'snippets/proxy.conf', { headers, cors }),
     file('snippets/errors.conf', 'snippets/errors.conf', { pages: ERROR_PAGES }),
     file('snippets/error-files.conf', 'snippets/error-files.conf', {}),
@@ -96,6 +98,7 @@ export function configFiles(
     ...blocks.map((block) =>
       file(`hosts/${block.host}.conf`, 'host.conf', {
         ...block,
+        doors,
         cors,
         siteFile: block.site && siteFileInContainer(block.site),
         waf: hasWaf(config),

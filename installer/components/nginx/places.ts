@@ -37,6 +37,8 @@ export interface EdgeFolders {
   readonly bodies: string;
   /** The state file that says where requests go. */
   readonly edge: string;
+  /** Configuration of what takes connections over IPv6. */
+  readonly relay: string;
   /** Releases of static sites. The parent of the links is mounted, so that nginx sees them switch. */
   readonly sites: string;
 }
@@ -45,6 +47,7 @@ export interface EdgeFolders {
 export function edgeFolders(paths: Paths): EdgeFolders {
   return {
     config: posix.join(paths.stack, 'nginx'),
+    relay: posix.join(paths.stack, 'nginx-ipv6'),
     certificates: posix.join(paths.secretMounts, 'nginx'),
     challenges: posix.join(paths.state, 'acme-challenges'),
     logs: posix.join(paths.state, 'logs/nginx'),

@@ -12,6 +12,7 @@ const PLATFORM_NAMES = new Set([
   'grafana',
   'nginx',
   'nginx-exporter',
+  'nginx-ipv6',
   'node-exporter',
   'postgres',
   'postgres-exporter',

@@ -5,6 +5,7 @@ import type { Test } from 'tap';
 import { Load } from '../../support/load.ts';
 import { withDockerMet } from './docker-met.ts';
 import type { Machine } from './machine.ts';
+import { AS_OUTSIDE, OUTSIDE } from './outside.ts';
 import { buildRelease, moveImage } from './releases.ts';
 
 /** Its images leave this machine again: they are no other test's. */
@@ -15,11 +16,11 @@ const MARK = '/run/holdfast-stand-in';
 const CA = '/var/lib/holdfast/tls/private-ca/ca.crt';
 /** What a client of a WebSocket sees when its connection ends without one. */
 const NO_CLOSE_FRAME = 1006;
-const STAND_IN = 'label=io.holdfast.stand-in=nginx';
+const STAND_IN = 'label=io.holdfast.stand-in';
 
 /**
- * nginx gets another image, then other limits, under clients that never ask twice: from outside, and over loopback
- * through Docker's proxy. An apply is killed when nginx itself is stopped. Leaves the machine with one that is killed
+ * nginx gets another image, then other limits, under clients that never ask twice: from outside over IPv4 and IPv6, and
+ * over loopback through Docker's proxy. An apply is killed when nginx itself is stopped. Leaves the machine with one that is killed
  * when connections have just been sent to the stand-in, for a power cut to follow.
  * @param configText of the platform, without a service
  */
@@ -61,7 +62,9 @@ export async function nginxIsReplaced(
 
   const ca = await ok('cat', CA);
   const load = new Load({ address: machine.address, port: 443, host: HOST, ca });
-  const loopback = spawnLoopbackClient(machine);
+  const loopback = spawnClient(machine, { to: '127.0.0.1' });
+  const [client, other] = OUTSIDE.clients;
+  const overIpv6 = spawnClient(machine, { to: `[${OUTSIDE.machine}]`, from: client });
   try {
     load.phase = 'another image';
     const image = (
@@ -102,6 +105,7 @@ export async function nginxIsReplaced(
   } finally {
     await load.stop();
     loopback.stop();
+    overIpv6.stop();
   }
   t.comment(`${load.requests} requests, WebSockets closed with ${load.closedSockets.join(' ')}`);
   t.ok(load.requests > 200, `${load.requests} requests`);
@@ -111,6 +115,9 @@ export async function nginxIsReplaced(
   t.equal(load.clients.size, 1, 'the service sees one client');
   t.strictSame([...load.clients], [await addressFrom(machine)], 'and it is the one that asks');
   t.match(await loopback.said, /^[1-9]\d* answers\n$/, 'nor one over loopback');
+  t.match(await overIpv6.said, /^[1-9]\d* answers\n$/, 'nor over IPv6, and it is seen throughout');
+  t.equal(await askOffice(machine, other), '200', 'who is let in by an address of IPv6');
+  t.equal(await askOffice(machine, client), '403', 'is told from who is not');
 
   await configure(512);
   await killedAt('"container stop -t5 "*');
@@ -125,26 +132,48 @@ services:
     image: ${APP_REPOSITORY}:1
     port: 3000
     health: { path: /health, interval: 1s, timeout: 2s }
-    routes: [{ host: ${HOST}, path: / }, { host: ${HOST}, path: /live, websocket: true }]
+    routes: [{ host: ${HOST}, path: / }, { host: ${HOST}, path: /live, websocket: true }, { host: ${HOST}, path: /office/, allowFrom: ["${OUTSIDE.clients[1]}"] }]
 `;
 }
 
-/** One connection for each request, from the machine itself; a request that fails is told with curl's exit code. */
-function spawnLoopbackClient(machine: Machine): { stop(): void; said: Promise<string> } {
+/** What every request needs, whoever asks. */
+const ASK = `curl --silent --noproxy '*' --max-time 20 --cacert ${CA}`;
+
+/**
+ * One connection for each request: from the machine itself, or from an address outside, as which the service has to see
+ * it. A request that fails is told with curl's exit code.
+ */
+function spawnClient(
+  machine: Machine,
+  { to, from }: { readonly to: string; readonly from?: string },
+): { stop(): void; said: Promise<string> } {
+  const mark = `/tmp/asking-${from ?? 'itself'}`;
+  const outside = from === undefined ? '' : `${AS_OUTSIDE.join(' ')} `;
+  const source = from === undefined ? '' : `--interface ${from} `;
   const script = `count=0
-while [ -e /tmp/asking ]; do
-  curl -sf -o /dev/null --noproxy '*' --max-time 20 --cacert ${CA} --resolve ${HOST}:443:127.0.0.1 https://${HOST}/ || echo "failed: $?"
+while [ -e ${mark} ]; do
+  said=$(${outside}${ASK} --fail ${source}--resolve '${HOST}:443:${to}' https://${HOST}/) || echo "failed: $?"
+  case $said in *'${from ?? ''}') ;; *) echo "seen: $said" ;; esac
   count=$((count + 1))
 done
 echo "$count answers"`;
-  const [file, ...args] = machine.ssh('sh', '-c', `touch /tmp/asking; ${script}`);
+  const [file, ...args] = machine.ssh('sh', '-c', `touch ${mark}; ${script}`);
   const client = spawn(file, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   let text = '';
   client.stdout.on('data', (chunk: Buffer) => (text += chunk));
   return {
-    stop: () => void machine.exec('rm', '/tmp/asking'),
+    stop: () => void machine.exec('rm', mark),
     said: once(client, 'close').then(() => text),
   };
+}
+
+/** @returns the status that a client over IPv6 gets where only some are let in */
+async function askOffice(machine: Machine, from: string): Promise<string> {
+  const resolve = `--resolve '${HOST}:443:[${OUTSIDE.machine}]'`;
+  const ask = `${ASK} --interface ${from} ${resolve} --output /dev/null --write-out '%{http_code}'`;
+  const forged = "--header 'X-Forwarded-For: 2001:db8::8'";
+  const script = `${AS_OUTSIDE.join(' ')} ${ask} ${forged} https://${HOST}/office/`;
+  return (await machine.exec('sh', '-c', script)).stdout;
 }
 
 /** Whether somebody on this machine can connect; what is dropped counts as closed after two seconds. */
