@@ -153,7 +153,7 @@ function spawnClient(
   const script = `count=0
 while [ -e ${mark} ]; do
   said=$(${outside}${ASK} --fail ${source}--resolve '${HOST}:443:${to}' https://${HOST}/) || echo "failed: $?"
-  case $said in *'${from ?? ''}') ;; *) echo "seen: $said" ;; esac
+  case "$said " in *' ${from ?? ''}'*) ;; *) echo "seen: $said" ;; esac
   count=$((count + 1))
 done
 echo "$count answers"`;
