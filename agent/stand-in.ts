@@ -1,6 +1,6 @@
 import { LABELS } from '../installer/model/labels.ts';
 import type { Paths } from '../installer/model/paths.ts';
-import { NFT_REFUSED, REMOVE_STAND_IN_TABLE } from '../installer/model/stand-in.ts';
+import { NFT_REFUSED, REMOVE_STAND_IN_TABLES } from '../installer/model/stand-in.ts';
 import { fs } from './builtins.ts';
 import { type Log, reasonOf } from './log.ts';
 import { runProgram } from './reopen.ts';
@@ -27,7 +27,7 @@ export async function endLostDiversion(
       (await run('docker', [...listed, `label=${LABELS.standIn}=${NGINX_SERVICE}`])).trim() !== ''
     )
       return;
-    await removeTable(run);
+    await removeTables(run);
     fs.rmSync(standIn, { force: true });
     log('the stand-in of nginx is gone: new connections go to nginx itself again');
   } catch (error) {
@@ -36,8 +36,8 @@ export async function endLostDiversion(
   }
 }
 
-async function removeTable(run: Program): Promise<void> {
-  const [nft, ...argv] = REMOVE_STAND_IN_TABLE;
+async function removeTables(run: Program): Promise<void> {
+  const [nft, ...argv] = REMOVE_STAND_IN_TABLES;
   try {
     await run(nft, argv);
   } catch (error) {

@@ -26,7 +26,7 @@ export async function changeServer(
   const { host, engine, paths, clock } = context;
   if (plan.operations.length > 0) await waitUntilAwake(context);
   await checkDiskSpace(host, engine, paths, plan);
-  await checkPorts(host, plan, desired.stack, observed);
+  await checkPorts(host, plan, desired, observed);
   if (request.adopt === true) await setUnreadableManifestAside(host, paths.manifest);
   const begin = clock.now();
   const run: Run = {

@@ -31,10 +31,18 @@ export const STAND_IN_FIRST_PORT = 47_080;
 /** In nftables, family inet: what sends new connections to the stand-in. */
 export const STAND_IN_TABLE = 'holdfast_stand_in';
 
-/** One atomic step, also where the table is not there. */
-export const REMOVE_STAND_IN_TABLE = [
+/** In nftables, family inet: lets the kernel go on with the connections that the stand-in has, until it has none. */
+export const KEEP_TABLE = 'holdfast_stand_in_kept';
+
+const remove = (table: string): string => `add table inet ${table}; delete table inet ${table}`;
+
+/** New connections go elsewhere; one atomic step, also where the table is not there. */
+export const REMOVE_STAND_IN_TABLE = ['nft', remove(STAND_IN_TABLE)] as const;
+
+/** The same for both tables. */
+export const REMOVE_STAND_IN_TABLES = [
   'nft',
-  `add table inet ${STAND_IN_TABLE}; delete table inet ${STAND_IN_TABLE}`,
+  `${remove(STAND_IN_TABLE)}; ${remove(KEEP_TABLE)}`,
 ] as const;
 
 /** Succeeds where the table is there. */

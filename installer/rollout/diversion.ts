@@ -1,7 +1,12 @@
 import { CommandError } from '../host/command-error.ts';
 import type { Host } from '../host/host.ts';
 import type { Paths } from '../model/paths.ts';
-import { LOOK_FOR_STAND_IN_TABLE, NFT_REFUSED, REMOVE_STAND_IN_TABLE } from '../model/stand-in.ts';
+import {
+  LOOK_FOR_STAND_IN_TABLE,
+  NFT_REFUSED,
+  REMOVE_STAND_IN_TABLE,
+  REMOVE_STAND_IN_TABLES,
+} from '../model/stand-in.ts';
 
 type Place = { readonly host: Host; readonly paths: Pick<Paths, 'standIn'> };
 
@@ -34,12 +39,21 @@ export async function divert({ host, paths }: Place, rules: string): Promise<voi
 }
 
 /** New connections go where Docker sends them again; those that the stand-in has stay with it. */
+export async function stopDiverting(place: Place): Promise<void> {
+  if (await isMarked(place)) await remove(place, REMOVE_STAND_IN_TABLE);
+}
+
+/** Nothing is left of it. Connections that a stand-in over IPv6 still has are reset. */
 export async function endDiversion(place: Place): Promise<void> {
   if (!(await isMarked(place))) return;
+  await remove(place, REMOVE_STAND_IN_TABLES);
+  await place.host.remove(place.paths.standIn);
+}
+
+async function remove({ host }: Place, argv: readonly [string, ...string[]]): Promise<void> {
   try {
-    await place.host.run({ argv: REMOVE_STAND_IN_TABLE });
+    await host.run({ argv });
   } catch (error) {
     if (!(error instanceof CommandError && NFT_REFUSED.test(error.stderr))) throw error;
   }
-  await place.host.remove(place.paths.standIn);
 }

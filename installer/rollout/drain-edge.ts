@@ -18,12 +18,19 @@ const LISTENING = '0A';
 /**
  * Stops an nginx that gets no new connections any more, once it has answered everybody who had one: clients are told
  * to come again, connections that it has not accepted yet are waited for, and what it is answering ends.
+ * @param relayed ports of the host on which a relay takes connections for it
  */
-export async function drainEdge(run: Run, container: ContainerState): Promise<void> {
+export async function drainEdge(
+  run: Run,
+  container: ContainerState,
+  relayed: readonly number[] = [],
+): Promise<void> {
   if (isAtRest(container)) return;
   if (container.status === 'running') {
+    // Before clients are told, which takes two seconds: what the relay has just taken has come through by then.
+    await waitWhile(run, container, () => hasWaitingAt(run, relayed));
     await tellClients(run, container);
-    await waitUntilIdle(run, container);
+    await waitWhile(run, container, () => isBusy(run, container));
   }
   await run.host.run({
     argv: ['docker', 'container', 'stop', `-t${STOP_SECONDS}`, container.id],
@@ -40,9 +47,13 @@ async function tellClients({ engine }: Run, { id }: ContainerState): Promise<voi
   }
 }
 
-async function waitUntilIdle(run: Run, container: ContainerState): Promise<void> {
+async function waitWhile(
+  run: Run,
+  container: ContainerState,
+  isBusy: () => Promise<boolean>,
+): Promise<void> {
   const deadline = run.clock.now().getTime() + DRAIN_SECONDS * 1000;
-  while (await isBusy(run, container)) {
+  while (await isBusy()) {
     if (run.clock.now().getTime() >= deadline) {
       run.report({
         kind: 'warning',
@@ -83,10 +94,22 @@ async function hasWaiting(run: Run, { pid }: ContainerState): Promise<boolean> {
   return waitingConnections(new TextDecoder().decode(table ?? new Uint8Array())) > 0;
 }
 
-/** Of a network namespace's `/proc/net/tcp`. */
-export function waitingConnections(table: string): number {
+/** The same of a relay, which listens in the host's network over IPv6. */
+async function hasWaitingAt({ host }: Run, ports: readonly number[]): Promise<boolean> {
+  if (ports.length === 0) return false;
+  const table = await host.read('/proc/net/tcp6');
+  return waitingConnections(new TextDecoder().decode(table ?? new Uint8Array()), ports) > 0;
+}
+
+/**
+ * Of a network namespace's `/proc/net/tcp`.
+ * @param ports of the namespace that count, where not all do
+ */
+export function waitingConnections(table: string, ports?: readonly number[]): number {
   return table.split('\n').reduce((sum, line) => {
-    const [, , , state, queues = ''] = line.trim().split(/\s+/);
+    const [, local = '', , state, queues = ''] = line.trim().split(/\s+/);
+    const port = Number.parseInt(local.split(':')[1] ?? '', 16);
+    if (ports !== undefined && !ports.includes(port)) return sum;
     // Of a listening socket the second queue counts the connections that nobody has accepted.
     if (state === LISTENING) return sum + Number.parseInt(queues.split(':')[1] ?? '0', 16);
     return state === SYN_RECEIVED ? sum + 1 : sum;

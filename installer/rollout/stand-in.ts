@@ -9,7 +9,7 @@ import { listeners } from '../host/listeners.ts';
 import { LABELS } from '../model/labels.ts';
 import { engineName, type StackPort } from '../model/stack.ts';
 import { RELAY_SERVICE, type Relay, STAND_IN_FIRST_PORT } from '../model/stand-in.ts';
-import { divert, endDiversion, isDiverted } from './diversion.ts';
+import { divert, endDiversion, isDiverted, stopDiverting } from './diversion.ts';
 import { drainEdge } from './drain-edge.ts';
 import { type Diverted, standInRules } from './stand-in-rules.ts';
 
@@ -25,12 +25,13 @@ const NOT_ANSWERED = [7, 28];
  */
 export async function recreateBehindStandIn(run: Run, service: string): Promise<void> {
   const isIn = (await isAnswering(run, service)) || (await takeOver(run, service));
+  const relay = relayOf(run, service);
   if (isIn) {
-    for (const old of await serviceContainers(run, [service])) await drainEdge(run, old);
+    const relayed = relay?.ports.map(({ published }) => published);
+    for (const old of await serviceContainers(run, [service])) await drainEdge(run, old, relayed);
   }
   await up(run, [service], { recreate: true });
   await waitForServices(run, [service]);
-  const relay = relayOf(run, service);
   if (relay !== undefined) {
     // Nothing goes through it: what it had, the service has ended.
     await up(run, [relay.service], { recreate: true });
@@ -51,8 +52,11 @@ export async function retireStandIn(run: Run, service: string): Promise<void> {
 }
 
 async function endStandIn(run: Run, service: string): Promise<void> {
-  await endDiversion(run);
-  for (const container of await standInContainers(run, service)) await drainEdge(run, container);
+  await stopDiverting(run);
+  const relayed = relayOf(run, service)?.ports.map(({ through }) => through);
+  for (const container of await standInContainers(run, service)) {
+    await drainEdge(run, container, relayed);
+  }
   await removeStandIn(run, service);
 }
 
@@ -152,7 +156,7 @@ function missing(service: string): AppError {
 }
 
 async function removeStandIn(run: Run, service: string): Promise<void> {
-  await endDiversion(run);
+  await stopDiverting(run);
   const own = await standInContainers(run, service);
   // One may be left where the relay itself is no longer wanted.
   const relays = await standInContainers(run, RELAY_SERVICE);
@@ -160,6 +164,8 @@ async function removeStandIn(run: Run, service: string): Promise<void> {
     run,
     [...own, ...relays].map(({ id }) => id),
   );
+  // Until here the relay's stand-in has brought its clients the last that nginx said.
+  await endDiversion(run);
 }
 
 export async function standInContainers(

@@ -58,6 +58,22 @@ t.test('what the relay holds over IPv6 is in nobody’s way', async (t) => {
   t.equal((await world.apply(platform(relayed))).result, 'applied', 'nginx was gone');
 });
 
+t.test('a relay that comes takes over from Docker, and from nobody else', async (t) => {
+  const world = squatted();
+  world.host.files.remove('/proc/net/tcp', false);
+  await world.apply(platform({ published: ['80', '443'] }));
+  world.host.files.write('/proc/net/tcp6', Buffer.from(LISTEN_443), PROC);
+  const relayed = platform({ published: ['80', '443'], relay: true });
+  const before = world.containers();
+  await t.rejects(world.apply(relayed), {
+    code: 'preflight/port-taken',
+    why: 'port 443, which nginx-ipv6 needs, is taken by apache2 (pid 812)',
+  });
+  t.strictSame(world.containers(), before);
+  world.host.files.write('/proc/812/comm', Buffer.from('docker-proxy\n'), PROC);
+  t.equal((await world.apply(relayed)).result, 'applied');
+});
+
 t.test('on this machine the holder is found by name', async (t) => {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -71,8 +87,9 @@ t.test('on this machine the holder is found by name', async (t) => {
   } as unknown as Plan;
   const edge = { ports: [{ target: 1, published, protocol: 'tcp', mode: 'host' }] };
   const stack = { services: { edge: edge as unknown as StackService } } as unknown as Stack;
+  const desired = { stack, standIns: [] };
   const observed = { containers: [] } as unknown as Observed;
-  await t.rejects(checkPorts(new LocalHost(), plan, stack, observed), {
+  await t.rejects(checkPorts(new LocalHost(), plan, desired, observed), {
     code: 'preflight/port-taken',
     why: new RegExp(
       `port ${published}, which edge needs, is taken by \\S+ \\(pid ${process.pid}\\)`,
@@ -80,5 +97,5 @@ t.test('on this machine the holder is found by name', async (t) => {
   });
   server.close();
   await new Promise((resolve) => server.once('close', resolve));
-  await t.resolves(checkPorts(new LocalHost(), plan, stack, observed));
+  await t.resolves(checkPorts(new LocalHost(), plan, desired, observed));
 });

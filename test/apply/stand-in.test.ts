@@ -46,9 +46,8 @@ function afterEachCommand({ host }: World, look: (command: string) => void): voi
 }
 
 function isClean(world: World): boolean {
-  return (
-    standIns(world).length === 0 && !world.isDiverted && world.text(PATHS.standIn) === undefined
-  );
+  const isLoaded = world.isDiverted || world.isKept;
+  return standIns(world).length === 0 && !isLoaded && world.text(PATHS.standIn) === undefined;
 }
 
 t.test('nginx is replaced while a stand-in answers', async (t) => {
@@ -65,10 +64,11 @@ t.test('nginx is replaced while a stand-in answers', async (t) => {
     /exec nginx sh .*reload.sh close/,
     /container stop -t5/,
     /compose .* up .*--force-recreate nginx/,
-    /run nft add table .*delete table/,
-    /remove .*run\/holdfast-stand-in/,
+    /run nft add table .*delete table \S+ holdfast_stand_in$/,
     /exec demo-nginx-stand-in sh .*reload.sh close/,
     /container rm/,
+    /run nft add table .*delete table .*delete table/,
+    /remove .*run\/holdfast-stand-in/,
   ].map(at);
   t.notOk(order.includes(-1), `every step was taken: ${order.join(' ')}`);
   t.strictSame(
@@ -139,6 +139,37 @@ t.test('the relay is replaced once, with nginx, while a stand-in of its own answ
   );
   t.ok(isClean(world));
 });
+
+t.test(
+  'nginx is told to end when the relay has handed on whoever waited at its ports',
+  async (t) => {
+    const world = await serving({ ...OLD, relay: true });
+    // 443, and 47079 of the stand-in.
+    const queues = new Map(['01BB', 'B7E7'].map((port) => [port, 3]));
+    const read = world.host.read.bind(world.host);
+    world.host.read = async (path) => {
+      if (path !== '/proc/net/tcp6') return read(path);
+      const line = ([port, waiting]: [string, number]) =>
+        `0: 00:${port} 00:0000 0A 00000000:0000000${waiting} 00:00000000\n`;
+      return Buffer.from([...queues].map(line).join(''));
+    };
+    world.clock.onPause = () => {
+      const [port, waiting = 0] = [...queues].find(([, count]) => count > 0) ?? [];
+      if (port !== undefined) queues.set(port, waiting - 1);
+    };
+    const told: number[][] = [];
+    const exec = world.engine.exec.bind(world.engine);
+    world.engine.exec = async (id, command) => {
+      if (command.argv.at(-1) === 'close') told.push([...queues.values()]);
+      return exec(id, command);
+    };
+    await world.apply(platform({ ...NEW, relay: true }));
+    t.strictSame(told, [
+      [0, 3],
+      [0, 0],
+    ]);
+  },
+);
 
 t.test('where the relay can have no stand-in, nginx is replaced all the same', async (t) => {
   const world = await serving({ ...OLD, relay: true });
@@ -272,18 +303,24 @@ t.test(
       [{ published: 443, target: 8443, through: 47_080 }],
       [{ published: 443, through: 47_079 }],
     );
-    t.equal(withRelay.split('nfproto ipv6 tcp dport 443 redirect to :47079').length - 1, 2);
+    t.equal(
+      withRelay.split(
+        'nfproto ipv6 tcp dport 443 tcp flags & (fin | syn | rst | ack) == syn redirect to :47079',
+      ).length - 1,
+      2,
+    );
     t.match(withRelay, 'ct state new tcp dport { 47080, 47079 } drop');
     const rules = standInRules('10.9.0.7', [{ published: 443, target: 8443, through: 47_080 }]);
     const lines = rules.split('\n').map((line) => line.trim());
+    const opens = 'tcp flags & (fin | syn | rst | ack) == syn';
     t.strictSame(
       lines.filter((line) => /dnat|redirect|dport \{/.test(line)),
       [
         'ct state new tcp dport { 47080 } drop',
-        'fib daddr type local meta nfproto ipv4 iifname != { "docker0", "docker_gwbridge", "br-*" } tcp dport 443 dnat ip to 10.9.0.7:8443',
-        'fib daddr type local tcp dport 443 redirect to :47080',
-        'fib daddr type local meta nfproto ipv4 ip daddr != 127.0.0.0/8 tcp dport 443 dnat ip to 10.9.0.7:8443',
-        'fib daddr type local tcp dport 443 redirect to :47080',
+        `fib daddr type local meta nfproto ipv4 iifname != { "docker0", "docker_gwbridge", "br-*" } tcp dport 443 ${opens} dnat ip to 10.9.0.7:8443`,
+        `fib daddr type local tcp dport 443 ${opens} redirect to :47080`,
+        `fib daddr type local meta nfproto ipv4 ip daddr != 127.0.0.0/8 tcp dport 443 ${opens} dnat ip to 10.9.0.7:8443`,
+        `fib daddr type local tcp dport 443 ${opens} redirect to :47080`,
       ],
     );
   },
@@ -298,6 +335,8 @@ t.test(
     t.equal(waitingConnections(head + socket('0A', '00000000') + socket('01', '00000010')), 0);
     t.equal(waitingConnections(head + socket('0A', '0000000B')), 11);
     t.equal(waitingConnections(head + socket('0A', '00000000') + socket('03', '00000000')), 1);
+    t.equal(waitingConnections(head + socket('0A', '0000000B'), [8080]), 11, 'at this port');
+    t.equal(waitingConnections(head + socket('0A', '0000000B'), [80, 443]), 0, 'at another');
     t.equal(answering('Active connections: 5 \nReading: 1 Writing: 3 Waiting: 1 \n'), 3);
     t.equal(answering('Active connections: 1 \nReading: 0 Writing: 1 Waiting: 0 \n'), 0);
   },

@@ -9,7 +9,11 @@ import type { ProgressEvent } from '../../installer/model/events.ts';
 import { LABELS } from '../../installer/model/labels.ts';
 import type { Plan } from '../../installer/model/operation.ts';
 import { type Paths, pathsUnder } from '../../installer/model/paths.ts';
-import { LOOK_FOR_STAND_IN_TABLE, REMOVE_STAND_IN_TABLE } from '../../installer/model/stand-in.ts';
+import {
+  LOOK_FOR_STAND_IN_TABLE,
+  REMOVE_STAND_IN_TABLE,
+  REMOVE_STAND_IN_TABLES,
+} from '../../installer/model/stand-in.ts';
 import type { Observed } from '../../installer/plan/observed.ts';
 import { SecretStore } from '../../installer/secrets/store.ts';
 import { installFakeDocker } from '../support/fake-docker.ts';
@@ -42,6 +46,8 @@ export class World {
   httpStatus = 200;
   /** Whether our rules send new connections to a stand-in. */
   isDiverted = false;
+  /** Whether the kernel goes on with what a stand-in has over IPv6. */
+  isKept = false;
   /** Whether nft may do nothing on this server. */
   isNftRefused = false;
   /** Images whose containers do not become healthy. */
@@ -184,13 +190,15 @@ export class World {
     host.on(['curl'], answer, { looks: true });
     host.on(['systemctl'], () => ({}));
     const refused = { exitCode: 1, stderr: 'Operation not permitted (you must be root)\n' };
-    const nft = (isDiverted: boolean) => () => {
+    const nft = (isDiverted: boolean, isKept: boolean) => () => {
       if (this.isNftRefused) return refused;
       this.isDiverted = isDiverted;
+      this.isKept = isKept;
       return {};
     };
-    host.on(['nft', '--file', '-'], nft(true));
-    host.on(REMOVE_STAND_IN_TABLE, nft(false));
+    host.on(['nft', '--file', '-'], nft(true, true));
+    host.on(REMOVE_STAND_IN_TABLE, () => nft(false, this.isKept)());
+    host.on(REMOVE_STAND_IN_TABLES, nft(false, false));
     const look = () => ({ exitCode: this.isDiverted && !this.isNftRefused ? 0 : 1 });
     host.on(LOOK_FOR_STAND_IN_TABLE, look, { looks: true });
     host.on(['fail2ban-client'], () => ({}));

@@ -1,10 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { REMOVE_STAND_IN_TABLE } from '../../installer/model/stand-in.ts';
+import { REMOVE_STAND_IN_TABLES } from '../../installer/model/stand-in.ts';
 import { standInRules } from '../../installer/rollout/stand-in-rules.ts';
 import { PACKAGE_ROOT } from '../support/component-input.ts';
 import { renderConfig } from '../support/golden.ts';
+import { divertedConnectionsStay } from './support/diverted.ts';
 import { until } from './support/docker.ts';
 import { startMachine } from './support/machine.ts';
 
@@ -228,9 +229,13 @@ t.test('what the rules let in, on a machine with systemd', async (t) => {
         [22, 80, 443, 5432],
         'its own port is closed by its own rules',
       );
-      await ok(...REMOVE_STAND_IN_TABLE);
+      await ok(...REMOVE_STAND_IN_TABLES);
       await ok('sh', '-c', 'sed -n "/^echo()/,/^}/p; /^echo on-80/p" /root/network.sh | sh -eu');
     },
+  );
+
+  await t.test('connections that are there stay where they are, over IPv6 too', (t) =>
+    divertedConnectionsStay(t, machine),
   );
 
   await t.test('rules that nobody confirms go away by themselves', async (t) => {
