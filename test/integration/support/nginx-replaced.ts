@@ -119,7 +119,9 @@ export async function nginxIsReplaced(
   t.strictSame([...load.clients], [await addressFrom(machine)], 'and it is the one that asks');
   t.match(await loopback.said, /^[1-9]\d* answers\n$/, 'nor one over loopback');
   for (const { said } of overIpv6) {
-    t.match(await said, /^[1-9]\d* answers\n$/, 'nor over IPv6, and it is seen throughout');
+    const text = await said;
+    t.match(text, /^[1-9]\d* answers\n$/, 'nor over IPv6, and it is seen throughout');
+    t.comment(`over IPv6: ${text.trim()}`);
   }
   t.equal(await askOffice(machine, other), '200', 'who is let in by an address of IPv6');
   t.equal(await askOffice(machine, client), '403', 'is told from who is not');
