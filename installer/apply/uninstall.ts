@@ -56,6 +56,8 @@ export async function planUninstall(
     `${paths.state}/previous.json`,
     `${paths.state}/firewall`,
     `${paths.state}/applied`,
+    // Addresses of visitors among them.
+    `${paths.state}/logs`,
     paths.manifest,
   ];
   // The program last: it is what runs.

@@ -10,8 +10,8 @@ export interface EdgeStatus {
   readonly inFlight: Readonly<
     Record<string, { readonly requests: number; readonly webSockets: number }>
   >;
-  /** What is closed in force; names and addresses with spaces between. */
-  readonly maintenance: {
+  /** What is closed in force; names and addresses with spaces between. Absent where nginx is of an earlier version. */
+  readonly maintenance?: {
     readonly all: boolean;
     /** Only those that are routed. */
     readonly services: string;

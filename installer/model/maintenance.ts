@@ -22,7 +22,8 @@ export function maintenanceFiles(paths: Paths): MaintenanceFiles {
     folder,
     all: at('all.on'),
     services: at('services'),
-    guests: at('guests'),
+    // Not `guests`: a folder of that name is what earlier versions left.
+    guests: at('guests.list'),
     page: at('page.html'),
   };
 }

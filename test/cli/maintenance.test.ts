@@ -50,6 +50,37 @@ t.test('a kill at any moment leaves a page wherever the switch is on', async (t)
   }
 });
 
+t.test(
+  'a server of an earlier version: its folder of guests, and an nginx that tells nothing',
+  async (t) => {
+    const server = serverWith();
+    server.host.files.write(`${FILES.folder}/guests/192.0.2.1`, Buffer.from(''), {
+      mode: 0o644,
+      uid: 0,
+      gid: 0,
+    });
+    const run = (...argv: string[]) => runCommand(argv, commandTable, { server });
+    t.match(await run('maintenance', 'on', '--allow-from', '192.0.2.7'), { exitCode: 0 });
+    t.match(await run('maintenance', 'off'), { stdout: 'maintenance is off\n' });
+    server.engine.addImage('nginx:1');
+    const { id } = server.engine.create({
+      ...{
+        name: 'app-nginx-1',
+        service: 'nginx',
+        image: 'nginx:1',
+        checked: false,
+        memoryLimit: 0,
+      },
+      ...{ networks: ['app_edge'], labels: { 'io.holdfast.project': 'app' } },
+    });
+    server.engine.start(id);
+    server.host.on(['curl'], () => ({ stdout: '{"generation":1,"services":{},"inFlight":{}}' }));
+    const early = await run('maintenance', 'on');
+    t.match(early.stderr, /earlier version/);
+    t.match(early.stderr, /holdfast apply/);
+  },
+);
+
 t.test('guests are addresses and small networks', async (t) => {
   t.strictSame(guestAddresses('198.51.100.6/30, 203.0.113.9'), [
     '198.51.100.4',

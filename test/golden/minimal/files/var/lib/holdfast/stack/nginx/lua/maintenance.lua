@@ -18,21 +18,6 @@ local function lines_of(path)
   return lines
 end
 
--- `services` has the names that are routed as keys.
-function M.look(services)
-  local closed = {}
-  for name in pairs(services) do
-    if lines_of("services/" .. name) then closed[#closed + 1] = name end
-  end
-  table.sort(closed)
-  local all = lines_of("all.on") and "on" or ""
-  local text = table.concat({ all, table.concat(closed, " "), table.concat(lines_of("guests") or {}, " ") }, "|")
-  if text == shared:get("maintenance") then return end
-  local ok, err = shared:set("maintenance", text)
-  if ok then ok, err = shared:incr("maintenance_edition", 1, 0) end
-  if not ok then ngx.log(ngx.ERR, "what is closed for maintenance could not be shared: ", err) end
-end
-
 local function parts()
   return (shared:get("maintenance") or "||"):match("^(.-)|(.-)|(.*)$")
 end
@@ -41,6 +26,34 @@ local function set_of(words)
   local set = {}
   for word in words:gmatch("%S+") do set[word] = true end
   return set
+end
+
+-- `services` has the names that are routed as keys. With `is_first`, services that are closed already are looked at as
+-- well: workers of the configuration before may still have requests for one that is no longer routed.
+local function look(services, is_first)
+  local names = {}
+  for name in pairs(services) do names[name] = true end
+  if is_first then
+    local _, before = parts()
+    for name in pairs(set_of(before)) do names[name] = true end
+  end
+  local closed = {}
+  for name in pairs(names) do
+    if lines_of("services/" .. name) then closed[#closed + 1] = name end
+  end
+  table.sort(closed)
+  local all = lines_of("all.on") and "on" or ""
+  local text = table.concat({ all, table.concat(closed, " "), table.concat(lines_of("guests.list") or {}, " ") }, "|")
+  if text == shared:get("maintenance") then return end
+  local ok, err = shared:set("maintenance", text)
+  if ok then ok, err = shared:incr("maintenance_edition", 1, 0) end
+  if not ok then ngx.log(ngx.ERR, "what is closed for maintenance could not be shared: ", err) end
+end
+
+-- What cannot be read leaves all as it is: it must never keep a worker from routing.
+function M.look(services, is_first)
+  local ok, err = pcall(look, services, is_first)
+  if not ok then ngx.log(ngx.ERR, "what is closed for maintenance could not be read: ", err) end
 end
 
 local function adopt()

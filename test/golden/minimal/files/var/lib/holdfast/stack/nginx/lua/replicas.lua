@@ -182,7 +182,7 @@ function M.start(names)
   local routed = {}
   for name in names:gmatch("%S+") do routed[name] = true end
   -- Before the first request: what is closed stays so over a start of nginx.
-  maintenance.look(routed)
+  maintenance.look(routed, true)
   if ngx.worker.id() ~= 0 then return end
   local function run(premature)
     if premature then return end
