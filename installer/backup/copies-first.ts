@@ -26,7 +26,7 @@ export async function openCopiesFirst(
   readonly placeOf: (object: BackupObject) => Promise<Store>;
 }> {
   const fromStore = async (): Promise<BackupManifest> =>
-    (await readManifest(store, folder, id)).manifest;
+    (await readManifest(store, folder, id, report)).manifest;
   if (copies === undefined) {
     return { manifest: await fromStore(), placeOf: async () => store };
   }
@@ -39,6 +39,7 @@ export async function openCopiesFirst(
   };
   let manifest: BackupManifest;
   try {
+    // A mark that cannot be read needs no word: all bytes of the copy are compared before they are taken.
     manifest = (await readManifest(copies, folder, id)).manifest;
   } catch (error) {
     passOver(error);

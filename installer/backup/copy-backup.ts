@@ -49,7 +49,7 @@ async function copyObjects(
   { origin, target, job, id, writer, lockedUntil }: CopyInput,
 ): Promise<number> {
   const folder = backupPrefix(settings, job, id);
-  const { manifest } = await readManifest(origin, folder, id);
+  const { manifest } = await readManifest(origin, folder, id, report);
   const marker = { version: 1, id, startedAt: now().toISOString(), writer } as const;
   await target.putSmall(`${folder}${RUN_MARKER_NAME}`, markerBytes(marker));
   let bytes = 0;

@@ -126,12 +126,12 @@ export function parseManifest(content: Uint8Array, where: string): BackupManifes
 }
 
 /** @throws AppError `backup/bad-manifest` */
-export function parseVerifiedMark(content: Uint8Array, where: string): VerifiedMark {
+export function parseVerifiedMark(content: Uint8Array, id: string): VerifiedMark {
   return parse(
     verifiedSchema,
     content,
-    where,
-    'read it back once more: `holdfast backup verify ID`',
+    `the mark that ${id} was read back`,
+    `read it back once more: \`holdfast backup verify ${id}\``,
   );
 }
 

@@ -1,6 +1,7 @@
 import { PassThrough } from 'node:stream';
 import { AppError } from '../errors.ts';
 import { startChild } from '../host/child.ts';
+import type { Report } from '../model/events.ts';
 import type { BackupContext } from './context.ts';
 import { backupPrefix, MANIFEST_NAME, VERIFIED_NAME } from './keys.ts';
 import {
@@ -34,8 +35,8 @@ export interface VerifyInput {
 export async function verifyBackup(input: VerifyInput): Promise<VerifiedMark> {
   const { context, store, job, id } = input;
   const folder = backupPrefix(context.settings, job, id);
-  // A mark that nobody can read is made anew below.
-  const { manifest, digest } = await readManifest(store, folder, id, 'mark-may-be-damaged');
+  // A mark that nobody can read needs no word: it is made anew below.
+  const { manifest, digest } = await readManifest(store, folder, id);
   const opens = manifest.encryption.kind === 'none' || input.identityFile !== undefined;
   for (const [index, object] of manifest.objects.entries()) {
     context.report({
@@ -65,13 +66,14 @@ export async function verifyBackup(input: VerifyInput): Promise<VerifiedMark> {
 
 /**
  * The manifest, which must be the one that was there when the backup was read back.
+ * @param report hears of a mark that cannot be read: it proves nothing, as one that is not there
  * @throws AppError `backup/missing`, `backup/bad-manifest`
  */
 export async function readManifest(
   store: Store,
   folder: string,
   id: string,
-  strictness: 'mark-may-be-damaged' | 'strict' = 'strict',
+  report?: Report,
 ): Promise<{ readonly manifest: BackupManifest; readonly digest: string }> {
   const content = await readSmall(store, `${folder}${MANIFEST_NAME}`);
   if (content === undefined) {
@@ -91,7 +93,7 @@ export async function readManifest(
     });
   }
   const digest = sha256Hex(content);
-  const marked = await markedDigest(store, folder, id, strictness);
+  const marked = await markedDigest(store, folder, id, report);
   if (marked !== undefined && marked !== digest) {
     throw new AppError({
       code: 'backup/bad-manifest',
@@ -103,20 +105,22 @@ export async function readManifest(
   return { manifest, digest };
 }
 
-/** Undefined where the backup was never read back. */
+/** Undefined where the backup was never read back, as far as anybody can tell. */
 async function markedDigest(
   store: Store,
   folder: string,
   id: string,
-  strictness: 'mark-may-be-damaged' | 'strict',
+  report: Report | undefined,
 ): Promise<string | undefined> {
   const content = await readSmall(store, `${folder}${VERIFIED_NAME}`);
   if (content === undefined) return undefined;
   try {
-    return parseVerifiedMark(content, `the mark that ${id} was read back`).manifestSha256;
+    return parseVerifiedMark(content, id).manifestSha256;
   } catch (error) {
-    if (strictness === 'mark-may-be-damaged') return undefined;
-    throw error;
+    if (!(error instanceof AppError)) throw error;
+    const text = `${error.message}; ${error.hint}`;
+    report?.({ kind: 'warning', code: 'backup/mark-damaged', text });
+    return undefined;
   }
 }
 

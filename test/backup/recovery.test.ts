@@ -151,11 +151,16 @@ t.test('a damaged kit is passed over, and its bytes go nowhere', async (t) => {
     content[content.length >> 1] = (content[content.length >> 1] ?? 0) ^ 4;
     writeFileSync(file, content);
   }
+  await store.putSmall(`acme/prod/shop/kit/${IDS[0]}/verified.json`, Buffer.from(''));
   const kits = await findKits(store, '', undefined, report);
   const { kit, manifest } = await unpackNewest(host, store, kits, where);
   t.equal(kit.id, IDS[0]);
   t.strictSame(manifest.writer, WRITER);
-  t.match(events, [{ text: new RegExp(IDS[2] ?? '') }, { text: new RegExp(IDS[1] ?? '') }]);
+  t.match(events, [
+    { text: new RegExp(IDS[2] ?? '') },
+    { text: new RegExp(IDS[1] ?? '') },
+    { code: 'backup/mark-damaged', text: `holdfast backup verify ${IDS[0]}` },
+  ]);
   for (const run of ['placed', 'placed once more, as after a kill']) {
     await placeKit(host, paths);
     t.equal(

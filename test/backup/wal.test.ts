@@ -128,6 +128,34 @@ t.test('the chain of a base ends with the open segment, or at its first hole', a
   t.equal(walChain([], base).storedUntil, undefined);
 });
 
+t.test('what a restore gave up is no gap, and a gap is one on whichever timeline', async (t) => {
+  const from = (timeline: number, first: number, last: number) =>
+    Array.from({ length: last - first + 1 }, (_, at) => segment(timeline, first + at));
+  const name = (timeline: number, index: number) => segmentName({ timeline, index }, SEGMENT);
+  const table = [
+    ['before the branch', [...from(1, 3, 3), ...from(1, 5, 10), ...from(2, 6, 8)], name(1, 4)],
+    ['right before it', [...from(1, 3, 3), ...from(2, 5, 8)], name(1, 4)],
+    ['on the new one', [...from(1, 3, 10), ...from(2, 5, 6), ...from(2, 8, 8)], name(2, 7)],
+    ['of the rest of the old one', [...from(1, 3, 10), ...from(2, 5, 7), partial(2, 8)], undefined],
+    [
+      'of two branches, each given up',
+      [...from(1, 3, 12), ...from(2, 5, 10), ...from(3, 7, 8)],
+      undefined,
+    ],
+    [
+      'of two branches off the first',
+      [...from(1, 3, 12), ...from(2, 8, 10), ...from(3, 5, 6)],
+      undefined,
+    ],
+    [
+      'on the newest of three',
+      [...from(1, 3, 12), ...from(2, 5, 10), ...from(3, 7, 7), ...from(3, 9, 9)],
+      name(3, 8),
+    ],
+  ] as const;
+  for (const [what, wal, missing] of table) t.equal(walChain(wal, base).missing, missing, what);
+});
+
 t.test(
   'a restore reads each position once, and the open one only where it is not whole',
   async (t) => {

@@ -2,6 +2,7 @@ import { cp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
 import { backupPrefix } from '../../installer/backup/keys.ts';
+import { parseVerifiedMark } from '../../installer/backup/manifest.ts';
 import { readObject } from '../../installer/backup/read-object.ts';
 import { restoreTestIdentityFile } from '../../installer/backup/recovery-keys.ts';
 import { withBackup } from '../../installer/backup/restore/choose-backup.ts';
@@ -208,7 +209,9 @@ t.test('one flipped bit anywhere in any object is found, and nothing of it is re
     const step = Math.max(1, Math.floor((to - from) / 20));
     for (let at = from; at < to; at += step) {
       const broken = Buffer.from(content);
-      broken[at] = (broken[at] ?? 0) ^ (1 << (at % 8));
+      // A digest that is none is no mark, which is another matter.
+      const digit = content[at] === 0x30 ? 0x31 : 0x30;
+      broken[at] = isMark ? digit : (broken[at] ?? 0) ^ (1 << (at % 8));
       await writeFile(place(id, name), broken);
       const found = await read();
       if (!/^backup\/(damaged|bad-manifest)$/.test(found)) t.fail(`${name}, byte ${at}: ${found}`);
@@ -218,9 +221,11 @@ t.test('one flipped bit anywhere in any object is found, and nothing of it is re
   }
 
   await writeFile(place(id, 'verified.json'), 'no mark at all');
-  t.equal(await read(), 'backup/bad-manifest');
+  const told = await holdfast('restore', id, '--into', 'without_mark');
+  t.match(told, { code: 0, stderr: `holdfast backup verify ${id}` });
   await verifyBackup(verify);
-  t.equal(await read(), 'read', 'marked anew');
+  const mark = parseVerifiedMark(await readFile(place(id, 'verified.json')), id);
+  t.equal(mark.id, id, 'marked anew');
   for (const strangers of [['db-shop.dump.age'], ['manifest.json', 'verified.json']]) {
     const own = await Promise.all(strangers.map((name) => readFile(place(id, name))));
     for (const name of strangers) await cp(place(other.id, name), place(id, name));

@@ -19,6 +19,12 @@ export interface UnpackedKit {
   readonly manifest: BackupManifest;
 }
 
+interface UnpackWish {
+  readonly folder: string;
+  readonly identityFile: string | undefined;
+  readonly report: Report;
+}
+
 /**
  * Lays the newest whole kit down in a folder of root; a damaged one is told and the one before it taken.
  * @throws AppError `restore/wrong-identity` with the keys that the kit was encrypted to, `backup/damaged`
@@ -27,11 +33,7 @@ export async function unpackNewest(
   host: Host,
   store: Store,
   kits: readonly StoredKit[],
-  where: {
-    readonly folder: string;
-    readonly identityFile: string | undefined;
-    readonly report: Report;
-  },
+  where: UnpackWish,
 ): Promise<UnpackedKit> {
   for (const [index, kit] of kits.entries()) {
     try {
@@ -52,9 +54,9 @@ async function unpack(
   host: Host,
   store: Store,
   kit: StoredKit,
-  { folder, identityFile }: { readonly folder: string; readonly identityFile: string | undefined },
+  { folder, identityFile, report }: UnpackWish,
 ): Promise<BackupManifest> {
-  const opened = await openKit(store, kit, identityFile);
+  const opened = await openKit(store, kit, identityFile, report);
   const object = opened.manifest.objects.find(({ role }) => role === 'appliance');
   if (object === undefined) throw new Error(`the manifest of ${kit.id} has no appliance`);
   // Known before it counts: afterwards this kit is the one, and no other is looked for.
@@ -97,8 +99,9 @@ async function openKit(
   store: Store,
   { folder, id }: StoredKit,
   identityFile: string | undefined,
+  report?: Report,
 ): Promise<OpenBackup> {
-  const { manifest } = await readManifest(store, folder, id);
+  const { manifest } = await readManifest(store, folder, id, report);
   return { placeOf: async () => store, folder, manifest, identityFile };
 }
 

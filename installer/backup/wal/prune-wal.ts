@@ -1,57 +1,112 @@
 import type { BackupJob } from '../../model/backup-settings.ts';
 import type { BackupContext } from '../context.ts';
+import { isDamage } from '../damage.ts';
 import { listStored } from '../inventory.ts';
 import { backupPrefix } from '../keys.ts';
+import type { BackupManifest } from '../manifest.ts';
 import type { Store } from '../store/store.ts';
 import { readManifest } from '../verify.ts';
 import { parseLsn, parseSegment, segmentAt } from './segment.ts';
 import { listStoredWal, type StoredWal } from './stored-wal.ts';
 
+/** What the bases of one cluster need. */
+interface Needs {
+  /** The oldest base, by its id, and the timeline that it was made on. */
+  readonly oldest: { readonly id: string; readonly timeline: number };
+  /** Where the first WAL that any of them needs begins. */
+  readonly startLsn: number;
+  readonly segmentBytes: number;
+}
+
 /**
  * Removes WAL that no base backup in the store needs: whatever lies before the start of the oldest one of its
- * cluster. WAL of a cluster without any base backup stays. @returns how many objects went
+ * cluster. WAL of a cluster without any base backup stays. Where the manifest of a base is damaged, nobody knows
+ * what it needs: then everything stays that it may need. @returns how many objects went
  * @throws AppError of class `store`; nothing goes on half a listing
  */
 export async function pruneWal(
-  { settings }: BackupContext,
+  context: BackupContext,
   job: BackupJob,
   store: Store,
 ): Promise<number> {
-  const oldest = new Map<string, { startLsn: number; segmentBytes: number }>();
-  for (const { id, complete } of await listStored(store, settings, job.name)) {
-    if (!complete) continue;
-    const folder = backupPrefix(settings, job.name, id);
-    // A manifest that cannot be read may need any WAL: it ends the pruning as an error.
-    const { base, server } = (await readManifest(store, folder, id)).manifest;
-    if (base === undefined || server === undefined) continue;
-    const { segmentBytes } = base;
-    const startLsn = parseLsn(base.startLsn);
-    const known = oldest.get(server.systemIdentifier);
-    if (known === undefined || startLsn < known.startLsn) {
-      oldest.set(server.systemIdentifier, { startLsn, segmentBytes });
-    }
-  }
+  const { settings } = context;
+  const { clusters, unknown } = await needsOf(context, job, store);
   let removed = 0;
-  for (const [systemIdentifier, { startLsn, segmentBytes }] of oldest) {
+  for (const [systemIdentifier, { oldest, startLsn, segmentBytes }] of clusters) {
+    // One from before all that are known may need any of it.
+    if (unknown.some((id) => id < oldest.id)) continue;
+    // A later one begins later on the same timeline; after a restore to an earlier point it may begin before.
+    const timeline = unknown.length === 0 ? undefined : oldest.timeline;
     const wal = await listStoredWal(store, settings, systemIdentifier);
-    const keys = needless(wal, segmentAt(startLsn, segmentBytes), segmentBytes);
+    const keys = needless(wal, segmentAt(startLsn, segmentBytes), segmentBytes, timeline);
     await store.delete(keys);
     removed += keys.length;
   }
   return removed;
 }
 
-/** Keys of what lies before a segment, on whichever timeline, and beginnings of segments that are stored whole. */
+/** @returns unknown: ids of the bases whose manifest is damaged */
+async function needsOf(
+  context: BackupContext,
+  job: BackupJob,
+  store: Store,
+): Promise<{ readonly clusters: Map<string, Needs>; readonly unknown: readonly string[] }> {
+  const clusters = new Map<string, Needs>();
+  const unknown: string[] = [];
+  const oldestFirst = (await listStored(store, context.settings, job.name)).toReversed();
+  for (const { id, complete } of oldestFirst) {
+    if (!complete) continue;
+    const manifest = await manifestOf(context, job, store, id);
+    if (manifest === undefined) {
+      unknown.push(id);
+      continue;
+    }
+    const { base, server } = manifest;
+    if (base === undefined || server === undefined) continue;
+    const { segmentBytes, timeline } = base;
+    const known = clusters.get(server.systemIdentifier);
+    clusters.set(server.systemIdentifier, {
+      oldest: known?.oldest ?? { id, timeline },
+      startLsn: Math.min(known?.startLsn ?? Number.POSITIVE_INFINITY, parseLsn(base.startLsn)),
+      segmentBytes,
+    });
+  }
+  return { clusters, unknown };
+}
+
+/** Undefined where it is damaged, which is told. */
+async function manifestOf(
+  { settings, report }: BackupContext,
+  job: BackupJob,
+  store: Store,
+  id: string,
+): Promise<BackupManifest | undefined> {
+  try {
+    return (await readManifest(store, backupPrefix(settings, job.name, id), id)).manifest;
+  } catch (error) {
+    if (!isDamage(error)) throw error;
+    const text = `the WAL that ${id} may need stays while that is there: ${(error as Error).message}`;
+    report({ kind: 'warning', code: 'backup/wal-kept', text });
+    return undefined;
+  }
+}
+
+/**
+ * Keys of what lies before a segment, and beginnings of segments that are stored whole.
+ * @param onlyTimeline on which it has to lie; on whichever when undefined
+ */
 export function needless(
   wal: readonly StoredWal[],
   firstIndex: number,
   segmentBytes: number,
+  onlyTimeline?: number,
 ): string[] {
   const whole = new Set(wal.flatMap(({ kind, name }) => (kind === 'segment' ? [name] : [])));
   return wal
     .filter(({ kind, name }) => {
       if (kind === 'history') return false;
-      const isOld = parseSegment(name, segmentBytes).index < firstIndex;
+      const { index, timeline } = parseSegment(name, segmentBytes);
+      const isOld = index < firstIndex && (onlyTimeline ?? timeline) === timeline;
       return isOld || (kind === 'partial' && whole.has(name));
     })
     .map(({ key }) => key);

@@ -13,7 +13,7 @@ export interface WalChain {
   readonly endLsn: number;
   /** When the store got the last of it; undefined when there is nothing. */
   readonly storedUntil?: Date;
-  /** The first segment that is missing although there are later ones. */
+  /** The first segment that is missing although there are later ones of its timeline or of a newer one. */
   readonly missing?: string;
 }
 
@@ -44,9 +44,10 @@ export function walChain(
     .filter((one) => one >= timeline)
     .findLast((one) => begun.has(position(one, index)));
   const partial = last === undefined ? undefined : begun.get(position(last, index))?.[0];
+  // What an older timeline wrote after the branch was given up by a restore: nothing leads there any more.
   const isHole = [...whole.values()].some(([{ name }]) => {
     const later = parseSegment(name, segmentBytes);
-    return later.index > index || (later.index === index && later.timeline >= timeline);
+    return later.timeline >= timeline && later.index > index;
   });
   const used = [...segments.flat(), ...(partial === undefined ? [] : [partial])];
   return {
