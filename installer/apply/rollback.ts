@@ -1,7 +1,7 @@
 import { isUp } from '../engine/container-state.ts';
 import { AppError } from '../errors.ts';
 import { LABELS } from '../model/labels.ts';
-import { RELAY_SERVICE } from '../model/stand-in.ts';
+import { RELAY_SERVICE, type StandIn } from '../model/stand-in.ts';
 import {
   type NetworkOperation,
   type NetworkOperations,
@@ -92,6 +92,7 @@ async function restoreServices(
     { recreate: true },
   );
   await waitForServices(run, started);
+  await retireStandIns(run);
   const returned: string[] = [];
   for (const one of rolled) {
     if (await bringBack(run, one, specs[one.service] ?? '')) returned.push(one.service);
@@ -103,26 +104,33 @@ async function restoreServices(
   };
 }
 
-/** Services whose ports go on answering while they come back; a stand-in that the failed apply needed goes. */
+/** Brings back services whose ports go on answering meanwhile. */
 async function behindStandIns(
   run: Run,
   started: readonly string[],
   specs: Generation['specs'],
 ): Promise<string[]> {
-  const possible = run.desired.standIns.filter(({ impossible }) => impossible === undefined);
   // Where only one of the two has a relay, the service's own address changes with it.
   const wasRelayed = RELAY_SERVICE in specs;
-  const behind = possible
+  const behind = possibleStandIns(run)
     .filter(
       ({ service, relay }) => started.includes(service) && wasRelayed === (relay !== undefined),
     )
     .map(({ service }) => service);
   for (const service of behind) await recreateBehindStandIn(run, service);
-  for (const { service } of possible) {
+  return behind;
+}
+
+/** Takes away those that the failed apply left: they answer until the services themselves are back. */
+async function retireStandIns(run: Run): Promise<void> {
+  for (const { service } of possibleStandIns(run)) {
     const left = await standInContainers(run, service);
     if (left.length > 0) await retireStandIn(run, service);
   }
-  return behind;
+}
+
+function possibleStandIns({ desired }: Run): readonly StandIn[] {
+  return desired.standIns.filter(({ impossible }) => impossible === undefined);
 }
 
 /** Networks that the failed apply took away are needed again by containers that stayed. */

@@ -211,6 +211,36 @@ t.test('a relay comes and goes with the machine’s IPv6', async (t) => {
   }
 });
 
+t.test(
+  'an nginx that fails in its own place goes back, also where a relay comes or goes',
+  async (t) => {
+    for (const [had, has] of [
+      [false, false],
+      [true, true],
+      [false, true],
+      [true, false],
+    ] as const) {
+      const world = await serving({ ...OLD, relay: had });
+      const gaps: string[] = [];
+      afterEachCommand(world, (command) => {
+        // The stand-in answers by now: it is the next container of this image that fails.
+        if (/container stop -t5/.test(command)) world.sickImages.add('holdfast/nginx:1.27');
+        if (!isServed(world)) gaps.push(command);
+      });
+      const failure = await world
+        .apply(platform({ ...NEW, relay: has }))
+        .catch((error: unknown) => error);
+      const which = `relay before: ${had}, wanted: ${has}`;
+      t.match(failure, { code: 'health/not-healthy', why: /rolled back: .*brought back/ }, which);
+      const nginx = world.engine.all().find(({ service }) => service === 'nginx');
+      t.equal(nginx?.imageReference, 'holdfast/nginx:1.26', which);
+      t.strictSame(gaps, [], which);
+      t.ok(isServed(world) && isClean(world), which);
+      t.equal(answers(world, RELAY_SERVICE), had, which);
+    }
+  },
+);
+
 t.test('a new nginx that does not become healthy changes nothing for anybody', async (t) => {
   const world = await serving();
   const before = world.containerId('nginx');
