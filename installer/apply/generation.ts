@@ -50,6 +50,7 @@ const StoredSchema = z.object({
     .object({
       networks: z.record(z.string(), z.object({ internal: z.boolean(), subnet: z.string() })),
       services: z.record(z.string(), z.array(z.string())),
+      addresses: z.record(z.string(), z.record(z.string(), z.string())).exactOptional(),
     })
     .optional(),
   rolled: z.array(RolledSchema).optional(),
@@ -69,7 +70,7 @@ export async function keepGeneration(
   const files = [...desired.files.values()].filter(
     ({ path }) => path.startsWith(`${paths.stack}/`) || path === paths.lock,
   );
-  const { networks, services } = wantedNetworks(desired.stack);
+  const { networks, services, addresses = {} } = wantedNetworks(desired.stack);
   const stored: z.infer<typeof StoredSchema> = {
     version: 1,
     number,
@@ -80,6 +81,7 @@ export async function keepGeneration(
       services: Object.fromEntries(
         Object.entries(services).map(([service, names]) => [service, [...names]]),
       ),
+      addresses,
     },
     rolled: [...desired.rolled.values()].map((one) => ({
       ...one,

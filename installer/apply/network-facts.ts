@@ -76,8 +76,8 @@ export async function otherFirewalls(host: Host): Promise<string[]> {
   ];
 }
 
-/** The machine itself, and what the engine makes for its containers. */
-const INWARD_INTERFACES = /^(?:lo|docker0|docker_gwbridge|br-.*|veth.*)$/;
+/** The machine itself, and what the engine makes for its containers. A bridge of the machine's own may be its way out. */
+const INWARD_INTERFACES = /^(?:lo|docker0|docker_gwbridge|br-[0-9a-f]{12}|veth.*)$/;
 
 /** An address of the link will do: those of the world come and go with what a router says. */
 export async function hasIpv6(host: Host): Promise<boolean> {

@@ -53,7 +53,7 @@ async function createNetwork(
 
 async function connectNetwork(
   context: EngineContext,
-  { network, service, containers }: NetworkMembers,
+  { network, service, containers, address }: Extract<NetworkOperation, { kind: 'connect-network' }>,
 ): Promise<void> {
   const lacking = async (): Promise<string[]> => {
     const attached = await attachedTo(context, network);
@@ -61,7 +61,7 @@ async function connectNetwork(
   };
   let answer = '';
   for (const id of await lacking()) {
-    const command = connection(network, id, service);
+    const command = connection(network, id, service, address);
     answer += (await context.host.run({ ...command, okExitCodes: [0, 1] })).stderr;
   }
   if ((await lacking()).length === 0) return;

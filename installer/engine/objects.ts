@@ -46,9 +46,20 @@ export function createNetwork({ project, name, subnet, internal }: NewNetwork): 
   };
 }
 
-/** Attaches a container as it is, under the DNS name that compose gives to containers of this service. */
-export function connectNetwork(network: string, container: string, service: string): Command {
-  return { argv: ['docker', 'network', 'connect', '--alias', service, network, container] };
+/**
+ * Attaches a container as it is, under the DNS name that compose gives to containers of this service.
+ * @param address that is fixed for the service there; the engine gives one when absent
+ */
+export function connectNetwork(
+  network: string,
+  container: string,
+  service: string,
+  address?: string,
+): Command {
+  const fixed = address === undefined ? [] : ['--ip', address];
+  return {
+    argv: ['docker', 'network', 'connect', '--alias', service, ...fixed, network, container],
+  };
 }
 
 /** Takes a container off a network, running or not. */

@@ -95,7 +95,12 @@ export type Operation =
       readonly internal: boolean;
     })
   /** Attaches containers of a service as they are, running or not. */
-  | (OperationBase & NetworkMembers & { readonly kind: 'connect-network' })
+  | (OperationBase &
+      NetworkMembers & {
+        readonly kind: 'connect-network';
+        /** IPv4, where it is fixed for the service there. */
+        readonly address?: string;
+      })
   | (OperationBase & NetworkMembers & { readonly kind: 'disconnect-network' })
   | (OperationBase & { readonly kind: 'remove-network'; readonly network: string })
   /** Images that we made present; one that a container uses stays. */

@@ -7,6 +7,8 @@ export interface WantedNetworks {
   readonly networks: Readonly<Record<string, StackNetwork>>;
   /** Network names by stack service. */
   readonly services: Readonly<Record<string, readonly string[]>>;
+  /** IPv4 addresses that are fixed, by stack service and network name; absent in what was kept before there were any. */
+  readonly addresses?: Readonly<Record<string, Readonly<Record<string, string>>>>;
 }
 
 export function wantedNetworks({ project, networks, services }: Stack): WantedNetworks {
@@ -21,6 +23,14 @@ export function wantedNetworks({ project, networks, services }: Stack): WantedNe
           .map((name) => engineName(project, name))
           .sort(),
       ]),
+    ),
+    addresses: Object.fromEntries(
+      Object.entries(services).flatMap(([service, { networks: own }]) => {
+        const fixed = Object.entries(own).flatMap(([name, one]) =>
+          one === null ? [] : [[engineName(project, name), one.ipv4_address] as const],
+        );
+        return fixed.length === 0 ? [] : [[service, Object.fromEntries(fixed)] as const];
+      }),
     ),
   };
 }
@@ -92,7 +102,9 @@ export function networkOperations(
       ]),
       ...names.filter((name) => stale.has(name)).map((name) => creation(name, wanted)),
       ...names.flatMap((name) =>
-        members('connect-network', name, lacking(name), 'shares it by the config'),
+        members('connect-network', name, lacking(name), 'shares it by the config').map(
+          (operation) => withAddress(operation, wanted),
+        ),
       ),
     ],
     last: [
@@ -148,4 +160,11 @@ function members(
       const of: NetworkMembers = { network, service, containers: ids };
       return { kind, id: `${kind}:${network}:${service}`, ...of, cause, impact: 'none' };
     });
+}
+
+/** Others find it by that address. */
+function withAddress(operation: NetworkOperation, { addresses }: WantedNetworks): NetworkOperation {
+  if (operation.kind !== 'connect-network') return operation;
+  const address = addresses?.[operation.service]?.[operation.network];
+  return address === undefined ? operation : { ...operation, address };
 }

@@ -70,8 +70,10 @@ t.test('IPv6 is there when an interface to the outside has an address of it', as
   t.equal(await hasIpv6(host), false, 'switched off');
   addresses('lo', 'docker0', 'br-0123456789ab', 'veth1a2b3c4');
   t.equal(await hasIpv6(host), false, 'what the engine makes does not count');
-  addresses('lo', 'eth0');
-  t.equal(await hasIpv6(host), true);
+  for (const outward of ['eth0', 'br-lan', 'br0']) {
+    addresses('lo', outward);
+    t.equal(await hasIpv6(host), true, outward);
+  }
 });
 
 t.test('an active ufw or firewalld is seen', async (t) => {

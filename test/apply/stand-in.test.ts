@@ -241,6 +241,30 @@ t.test(
   },
 );
 
+t.test('nginx that lost the network of its relay is where the relay looks for it', async (t) => {
+  const relayed = { ...OLD, relay: true };
+  const world = await serving(relayed);
+  const id = world.containerId('nginx') ?? '';
+  const address = (): string | undefined => world.engine.get(id).addresses['demo_relayed'];
+  const lose = (): void => world.engine.disconnect(id, 'demo_relayed');
+  lose();
+  const { plan } = await world.apply(platform(relayed));
+  t.strictSame(kinds(plan), ['connect-network:demo_relayed:nginx']);
+  t.equal(address(), '10.9.2.62');
+  // The same where a failed apply is rolled back.
+  await t.rejects(
+    world.apply(platform({ ...relayed, nginxConf: 'worker 2;\n' }), {
+      verify: async () => {
+        lose();
+        throw new AppError({ code: 'health/front-door', what: 'not as wanted', hint: 'look' });
+      },
+    }),
+    { code: 'health/front-door' },
+  );
+  t.equal(world.containerId('nginx'), id);
+  t.equal(address(), '10.9.2.62');
+});
+
 t.test('a new nginx that does not become healthy changes nothing for anybody', async (t) => {
   const world = await serving();
   const before = world.containerId('nginx');

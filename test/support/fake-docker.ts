@@ -43,10 +43,11 @@ export function installFakeDocker(host: MemoryHost, engine: FakeEngine): void {
   );
   on(['network', 'create'], ({ rest }) => createNetwork(engine, rest));
   on(['network', 'connect'], ({ rest }) => {
-    const [, alias = '', network = '', id = ''] = rest;
-    if (rest[0] !== '--alias' || alias === '') throw new Refusal('without an alias');
+    const alias = flag(rest, '--alias') ?? '';
+    const [network = '', id = ''] = rest.slice(-2);
+    if (alias === '') throw new Refusal('without an alias');
     if (!engine.networkStates.has(network)) throw new Refusal(`network ${network} not found`);
-    refusing(() => engine.connect(id, network, alias));
+    refusing(() => engine.connect(id, network, alias, flag(rest, '--ip')));
   });
   on(['network', 'disconnect'], ({ rest: [network = '', id = ''] }) =>
     refusing(() => engine.disconnect(id, network)),

@@ -124,14 +124,14 @@ export class FakeObjects {
   }
 
   /** @throws Error as the engine says it */
-  connect(id: string, network: string, alias = ''): void {
+  connect(id: string, network: string, alias = '', address?: string): void {
     const { networks, addresses, aliases, name } = this.get(id);
     if (networks.includes(network)) {
       throw new Error(`endpoint with name ${name} already exists in network ${network}`);
     }
     this.#update(id, {
       networks: [...networks, network].sort(),
-      addresses: { ...addresses, [network]: `10.0.${networks.length}.2` },
+      addresses: { ...addresses, [network]: address ?? `10.0.${networks.length}.2` },
       aliases: { ...aliases, [network]: [alias] },
     });
   }
