@@ -5,6 +5,7 @@ import {
   composeRunBeside,
   composeRunOnce,
   composeUp,
+  type UpOptions,
 } from '../engine/compose.ts';
 import { AppError } from '../errors.ts';
 import { CommandError } from '../host/command-error.ts';
@@ -12,11 +13,7 @@ import type { Command } from '../host/host.ts';
 import { quoted, type Run } from './run.ts';
 
 /** @throws AppError `health/not-started` with what compose said */
-export async function up(
-  run: Run,
-  services: readonly string[],
-  options: { readonly recreate: boolean },
-): Promise<void> {
+export async function up(run: Run, services: readonly string[], options: UpOptions): Promise<void> {
   const [first, ...others] = services.map((service): ComposeService => ({ service }));
   if (first === undefined) return;
   await runOrExplain(run, composeUp(composeProject(run), [first, ...others], options), {

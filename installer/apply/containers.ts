@@ -1,7 +1,8 @@
 import type { Operation, ServiceChange } from '../model/operation.ts';
+import { RELAY_SERVICE } from '../model/stand-in.ts';
 import { settledByStart } from '../plan/reactions.ts';
 import { rollServices } from '../rollout/roll-services.ts';
-import { recreateBehindStandIn, relayOf } from '../rollout/stand-in.ts';
+import { RELAY_ALONE, recreateBehindStandIn, relayOf } from '../rollout/stand-in.ts';
 import { migrate, up } from './compose-run.ts';
 import { waitForServices } from './health.ts';
 import type { Run } from './run.ts';
@@ -37,11 +38,11 @@ async function recreate(run: Run, changes: readonly ServiceChange[]): Promise<vo
   const others = recreated.filter(
     (change) => !behind.includes(change) && !relays.includes(change.service),
   );
-  await up(
-    run,
-    others.map(({ service }) => service),
-    { recreate: true },
+  const [relay, rest] = [true, false].map((isRelay) =>
+    others.map(({ service }) => service).filter((one) => (one === RELAY_SERVICE) === isRelay),
   );
+  await up(run, rest ?? [], { recreate: true });
+  await up(run, relay ?? [], RELAY_ALONE);
 }
 
 /** Stops and removes containers of a service that is no longer wanted. Its volumes stay. */

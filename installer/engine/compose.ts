@@ -17,6 +17,12 @@ export interface ComposeService {
   readonly scale?: number;
 }
 
+export interface UpOptions {
+  readonly recreate: boolean;
+  /** How long those that are replaced may take to end; as the file says when absent. */
+  readonly stopSeconds?: number;
+}
+
 export const COMPOSE_FILE = 'compose.yaml';
 export const COMPOSE_SECRETS_FILE = 'compose.secrets.yaml';
 
@@ -35,7 +41,7 @@ const RUN_ONCE_SECONDS = 3_600;
 export function composeUp(
   project: ComposeProject,
   services: readonly [ComposeService, ...ComposeService[]],
-  options: { readonly recreate: boolean },
+  options: UpOptions,
 ): Command {
   return compose(project, UP_SECONDS, [
     'up',
@@ -45,6 +51,7 @@ export function composeUp(
     '--pull',
     'never',
     options.recreate ? '--force-recreate' : '--no-recreate',
+    ...(options.stopSeconds === undefined ? [] : ['--timeout', String(options.stopSeconds)]),
     ...services.flatMap(({ service, scale }) =>
       scale === undefined ? [] : ['--scale', `${service}=${scale}`],
     ),

@@ -14,6 +14,11 @@ import { drainEdge } from './drain-edge.ts';
 import { type Diverted, standInRules } from './stand-in-rules.ts';
 
 const ANSWER_SECONDS = 3;
+/**
+ * How a relay is replaced that nobody stands in for: it takes no connection any more from the moment on at which it
+ * is told to end, and each that is open may last.
+ */
+export const RELAY_ALONE = { recreate: true, stopSeconds: 1 } as const;
 /** Exit codes of curl(1): refused, and nothing said in time. */
 const NOT_ANSWERED = [7, 28];
 
@@ -34,7 +39,7 @@ export async function recreateBehindStandIn(run: Run, service: string): Promise<
   await waitForServices(run, [service]);
   if (relay !== undefined) {
     // Nothing goes through it: what it had, the service has ended.
-    await up(run, [relay.service], { recreate: true });
+    await up(run, [relay.service], isIn ? { recreate: true } : RELAY_ALONE);
     await waitForServices(run, [relay.service]);
   }
   if (isIn) await endStandIn(run, service);

@@ -34,6 +34,8 @@ export interface PlatformOptions {
   readonly nginx?: string;
   /** What takes connections over IPv6 in front of nginx. */
   readonly relay?: boolean;
+  /** Bytes. */
+  readonly relayMemory?: number;
 }
 
 /** Its name is given on the network of its peers only when it is healthy. */
@@ -195,6 +197,7 @@ function stackOf(options: PlatformOptions): Stack {
   if (options.relay === true) {
     services[RELAY_SERVICE] = service(`holdfast/nginx:${options.nginx ?? '1.26'}`, {
       network_mode: 'host',
+      ...(options.relayMemory !== undefined && { mem_limit: options.relayMemory }),
       networks: {},
       depends_on: { web: { condition: 'service_healthy' } },
     });

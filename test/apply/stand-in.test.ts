@@ -140,6 +140,24 @@ t.test('the relay is replaced once, with nginx, while a stand-in of its own answ
   t.ok(isClean(world));
 });
 
+t.test('a relay is made to end soon where nobody stands in for it, and only there', async (t) => {
+  const relayed = { ...OLD, relay: true };
+  const told = async (world: World, wanted: PlatformOptions): Promise<string[]> => {
+    const from = world.host.effects.transcript.length;
+    await world.apply(platform(wanted));
+    return world.host.effects.transcript
+      .slice(from)
+      .filter((line) => / up .*--force-recreate .*nginx-ipv6$/.test(line))
+      .map((line) => /--timeout \d+/.exec(line)?.[0] ?? 'in its own time');
+  };
+  const world = await serving(relayed);
+  const changed = { ...relayed, relayMemory: 32 * 1024 ** 2 };
+  t.strictSame(await told(world, changed), ['--timeout 1'], 'alone');
+  t.strictSame(await told(world, { ...changed, nginx: '1.27' }), ['in its own time'], 'with nginx');
+  world.host.on(['nft', '--file', '-'], () => ({ exitCode: 1, stderr: 'not permitted' }));
+  t.strictSame(await told(world, changed), ['--timeout 1'], 'where nobody can stand in');
+});
+
 t.test(
   'nginx is told to end when the relay has handed on whoever waited at its ports',
   async (t) => {

@@ -1,3 +1,6 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import t from 'tap';
 import { nginx } from '../../installer/components/nginx/component.ts';
 import type { Desired } from '../../installer/model/desired.ts';
@@ -110,6 +113,28 @@ t.test('over IPv6 the relay tells trusted proxies from everybody else', async (t
   t.notMatch(relay, '104.16.0.0/13', 'IPv4 does not come in here');
   t.match(conf('nginx-ipv6/stand-in.conf'), /listen "\[::\]:47079" ipv6only=on/);
   t.strictSame(stack.services['nginx']?.networks['nginx-ipv6'], { ipv4_address: '10.213.255.254' });
+});
+
+t.test('the relay is healthy while a worker runs, and not by the look itself', async (t) => {
+  const { stack } = rendered(SERVICES, undefined, true);
+  const [kind, text = ''] = stack.services['nginx-ipv6']?.healthcheck.test ?? [];
+  t.equal(kind, 'CMD-SHELL');
+  // Under a name that no other process of this machine has.
+  const mark = `ginx-${randomUUID()}:`;
+  const isHealthy = (): boolean =>
+    spawnSync('/bin/sh', ['-c', text.replace('ginx:', mark)]).status === 0;
+  t.notOk(isHealthy(), 'nobody is there');
+  for (const [title, wanted] of [
+    ['master process nginx', false],
+    ['worker process', true],
+    ['worker process is shutting down', false],
+  ] as const) {
+    const program = spawn('sleep', ['600'], { argv0: `n${mark} ${title}` });
+    await once(program, 'spawn');
+    t.equal(isHealthy(), wanted, title);
+    program.kill();
+    await once(program, 'exit');
+  }
 });
 
 t.test('without IPv6 there is no relay, and the plan says so', async (t) => {
