@@ -1,11 +1,11 @@
 import { LABELS } from '../installer/model/labels.ts';
 import type { Paths } from '../installer/model/paths.ts';
-import { NFT_REFUSED, REMOVE_STAND_IN_TABLES } from '../installer/model/stand-in.ts';
+import { NFT_REFUSED, RELAY_SERVICE, REMOVE_STAND_IN_TABLES } from '../installer/model/stand-in.ts';
 import { fs } from './builtins.ts';
 import { type Log, reasonOf } from './log.ts';
 import { runProgram } from './reopen.ts';
 
-/** The relay's stand-in takes nothing by itself. */
+/** The relay's stand-in hands everything on to this one's. */
 const NGINX_SERVICE = 'nginx';
 
 /** Runs a program and gives its standard output. */
@@ -13,7 +13,8 @@ export type Program = (file: string, argv: readonly string[]) => Promise<string>
 
 /**
  * Sends new connections where Docker sends them again when the stand-in that they went to is no more: an apply was
- * killed, and then its stand-in ended. One that runs goes on answering until the next apply.
+ * killed, and then its stand-in ended. One that runs goes on answering until the next apply; where only that of the
+ * relay has ended it is started again, since nginx itself may not be there to take the connections over IPv4 back.
  */
 export async function endLostDiversion(
   { standIn }: Pick<Paths, 'standIn'>,
@@ -22,11 +23,13 @@ export async function endLostDiversion(
 ): Promise<void> {
   if (!fs.existsSync(standIn)) return;
   try {
-    const listed = ['ps', '--quiet', '--filter', 'status=running', '--filter'];
-    if (
-      (await run('docker', [...listed, `label=${LABELS.standIn}=${NGINX_SERVICE}`])).trim() !== ''
-    )
+    if ((await standIns(run, NGINX_SERVICE, 'running')).length > 0) {
+      const ended = await standIns(run, RELAY_SERVICE, 'exited');
+      if (ended.length === 0) return;
+      await run('docker', ['container', 'start', ...ended]);
+      log(`the stand-in of ${RELAY_SERVICE} had ended: it was started again`);
       return;
+    }
     await removeTables(run);
     fs.rmSync(standIn, { force: true });
     log('the stand-in of nginx is gone: new connections go to nginx itself again');
@@ -34,6 +37,18 @@ export async function endLostDiversion(
     // The next look tries again.
     log(`the stand-in of nginx cannot be looked after: ${reasonOf(error)}`);
   }
+}
+
+/** Ids. */
+async function standIns(
+  run: Program,
+  service: string,
+  status: 'running' | 'exited',
+): Promise<string[]> {
+  const filters = [`status=${status}`, `label=${LABELS.standIn}=${service}`];
+  const listed = filters.flatMap((filter) => ['--filter', filter]);
+  const text = await run('docker', ['ps', '--quiet', ...listed]);
+  return text.split('\n').filter((line) => line !== '');
 }
 
 async function removeTables(run: Program): Promise<void> {

@@ -37,6 +37,7 @@ t.test('connections that go to a stand-in that is no more go to nginx again', as
   const ran: string[] = [];
   const said: string[] = [];
   let running = 'c0ffee\n';
+  let ended = '';
   let refuses = false;
   let nftSays: string | undefined;
   const look = () =>
@@ -47,6 +48,7 @@ t.test('connections that go to a stand-in that is no more go to nginx again', as
         ran.push([file, ...argv].join(' '));
         if (refuses) throw new Error('the engine does not answer');
         if (file === 'nft' && nftSays !== undefined) throw new Error(nftSays);
+        if (argv.at(-1)?.endsWith('=nginx-ipv6') === true) return ended;
         return file === 'docker' ? running : '';
       },
     );
@@ -56,7 +58,16 @@ t.test('connections that go to a stand-in that is no more go to nginx again', as
   mkdirSync(dirname(paths.standIn), { recursive: true });
   writeFileSync(paths.standIn, 'rules');
   await look();
-  t.match(ran, [/^docker ps .*label=io.holdfast.stand-in=nginx$/], 'one that runs answers');
+  const asked = [
+    /^docker ps .*status=running .*label=io.holdfast.stand-in=nginx$/,
+    /^docker ps .*status=exited .*label=io.holdfast.stand-in=nginx-ipv6$/,
+  ];
+  t.match(ran, asked, 'one that runs answers');
+  ended = 'beef\n';
+  await look();
+  t.match(ran.slice(2), [...asked, /^docker container start beef$/], 'over IPv6 too');
+  t.ok(existsSync(paths.standIn));
+  t.match(said.splice(0), ['the stand-in of nginx-ipv6 had ended: it was started again']);
   running = '';
   refuses = true;
   await look();

@@ -103,7 +103,7 @@ export function composeSuite(t: Test, begin: (t: Test) => Promise<ComposeUnderTe
     await host.run(composeUp(project, [{ service: 'a' }, { service: 'b' }], { recreate: false }));
     const [a, b] = [await ids('a'), await ids('b')];
     await write({ a: { scale: 2, label: 'new' }, b: { label: 'new' } });
-    await host.run(composeUp(project, [{ service: 'a' }], { recreate: true }));
+    await host.run(composeUp(project, [{ service: 'a' }], { recreate: true, stopSeconds: 1 }));
     const fresh = await ids('a');
     t.equal(fresh.length, 2);
     t.notOk(fresh.some((id) => a.includes(id)));
