@@ -1,4 +1,5 @@
 import { AppError } from '../errors.ts';
+import { CommandError } from '../host/command-error.ts';
 import { decrypt } from './age.ts';
 import type { BackupManifest, BackupObject } from './manifest.ts';
 import type { Store } from './store/store.ts';
@@ -37,11 +38,26 @@ export async function* readObject(
   try {
     yield* decrypt(verifiedBytes(store, folder, object, signal), identityFile, output);
   } catch (error) {
-    // age notices a changed byte before its range is read to the end; the range is what helps.
-    if (error instanceof AppError && error.code === 'backup/damaged') {
-      for await (const chunk of verifiedBytes(store, folder, object)) void chunk;
-    }
+    // age notices a changed byte before its range is read to the end; the range is what helps. One in its header may
+    // look like a key that does not fit, or like anything else: the header lies in the first range.
+    const isDamaged = error instanceof AppError && error.code === 'backup/damaged';
+    const isOfHeader = error instanceof CommandError || isWrongKey(error);
+    const end = isDamaged ? object.size : isOfHeader ? object.rangeBytes : 0;
+    if (end > 0) await proveUpTo(verifiedBytes(store, folder, object), end);
     throw error;
+  }
+}
+
+function isWrongKey(error: unknown): boolean {
+  return error instanceof AppError && error.code === 'restore/wrong-identity';
+}
+
+async function proveUpTo(bytes: AsyncIterable<Buffer>, end: number): Promise<void> {
+  let read = 0;
+  for await (const chunk of bytes) {
+    read += chunk.length;
+    // One byte more has proved the range before it.
+    if (read > end) return;
   }
 }
 
