@@ -38,11 +38,17 @@ async function recreate(run: Run, changes: readonly ServiceChange[]): Promise<vo
   const others = recreated.filter(
     (change) => !behind.includes(change) && !relays.includes(change.service),
   );
-  const [relay, rest] = [true, false].map((isRelay) =>
-    others.map(({ service }) => service).filter((one) => (one === RELAY_SERVICE) === isRelay),
+  const names = others.map(({ service }) => service);
+  await up(
+    run,
+    names.filter((name) => name !== RELAY_SERVICE),
+    { recreate: true },
   );
-  await up(run, rest ?? [], { recreate: true });
-  await up(run, relay ?? [], RELAY_ALONE);
+  await up(
+    run,
+    names.filter((name) => name === RELAY_SERVICE),
+    RELAY_ALONE,
+  );
 }
 
 /** Stops and removes containers of a service that is no longer wanted. Its volumes stay. */
