@@ -10,9 +10,9 @@ interface LockOwner {
   readonly server: string;
 }
 
-/** Whether somebody changes this server now, from here or over SSH. @param folder `paths.applyLock` */
-export function isServerChanging(folder: string): boolean {
-  const owner = readJson<LockOwner>(`${folder}/owner.json`);
+/** Whether somebody changes this server now, from here or over SSH. @param lock `paths.applyLock` */
+export function isServerChanging(lock: string): boolean {
+  const owner = readJson<LockOwner>(lock);
   if (owner === undefined || owner.server !== runOfThisMachine()) return false;
   // Over SSH the holder cannot be looked at from here: it counts as alive.
   if (owner.machine !== owner.server) return true;

@@ -30,7 +30,7 @@ export function lockUnusable(paths: Paths): AppError {
   return new AppError({
     code: 'lock/unusable',
     what: `the lock ${paths.applyLock} can neither be taken nor names it a holder`,
-    why: 'something else than a folder of holdfast may stand there',
+    why: 'something else than a file of holdfast may stand there',
     hint: `look at it (\`ls -la ${paths.applyLock}\`), then: holdfast unlock --force`,
   });
 }

@@ -46,8 +46,8 @@ const POLL_SECONDS = 1;
 const RACES = 5;
 
 /**
- * Takes the lock of a server: a folder that appears together with its owner by one rename, which fails
- * where a non-empty folder stands. A folder without owner is left of a killed release and counts as free.
+ * Takes the lock of a server: a file that appears together with its owner by one link(2), which fails where
+ * a lock stands.
  * @throws AppError `lock/held`
  */
 export async function acquireLock(
@@ -83,20 +83,25 @@ export async function acquireLock(
     if (clock.now().getTime() >= deadline) throw lockHeld(holder, host);
     await clock.pause(POLL_SECONDS);
   }
-  await sweepCandidates(host, paths, owner, process);
+  const lock = holdingOf(host, paths, owner);
+  await orRelease(lock, () => sweepCandidates(host, paths, owner, process));
+  return lock;
+}
+
+function holdingOf(host: Host, paths: Paths, { token }: LockOwner): HeldLock {
   return {
     assertHeld: async () => {
       const holder = await lockOwner(host, paths);
-      if (holder?.token !== owner.token) throw lockLost(holder, host);
+      if (holder?.token !== token) throw lockLost(holder, host);
     },
     release: async () => {
       const holder = await lockOwner(host, paths);
-      if (holder?.token === owner.token) await host.remove(paths.applyLock, { recursive: true });
+      if (holder?.token === token) await host.remove(paths.applyLock);
     },
   };
 }
 
-/** Works while holding the lock. What the work throws is not hidden by a release that fails as well. */
+/** Works while holding the lock. */
 export async function withLock<T>(
   host: Host,
   paths: Paths,
@@ -104,17 +109,21 @@ export async function withLock<T>(
   work: (lock: HeldLock) => Promise<T>,
 ): Promise<T> {
   const lock = await acquireLock(host, paths, request);
-  let result: T;
+  const result = await orRelease(lock, () => work(lock));
+  await lock.release();
+  return result;
+}
+
+/** What the work throws is not hidden by a release that fails as well. */
+async function orRelease<T>(lock: HeldLock, work: () => Promise<T>): Promise<T> {
   try {
-    result = await work(lock);
+    return await work();
   } catch (error) {
     await lock.release().catch(() => {
       // Then the next run finds that this process is gone.
     });
     throw error;
   }
-  await lock.release();
-  return result;
 }
 
 /** Removes the lock, whoever holds it. For a person who knows that the holder is gone. */
@@ -131,30 +140,30 @@ export async function lockOwner(host: Host, paths: Paths): Promise<LockOwner | u
 
 async function takeLock(host: Host, paths: Paths, owner: LockOwner): Promise<boolean> {
   const candidate = `${paths.applyLock}.${owner.token}`;
-  await host.write(posix.join(candidate, 'owner.json'), `${JSON.stringify(owner)}\n`, {
-    mode: 0o644,
-    uid: 0,
-    gid: 0,
-  });
-  const { exitCode } = await host.run({
-    argv: ['mv', '--no-target-directory', candidate, paths.applyLock],
-    // 1: a lock with an owner stands there.
-    okExitCodes: [0, 1],
-  });
-  if (exitCode === 0) return true;
-  await host.remove(candidate, { recursive: true });
-  return false;
+  await host.write(candidate, `${JSON.stringify(owner)}\n`, { mode: 0o644, uid: 0, gid: 0 });
+  const taken = await link(host, candidate, paths.applyLock);
+  await host.remove(candidate);
+  return taken;
 }
 
-async function readOwner(host: Host, folder: string): Promise<LockOwner | undefined> {
-  const text = await readText(host, posix.join(folder, 'owner.json'));
+/** A second name for a file; false where that name is taken. */
+async function link(host: Host, from: string, to: string): Promise<boolean> {
+  const { exitCode } = await host.run({
+    argv: ['ln', '--no-target-directory', from, to],
+    okExitCodes: [0, 1],
+  });
+  return exitCode === 0;
+}
+
+async function readOwner(host: Host, path: string): Promise<LockOwner | undefined> {
+  const text = await readText(host, path);
   if (text === undefined) return undefined;
   try {
     return OwnerSchema.parse(JSON.parse(text));
   } catch (error) {
     throw new AppError({
       code: 'lock/unreadable',
-      what: `the lock ${folder} on ${host.name} names no owner that this holdfast can read`,
+      what: `the lock ${path} on ${host.name} names no owner that this holdfast can read`,
       hint: 'make sure that no other holdfast runs, then: holdfast unlock --force',
       cause: error,
     });
@@ -175,12 +184,9 @@ async function breakLock(host: Host, paths: Paths, stale: LockOwner): Promise<vo
     okExitCodes: [0, 1],
   });
   const moved = await readOwner(host, aside);
-  if (moved !== undefined && moved.token !== stale.token) {
-    // Two found the same stale lock, and the other one holds a new lock by now: give it back.
-    await host.run({ argv: ['mv', '--no-target-directory', aside, paths.applyLock] });
-    return;
-  }
-  await host.remove(aside, { recursive: true });
+  // Two found the same stale lock, and the other one holds a new lock by now: give it back.
+  if (moved !== undefined && moved.token !== stale.token) await link(host, aside, paths.applyLock);
+  await host.remove(aside);
 }
 
 /** Removes what killed attempts left beside the lock. */
@@ -193,10 +199,8 @@ async function sweepCandidates(
   const prefix = `${posix.basename(paths.applyLock)}.`;
   for (const name of await host.list(paths.state)) {
     if (!name.startsWith(prefix)) continue;
-    const folder = posix.join(paths.state, name);
-    const owner = await readOwner(host, folder);
-    if (owner === undefined || (await isGone(owner, own, process))) {
-      await host.remove(folder, { recursive: true });
-    }
+    const path = posix.join(paths.state, name);
+    const owner = await readOwner(host, path);
+    if (owner !== undefined && (await isGone(owner, own, process))) await host.remove(path);
   }
 }

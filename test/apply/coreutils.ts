@@ -24,9 +24,8 @@ export function installCoreutils(host: MemoryHost): Disk {
   );
   host.on(['df'], () => ({ stdout: `      Avail Mounted on\n${disk.freeBytes} /\n` }), looks);
   host.on(['dd'], (call) => append(host, call));
-  host.on(['mv', '--no-target-directory'], ({ rest }) =>
-    moveFolder(host, rest[0] ?? '', rest[1] ?? ''),
-  );
+  host.on(['mv', '--no-target-directory'], ({ rest }) => move(host, rest[0] ?? '', rest[1] ?? ''));
+  host.on(['ln', '--no-target-directory'], ({ rest }) => link(host, rest[0] ?? '', rest[1] ?? ''));
   host.on(['flock'], (call) => swapUnderLock(host, call));
   const proc = { mode: 0o444, uid: 0, gid: 0 };
   host.files.write('/proc/meminfo', Buffer.from('MemTotal:        4194304 kB\n'), proc);
@@ -91,10 +90,26 @@ function append(host: MemoryHost, { argv, stdin }: Call): undefined {
   host.files.write(path, Buffer.concat([before, stdin]), { mode, uid, gid });
 }
 
-/** rename(2) of a folder: takes the place of an empty one, never of one with content. */
-function moveFolder(host: MemoryHost, from: string, to: string): Partial<CommandResult> {
+/** link(2); the files of a MemoryHost are never changed in place, so that a copy is as good as a second name. */
+function link(host: MemoryHost, from: string, to: string): Partial<CommandResult> {
+  const source = host.files.stat(from);
+  if (source === undefined) return { exitCode: 1, stderr: `ln: failed to access '${from}'` };
+  if (host.files.stat(to) !== undefined) {
+    return { exitCode: 1, stderr: `ln: failed to create hard link '${to}': File exists` };
+  }
+  host.files.write(to, host.files.read(from) ?? Buffer.alloc(0), source);
+  return {};
+}
+
+/** rename(2): a folder takes the place of an empty one, never of one with content. */
+function move(host: MemoryHost, from: string, to: string): Partial<CommandResult> {
   const source = host.files.stat(from);
   if (source === undefined) return { exitCode: 1, stderr: `mv: cannot stat '${from}'` };
+  if (source.type === 'file') {
+    host.files.write(to, host.files.read(from) ?? Buffer.alloc(0), source);
+    host.files.remove(from, false);
+    return {};
+  }
   if (host.files.list(to).length > 0) {
     return { exitCode: 1, stderr: `mv: cannot move '${from}' to '${to}': Directory not empty` };
   }

@@ -59,13 +59,6 @@ t.test('a holder on another machine is never judged by its pid', async (t) => {
   await t.rejects(acquire(processOn(SERVER, { pid: 8, living: [] })), { code: 'lock/held' });
 });
 
-t.test('a folder without owner, left of a killed release, counts as free', async (t) => {
-  const { host, acquire } = server();
-  host.files.makeDirectory(paths.applyLock, { mode: 0o755, uid: 0, gid: 0 });
-  const lock = await acquire(processOn(SERVER));
-  await t.resolves(lock.assertHeld());
-});
-
 t.test('what killed attempts left beside the lock is swept', async (t) => {
   const { host, acquire } = server();
   host.crashAt({ effect: 2, when: 'after' });
