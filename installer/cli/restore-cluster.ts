@@ -158,13 +158,21 @@ export async function swapVolume(
   return { kept: engineName(loaded.config.project, before) };
 }
 
-function planText({ base, objects, bytes, missing }: RestorePlan, target: RecoveryTarget): string {
+function planText(
+  { base, objects, bytes, missing, givenUpAt }: RestorePlan,
+  target: RecoveryTarget,
+): string {
+  const past =
+    givenUpAt === undefined
+      ? []
+      : [`As it was before the restore of ${givenUpAt}: what that gave up comes back.`];
   const hole =
     missing === undefined
       ? []
       : [`The WAL has a gap: ${missing} is missing, what follows is lost.`];
   return [
     `To reach ${targetText(target)}: the base ${base} and its WAL, ${formatBytes(bytes)} in all.`,
+    ...past,
     ...hole,
     ...objects,
     '',

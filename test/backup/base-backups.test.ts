@@ -7,6 +7,7 @@ import { basesFor, type RollForward } from '../../installer/backup/restore/choos
 import { DirectoryStore } from '../../installer/backup/store/directory-store.ts';
 import { pruneWal } from '../../installer/backup/wal/prune-wal.ts';
 import { lsnText, segmentName } from '../../installer/backup/wal/segment.ts';
+import { encodeWal } from '../../installer/backup/wal/wal-content.ts';
 import { type WalObject, walObjectName } from '../../installer/backup/wal/wal-keys.ts';
 import { DockerEngine } from '../../installer/engine/docker.ts';
 import { LocalHost } from '../../installer/host/local.ts';
@@ -78,10 +79,24 @@ function lab(t: Test) {
       Buffer.from(JSON.stringify({ ...mark, checks: [] })),
     );
   };
-  const wal = async (object: WalObject, at: string, cluster = '7'): Promise<void> => {
+  const wal = async (
+    object: WalObject,
+    at: string,
+    { cluster = '7', content = Buffer.from('x') as Uint8Array } = {},
+  ): Promise<void> => {
     const key = `acme/shop/_wal/${cluster}/${walObjectName(object, false)}`;
-    await store.putSmall(key, Buffer.from('x'));
+    await store.putSmall(key, content);
     utimesSync(join(root, 'store', key), new Date(at), new Date(at));
+  };
+  /** @param text `timeline/segment` of each that it comes from */
+  const history = async (timeline: number, text: readonly string[], at: string): Promise<void> => {
+    const lines = text.map((one) => {
+      const [number, index] = one.split('/').map(Number);
+      return `${number}\t${lsnText((index ?? 0) * SEGMENT + 8)}\tby a test\n`;
+    });
+    const content = await encodeWal(Buffer.from(lines.join('')), undefined);
+    const name = `${String(timeline).padStart(8, '0')}.history`;
+    await wal({ kind: 'history', name }, at, { content });
   };
   /** Whole segments of a timeline, one a minute. */
   const segments = async (
@@ -92,7 +107,7 @@ function lab(t: Test) {
       const name = segmentName({ timeline, index }, SEGMENT);
       const minute = String(index).padStart(2, '0');
       const object = { kind: 'segment', name, sha256: 'a'.repeat(64) } as const;
-      await wal(object, `2026-11-29T${hour}:${minute}:00Z`, cluster);
+      await wal(object, `2026-11-29T${hour}:${minute}:00Z`, { cluster });
     }
   };
   /** `timeline/index` of the segments that are there, of each cluster. */
@@ -112,7 +127,7 @@ function lab(t: Test) {
       target: { kind: 'time', time: new Date(`2026-11-29T${time}Z`) },
       identityFile: '',
     });
-  return { context, store, events, base, wal, segments, held, damage, at };
+  return { context, store, events, base, wal, history, segments, held, damage, at };
 }
 
 t.test('after a restore every moment since is in reach, however little was written', async (t) => {
@@ -134,6 +149,50 @@ t.test('after a restore every moment since is in reach, however little was writt
     why: 'what can be reached is 2026-11-29T10:00:30.000Z to 2026-11-29T11:08:00.000Z',
   });
 });
+
+t.test(
+  'a moment before a restore is reached as it was, also past where that went back to',
+  async (t) => {
+    const { context, store, base, history, segments, at } = lab(t);
+    const ways = async (time: string) =>
+      (await at(time)).map(({ backup: { manifest }, timeline, isNewest }) => [
+        ...[manifest.id, timeline.number, isNewest],
+      ]);
+    await base(IDS.first, { index: 1 });
+    await base(IDS.second, { index: 20 });
+    await segments([1, 1, 29]);
+    // At 11:30 somebody went back to segment 5: what the second base holds was given up.
+    await segments([2, 5, 8], { hour: 12 });
+    await history(2, ['1/5'], '2026-11-29T11:30:00Z');
+    t.strictSame(await ways('10:04:00'), [[IDS.first, 1, false]]);
+    t.strictSame(await ways('11:20:00'), [
+      [IDS.second, 1, false],
+      [IDS.first, 1, false],
+    ]);
+    t.strictSame(await ways('11:45:00'), [[IDS.first, 2, true]]);
+    await base(IDS.third, { index: 8, timeline: 2 });
+    t.strictSame(await ways('12:30:00'), [
+      [IDS.third, 2, true],
+      [IDS.first, 2, true],
+    ]);
+    const latest = { target: { kind: 'latest' }, identityFile: '' } as const;
+    const newest = await basesFor(context, JOB, store, latest);
+    t.strictSame(
+      newest.map(({ backup: { manifest } }) => manifest.id),
+      [IDS.third, IDS.first],
+      'never the one that leads elsewhere',
+    );
+    // Then to a moment of the first timeline again: the second one was in vain.
+    await history(3, ['1/6'], '2026-11-29T12:05:00Z');
+    await segments([3, 6, 6], { hour: 12 });
+    t.strictSame(await ways('12:50:00'), [[IDS.first, 3, true]]);
+    t.strictSame((await ways('12:03:00')).at(0), [IDS.third, 2, false]);
+    await t.rejects(at('09:00:00'), {
+      code: 'restore/outside-window',
+      why: 'what can be reached is 2026-11-29T10:00:30.000Z to 2026-11-29T13:00:00.000Z',
+    });
+  },
+);
 
 t.test('a mark that cannot be read is told, and the base is used all the same', async (t) => {
   const { base, segments, damage, events, at } = lab(t);

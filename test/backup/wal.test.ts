@@ -16,6 +16,7 @@ import {
 } from '../../installer/backup/wal/segment.ts';
 import { shipOptions } from '../../installer/backup/wal/ship-wal.ts';
 import type { StoredWal } from '../../installer/backup/wal/stored-wal.ts';
+import { parseHistory } from '../../installer/backup/wal/timelines.ts';
 import { walChain } from '../../installer/backup/wal/wal-chain.ts';
 import {
   parseWalName,
@@ -111,21 +112,28 @@ const base = {
   clusterBytes: 0,
 };
 
+/** Whose history is lost: it comes from whatever is older. */
+const newest = { number: 3 };
+
 t.test('the chain of a base ends with the open segment, or at its first hole', async (t) => {
-  const whole = walChain([segment(1, 2), segment(1, 3), segment(1, 4), partial(1, 5)], base);
+  const whole = walChain(
+    [segment(1, 2), segment(1, 3), segment(1, 4), partial(1, 5)],
+    base,
+    newest,
+  );
   t.equal(whole.endLsn, 6 * SEGMENT);
   t.equal(whole.segments.length, 2);
   t.same(whole.storedUntil, new Date(Date.UTC(2026, 0, 1, 0, 5)));
   t.equal(whole.missing, undefined);
 
-  const broken = walChain([segment(1, 3), segment(1, 5), partial(1, 6)], base);
+  const broken = walChain([segment(1, 3), segment(1, 5), partial(1, 6)], base, newest);
   t.equal(broken.endLsn, 4 * SEGMENT);
   t.equal(broken.missing, '000000010000000000000004');
 
-  const over = walChain([segment(1, 3), partial(1, 4), segment(2, 4), partial(2, 5)], base);
+  const over = walChain([segment(1, 3), partial(1, 4), segment(2, 4), partial(2, 5)], base, newest);
   t.equal(over.endLsn, 6 * SEGMENT, 'it goes over to the new timeline');
   t.equal(over.missing, undefined);
-  t.equal(walChain([], base).storedUntil, undefined);
+  t.equal(walChain([], base, newest).storedUntil, undefined);
 });
 
 t.test('what a restore gave up is no gap, and a gap is one on whichever timeline', async (t) => {
@@ -153,7 +161,39 @@ t.test('what a restore gave up is no gap, and a gap is one on whichever timeline
       name(3, 8),
     ],
   ] as const;
-  for (const [what, wal, missing] of table) t.equal(walChain(wal, base).missing, missing, what);
+  for (const [what, wal, missing] of table)
+    t.equal(walChain(wal, base, newest).missing, missing, what);
+});
+
+t.test('a chain keeps to its timeline and to those that lead there', async (t) => {
+  const [from, left] = [(index: number) => index * SEGMENT, 5 * SEGMENT + 8];
+  const wal = [3, 4, 5, 6, 7].map((index) => segment(1, index));
+  const branch = [5, 6, 7, 8, 9].map((index) => segment(2, index));
+  const again = [5, 6].map((index) => segment(3, index));
+  const all = [...wal, ...branch, ...again];
+  const first = { number: 1, ancestors: [] };
+  const after = (number: number) => ({ number, ancestors: [{ number: 1, until: left }] });
+  t.equal(walChain(all, base, first).endLsn, from(8));
+  t.equal(walChain(all, base, after(2)).endLsn, from(10));
+  const third = walChain(all, base, after(3));
+  t.equal(third.endLsn, from(7), 'the second was never part of the third');
+  t.equal(third.missing, undefined);
+  const lost = walChain([...wal, segment(3, 6), segment(3, 7)], base, after(3));
+  t.equal(lost.missing, segmentName({ timeline: 1, index: 5 }, SEGMENT));
+  t.equal(lost.endLsn, from(5), 'in its place the old one has what was given up');
+  const open = walChain([...wal, partial(3, 5)], base, after(3));
+  t.equal(open.endLsn, from(6), 'nothing of it is whole yet: the old one has what was before');
+});
+
+t.test('a history names what it came from, and nothing else passes for one', async (t) => {
+  const text =
+    '1\t0/5000060\tno recovery target specified\n\n# mine\n 2\t1/AB\tat restore point "x y"\n';
+  t.strictSame(parseHistory(text), [
+    { number: 1, until: 0x5000060 },
+    { number: 2, until: 2 ** 32 + 0xab },
+  ]);
+  t.strictSame(parseHistory(''), []);
+  for (const bad of ['x', '1', '1 x', '0 0/1', '-1 0/1']) t.throws(() => parseHistory(bad), bad);
 });
 
 t.test(
@@ -171,7 +211,9 @@ t.test(
       segment(1, 1),
     ];
     t.same(
-      neededWal({ base, wal }).map(({ kind, name }) => `${kind} ${name.slice(-2)}`),
+      neededWal({ base, wal, timeline: newest }).map(
+        ({ kind, name }) => `${kind} ${name.slice(-2)}`,
+      ),
       ['history ry', 'segment 03', 'segment 04', 'partial 05'],
     );
   },

@@ -7,8 +7,9 @@ import { backupPrefix } from '../keys.ts';
 import type { BackupManifest } from '../manifest.ts';
 import type { OpenBackup } from '../read-object.ts';
 import type { Store } from '../store/store.ts';
-import { parseLsn } from '../wal/segment.ts';
+import { lsnText, parseLsn } from '../wal/segment.ts';
 import { listStoredWal, type StoredWal } from '../wal/stored-wal.ts';
+import { leadsTo, readTimelines, type Timeline, timelineAt } from '../wal/timelines.ts';
 import { type WalChain, walChain } from '../wal/wal-chain.ts';
 import { writerIdentity } from '../writer-id.ts';
 import { ofOneServer } from './one-server.ts';
@@ -19,6 +20,11 @@ export interface RollForward {
   readonly backup: OpenBackup;
   readonly base: NonNullable<BackupManifest['base']>;
   readonly wal: readonly StoredWal[];
+  /** That the target lies on: for a moment the one that the server lived on then, also if a restore gave it up since. */
+  readonly timeline: Timeline;
+  readonly isNewest: boolean;
+  /** When the next one began. */
+  readonly givenUpAt?: Date;
   readonly chain: WalChain;
 }
 
@@ -43,21 +49,74 @@ export async function basesFor(
 ): Promise<RollForward[]> {
   const bases = await allBases(context, job, store, wish);
   if (bases.length === 0) throw noBase(job);
-  const systems = new Map<string, StoredWal[]>();
-  const all: RollForward[] = [];
+  const { target } = wish;
+  const clusters = await clustersOf(context, store, bases, wish);
+  const reaching = clusters
+    .flatMap((cluster) => waysTo(cluster, timelineOf(target, cluster)))
+    .filter((one) => reaches(one, target, context.now()));
+  if (reaching.length === 0) {
+    const all = clusters.flatMap((cluster) =>
+      cluster.timelines.flatMap((timeline) => waysTo(cluster, timeline)),
+    );
+    throw outside(target, all, context.now());
+  }
+  return reaching.sort((a, b) => bases.indexOf(a.backup) - bases.indexOf(b.backup));
+}
+
+/** A position or a name may be on several: it means the newest. */
+function timelineOf(target: RecoveryTarget, { timelines }: Cluster): Timeline {
+  if (target.kind === 'time') return timelineAt(timelines, target.time);
+  return timelines.at(-1) ?? timelines[0];
+}
+
+/** The base backups of one cluster, its WAL, and its timelines, oldest first. */
+interface Cluster {
+  readonly bases: readonly Pick<RollForward, 'backup' | 'base'>[];
+  readonly wal: readonly StoredWal[];
+  readonly timelines: readonly [Timeline, ...Timeline[]];
+}
+
+async function clustersOf(
+  context: BackupContext,
+  store: Store,
+  bases: readonly OpenBackup[],
+  { identityFile }: BaseWish,
+): Promise<Cluster[]> {
+  const systems = new Map<string, Pick<RollForward, 'backup' | 'base'>[]>();
   for (const backup of bases) {
     const { base, server } = backup.manifest;
     if (base === undefined || server === undefined) continue;
-    const { systemIdentifier } = server;
-    const wal =
-      systems.get(systemIdentifier) ??
-      (await listStoredWal(store, context.settings, systemIdentifier));
-    systems.set(systemIdentifier, wal);
-    all.push({ backup, base, wal, chain: walChain(wal, base) });
+    const known = systems.get(server.systemIdentifier);
+    if (known === undefined) systems.set(server.systemIdentifier, [{ backup, base }]);
+    else known.push({ backup, base });
   }
-  const reaching = all.filter((one) => reaches(one, wish.target, context.now()));
-  if (reaching.length === 0) throw outside(wish.target, all, context.now());
-  return reaching;
+  const clusters: Cluster[] = [];
+  for (const [systemIdentifier, ofSystem] of systems) {
+    const wal = await listStoredWal(store, context.settings, systemIdentifier);
+    const timelines = await readTimelines(
+      store,
+      wal,
+      ofSystem.map(({ backup: { manifest }, base }) => ({
+        base,
+        startedAt: new Date(manifest.startedAt),
+      })),
+      identityFile,
+    );
+    clusters.push({ bases: ofSystem, wal, timelines });
+  }
+  return clusters;
+}
+
+/** From every base that leads to a timeline. */
+function waysTo({ bases, wal, timelines }: Cluster, timeline: Timeline): RollForward[] {
+  const next = timelines[timelines.indexOf(timeline) + 1];
+  return bases
+    .filter(({ base }) => leadsTo(base, timeline))
+    .map(({ backup, base }) => ({
+      ...{ backup, base, wal, timeline, isNewest: next === undefined },
+      ...(next?.since === undefined ? {} : { givenUpAt: next.since }),
+      chain: walChain(wal, base, timeline),
+    }));
 }
 
 /** Newest first. What was never read back is no promise, unless the config does without. */
@@ -93,34 +152,47 @@ async function allBases(
 }
 
 /** A base backup is consistent from its end on, not before. */
-function reaches({ backup, base, chain }: RollForward, target: RecoveryTarget, now: Date): boolean {
+function reaches(one: RollForward, target: RecoveryTarget, now: Date): boolean {
   switch (target.kind) {
     case 'latest':
     case 'name':
       return true;
     case 'time': {
-      const { from, to } = spanOf({ backup, chain }, now);
+      const { from, to } = spanOf(one, now);
       return target.time >= from && target.time <= to;
     }
     case 'lsn':
-      return target.lsn >= parseLsn(base.stopLsn) && target.lsn <= chain.endLsn;
+      return target.lsn >= parseLsn(one.base.stopLsn) && target.lsn <= one.chain.endLsn;
   }
+}
+
+interface Span {
+  readonly from: Date;
+  readonly to: Date;
 }
 
 /** What is written after a gap of the WAL is not reached from a base before it. */
 function spanOf(
-  { backup: { manifest }, chain }: Pick<RollForward, 'backup' | 'chain'>,
+  { backup: { manifest }, timeline, givenUpAt, chain }: RollForward,
   now: Date,
-): { readonly from: Date; readonly to: Date } {
-  const from = new Date(manifest.finishedAt);
-  if (chain.missing === undefined) return { from, to: now };
-  return { from, to: new Date(Math.max(from.getTime(), chain.storedUntil?.getTime() ?? 0)) };
+): Span {
+  const from = Math.max(Date.parse(manifest.finishedAt), timeline.since?.getTime() ?? 0);
+  const end = (givenUpAt ?? now).getTime();
+  const to =
+    chain.missing === undefined
+      ? end
+      : Math.min(end, Math.max(from, chain.storedUntil?.getTime() ?? 0));
+  return { from: new Date(from), to: new Date(to) };
 }
 
 /** Oldest first, those that touch put together. */
 function windowOf(all: readonly RollForward[], now: Date): string {
   const spans: { from: Date; to: Date }[] = [];
-  for (const { from, to } of all.map((one) => spanOf(one, now)).toReversed()) {
+  const oldestFirst = all
+    .map((one) => spanOf(one, now))
+    .filter(({ from, to }) => from <= to)
+    .sort((a, b) => a.from.getTime() - b.from.getTime());
+  for (const { from, to } of oldestFirst) {
     const last = spans.at(-1);
     if (last === undefined || from > last.to) spans.push({ from, to });
     else if (to > last.to) last.to = to;
@@ -129,12 +201,7 @@ function windowOf(all: readonly RollForward[], now: Date): string {
 }
 
 function outside(target: RecoveryTarget, all: readonly RollForward[], now: Date): AppError {
-  const oldest = all.at(-1);
-  const newest = all[0];
-  const window =
-    target.kind === 'lsn'
-      ? `${oldest?.base.stopLsn} to ${newest === undefined ? '' : lastLsn(newest)}`
-      : windowOf(all, now);
+  const window = target.kind === 'lsn' ? positionsOf(all) : windowOf(all, now);
   return new AppError({
     code: 'restore/outside-window',
     what: `${targetText(target)} cannot be reached`,
@@ -144,11 +211,12 @@ function outside(target: RecoveryTarget, all: readonly RollForward[], now: Date)
   });
 }
 
-function lastLsn({ chain, base }: RollForward): string {
-  const high = Math.floor(chain.endLsn / 2 ** 32).toString(16);
-  return chain.segments.length === 0
-    ? base.stopLsn
-    : `${high}/${(chain.endLsn % 2 ** 32).toString(16)}`.toUpperCase();
+/** On the newest timeline, which positions are of. */
+function positionsOf(all: readonly RollForward[]): string {
+  const newest = all.filter(({ isNewest }) => isNewest);
+  const from = Math.min(...newest.map(({ base }) => parseLsn(base.stopLsn)));
+  const to = Math.max(...newest.map(({ chain }) => chain.endLsn));
+  return newest.length === 0 ? 'nothing' : `${lsnText(from)} to ${lsnText(Math.max(from, to))}`;
 }
 
 function noBase({ name }: BackupJob): AppError {

@@ -5,6 +5,7 @@ import { sha256Hex } from '../manifest.ts';
 import { readSmall, type Store } from '../store/store.ts';
 import { parseLsn, parseSegment, segmentAt } from '../wal/segment.ts';
 import type { StoredWal } from '../wal/stored-wal.ts';
+import { walTo } from '../wal/wal-chain.ts';
 import { decodeWal } from '../wal/wal-content.ts';
 import { walDamaged } from '../wal/wal-errors.ts';
 import type { RollForward } from './choose-base.ts';
@@ -32,9 +33,12 @@ export interface FetchOptions {
   readonly list: () => Promise<readonly StoredWal[]>;
 }
 
-/** Every object that the recovery may read, in the order of the WAL: on whichever timeline, and their histories. */
-export function neededWal({ base, wal }: Pick<RollForward, 'base' | 'wal'>): StoredWal[] {
+type Way = Pick<RollForward, 'base' | 'wal' | 'timeline'>;
+
+/** Every object that the recovery may read, in the order of the WAL: on the way to its timeline, and all histories. */
+export function neededWal({ base, wal: all, timeline }: Way): StoredWal[] {
   const { segmentBytes } = base;
+  const wal = walTo(all, timeline, segmentBytes);
   const first = segmentAt(parseLsn(base.startLsn), segmentBytes);
   const indexOf = ({ name }: StoredWal): number => parseSegment(name, segmentBytes).index;
   const whole = new Set(wal.flatMap(({ kind, name }) => (kind === 'segment' ? [name] : [])));
@@ -56,14 +60,14 @@ export function neededWal({ base, wal }: Pick<RollForward, 'base' | 'wal'>): Sto
  */
 export async function fetchWal(
   store: Store,
-  forward: Pick<RollForward, 'base' | 'wal'>,
+  forward: Way,
   options: FetchOptions,
 ): Promise<FetchedWal> {
   await mkdir(options.folder, { recursive: true, mode: 0o700 });
   const laid = new Set<string>();
   let wal = forward.wal;
   for (let looks = 1; ; looks += 1) {
-    const fetched = await fetchListed(store, { base: forward.base, wal }, options, laid);
+    const fetched = await fetchListed(store, { ...forward, wal }, options, laid);
     if (!fetched.isOutrun || looks === LOOKS) return fetched;
     wal = await options.list();
   }
@@ -71,7 +75,7 @@ export async function fetchWal(
 
 async function fetchListed(
   store: Store,
-  forward: Pick<RollForward, 'base' | 'wal'>,
+  forward: Way,
   options: FetchOptions,
   laid: Set<string>,
 ): Promise<FetchedWal & { readonly isOutrun: boolean }> {
@@ -127,7 +131,7 @@ async function lay(path: string, content: Uint8Array, owner: number): Promise<vo
  */
 async function plainWal(
   store: Store,
-  { base, wal }: Pick<RollForward, 'base' | 'wal'>,
+  { base, wal }: Way,
   object: StoredWal,
   identityFile: string,
 ): Promise<Buffer | undefined> {

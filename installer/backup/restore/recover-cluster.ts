@@ -29,6 +29,8 @@ export interface RecoverRequest {
   /** Folder of this machine with the WAL. */
   readonly walFolder: string;
   readonly target: RecoveryTarget;
+  /** `recovery_target_timeline` */
+  readonly timeline: string;
   /** More options of `docker run`. */
   readonly limits: readonly string[];
 }
@@ -57,13 +59,13 @@ export async function recoverCluster(
 
 async function start(
   { host, settings }: BackupContext,
-  { task, image, volume, walFolder, limits }: RecoverRequest,
+  { task, image, volume, walFolder, limits, timeline }: RecoverRequest,
   target: readonly string[],
 ): Promise<string> {
   const settingsOf = [
     `restore_command=cp ${WAL_MOUNT}/%f %p`,
     ...target,
-    'recovery_target_timeline=latest',
+    `recovery_target_timeline=${timeline}`,
     'recovery_target_action=promote',
     // Nobody reads meanwhile, and without readers the limits of the live server need not be met.
     'hot_standby=off',

@@ -48,6 +48,8 @@ export interface RestorePlan {
   readonly bytes: number;
   /** Name of the first segment that is missing although later ones are there. */
   readonly missing?: string;
+  /** UTC, when a restore gave up the timeline of the target. */
+  readonly givenUpAt?: string;
 }
 
 /** @throws AppError `backup/no-pitr`, `restore/outside-window`, `backup/missing` */
@@ -58,7 +60,7 @@ export async function planClusterRestore(
   return await withStore(context, async (job, store) => {
     const [best] = await basesFor(context, job, store, wish);
     if (best === undefined) throw new Error('no base, and no reason for it');
-    const { backup, chain } = best;
+    const { backup, chain, givenUpAt } = best;
     const wal = neededWal(best);
     const { objects } = backup.manifest;
     return {
@@ -69,6 +71,7 @@ export async function planClusterRestore(
       ],
       bytes: [...objects, ...wal].reduce((sum, { size }) => sum + size, 0),
       ...(chain.missing === undefined ? {} : { missing: chain.missing }),
+      ...(givenUpAt === undefined ? {} : { givenUpAt: givenUpAt.toISOString() }),
     };
   });
 }
@@ -119,7 +122,8 @@ async function restoreFrom(
     const fetched = await fetchForward(context, store, forward, request);
     const recovered = await rollForward(context, forward, request, fetched);
     const { server, lastCommit } = recovered;
-    const restoredXid = image === undefined ? await nextTransaction(server) : undefined;
+    const isComparable = image === undefined && forward.isNewest;
+    const restoredXid = isComparable ? await nextTransaction(server) : undefined;
     progress('checking every page and row');
     const cluster = await checkCluster(server);
     await stopRecovered(context, server.container);
@@ -127,7 +131,7 @@ async function restoreFrom(
     const restored = image === undefined ? volume : await carryOver(context, wish, volume, image);
     const seconds = (performance.now() - clock) / 1000;
     const lost = await lostTransactions(context, restoredXid);
-    await wish.consent(lossText(wish.target, recovered, lost, now()));
+    await wish.consent(lossText(wish.target, recovered, lost, now(), forward.givenUpAt));
     progress('swapping');
     // From here on the stack may run on it, however this ends.
     isOurs = false;

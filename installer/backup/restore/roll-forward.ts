@@ -117,8 +117,15 @@ export async function rollForward(
   const laying = { task, image, owner: OWNER, limits };
   await orBaseDamaged(forward, fillClusterVolume(context, forward.backup, volume, laying));
   progress(`rolling forward to ${targetText(wish.target)}`);
-  const recovery = { task, image, superuser, volume, walFolder, limits, target: wish.target };
+  const common = { task, image, superuser, volume, walFolder, limits, target: wish.target };
+  const recovery = { ...common, timeline: targetTimeline(forward) };
   return await recover(context, recovery, damage);
+}
+
+/** The newest and the base's own need no history file, which a store may have lost. */
+function targetTimeline({ timeline, isNewest, base }: RollForward): string {
+  if (isNewest) return 'latest';
+  return timeline.number === base.timeline ? 'current' : String(timeline.number);
 }
 
 /** A time that lies after the last commit is reached with all the WAL there is. */

@@ -37,11 +37,14 @@ export function lossText(
   { lastCommit }: Recovered,
   lost: number | undefined,
   now: Date,
+  givenUpAt?: Date,
 ): string {
   const end = target.kind === 'time' ? target.time : new Date(lastCommit ?? now);
   const span = formatSpan(Math.max(0, (now.getTime() - end.getTime()) / 1000));
   const count =
-    lost === undefined
+    givenUpAt !== undefined
+      ? `that is of before the restore of ${givenUpAt.toISOString()}: what that gave up comes back, and what was written since would be missing`
+      : lost === undefined
       ? 'the transactions of the live cluster since then cannot be counted'
       : `${lost} transactions of the live cluster would be missing`;
   return (

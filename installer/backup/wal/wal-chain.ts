@@ -1,6 +1,7 @@
 import type { BackupManifest } from '../manifest.ts';
 import { parseLsn, parseSegment, segmentAt, segmentName } from './segment.ts';
 import type { StoredWal } from './stored-wal.ts';
+import { isOnTheWay, type Timeline } from './timelines.ts';
 
 /** The WAL that rolls a base backup forward, without a hole. */
 export interface WalChain {
@@ -17,12 +18,14 @@ export interface WalChain {
   readonly missing?: string;
 }
 
-/** Follows the WAL from where a base backup begins, over changes of the timeline, to its end or its first hole. */
+/** Follows the WAL from where a base backup begins to the end of a timeline, or to its first hole. */
 export function walChain(
-  stored: readonly StoredWal[],
+  all: readonly StoredWal[],
   base: NonNullable<BackupManifest['base']>,
+  to: Timeline,
 ): WalChain {
   const { segmentBytes } = base;
+  const stored = walTo(all, to, segmentBytes);
   const whole = byPosition(stored, 'segment', segmentBytes);
   const begun = byPosition(stored, 'partial', segmentBytes);
   const timelines = timelinesOf(stored, segmentBytes).filter((one) => one >= base.timeline);
@@ -60,6 +63,26 @@ export function walChain(
       : { storedUntil: new Date(Math.max(...used.map(({ storedAt }) => storedAt.getTime()))) }),
     ...(isHole ? { missing: segmentName({ timeline, index }, segmentBytes) } : {}),
   };
+}
+
+/**
+ * What may be read on the way to a timeline, with every history. The segment in which one was left is read as the next
+ * one has it; as the old one has it only where that has stored none of its own yet.
+ */
+export function walTo(
+  all: readonly StoredWal[],
+  to: Timeline,
+  segmentBytes: number,
+): readonly StoredWal[] {
+  const begun = new Set(
+    all.flatMap(({ kind, name }) =>
+      kind === 'segment' ? [parseSegment(name, segmentBytes).timeline] : [],
+    ),
+  );
+  return all.filter(
+    ({ kind, name }) =>
+      kind === 'history' || isOnTheWay(parseSegment(name, segmentBytes), to, segmentBytes, begun),
+  );
 }
 
 function byPosition(
