@@ -41,14 +41,17 @@ export function lossText(
 ): string {
   const end = target.kind === 'time' ? target.time : new Date(lastCommit ?? now);
   const span = formatSpan(Math.max(0, (now.getTime() - end.getTime()) / 1000));
-  const count =
-    givenUpAt !== undefined
-      ? `that is of before the restore of ${givenUpAt.toISOString()}: what that gave up comes back, and what was written since would be missing`
-      : lost === undefined
-      ? 'the transactions of the live cluster since then cannot be counted'
-      : `${lost} transactions of the live cluster would be missing`;
   return (
-    `The restored cluster ends at ${end.toISOString()}, ${span} ago; its last commit was at ${lastCommit ?? 'a time before its base'}; ${count}.\n` +
+    `The restored cluster ends at ${end.toISOString()}, ${span} ago; its last commit was at ${lastCommit ?? 'a time before its base'}; ${countText(lost, givenUpAt)}.\n` +
     'Postgres is restarted on it, and the volume that is live now is kept. Go on?'
   );
+}
+
+function countText(lost: number | undefined, givenUpAt: Date | undefined): string {
+  if (givenUpAt !== undefined) {
+    return `that is of before the restore of ${givenUpAt.toISOString()}: what that gave up comes back, and what was written since would be missing`;
+  }
+  return lost === undefined
+    ? 'the transactions of the live cluster since then cannot be counted'
+    : `${lost} transactions of the live cluster would be missing`;
 }
