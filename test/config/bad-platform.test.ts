@@ -181,6 +181,17 @@ const rows: readonly BadConfig[] = [
     says: ['config.yaml:10:15 backups.jobs[1].name: there is a job daily already'],
   },
   {
+    name: 'a job with the name of one of ours',
+    yaml: [
+      WEB,
+      'postgres: {}',
+      'backups: { jobs: [{ name: drill, source: postgres, cron: "0 2 * * *" }] }',
+    ],
+    says: [
+      'config.yaml:7:27 backups.jobs[0].name: drill is kept for a job of holdfast itself: choose another name',
+    ],
+  },
+  {
     name: 'a copy of an unknown job',
     yaml: [
       WEB,

@@ -6,6 +6,8 @@ import { QUIET_ZONE } from '../support/quiet-zone.ts';
 import { outcome, until } from './support/docker.ts';
 import { startMachine } from './support/machine.ts';
 
+const lastLine = (text: string): string => text.trim().split('\n').at(-1) ?? '';
+
 /**
  * A newcomer on a bare Debian server: one command, then an edit, a backup, a loss, a restore, a power cut,
  * and leaving without a trace. Everything is real; nothing is shared with the machine outside.
@@ -296,6 +298,42 @@ t.test('from a bare Debian 13 to a running platform and back', async (t) => {
       t.match(await ok('systemctl', 'is-active', 'holdfast-agent'), /^active/);
     },
   );
+
+  await t.test('a service goes, its data stays until it is asked for', async (t) => {
+    const config = '/etc/holdfast/config.yaml';
+    const scratch =
+      '  scratch: { build: { context: examples/demo }, command: [sleep, infinity], volumes: [{ name: papers, mount: /papers }] }';
+    await ok('sed', '--in-place', `/^services:/a\\${scratch}`, config);
+    await ok('holdfast', 'apply', '--yes');
+    const asked = await machine.exec(
+      'holdfast',
+      'exec',
+      'scratch',
+      '--',
+      'sh',
+      '-c',
+      'id -u; exit 7',
+    );
+    t.equal(asked.code, 7, 'the exit code of the command');
+    t.match(asked.stdout, /^\d+\n$/);
+    t.equal((await machine.exec('sh', '-c', 'echo "SELECT 1/0" | holdfast psql web')).code, 0);
+    t.match(await ok('sh', '-c', 'echo "SELECT 6 * 7" | holdfast psql web'), /42/);
+
+    const volumes = async () => await ok('docker', 'volume', 'ls', '--quiet');
+    t.match(await ok('holdfast', 'volumes', 'prune', '--yes'), /No volume was removed/);
+    await ok('sed', '--in-place', '/^  scratch:/d', config);
+    await ok('holdfast', 'apply', '--yes');
+    t.match(await ok('holdfast', 'volumes', 'list'), /demo_papers +unused/);
+    const refused = await machine.exec('holdfast', 'volumes', 'prune');
+    t.equal(refused.code, 5, 'nobody is there to say yes');
+    t.match(await volumes(), 'demo_papers');
+    t.equal(
+      await ok('holdfast', 'volumes', 'prune', '--yes').then(lastLine),
+      'Removed demo_papers.',
+    );
+    t.notMatch(await volumes(), 'demo_papers');
+    t.match(await volumes(), 'demo_postgres', 'what is used stays');
+  });
 
   await t.test('the agent takes newer images; what nothing needs any more goes', async (t) => {
     const add = (line: string, file: string) =>

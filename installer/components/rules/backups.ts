@@ -1,3 +1,8 @@
+import { RESTORE_TEST_RESULT } from '../../model/backup-result.ts';
+import { CERTIFICATES_RESULT } from '../../model/certificates-result.ts';
+import { DRILL_RESULT } from '../../model/drill-result.ts';
+import { UPDATES_RESULT } from '../../model/updates-result.ts';
+import { WAL_RESULT } from '../../model/wal-status.ts';
 import type { BackupJobInput } from '../backups/section.ts';
 import type { ConfigFile } from '../sections.ts';
 import type { Provider } from '../storage/section.ts';
@@ -8,6 +13,15 @@ import type { BackupSource } from './resolved.ts';
 import type { Declared, Rule } from './rule.ts';
 import { knownProvider, own } from './storage.ts';
 import { uniqueNames } from './unique-names.ts';
+
+/** What a job leaves lies in a file of its name, beside these. */
+const OWN_RESULTS: ReadonlySet<string> = new Set([
+  CERTIFICATES_RESULT,
+  DRILL_RESULT,
+  RESTORE_TEST_RESULT,
+  UPDATES_RESULT,
+  WAL_RESULT,
+]);
 
 const ARCHIVE_CLASSES = new Set(['GLACIER', 'DEEP_ARCHIVE']);
 const R2_CLASSES = new Set(['STANDARD', 'STANDARD_IA']);
@@ -128,6 +142,10 @@ export const jobsSaveSomething: Rule = function* ({ file, config, declared }) {
   yield* uniqueNames(jobs, ['backups', 'jobs'], 'job');
   for (const [index, job] of jobs.entries()) {
     const path = ['backups', 'jobs', index];
+    if (OWN_RESULTS.has(`${job.name}.json`)) {
+      const message = `${job.name} is kept for a job of holdfast itself: choose another name`;
+      yield error('job-name-taken', [...path, 'name'], message);
+    }
     const source = parseBackupSource(job.source);
     yield* knownSource(source, job, [...path, 'source'], declared);
     yield* methodFits(source, job, [...path, 'method']);
