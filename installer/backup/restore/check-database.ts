@@ -1,5 +1,5 @@
 import { AppError } from '../../errors.ts';
-import { type PostgresServer, queryJson, runSql } from '../psql.ts';
+import { type PostgresServer, PsqlSession } from '../psql.ts';
 import { type Catalog, EXTENSIONS_QUERY, ROWS_QUERY } from '../sources/catalog.ts';
 
 export interface CheckedDatabase {
@@ -20,11 +20,7 @@ export async function checkDatabase(
   database: string,
   catalog: Catalog,
 ): Promise<CheckedDatabase> {
-  const [lines, extensions] = await Promise.all([
-    runSql(server, database, ROWS_QUERY),
-    queryJson<Catalog['extensions']>(server, database, EXTENSIONS_QUERY),
-  ]);
-  const found = lines.map((line) => JSON.parse(line) as TableRows);
+  const { found, extensions } = await contentOf(server, database);
   const problems = [
     ...rowProblems(catalog.tables, found),
     ...catalog.extensions
@@ -33,6 +29,25 @@ export async function checkDatabase(
   ];
   if (problems.length > 0) throw checkFailed(database, problems);
   return { tables: found.length, rows: found.reduce((sum, { rows }) => sum + rows, 0) };
+}
+
+interface Content {
+  readonly found: readonly TableRows[];
+  readonly extensions: Catalog['extensions'];
+}
+
+async function contentOf(server: PostgresServer, database: string): Promise<Content> {
+  const session = await PsqlSession.open(server, database);
+  try {
+    const lines = await session.run(ROWS_QUERY);
+    const extensions = (await session.run(EXTENSIONS_QUERY)).join('\n');
+    return {
+      found: lines.map((line) => JSON.parse(line) as TableRows),
+      extensions: JSON.parse(extensions) as Catalog['extensions'],
+    };
+  } finally {
+    await session.close();
+  }
 }
 
 /** Differences between counted and restored rows, one line each. */

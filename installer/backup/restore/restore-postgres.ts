@@ -5,7 +5,7 @@ import { backupIdTime } from '../backup-id.ts';
 import type { BackupContext } from '../context.ts';
 import { exclusively } from '../exclusive.ts';
 import type { BackupManifest } from '../manifest.ts';
-import { type PostgresServer, queryJson, runSql } from '../psql.ts';
+import { type PostgresServer, PsqlSession, queryJson, runSql } from '../psql.ts';
 import { type OpenBackup, readText } from '../read-object.ts';
 import { type Catalog, parseCatalog } from '../sources/catalog.ts';
 import { livePostgres } from '../sources/open-source.ts';
@@ -51,23 +51,43 @@ export async function restorePostgres(
 ): Promise<RestoredDatabase[]> {
   const { host, paths } = context;
   return await exclusively(host, posix.join(paths.agent, 'locks'), 'restore', async () => {
-    const server = await livePostgres(context, 'holdfast-restore');
-    const facts = await serverFacts(server);
-    refuseOlderServer(facts, backup.manifest);
-    const databases = databasesOf(backup.manifest, wish);
-    if (wish.into !== undefined && facts.comments[wish.into] !== undefined) {
-      throw nameTaken(wish.into);
+    const live = await livePostgres(context, 'holdfast-restore');
+    const effort = restoreEffort(live);
+    // It is waited for below.
+    effort.catch(() => undefined);
+    const session = await PsqlSession.open(live, 'postgres');
+    try {
+      return await restoreInto({ ...live, session }, await effort, context, backup, wish);
+    } finally {
+      await session.close();
     }
-    await dropUnfinished(server, facts, backup.manifest.id);
-    const [effort] = await Promise.all([restoreEffort(server), restoreRoles(server, backup)]);
-    const prepared: Prepared[] = [];
-    for (const pair of databases) {
-      prepared.push(await prepare(context, { server, facts, effort }, backup, pair));
-    }
-    const restored = await swapAll(context, server, backup.manifest, prepared, wish);
-    for (const { name } of restored) await refineStatistics(host, server, name);
-    return restored;
   });
+}
+
+async function restoreInto(
+  server: PostgresServer,
+  effort: RestoreEffort,
+  context: BackupContext,
+  backup: OpenBackup,
+  wish: RestoreWish,
+): Promise<RestoredDatabase[]> {
+  // It waits while data is loaded, for hours maybe.
+  await runSql(server, 'postgres', 'SET idle_session_timeout = 0; SET statement_timeout = 0;');
+  const facts = await serverFacts(server);
+  refuseOlderServer(facts, backup.manifest);
+  const databases = databasesOf(backup.manifest, wish);
+  if (wish.into !== undefined && facts.comments[wish.into] !== undefined) {
+    throw nameTaken(wish.into);
+  }
+  await dropUnfinished(server, facts, backup.manifest.id);
+  await restoreRoles(server, backup);
+  const prepared: Prepared[] = [];
+  for (const pair of databases) {
+    prepared.push(await prepare(context, { server, facts, effort }, backup, pair));
+  }
+  const restored = await swapAll(context, server, backup.manifest, prepared, wish);
+  for (const { name } of restored) await refineStatistics(context.host, server, name);
+  return restored;
 }
 
 interface Target {

@@ -49,9 +49,11 @@ async function renameWhileTerminating(
     .finally(() => {
       settled = true;
     });
+  // The session waits for the rename.
+  const { session: _, ...beside } = server;
   while (!settled) {
     await Promise.race([renaming, wait(TERMINATE_EVERY)]);
-    if (!settled) await runSql(server, 'postgres', terminateSql(pairs));
+    if (!settled) await runSql(beside, 'postgres', terminateSql(pairs));
   }
   return await renaming;
 }
