@@ -76,11 +76,11 @@ export async function acquireLock(
       if (races > RACES) throw lockUnusable(paths);
       continue;
     }
-    if (await isGone(holder, owner, process)) {
-      await breakLock(host, paths, holder);
-      continue;
-    }
-    if (clock.now().getTime() >= deadline) throw lockHeld(holder, host);
+    const blocker = (await isGone(holder, owner, process))
+      ? await breakLock(host, paths, { stale: holder, owner, process })
+      : holder;
+    if (blocker === undefined) continue;
+    if (clock.now().getTime() >= deadline) throw lockHeld(blocker, host);
     await clock.pause(POLL_SECONDS);
   }
   const lock = holdingOf(host, paths, owner);
@@ -128,7 +128,8 @@ async function orRelease<T>(lock: HeldLock, work: () => Promise<T>): Promise<T> 
 
 /** Removes the lock, whoever holds it. For a person who knows that the holder is gone. */
 export async function forceUnlock(host: Host, paths: Paths): Promise<LockOwner | undefined> {
-  const holder = await lockOwner(host, paths);
+  // One that cannot be read goes as well.
+  const holder = await lockOwner(host, paths).catch(() => undefined);
   await host.remove(paths.applyLock, { recursive: true });
   return holder;
 }
@@ -139,19 +140,24 @@ export async function lockOwner(host: Host, paths: Paths): Promise<LockOwner | u
 }
 
 async function takeLock(host: Host, paths: Paths, owner: LockOwner): Promise<boolean> {
-  const candidate = `${paths.applyLock}.${owner.token}`;
-  await host.write(candidate, `${JSON.stringify(owner)}\n`, { mode: 0o644, uid: 0, gid: 0 });
-  const taken = await link(host, candidate, paths.applyLock);
-  await host.remove(candidate);
-  return taken;
+  return await takeName(host, paths, owner, paths.applyLock);
 }
 
-/** A second name for a file; false where that name is taken. */
-async function link(host: Host, from: string, to: string): Promise<boolean> {
+/** Of many exactly one gets a name, and whoever looks finds its owner in it. */
+async function takeName(
+  host: Host,
+  paths: Paths,
+  owner: LockOwner,
+  name: string,
+): Promise<boolean> {
+  const candidate = `${paths.applyLock}.${owner.token}`;
+  await host.write(candidate, `${JSON.stringify(owner)}\n`, { mode: 0o644, uid: 0, gid: 0 });
   const { exitCode } = await host.run({
-    argv: ['ln', '--no-target-directory', from, to],
+    argv: ['ln', '--no-target-directory', candidate, name],
+    // 1: it is taken.
     okExitCodes: [0, 1],
   });
+  await host.remove(candidate);
   return exitCode === 0;
 }
 
@@ -177,16 +183,32 @@ async function isGone(holder: LockOwner, own: LockOwner, process: ThisProcess): 
   return !(await process.isAlive(holder.pid, holder.startTicks));
 }
 
-async function breakLock(host: Host, paths: Paths, stale: LockOwner): Promise<void> {
-  const aside = `${paths.applyLock}.stale-${stale.token}`;
-  await host.run({
-    argv: ['mv', '--no-target-directory', paths.applyLock, aside],
-    okExitCodes: [0, 1],
-  });
-  const moved = await readOwner(host, aside);
-  // Two found the same stale lock, and the other one holds a new lock by now: give it back.
-  if (moved !== undefined && moved.token !== stale.token) await link(host, aside, paths.applyLock);
-  await host.remove(aside);
+interface Breaking {
+  readonly stale: LockOwner;
+  readonly owner: LockOwner;
+  readonly process: ThisProcess;
+}
+
+/**
+ * Removes a lock whose holder is gone. Only whoever has the right to break that very holding may, so that nobody
+ * removes the lock that another one took meanwhile. @returns who is at it already
+ */
+async function breakLock(
+  host: Host,
+  paths: Paths,
+  { stale, owner, process }: Breaking,
+): Promise<LockOwner | undefined> {
+  const right = `${paths.applyLock}.stale-${stale.token}`;
+  if (!(await takeName(host, paths, owner, right))) {
+    const other = await readOwner(host, right);
+    if (other === undefined || !(await isGone(other, owner, process))) return other;
+    await host.remove(right);
+    return undefined;
+  }
+  const holder = await lockOwner(host, paths);
+  if (holder?.token === stale.token) await host.remove(paths.applyLock);
+  await host.remove(right);
+  return undefined;
 }
 
 /** Removes what killed attempts left beside the lock. */
@@ -200,7 +222,8 @@ async function sweepCandidates(
   for (const name of await host.list(paths.state)) {
     if (!name.startsWith(prefix)) continue;
     const path = posix.join(paths.state, name);
-    const owner = await readOwner(host, path);
+    // What names no owner is nothing of a killed attempt.
+    const owner = await readOwner(host, path).catch(() => undefined);
     if (owner !== undefined && (await isGone(owner, own, process))) await host.remove(path);
   }
 }

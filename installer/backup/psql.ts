@@ -74,6 +74,11 @@ export async function runSql(
   return result.stdout.split('\n').filter((line) => line !== '');
 }
 
+/** For statements that must not wait for, or share the fate of, those of the session. */
+export function withoutSession({ session: _, ...server }: PostgresServer): PostgresServer {
+  return server;
+}
+
 /** SQL that ends what a run left that was killed: whoever holds the lock of the job is the only one with its name. */
 export function endEarlierSessions({ applicationName }: PostgresServer): string {
   return `DO $$ BEGIN PERFORM pg_terminate_backend(pid) FROM pg_stat_activity
@@ -139,12 +144,20 @@ export class PsqlSession {
   }
 
   async #ask(script: string): Promise<string[]> {
+    try {
+      return await this.#answer(script);
+    } catch (error) {
+      this.#isOpen = false;
+      throw error;
+    }
+  }
+
+  async #answer(script: string): Promise<string[]> {
     this.#input.write(`${script}\n\\echo '${END_OF_ANSWER}'\n`);
     const answer: string[] = [];
     for (;;) {
       const { value, done } = await this.#lines.next();
       if (done === true) {
-        this.#isOpen = false;
         const { exitCode, stderr } = await this.#done;
         throw sqlError(this.#server, exitCode, stderr);
       }

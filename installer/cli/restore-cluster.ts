@@ -165,7 +165,7 @@ function planText(
   const past =
     givenUpAt === undefined
       ? []
-      : [`As it was before the restore of ${givenUpAt}: what that gave up comes back.`];
+      : [`That is of before the restore of ${givenUpAt}: the server comes back as it was then.`];
   const hole =
     missing === undefined
       ? []

@@ -8,6 +8,8 @@ export interface WalStatus {
   readonly systemIdentifier: string;
   /** It goes up with each restore to a point in time. */
   readonly timeline: number;
+  /** When the server began to live on it, by its own clock; absent for the first that was seen. */
+  readonly timelineSince?: string;
   readonly segmentBytes: number;
   /** When the slot was last looked at. */
   readonly checkedAt: string;

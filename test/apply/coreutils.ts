@@ -24,7 +24,9 @@ export function installCoreutils(host: MemoryHost): Disk {
   );
   host.on(['df'], () => ({ stdout: `      Avail Mounted on\n${disk.freeBytes} /\n` }), looks);
   host.on(['dd'], (call) => append(host, call));
-  host.on(['mv', '--no-target-directory'], ({ rest }) => move(host, rest[0] ?? '', rest[1] ?? ''));
+  host.on(['mv', '--no-target-directory'], ({ rest }) =>
+    moveFolder(host, rest[0] ?? '', rest[1] ?? ''),
+  );
   host.on(['ln', '--no-target-directory'], ({ rest }) => link(host, rest[0] ?? '', rest[1] ?? ''));
   host.on(['flock'], (call) => swapUnderLock(host, call));
   const proc = { mode: 0o444, uid: 0, gid: 0 };
@@ -101,15 +103,10 @@ function link(host: MemoryHost, from: string, to: string): Partial<CommandResult
   return {};
 }
 
-/** rename(2): a folder takes the place of an empty one, never of one with content. */
-function move(host: MemoryHost, from: string, to: string): Partial<CommandResult> {
+/** rename(2) of a folder: takes the place of an empty one, never of one with content. */
+function moveFolder(host: MemoryHost, from: string, to: string): Partial<CommandResult> {
   const source = host.files.stat(from);
   if (source === undefined) return { exitCode: 1, stderr: `mv: cannot stat '${from}'` };
-  if (source.type === 'file') {
-    host.files.write(to, host.files.read(from) ?? Buffer.alloc(0), source);
-    host.files.remove(from, false);
-    return {};
-  }
   if (host.files.list(to).length > 0) {
     return { exitCode: 1, stderr: `mv: cannot move '${from}' to '${to}': Directory not empty` };
   }

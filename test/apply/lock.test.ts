@@ -96,6 +96,55 @@ t.test('of two that find the same stale lock only one gets it', async (t) => {
   t.strictSame(results.map(({ status }) => status).sort(), ['fulfilled', 'rejected']);
 });
 
+t.test('whoever breaks a stale lock may be killed before any step of it', async (t) => {
+  let effect = 1;
+  for (; ; effect += 1) {
+    const { host, acquire } = server();
+    await acquire(processOn(SERVER, { pid: 7 }));
+    host.crashAt({ effect, when: 'before' });
+    const broken = await acquire(processOn(SERVER, { pid: 8 })).catch(() => undefined);
+    host.effects.revive();
+    if (broken !== undefined) break;
+    const lock = await acquire(processOn(SERVER, { pid: 9 }));
+    t.equal((await lockOwner(host, paths))?.pid, 9);
+    await lock.release();
+    t.strictSame(host.files.list(paths.state), [], `killed before change ${effect}`);
+  }
+  t.ok(effect > 6, `${effect} places to be killed at`);
+});
+
+t.test('while somebody breaks a stale lock, others are told who', async (t) => {
+  const { host, acquire } = server();
+  await acquire(processOn(SERVER, { pid: 7 }));
+  const { token } = JSON.parse(host.files.text(paths.applyLock) ?? '') as { token: string };
+  const right = `${paths.applyLock}.stale-${token}`;
+  const breaker = { ...JSON.parse(host.files.text(paths.applyLock) ?? ''), pid: 8, token: 'b' };
+  const file = { mode: 0o644, uid: 0, gid: 0 };
+  host.files.write(right, Buffer.from(JSON.stringify(breaker)), file);
+  await t.rejects(acquire(processOn(SERVER, { pid: 9, living: [8] })), {
+    code: 'lock/held',
+    why: /process 8/,
+  });
+  t.equal((await lockOwner(host, paths))?.pid, 7, 'nobody but the breaker removes it');
+  await t.resolves(acquire(processOn(SERVER, { pid: 9, living: [] })));
+});
+
+t.test(
+  'a lock that cannot be read goes by force, and beside it nothing is in the way',
+  async (t) => {
+    const { host, acquire } = server();
+    const file = { mode: 0o644, uid: 0, gid: 0 };
+    host.files.write(paths.applyLock, Buffer.from('{'), file);
+    await t.rejects(acquire(processOn(SERVER)), {
+      code: 'lock/unreadable',
+      hint: /unlock --force/,
+    });
+    await forceUnlock(host, paths);
+    host.files.write(`${paths.applyLock}.x`, Buffer.from('{'), file);
+    await t.resolves(acquire(processOn(SERVER)));
+  },
+);
+
 t.test(
   'a lock that was taken away by force is noticed, and not released for the new holder',
   async (t) => {

@@ -16,7 +16,7 @@ import {
 } from '../../installer/backup/wal/segment.ts';
 import { shipOptions } from '../../installer/backup/wal/ship-wal.ts';
 import type { StoredWal } from '../../installer/backup/wal/stored-wal.ts';
-import { parseHistory } from '../../installer/backup/wal/timelines.ts';
+import { parseHistory, withSince } from '../../installer/backup/wal/timelines.ts';
 import { walChain } from '../../installer/backup/wal/wal-chain.ts';
 import {
   parseWalName,
@@ -183,16 +183,21 @@ t.test('a chain keeps to its timeline and to those that lead there', async (t) =
   t.equal(lost.endLsn, from(5), 'in its place the old one has what was given up');
   const open = walChain([...wal, partial(3, 5)], base, after(3));
   t.equal(open.endLsn, from(6), 'nothing of it is whole yet: the old one has what was before');
+  const skipped = walChain([...wal, partial(3, 7)], base, after(3));
+  t.equal(skipped.missing, segmentName({ timeline: 1, index: 5 }, SEGMENT), 'its first is lost');
 });
 
 t.test('a history names what it came from, and nothing else passes for one', async (t) => {
   const text =
     '1\t0/5000060\tno recovery target specified\n\n# mine\n 2\t1/AB\tat restore point "x y"\n';
-  t.strictSame(parseHistory(text), [
+  const ancestors = [
     { number: 1, until: 0x5000060 },
     { number: 2, until: 2 ** 32 + 0xab },
-  ]);
-  t.strictSame(parseHistory(''), []);
+  ];
+  t.strictSame(parseHistory(text), { ancestors });
+  t.strictSame(parseHistory(''), { ancestors: [] });
+  const dated = withSince(Buffer.from(text), '2026-11-29T10:00:00.123Z').toString();
+  t.strictSame(parseHistory(dated), { ancestors, since: new Date('2026-11-29T10:00:00.123Z') });
   for (const bad of ['x', '1', '1 x', '0 0/1', '-1 0/1']) t.throws(() => parseHistory(bad), bad);
 });
 
@@ -211,7 +216,7 @@ t.test(
       segment(1, 1),
     ];
     t.same(
-      neededWal({ base, wal, timeline: newest }).map(
+      neededWal({ base, wal, timeline: newest, timelines: [1, 2, 3] }).map(
         ({ kind, name }) => `${kind} ${name.slice(-2)}`,
       ),
       ['history ry', 'segment 03', 'segment 04', 'partial 05'],

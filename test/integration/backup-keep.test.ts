@@ -24,7 +24,7 @@ import { markerBytes } from '../../installer/backup/sweep.ts';
 import { writerIdentity } from '../../installer/backup/writer-id.ts';
 import type { BackupSource } from '../../installer/model/backup-settings.ts';
 import { Secret } from '../../installer/model/secret.ts';
-import { BackupStack } from '../support/backup-stack.ts';
+import { BackupStack, NOTHING_YOUNG } from '../support/backup-stack.ts';
 import { FaultProxy } from '../support/fault-proxy.ts';
 import { outcome, until } from './support/docker.ts';
 import { platformImages } from './support/platform-images.ts';
@@ -248,7 +248,7 @@ t.test('two agents on one prefix, one in the midst of the other: each has its ow
 });
 
 t.test('the copies have a retention of their own', async (t) => {
-  const brief = { ...copy, keepRemote: { keepSeconds: 0 } };
+  const brief = { ...copy, keepRemote: NOTHING_YOUNG };
   const before = (await stored(first)).length;
   const briefly = { ...context, settings: { ...context.settings, jobs: [blob, brief] } };
   await runBackup(briefly, 'copy');
@@ -259,7 +259,7 @@ t.test('the copies have a retention of their own', async (t) => {
 });
 
 const small = stack.job({
-  ...{ name: 'small', store: 'second', keepRemote: { keepSeconds: 0 } },
+  ...{ name: 'small', store: 'second', keepRemote: NOTHING_YOUNG },
   source: { ...source, dump: ['head', '-c', '1000', '/tmp/blob'] },
 });
 const withSmall = (more: Partial<BackupContext> = {}): BackupContext => {
@@ -397,11 +397,7 @@ t.test('what is locked stays until its time, whoever asks', async (t) => {
   // Whose time is over: as if each had been locked for a second.
   for (let run = 0; run < 4; run += 1) await runBackup(now, 'past');
   await until('the oldest goes', 60, async () => {
-    await applyRetention(
-      now,
-      { ...past, keepRemote: { keepSeconds: 0 }, lockSeconds: 1 },
-      open(locked),
-    );
+    await applyRetention(now, { ...past, keepRemote: NOTHING_YOUNG, lockSeconds: 1 }, open(locked));
     return (await count('past')) === 3;
   });
   t.equal((await listVersions(Bucket, 'past')).length, 3, 'no version of it is left');

@@ -22,7 +22,7 @@ import type { Store } from '../../installer/backup/store/store.ts';
 import { readManifest } from '../../installer/backup/verify.ts';
 import { backupLock, jobLocks } from '../../installer/backup/wait-for-backups.ts';
 import { startChild } from '../../installer/host/child.ts';
-import { BackupStack } from '../support/backup-stack.ts';
+import { BackupStack, NOTHING_YOUNG } from '../support/backup-stack.ts';
 import { until } from './support/docker.ts';
 import { platformImages } from './support/platform-images.ts';
 
@@ -88,7 +88,7 @@ t.test(
   'a run killed before any of its changes leaves nothing that passes for a backup',
   async (t) => {
     // Each run that comes to its end has an old one to remove: the last three verified ones stay.
-    const clean = stack.context({ jobs: [stack.job({ keepRemote: { keepSeconds: 0 } })] });
+    const clean = stack.context({ jobs: [stack.job({ keepRemote: NOTHING_YOUNG })] });
     for (let count = 0; count < 4; count += 1) await runBackup(clean, 'daily');
     let changes = 0;
     for (;;) {

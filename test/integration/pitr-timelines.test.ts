@@ -1,3 +1,4 @@
+import { rm, writeFile } from 'node:fs/promises';
 import t from 'tap';
 import { restoreTestIdentityFile } from '../../installer/backup/recovery-keys.ts';
 import type { RecoveryTarget } from '../../installer/backup/restore/point-in-time.ts';
@@ -50,6 +51,7 @@ await pitr.shipped();
 t.test('too far back, then to a later moment, which the first restore gave up', async (t) => {
   await restoreCluster(context, to(afterFirst));
   t.equal(await notes(), 'first');
+  const swapped = await clock();
   t.match(asked.at(-1), /[1-9]\d* transactions of the live cluster would be missing/);
   await chain(2);
   await add('on timeline 2');
@@ -58,6 +60,8 @@ t.test('too far back, then to a later moment, which the first restore gave up', 
   const plan = await planClusterRestore(context, to(afterSecond));
   t.match(plan.givenUpAt, /^20\d\d-/);
   t.notOk(plan.objects.some((key) => /\/00000002[0-9A-F]{16}/.test(key)));
+  const restoredAt = new Date(plan.givenUpAt ?? 0);
+  t.ok(restoredAt > afterSecond && restoredAt < swapped, 'when the server came up again');
   const done = await restoreCluster(context, to(afterSecond));
   t.equal(await notes(), 'first, second');
   t.equal(done.base, first.id);
@@ -87,6 +91,12 @@ t.test('and to a moment on a timeline that was itself given up', async (t) => {
 t.test('the newest is that of the newest timeline, from a base that leads there', async (t) => {
   await add('on timeline 5');
   await pitr.shipped();
+  // Of timelines that are not on the way: one history lost, one damaged.
+  const history = async (timeline: number): Promise<string> =>
+    (await pitr.stored(`/0000000${timeline}.history`)).at(0) ?? '';
+  await rm(await history(2));
+  await writeFile(await history(4), 'damaged');
   await restoreCluster(context, wish({ kind: 'latest' }));
   t.equal(await notes(), 'first, second, on timeline 3, on timeline 5');
+  await chain(6);
 });

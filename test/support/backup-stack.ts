@@ -21,6 +21,9 @@ import { LABELS } from '../../installer/model/labels.ts';
 import { pathsUnder } from '../../installer/model/paths.ts';
 
 const run = promisify(execFile);
+/** Nothing is young enough, however soon after one another they are made: the last three verified ones stay. */
+export const NOTHING_YOUNG = { keepSeconds: -1 };
+
 /** Milliseconds that a first start may take on a slow machine beside others. */
 const PATIENCE = 180_000;
 

@@ -97,7 +97,7 @@ async function newestBase(
   } catch (error) {
     const isAbsent =
       error instanceof AppError &&
-      ['backup/missing', 'restore/unknown-server'].includes(error.code);
+      ['backup/missing', 'restore/outside-window', 'restore/unknown-server'].includes(error.code);
     if (isAbsent) return undefined;
     throw error;
   } finally {

@@ -23,6 +23,10 @@ export interface RollForward {
   /** That the target lies on: for a moment the one that the server lived on then, also if a restore gave it up since. */
   readonly timeline: Timeline;
   readonly isNewest: boolean;
+  /** Numbers of all that are known. */
+  readonly timelines: readonly number[];
+  /** Position up to which the newest timeline holds the same; undefined when it never came by here. */
+  readonly sharedUntil?: number;
   /** When the next one began. */
   readonly givenUpAt?: Date;
   readonly chain: WalChain;
@@ -110,10 +114,13 @@ async function clustersOf(
 /** From every base that leads to a timeline. */
 function waysTo({ bases, wal, timelines }: Cluster, timeline: Timeline): RollForward[] {
   const next = timelines[timelines.indexOf(timeline) + 1];
+  const shared = timelines.at(-1)?.ancestors?.find(({ number }) => number === timeline.number);
   return bases
     .filter(({ base }) => leadsTo(base, timeline))
     .map(({ backup, base }) => ({
       ...{ backup, base, wal, timeline, isNewest: next === undefined },
+      timelines: timelines.map(({ number }) => number),
+      ...(shared === undefined ? {} : { sharedUntil: shared.until }),
       ...(next?.since === undefined ? {} : { givenUpAt: next.since }),
       chain: walChain(wal, base, timeline),
     }));
@@ -197,6 +204,7 @@ function windowOf(all: readonly RollForward[], now: Date): string {
     if (last === undefined || from > last.to) spans.push({ from, to });
     else if (to > last.to) last.to = to;
   }
+  if (spans.length === 0) return 'nothing by the clock of this machine';
   return spans.map(({ from, to }) => `${from.toISOString()} to ${to.toISOString()}`).join(', ');
 }
 
@@ -211,9 +219,14 @@ function outside(target: RecoveryTarget, all: readonly RollForward[], now: Date)
   });
 }
 
-/** On the newest timeline, which positions are of. */
+/** On the newest timeline, which positions are of; that of the cluster with the newest base. */
 function positionsOf(all: readonly RollForward[]): string {
-  const newest = all.filter(({ isNewest }) => isNewest);
+  const systemOf = ({ backup }: RollForward) => backup.manifest.server?.systemIdentifier;
+  const idOf = ({ backup }: RollForward) => backup.manifest.id;
+  const [last] = [...all].sort((a, b) => (idOf(a) < idOf(b) ? 1 : -1));
+  const newest = all.filter(
+    (one) => one.isNewest && last !== undefined && systemOf(one) === systemOf(last),
+  );
   const from = Math.min(...newest.map(({ base }) => parseLsn(base.stopLsn)));
   const to = Math.max(...newest.map(({ chain }) => chain.endLsn));
   return newest.length === 0 ? 'nothing' : `${lsnText(from)} to ${lsnText(Math.max(from, to))}`;

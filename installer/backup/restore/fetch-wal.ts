@@ -1,10 +1,12 @@
 import { mkdir, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AppError } from '../../errors.ts';
+import { isStoreError } from '../find-backups.ts';
 import { sha256Hex } from '../manifest.ts';
 import { readSmall, type Store } from '../store/store.ts';
 import { parseLsn, parseSegment, segmentAt } from '../wal/segment.ts';
 import type { StoredWal } from '../wal/stored-wal.ts';
+import { timelineOfWal } from '../wal/timelines.ts';
 import { walTo } from '../wal/wal-chain.ts';
 import { decodeWal } from '../wal/wal-content.ts';
 import { walDamaged } from '../wal/wal-errors.ts';
@@ -33,7 +35,13 @@ export interface FetchOptions {
   readonly list: () => Promise<readonly StoredWal[]>;
 }
 
-type Way = Pick<RollForward, 'base' | 'wal' | 'timeline'>;
+type Way = Pick<RollForward, 'base' | 'wal' | 'timeline' | 'timelines'>;
+
+/**
+ * Postgres gives a new timeline the first number above the one it recovers that has no history: one that is known
+ * would be given out twice where its history is not, or no longer, in the store. That it is there is all it looks at.
+ */
+const KNOWN_OF = '# holdfast: there is such a timeline, and its history is not known\n';
 
 /** Every object that the recovery may read, in the order of the WAL: on the way to its timeline, and all histories. */
 export function neededWal({ base, wal: all, timeline }: Way): StoredWal[] {
@@ -68,7 +76,10 @@ export async function fetchWal(
   let wal = forward.wal;
   for (let looks = 1; ; looks += 1) {
     const fetched = await fetchListed(store, { ...forward, wal }, options, laid);
-    if (!fetched.isOutrun || looks === LOOKS) return fetched;
+    if (!fetched.isOutrun || looks === LOOKS) {
+      await layKnownOf(forward, options, laid);
+      return fetched;
+    }
     wal = await options.list();
   }
 }
@@ -81,6 +92,10 @@ async function fetchListed(
 ): Promise<FetchedWal & { readonly isOutrun: boolean }> {
   const { folder, owner } = options;
   const all = neededWal(forward);
+  const lost = lostHistory(store, all, forward);
+  if (lost !== undefined) {
+    return { files: laid.size, newestReadAt: new Date(), damage: lost, isOutrun: false };
+  }
   const needed = all.filter((object) => !laid.has(labelOf(object)));
   let newestReadAt = new Date();
   for (let from = 0; from < needed.length; from += AT_A_TIME) {
@@ -91,7 +106,9 @@ async function fetchListed(
         try {
           return await plainWal(store, forward, object, options.identityFile);
         } catch (error) {
-          if (error instanceof AppError && error.code === 'backup/damaged') return error;
+          if (!(error instanceof AppError)) throw error;
+          if (!isNeeded(object, forward) && !isStoreError(error)) return 'needless';
+          if (error.code === 'backup/damaged') return error;
           throw error;
         }
       }),
@@ -99,6 +116,7 @@ async function fetchListed(
     for (const [index, result] of results.entries()) {
       const object = some[index];
       const state = { files: laid.size, newestReadAt };
+      if (result === 'needless') continue;
       if (result === undefined) return { ...state, isOutrun: true };
       if (result instanceof AppError) return { ...state, damage: result, isOutrun: false };
       if (object === undefined) continue;
@@ -110,8 +128,39 @@ async function fetchListed(
   return { files: laid.size, newestReadAt, isOutrun: false };
 }
 
+async function layKnownOf(
+  { base, timeline, timelines }: Way,
+  { folder, owner }: FetchOptions,
+  laid: ReadonlySet<string>,
+): Promise<void> {
+  for (const number of timelines) {
+    const name = `${number.toString(16).toUpperCase().padStart(8, '0')}.history`;
+    if (number <= base.timeline || number === timeline.number) continue;
+    if (laid.has(labelOf({ kind: 'history', name }))) continue;
+    await lay(join(folder, name), Buffer.from(KNOWN_OF), owner);
+  }
+}
+
+/** Without it nothing leads from the base to its timeline. */
+function lostHistory(
+  store: Store,
+  all: readonly StoredWal[],
+  { base, timeline }: Way,
+): AppError | undefined {
+  if (base.timeline === timeline.number) return undefined;
+  const own = all.some((one) => one.kind === 'history' && timelineOfWal(one) === timeline.number);
+  if (own) return undefined;
+  return walDamaged(store, `the history of timeline ${timeline.number}`, 'it is gone');
+}
+
+/** The history of the timeline that is recovered is read, where the base is not of it; of others Postgres asks whether there is one. */
+function isNeeded(object: StoredWal, { base, timeline }: Way): boolean {
+  if (object.kind !== 'history') return true;
+  return timelineOfWal(object) === timeline.number && base.timeline !== timeline.number;
+}
+
 /** The whole of a segment takes the place of its beginning. */
-function labelOf({ kind, name }: StoredWal): string {
+function labelOf({ kind, name }: Pick<StoredWal, 'kind' | 'name'>): string {
   return `${kind} ${name}`;
 }
 

@@ -4,8 +4,10 @@ import type { BackupJob } from '../../model/backup-settings.ts';
 import type { BackupContext } from '../context.ts';
 import { exclusively } from '../exclusive.ts';
 import { removeHelpers } from '../helper-container.ts';
+import { type PostgresServer, runSql } from '../psql.ts';
 import { findJob } from '../settings.ts';
 import type { Store } from '../store/store.ts';
+import { parseLsn } from '../wal/segment.ts';
 import { noPitr } from '../wal/wal-errors.ts';
 import { type CheckedCluster, checkCluster } from './check-cluster.ts';
 import { type BaseWish, basesFor, type RollForward } from './choose-base.ts';
@@ -119,10 +121,16 @@ async function restoreFrom(
       ...{ task: TASK, volume, walFolder, limits: [], wish, progress },
       ...(image === undefined ? {} : { image }),
     };
+    const { missing } = forward.chain;
+    if (missing !== undefined) {
+      const text = `the WAL has a gap: ${missing} is missing, and what follows cannot be restored`;
+      report({ kind: 'warning', code: 'restore/gap', text });
+    }
     const fetched = await fetchForward(context, store, forward, request);
     const recovered = await rollForward(context, forward, request, fetched);
     const { server, lastCommit } = recovered;
-    const isComparable = image === undefined && forward.isNewest;
+    const givenUpAt = (await isOfNewest(server, forward)) ? undefined : forward.givenUpAt;
+    const isComparable = image === undefined && givenUpAt === undefined;
     const restoredXid = isComparable ? await nextTransaction(server) : undefined;
     progress('checking every page and row');
     const cluster = await checkCluster(server);
@@ -131,7 +139,7 @@ async function restoreFrom(
     const restored = image === undefined ? volume : await carryOver(context, wish, volume, image);
     const seconds = (performance.now() - clock) / 1000;
     const lost = await lostTransactions(context, restoredXid);
-    await wish.consent(lossText(wish.target, recovered, lost, now(), forward.givenUpAt));
+    await wish.consent(lossText(wish.target, recovered, lost, now(), givenUpAt));
     progress('swapping');
     // From here on the stack may run on it, however this ends.
     isOurs = false;
@@ -150,6 +158,16 @@ async function restoreFrom(
     await rm(walFolder, { recursive: true, force: true });
     if (isOurs) await removeUnfinished(context);
   }
+}
+
+/** Whether what was recovered is the beginning of the newest timeline, whichever it was recovered on. */
+async function isOfNewest(
+  server: PostgresServer,
+  { isNewest, sharedUntil = 0 }: RollForward,
+): Promise<boolean> {
+  if (isNewest) return true;
+  const [replayed = ''] = await runSql(server, 'postgres', 'SELECT pg_last_wal_replay_lsn();');
+  return parseLsn(replayed) <= sharedUntil;
 }
 
 /** Hands over the job of the base backups, and the store that holds them and the WAL. */

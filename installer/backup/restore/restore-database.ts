@@ -4,7 +4,13 @@ import type { Host } from '../../host/host.ts';
 import { formatBytes } from '../../model/format-bytes.ts';
 import { dockerExec } from '../container-pipe.ts';
 import type { BackupObject } from '../manifest.ts';
-import { connectionTo, type PostgresServer, postgresExec, runSql } from '../psql.ts';
+import {
+  connectionTo,
+  type PostgresServer,
+  postgresExec,
+  runSql,
+  withoutSession,
+} from '../psql.ts';
 import { type OpenBackup, readObject } from '../read-object.ts';
 import type { Catalog } from '../sources/catalog.ts';
 import { createDatabaseSql, databasePropertiesSql } from './create-database.ts';
@@ -48,7 +54,7 @@ export async function restoreDatabase(restore: DatabaseRestore): Promise<void> {
       await pgRestore(restore, [], readObject(backup, object));
     }
   } catch (error) {
-    await dropDatabase(server, target);
+    await dropDatabase(withoutSession(server), target);
     throw error;
   } finally {
     await staging.clear();

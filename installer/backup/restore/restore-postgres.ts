@@ -5,7 +5,14 @@ import { backupIdTime } from '../backup-id.ts';
 import type { BackupContext } from '../context.ts';
 import { exclusively } from '../exclusive.ts';
 import type { BackupManifest } from '../manifest.ts';
-import { type PostgresServer, PsqlSession, queryJson, runSql } from '../psql.ts';
+import {
+  endEarlierSessions,
+  type PostgresServer,
+  PsqlSession,
+  queryJson,
+  runSql,
+  withoutSession,
+} from '../psql.ts';
 import { type OpenBackup, readText } from '../read-object.ts';
 import { type Catalog, parseCatalog } from '../sources/catalog.ts';
 import { livePostgres } from '../sources/open-source.ts';
@@ -72,7 +79,8 @@ async function restoreInto(
   wish: RestoreWish,
 ): Promise<RestoredDatabase[]> {
   // It waits while data is loaded, for hours maybe.
-  await runSql(server, 'postgres', 'SET idle_session_timeout = 0; SET statement_timeout = 0;');
+  const settings = 'SET idle_session_timeout = 0; SET statement_timeout = 0;';
+  await runSql(server, 'postgres', `${settings}\n${endEarlierSessions(server)}`);
   const facts = await serverFacts(server);
   refuseOlderServer(facts, backup.manifest);
   const databases = databasesOf(backup.manifest, wish);
@@ -194,8 +202,9 @@ async function swapAll(
     }
   }
   report({ kind: 'progress', id: 'restore', text: 'swapping the names' });
+  // A person may have taken hours to say yes.
   await swapDatabases(
-    server,
+    withoutSession(server),
     swaps.map(({ pair }) => pair),
   );
   return swaps.map(({ one, pair }) => ({

@@ -122,7 +122,7 @@ export async function rollForward(
   return await recover(context, recovery, damage);
 }
 
-/** The newest and the base's own need no history file, which a store may have lost. */
+/** The base's own needs no history file, which a store may have lost; the newest may not be known of here. */
 function targetTimeline({ timeline, isNewest, base }: RollForward): string {
   if (isNewest) return 'latest';
   return timeline.number === base.timeline ? 'current' : String(timeline.number);

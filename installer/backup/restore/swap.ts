@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { AppError } from '../../errors.ts';
-import { type PostgresServer, runSql } from '../psql.ts';
+import { type PostgresServer, runSql, withoutSession } from '../psql.ts';
 import { identifier, literal } from './sql-text.ts';
 
 export interface SwapPair {
@@ -49,8 +49,7 @@ async function renameWhileTerminating(
     .finally(() => {
       settled = true;
     });
-  // The session waits for the rename.
-  const { session: _, ...beside } = server;
+  const beside = withoutSession(server);
   while (!settled) {
     await Promise.race([renaming, wait(TERMINATE_EVERY)]);
     if (!settled) await runSql(beside, 'postgres', terminateSql(pairs));

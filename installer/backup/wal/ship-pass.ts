@@ -11,6 +11,7 @@ import {
   readReceived,
   removeReceived,
 } from './receiver-folder.ts';
+import { withSince } from './timelines.ts';
 import { encodeWal } from './wal-content.ts';
 import { notReadBack } from './wal-errors.ts';
 import { type WalObject, walObjectName, walPrefix } from './wal-keys.ts';
@@ -39,6 +40,11 @@ export interface Shipping {
 export async function shipPass(shipping: Shipping, before: WalStatus): Promise<WalStatus> {
   const { context, pitr } = shipping;
   const received = await listReceived(pitr.folder);
+  const moved = ({ mtimeMs }: ReceivedFile): boolean => mtimeMs > before.shippedMtimeMs;
+  // Before anything of its timeline: without it nobody knows where that came from.
+  for (const { name } of received.histories.filter(moved)) {
+    await shipHistory(shipping, before, name);
+  }
   let status = before;
   const waiting = received.segments.filter(({ name }) => isAfter(name, status.shippedThrough));
   const dropped = await boundSpool(shipping, waiting);
@@ -50,8 +56,6 @@ export async function shipPass(shipping: Shipping, before: WalStatus): Promise<W
     pitr.folder,
     received.segments.slice(0, -1).map(({ name }) => name),
   );
-  const moved = ({ mtimeMs }: ReceivedFile): boolean => mtimeMs > before.shippedMtimeMs;
-  for (const { name } of received.histories.filter(moved)) await shipHistory(shipping, name);
   for (const { name } of received.partials.filter(moved)) await shipPartial(shipping, name);
   const { failure: _over, ...rest } = status;
   status = {
@@ -138,11 +142,19 @@ async function shipPartial(shipping: Shipping, file: string): Promise<void> {
   await shipping.store.putSmall(keyOf(shipping, { kind: 'partial', name }), stored);
 }
 
-async function shipHistory(shipping: Shipping, name: string): Promise<void> {
+async function shipHistory(
+  shipping: Shipping,
+  { timeline, timelineSince }: WalStatus,
+  name: string,
+): Promise<void> {
   const key = keyOf(shipping, { kind: 'history', name });
   const content = await readReceived(shipping.pitr.folder, name);
   if (content === undefined) return;
-  await shipping.store.putSmall(key, await encodeWal(content, shipping.recipientsFile));
+  const isDated = Number.parseInt(name, 16) === timeline && timelineSince !== undefined;
+  // What is there may tell when it began.
+  if (!isDated && (await shipping.store.head(key)) !== undefined) return;
+  const dated = isDated ? withSince(content, timelineSince) : content;
+  await shipping.store.putSmall(key, await encodeWal(dated, shipping.recipientsFile));
 }
 
 function keyOf({ context, recipientsFile, systemIdentifier }: Shipping, object: WalObject): string {

@@ -4,6 +4,8 @@ import { literal } from '../restore/sql-text.ts';
 export interface WalSource {
   readonly systemIdentifier: string;
   readonly timeline: number;
+  /** UTC, ISO 8601; the clock of the times of commits. */
+  readonly startedAt: string;
   readonly segmentBytes: number;
   /** Undefined: there is none. */
   readonly slot?: {
@@ -21,6 +23,7 @@ export async function walSource(server: PostgresServer, slot: string): Promise<W
     `SELECT json_build_object(
        'systemIdentifier', (SELECT system_identifier::text FROM pg_control_system()),
        'timeline', (SELECT timeline_id FROM pg_control_checkpoint()),
+       'startedAt', to_char(pg_postmaster_start_time() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
        'segmentBytes', (SELECT setting::bigint FROM pg_settings WHERE name = 'wal_segment_size'),
        'slot', (SELECT json_build_object('active', active, 'walStatus', wal_status)
                 FROM pg_replication_slots WHERE slot_name = ${literal(slot)}));`,

@@ -40,6 +40,7 @@ export async function tendSlot(
     version: 1,
     systemIdentifier: source.systemIdentifier,
     timeline: source.timeline,
+    ...sinceOf(source, status),
     segmentBytes: source.segmentBytes,
     checkedAt: now().toISOString(),
     shippedMtimeMs: 0,
@@ -47,6 +48,16 @@ export async function tendSlot(
     baseNeededSince: now().toISOString(),
     gaps,
   };
+}
+
+/** After a restore the server starts on its new timeline; what it stood on before is given up from then on. */
+function sinceOf(
+  { timeline, startedAt }: WalSource,
+  status: WalStatus | undefined,
+): Pick<WalStatus, 'timelineSince'> {
+  if (status === undefined) return {};
+  if (status.timeline !== timeline) return { timelineSince: startedAt };
+  return status.timelineSince === undefined ? {} : { timelineSince: status.timelineSince };
 }
 
 /** Why the chain cannot go on; undefined where it can, or where there was none. */

@@ -9,7 +9,15 @@ export interface Timeline {
   readonly number: number;
   /** Those that it came from and the position at which each was left; undefined when its history cannot be read. */
   readonly ancestors?: readonly Ancestor[];
-  /** When it was first heard of, by the clock of the store or of a base backup; absent for the oldest. */
+  /**
+   * When the server began to live on it, by the server's clock as its history tells it; else when it was first heard of,
+   * by the clock of the store or of a base backup. Absent for the oldest.
+   */
+  readonly since?: Date;
+}
+
+interface History {
+  readonly ancestors: readonly Ancestor[];
   readonly since?: Date;
 }
 
@@ -41,24 +49,28 @@ export async function readTimelines(
     const known = seen.get(number);
     if (known === undefined || at < known) seen.set(number, at);
   };
-  const ancestors = new Map<number, readonly Ancestor[] | undefined>();
+  const histories = new Map<number, History>();
   for (const object of wal) {
-    note(timelineOf(object), object.storedAt);
+    const number = timelineOfWal(object);
+    note(number, object.storedAt);
     if (object.kind !== 'history') continue;
-    ancestors.set(timelineOf(object), await historyOf(store, object, identityFile));
+    const history = await historyOf(store, object, identityFile);
+    if (history !== undefined) histories.set(number, history);
   }
   for (const { base, startedAt } of bases) note(base.timeline, startedAt);
   const [first = 1, ...later] = [...seen.keys()].sort((a, b) => a - b);
   const timeline = (number: number): Timeline => {
-    const known = number === 1 ? [] : ancestors.get(number);
+    const known = number === 1 ? [] : histories.get(number)?.ancestors;
     return { number, ...(known === undefined ? {} : { ancestors: known }) };
   };
-  const since = (number: number) => ({ since: seen.get(number) ?? new Date(0) });
+  const since = (number: number) => ({
+    since: histories.get(number)?.since ?? seen.get(number) ?? new Date(0),
+  });
   return [timeline(first), ...later.map((number) => ({ ...timeline(number), ...since(number) }))];
 }
 
 /** The first eight digits of every name. */
-function timelineOf({ name }: StoredWal): number {
+export function timelineOfWal({ name }: StoredWal): number {
   return Number.parseInt(name.slice(0, 8), 16);
 }
 
@@ -66,7 +78,7 @@ async function historyOf(
   store: Store,
   { key, encrypted }: StoredWal,
   identityFile: string,
-): Promise<readonly Ancestor[] | undefined> {
+): Promise<History | undefined> {
   const stored = await readSmall(store, key);
   if (stored === undefined) return undefined;
   try {
@@ -83,8 +95,9 @@ async function historyOf(
  * of Postgres' timeline.c.
  * @throws RangeError
  */
-export function parseHistory(text: string): Ancestor[] {
-  return text
+export function parseHistory(text: string): History {
+  const [, since] = SINCE.exec(text) ?? [];
+  const ancestors = text
     .split('\n')
     .map((line) => line.trim())
     .filter((line) => line !== '' && !line.startsWith('#'))
@@ -93,6 +106,14 @@ export function parseHistory(text: string): Ancestor[] {
       if (!/^[1-9]\d*$/.test(number)) throw new RangeError(`not a timeline: ${number}`);
       return { number: Number(number), until: parseLsn(position) };
     });
+  return { ancestors, ...(since === undefined ? {} : { since: new Date(since) }) };
+}
+
+const SINCE = /^# live since (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)$/m;
+
+/** A history that tells when the server began to live on its timeline: a comment to Postgres. */
+export function withSince(content: Uint8Array, since: string): Buffer {
+  return Buffer.concat([content, Buffer.from(`\n# live since ${since}\n`)]);
 }
 
 /** The one that the server lived on at that moment. */
@@ -109,13 +130,13 @@ export function leadsTo({ timeline, stopLsn }: Base, { number, ancestors }: Time
 
 /**
  * Whether a segment is on the way to a timeline, or on it.
- * @param begun timelines of which whole segments are known
+ * @param hasBegun whether a timeline has something of its own that is whole, or that lies after a segment
  */
 export function isOnTheWay(
   { timeline, index }: Segment,
   { number, ancestors }: Timeline,
   segmentBytes: number,
-  begun: ReadonlySet<number>,
+  hasBegun: (timeline: number, index: number) => boolean,
 ): boolean {
   if (timeline === number) return true;
   if (ancestors === undefined) return timeline < number;
@@ -123,5 +144,5 @@ export function isOnTheWay(
   const ancestor = ancestors[at];
   if (ancestor === undefined) return false;
   const left = segmentAt(ancestor.until, segmentBytes);
-  return index < left || (index === left && !begun.has(ancestors[at + 1]?.number ?? number));
+  return index < left || (index === left && !hasBegun(ancestors[at + 1]?.number ?? number, left));
 }

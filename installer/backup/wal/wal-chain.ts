@@ -48,7 +48,7 @@ export function walChain(
     .findLast((one) => begun.has(position(one, index)));
   const partial = last === undefined ? undefined : begun.get(position(last, index))?.[0];
   // What an older timeline wrote after the branch was given up by a restore: nothing leads there any more.
-  const isHole = [...whole.values()].some(([{ name }]) => {
+  const isHole = [...whole.values(), ...begun.values()].some(([{ name }]) => {
     const later = parseSegment(name, segmentBytes);
     return later.timeline >= timeline && later.index > index;
   });
@@ -74,14 +74,20 @@ export function walTo(
   to: Timeline,
   segmentBytes: number,
 ): readonly StoredWal[] {
-  const begun = new Set(
-    all.flatMap(({ kind, name }) =>
-      kind === 'segment' ? [parseSegment(name, segmentBytes).timeline] : [],
-    ),
-  );
+  const wholeOf = new Set<number>();
+  const beginningOf = new Map<number, number>();
+  for (const { kind, name } of all) {
+    if (kind === 'history') continue;
+    const { timeline, index } = parseSegment(name, segmentBytes);
+    if (kind === 'segment') wholeOf.add(timeline);
+    else beginningOf.set(timeline, Math.max(index, beginningOf.get(timeline) ?? 0));
+  }
+  const hasBegun = (timeline: number, index: number): boolean =>
+    wholeOf.has(timeline) || (beginningOf.get(timeline) ?? 0) > index;
   return all.filter(
     ({ kind, name }) =>
-      kind === 'history' || isOnTheWay(parseSegment(name, segmentBytes), to, segmentBytes, begun),
+      kind === 'history' ||
+      isOnTheWay(parseSegment(name, segmentBytes), to, segmentBytes, hasBegun),
   );
 }
 
