@@ -42,7 +42,7 @@ export class Machine {
 
   /** Runs a command to its end, whatever its exit code. */
   exec(...command: string[]): Promise<Output> {
-    return outcome(this.ssh(...command), 900);
+    return outcome(this.ssh(...command), 1_800);
   }
 
   /** Unpacks the repository's files, as a clone has them, into a folder there. */
