@@ -59,13 +59,11 @@ export async function startBucket(objects: Readonly<Record<string, string>>) {
     response.end(body);
   });
   await once(server.listen(0), 'listening');
-  const gateway = await docker(
-    'network',
-    'inspect',
-    '--format',
-    '{{(index .IPAM.Config 0).Gateway}}',
-    'bridge',
-  );
+  // The engine tells the address of its bridge only if that was there before it started.
+  const { stdout } = await run('ip', ['-json', '-4', 'address', 'show', 'dev', 'docker0']);
+  const [bridge] = JSON.parse(stdout) as { addr_info: { local: string }[] }[];
+  const gateway = bridge?.addr_info[0]?.local;
+  if (gateway === undefined) throw new Error('docker0 has no address');
   return {
     endpoint: `http://${gateway}:${(server.address() as AddressInfo).port}`,
     asked,
