@@ -49,7 +49,7 @@ const quick: readonly Group[] = [
 ];
 const real: readonly Group[] = integrationFiles.map((file) => ({
   name: file,
-  argv: tap([file], '--jobs=1', '--timeout=2400'),
+  argv: tap([file], '--jobs=1', '--timeout=3600'),
   counts: true,
 }));
 
