@@ -4,9 +4,8 @@ import { AppError } from '../../errors.ts';
 import { isStoreError } from '../find-backups.ts';
 import { sha256Hex } from '../manifest.ts';
 import { readSmall, type Store } from '../store/store.ts';
-import { parseLsn, parseSegment, segmentAt } from '../wal/segment.ts';
+import { parseLsn, parseSegment, segmentAt, timelineOf } from '../wal/segment.ts';
 import type { StoredWal } from '../wal/stored-wal.ts';
-import { timelineOfWal } from '../wal/timelines.ts';
 import { walTo } from '../wal/wal-chain.ts';
 import { decodeWal } from '../wal/wal-content.ts';
 import { walDamaged } from '../wal/wal-errors.ts';
@@ -148,7 +147,7 @@ function lostHistory(
   { base, timeline }: Way,
 ): AppError | undefined {
   if (base.timeline === timeline.number) return undefined;
-  const own = all.some((one) => one.kind === 'history' && timelineOfWal(one) === timeline.number);
+  const own = all.some((one) => one.kind === 'history' && timelineOf(one.name) === timeline.number);
   if (own) return undefined;
   return walDamaged(store, `the history of timeline ${timeline.number}`, 'it is gone');
 }
@@ -156,7 +155,7 @@ function lostHistory(
 /** The history of the timeline that is recovered is read, where the base is not of it; of others Postgres asks whether there is one. */
 function isNeeded(object: StoredWal, { base, timeline }: Way): boolean {
   if (object.kind !== 'history') return true;
-  return timelineOfWal(object) === timeline.number && base.timeline !== timeline.number;
+  return timelineOf(object.name) === timeline.number && base.timeline !== timeline.number;
 }
 
 /** The whole of a segment takes the place of its beginning. */

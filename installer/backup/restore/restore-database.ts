@@ -172,8 +172,13 @@ async function pgRestore(
 
 /** Whether the jobs have enough to do at a time: no table is half of the database. */
 function isSpread({ tables }: Catalog): boolean {
-  const rows = tables.map((table) => table.rows);
-  return Math.max(0, ...rows) * 2 <= rows.reduce((sum, one) => sum + one, 0);
+  let all = 0;
+  let largest = 0;
+  for (const { rows } of tables) {
+    all += rows;
+    largest = Math.max(largest, rows);
+  }
+  return largest * 2 <= all;
 }
 
 /** Rows that are looked at per table: this times 300. The server's default is 100. */

@@ -20,6 +20,11 @@ export interface Segment {
   readonly index: number;
 }
 
+/** By the first eight digits of the name of a segment, of the beginning of one, or of a history. */
+export function timelineOf(name: string): number {
+  return Number.parseInt(name.slice(0, 8), 16);
+}
+
 /** @throws RangeError */
 export function parseSegment(name: string, segmentBytes: number): Segment {
   const [, timeline, high, low] = /^([0-9A-F]{8})([0-9A-F]{8})([0-9A-F]{8})$/.exec(name) ?? [];

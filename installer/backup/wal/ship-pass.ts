@@ -11,6 +11,7 @@ import {
   readReceived,
   removeReceived,
 } from './receiver-folder.ts';
+import { timelineOf } from './segment.ts';
 import { withSince } from './timelines.ts';
 import { encodeWal } from './wal-content.ts';
 import { notReadBack } from './wal-errors.ts';
@@ -150,7 +151,7 @@ async function shipHistory(
   const key = keyOf(shipping, { kind: 'history', name });
   const content = await readReceived(shipping.pitr.folder, name);
   if (content === undefined) return;
-  const isDated = Number.parseInt(name, 16) === timeline && timelineSince !== undefined;
+  const isDated = timelineOf(name) === timeline && timelineSince !== undefined;
   // What is there may tell when it began.
   if (!isDated && (await shipping.store.head(key)) !== undefined) return;
   const dated = isDated ? withSince(content, timelineSince) : content;

@@ -3,6 +3,7 @@ import type { BackupContext } from '../context.ts';
 import type { PostgresServer } from '../psql.ts';
 import { withGap } from './gaps.ts';
 import { listReceived, removeReceived } from './receiver-folder.ts';
+import { timelineOf } from './segment.ts';
 import { isUsable, makeSlot, type WalSource, walSource } from './slot.ts';
 import { noPitr } from './wal-errors.ts';
 
@@ -70,8 +71,4 @@ function whyBroken(source: WalSource, status: WalStatus | undefined): string | u
   if (source.slot === undefined) return 'the replication slot was gone';
   if (isUsable(source.slot)) return undefined;
   return 'the receiver was away for so long that the server gave up WAL which it had not taken';
-}
-
-function timelineOf(name: string): number {
-  return Number.parseInt(name.slice(0, 8), 16);
 }

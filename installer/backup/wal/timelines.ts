@@ -1,6 +1,6 @@
 import type { BackupManifest } from '../manifest.ts';
 import { readSmall, type Store } from '../store/store.ts';
-import { parseLsn, type Segment, segmentAt } from './segment.ts';
+import { parseLsn, type Segment, segmentAt, timelineOf } from './segment.ts';
 import type { StoredWal } from './stored-wal.ts';
 import { decodeWal } from './wal-content.ts';
 
@@ -51,7 +51,7 @@ export async function readTimelines(
   };
   const histories = new Map<number, History>();
   for (const object of wal) {
-    const number = timelineOfWal(object);
+    const number = timelineOf(object.name);
     note(number, object.storedAt);
     if (object.kind !== 'history') continue;
     const history = await historyOf(store, object, identityFile);
@@ -67,11 +67,6 @@ export async function readTimelines(
     since: histories.get(number)?.since ?? seen.get(number) ?? new Date(0),
   });
   return [timeline(first), ...later.map((number) => ({ ...timeline(number), ...since(number) }))];
-}
-
-/** The first eight digits of every name. */
-export function timelineOfWal({ name }: StoredWal): number {
-  return Number.parseInt(name.slice(0, 8), 16);
 }
 
 async function historyOf(
