@@ -22,6 +22,7 @@ wanted=(
   shellcheck:shellcheck
   sshd:openssh-server
   ssh-keygen:openssh-client
+  sudo:sudo
   docker-registry:docker-registry
   pebble:pebble
   named:bind9
