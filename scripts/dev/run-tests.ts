@@ -8,9 +8,13 @@ import { createInterface } from 'node:readline';
  */
 interface Group {
   readonly name: string;
+  readonly commands: readonly Command[];
+}
+
+interface Command {
   readonly argv: readonly [string, ...string[]];
-  /** Prints tap's closing line, `# { total: 60, pass: 60 }`. */
-  readonly counts: boolean;
+  /** Present for a test file, which ends itself after so long and closes with `# { total: 60, pass: 60 }`. */
+  readonly timeoutSeconds?: number;
 }
 
 interface Outcome {
@@ -22,14 +26,18 @@ interface Outcome {
   readonly failures: readonly string[];
 }
 
-const tap = (files: readonly string[], ...flags: string[]): readonly [string, ...string[]] => [
-  'npx',
-  'tap',
-  'run',
-  '--reporter=tap',
-  ...flags,
-  ...files,
-];
+/**
+ * A test file is a program of its own. tap's runner would start three more processes for each, and runs side
+ * by side would clear one another's `.tap` folder.
+ */
+const testFile = (file: string, timeoutSeconds: number): Command => ({
+  argv: [process.execPath, file],
+  timeoutSeconds,
+});
+const check = (name: string, ...argv: [string, ...string[]]): Group => ({
+  name,
+  commands: [{ argv }],
+});
 
 const integrationFiles = globSync('test/integration/**/*.test.ts').sort();
 const shellFiles = globSync([
@@ -40,17 +48,17 @@ const shellFiles = globSync([
   '.ci/run',
 ]).sort();
 
+const unitFiles = globSync('test/**/*.test.ts', { exclude: ['test/integration/**'] }).sort();
 const quick: readonly Group[] = [
-  { name: 'lint', argv: ['npm', 'run', '--silent', 'lint'], counts: false },
-  { name: 'typecheck', argv: ['npm', 'run', '--silent', 'typecheck'], counts: false },
-  { name: 'docs are fresh', argv: ['npm', 'run', '--silent', 'docs:check'], counts: false },
-  { name: 'shellcheck', argv: ['shellcheck', '--external-sources', ...shellFiles], counts: false },
-  { name: 'unit', argv: tap([], '--timeout=600'), counts: true },
+  check('lint', 'npm', 'run', '--silent', 'lint'),
+  check('typecheck', 'npm', 'run', '--silent', 'typecheck'),
+  check('docs are fresh', 'npm', 'run', '--silent', 'docs:check'),
+  check('shellcheck', 'shellcheck', '--external-sources', ...shellFiles),
+  { name: 'unit', commands: unitFiles.map((file) => testFile(file, 600)) },
 ];
 const real: readonly Group[] = integrationFiles.map((file) => ({
   name: file,
-  argv: tap([file], '--jobs=1', '--timeout=3600'),
-  counts: true,
+  commands: [testFile(file, 3600)],
 }));
 
 /** Builds all images of the platform, which the others then find. */
@@ -60,6 +68,10 @@ const isServer = imports('support/(appliance|deploy-lab|rt-lab)');
 /** Servers in containers of their own bring engine and images along. They take longest, so they come first. */
 const isMachine = imports('support/machine');
 
+/** Of one group. */
+const COMMANDS_SIDE_BY_SIDE = 2;
+/** tap itself waits ten seconds for a file that is over its time. */
+const KILL_AFTER_SECONDS = 60;
 const LINES_OF_A_FAILURE = 30;
 const CHARACTERS_OF_A_LINE = 400;
 
@@ -98,40 +110,63 @@ async function inTurn(groups: Group[]): Promise<void> {
   for (let next = groups.shift(); next !== undefined; next = groups.shift()) await runAndSay(next);
 }
 
-async function runAndSay(group: Group): Promise<void> {
+async function runAndSay({ name, commands }: Group): Promise<void> {
   const started = Date.now();
-  const outcome = await run(group);
-  passed += outcome.passed;
-  failed += outcome.failed;
-  failures.push(...outcome.failures.map((failure) => `--- ${group.name}: ${failure}`));
+  const outcomes: Outcome[] = [];
+  const waiting = [...commands];
+  const runNext = async (): Promise<void> => {
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+      outcomes.push(await run(next));
+    }
+  };
+  await Promise.all(Array.from({ length: COMMANDS_SIDE_BY_SIDE }, runNext));
+  const sum = (count: (outcome: Outcome) => number) =>
+    outcomes.reduce((total, outcome) => total + count(outcome), 0);
+  const [ownPassed, ownFailed] = [sum((one) => one.passed), sum((one) => one.failed)];
+  passed += ownPassed;
+  failed += ownFailed;
+  failures.push(...outcomes.flatMap((one) => one.failures));
+  const shown = outcomes.map((one) => one.shown).join('');
   const seconds = Math.round((Date.now() - started) / 1000);
   process.stdout.write(
-    `==> ${group.name}\n${outcome.shown}    ${outcome.passed} passed, ${outcome.failed} failed (${seconds} s)\n`,
+    `==> ${name}\n${shown}    ${ownPassed} passed, ${ownFailed} failed (${seconds} s)\n`,
   );
 }
 
-async function run({ argv, counts }: Group): Promise<Outcome> {
+async function run({ argv, timeoutSeconds }: Command): Promise<Outcome> {
   const [program, ...args] = argv;
-  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(program, args, {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env:
+      timeoutSeconds === undefined
+        ? process.env
+        : { ...process.env, TAP_TIMEOUT: String(timeoutSeconds) },
+  });
   const closed = new Promise<number>((resolve, reject) => {
     child.once('error', reject);
     child.once('close', (code) => resolve(code ?? 1));
   });
+  const isTest = timeoutSeconds !== undefined;
+  const hung = isTest
+    ? setTimeout(() => child.kill('SIGKILL'), (timeoutSeconds + KILL_AFTER_SECONDS) * 1000)
+    : undefined;
   let summary: { pass: number; fail: number } | undefined;
   const shown: string[] = [];
   for await (const line of createInterface({ input: child.stdout })) {
-    if (counts) {
-      summary = closingLine(line) ?? summary;
-      if (!/^\s*(ok|# Subtest|1\.\.|$)/.test(line)) shown.push(line);
-    } else {
-      shown.push(line);
-    }
+    summary = closingLine(line) ?? summary;
+    if (!isTest || !/^\s*(ok|# Subtest|1\.\.|$)/.test(line)) shown.push(line);
   }
   const exitCode = await closed;
-  const text = exitCode === 0 ? '' : `${shown.slice(-400).join('\n')}\n`;
-  if (!counts) {
+  clearTimeout(hung);
+  const text = exitCode === 0 ? '' : `${argv.at(-1)}\n${shown.slice(-400).join('\n')}\n`;
+  if (!isTest) {
     const failed = exitCode === 0 ? 0 : 1;
-    return { passed: 1 - failed, failed, shown: text, failures: failed === 0 ? [] : ['failed'] };
+    return {
+      passed: 1 - failed,
+      failed,
+      shown: text,
+      failures: failed === 0 ? [] : [`--- ${argv.join(' ')}: failed`],
+    };
   }
   const { pass = 0, fail = 0 } = summary ?? {};
   const diedUncounted = exitCode !== 0 && fail === 0;
@@ -139,7 +174,10 @@ async function run({ argv, counts }: Group): Promise<Outcome> {
     passed: pass,
     failed: fail + (diedUncounted || pass + fail === 0 ? 1 : 0),
     shown: text,
-    failures: exitCode === 0 ? [] : failedAssertions(shown, exitCode),
+    failures:
+      exitCode === 0
+        ? []
+        : failedAssertions(shown, exitCode).map((one) => `--- ${argv.at(-1)}: ${one}`),
   };
 }
 
