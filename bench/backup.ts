@@ -1,5 +1,4 @@
-import { execFile, execFileSync, spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { BackupOutcome } from '../installer/backup/run-backup.ts';
@@ -7,15 +6,14 @@ import type { BackupSettings } from '../installer/model/backup-settings.ts';
 import { platformImages } from '../test/integration/support/platform-images.ts';
 import { startRadosgw } from '../test/integration/support/radosgw.ts';
 import { BackupStack } from '../test/support/backup-stack.ts';
-import { type PeerRestore, pgRestore, postgresCpu, scripted, timed } from './backup-peers.ts';
+import { type PeerRestore, pgRestore, postgresCpu, scripted } from './backup-peers.ts';
 import type { Figure } from './figure.ts';
+import { ours } from './measure.ts';
 
 const MB = 1e6;
 const MIB = 1024 ** 2;
-const PAGE_BYTES = Number(execFileSync('getconf', ['PAGESIZE']));
 /** Gigabytes of database, one after the other; `HOLDFAST_BENCH_GB=0.1,5` for the sizes of the issue. */
 const SIZES = (process.env['HOLDFAST_BENCH_GB'] ?? '0.1,1').split(',').map(Number);
-export const PROGRAM = new URL('../dist/installer/cli/main.js', import.meta.url).pathname;
 const run = promisify(execFile);
 
 /** Rows as products have them: numbers, times, JSON and prose; about 350 bytes each, with an index. */
@@ -214,43 +212,7 @@ async function restores(stack: BackupStack) {
   return { theirs, restore: { ...restore, postgres } };
 }
 
-/** The program as it is shipped, with the memory of it and all that it starts on this machine. */
-async function ours(
-  stack: BackupStack,
-  argv: readonly string[],
-): Promise<{
-  readonly seconds: number;
-  readonly peak: number;
-  /** Seconds of processor time, of all that it started on this machine. */
-  readonly cpu: number;
-  readonly output: string;
-}> {
-  let peak = 0;
-  let output = '';
-  const cpuBefore = childrenCpu();
-  const seconds = await timed(async () => {
-    const child = spawn(process.execPath, [PROGRAM, ...argv], {
-      env: { ...process.env, HOLDFAST_ROOT: stack.root },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    child.stdout.on('data', (text: Buffer) => {
-      output += text.toString();
-    });
-    let said = '';
-    child.stderr.on('data', (text: Buffer) => {
-      said += text.toString();
-    });
-    const timer = setInterval(() => {
-      peak = Math.max(peak, memoryOfTree(child.pid ?? 0));
-    }, 25);
-    const code = await new Promise((resolve) => child.once('close', resolve));
-    clearInterval(timer);
-    if (code !== 0) throw new Error(`${argv.join(' ')} exited ${code}: ${said}${output}`);
-  });
-  return { seconds, peak, cpu: childrenCpu() - cpuBefore, output };
-}
-
-function outcomeOf(output: string): BackupOutcome {
+export function outcomeOf(output: string): BackupOutcome {
   const { made } = JSON.parse(output) as { made: [BackupOutcome] };
   return made[0];
 }
@@ -259,32 +221,4 @@ function outcomeOf(output: string): BackupOutcome {
 async function cpuOf(stack: BackupStack, store: string): Promise<[number, number]> {
   const bucket = await stack.engine.stats(store);
   return [await postgresCpu(stack), bucket.cpuSeconds];
-}
-
-/** Processor seconds of all that this process has started and that has ended (`cutime` and `cstime`, ticks of 10 ms). */
-function childrenCpu(): number {
-  const stat = readFileSync('/proc/self/stat', 'utf8');
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return (Number(fields[13]) + Number(fields[14])) / 100;
-}
-
-/**
- * Resident; the libraries that two of ours share count twice. Looking up proportional shares instead walks all page
- * tables, and at 40 looks a second took most of a processor from what is measured here.
- */
-function memoryOfTree(pid: number): number {
-  try {
-    const [, residentPages] = readFileSync(`/proc/${pid}/statm`, 'utf8').split(' ');
-    const own = Number(residentPages) * PAGE_BYTES;
-    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
-    return children
-      .split(' ')
-      .filter((child) => child !== '')
-      .reduce((sum, child) => sum + memoryOfTree(Number(child)), own);
-  } catch (error) {
-    // It may end while we look at it.
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT' || code === 'ESRCH') return 0;
-    throw error;
-  }
 }

@@ -4,8 +4,9 @@ import { createInterface } from 'node:readline';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { BackupSettings } from '../installer/model/backup-settings.ts';
 import { BackupStack } from '../test/support/backup-stack.ts';
-import { fill, PROGRAM } from './backup.ts';
+import { fill } from './backup.ts';
 import type { Figure } from './figure.ts';
+import { PROGRAM } from './measure.ts';
 
 /** Base backups, each between two pauses of about its length. */
 const ROUNDS = Number(process.env['HOLDFAST_BENCH_ROUNDS'] ?? '5');

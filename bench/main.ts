@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
 import { benchAppliance } from './appliance.ts';
 import { benchBackup } from './backup.ts';
+import { benchBase } from './base.ts';
 import { benchEdge } from './edge.ts';
 import type { Figure } from './figure.ts';
 import { benchFresh } from './fresh.ts';
@@ -11,7 +12,7 @@ import { benchRender } from './render.ts';
 import { benchRt } from './rt.ts';
 
 /**
- * `npm run bench [fresh|render|appliance|backup|pitr|proxies|edge|rt …]`: figures with the machine they were measured on. Each has the
+ * `npm run bench [fresh|render|appliance|backup|base|pitr|proxies|edge|rt …]`: figures with the machine they were measured on. Each has the
  * goal of its issue beside it; nothing here fails a build, since the machine may be busy with other things.
  */
 const benches: Readonly<Record<string, () => Promise<readonly Figure[]>>> = {
@@ -19,6 +20,7 @@ const benches: Readonly<Record<string, () => Promise<readonly Figure[]>>> = {
   render: benchRender,
   appliance: benchAppliance,
   backup: benchBackup,
+  base: benchBase,
   pitr: benchPitr,
   proxies: benchProxies,
   edge: benchEdge,

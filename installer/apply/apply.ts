@@ -1,4 +1,5 @@
 import { finishSwaps } from '../backup/restore/volume-swap.ts';
+import { isWell } from '../engine/is-well.ts';
 import { AppError } from '../errors.ts';
 import type { Desired } from '../model/desired.ts';
 import type { Plan } from '../model/operation.ts';
@@ -83,12 +84,12 @@ async function applyLocked(
   await settleUpgrade(context);
   const planned = await planServer(context, request);
   const { plan, observed, desired } = planned;
-  const outcome = (result: ApplyOutcome['result']): ApplyOutcome => ({
+  const outcome = async (result: ApplyOutcome['result']): Promise<ApplyOutcome> => ({
     result,
     plan,
     desired,
     seconds: (context.clock.now().getTime() - start) / 1000,
-    unhealthy: result === 'unchanged' ? sickContainers(desired, observed) : [],
+    unhealthy: result === 'unchanged' ? await sickContainers(context, planned) : [],
   });
   refuseBlockingDrift(plan);
   const nothingToDo = plan.operations.length === 0;
@@ -101,13 +102,17 @@ async function applyLocked(
 }
 
 /** A release that does not serve is stopped for the way back: that is no sickness. */
-function sickContainers({ rolled }: Desired, { containers, edge }: Observed): string[] {
-  return containers
-    .filter(({ service, slot, healthy }) => {
-      const isOther = rolled.has(service) && edge.services[service]?.slot !== slot;
-      return !healthy && !isOther;
-    })
-    .map(({ name }) => name);
+async function sickContainers(
+  { engine }: ApplyContext,
+  { desired, observed }: Planned,
+): Promise<string[]> {
+  const { containers, edge } = observed;
+  const suspects = containers.filter(({ service, slot, healthy }) => {
+    const isOther = desired.rolled.has(service) && edge.services[service]?.slot !== slot;
+    return !healthy && !isOther;
+  });
+  const verdicts = await Promise.all(suspects.map(({ id }) => isWell(engine, id)));
+  return suspects.filter((_, index) => verdicts[index] === false).map(({ name }) => name);
 }
 
 /** Nothing is shown as certain that is not so any more when the answer comes. */

@@ -1,5 +1,6 @@
 import { readKeyRecord } from '../backup/recovery-key.ts';
 import type { ContainerState } from '../engine/engine.ts';
+import { isWell } from '../engine/is-well.ts';
 import type { Host } from '../host/host.ts';
 import {
   type BackupResult,
@@ -119,7 +120,7 @@ export async function statusReport(server: Server, paths: Paths, now: Date): Pro
     maintenance,
     recoveryKey,
   ] = await Promise.all([
-    stackContainers(server, paths),
+    judgedContainers(server, paths),
     watchedStatus(host, paths),
     Promise.all(backup.jobs.map(({ name }) => backupStatus(host, paths, name))),
     readResult<RestoreTestResult>(host, paths, RESTORE_TEST_RESULT),
@@ -181,6 +182,18 @@ export async function statusReport(server: Server, paths: Paths, now: Date): Pro
       ...(agent === 'running' ? [] : ['the agent is not running: no backups, no probes']),
     ],
   };
+}
+
+async function judgedContainers(server: Server, paths: Paths): Promise<ContainerState[]> {
+  const containers = await stackContainers(server, paths);
+  return await Promise.all(
+    containers.map(async (container) => {
+      const isUnjudged = container.status === 'running' && container.health === 'starting';
+      return isUnjudged && (await isWell(server.engine, container.id))
+        ? { ...container, health: 'healthy' as const }
+        : container;
+    }),
+  );
 }
 
 function serviceStatus(

@@ -1,5 +1,6 @@
 import type Docker from 'dockerode';
 import type { ContainerInspectInfo } from 'dockerode';
+import { AppError } from '../errors.ts';
 import { TailBuffer } from '../host/tail-buffer.ts';
 import { containerState } from './container-state.ts';
 import type {
@@ -129,6 +130,19 @@ export class DockerEngine implements Engine {
     const view = {
       inspect: (id: string) => this.#client.look(`inspect ${id}`, (docker) => inspect(docker, id)),
       logs: (id: string, tail: number) => this.logs(id, { tail }),
+      succeeds: async (
+        id: string,
+        argv: readonly [string, ...string[]],
+        timeoutSeconds: number,
+      ) => {
+        try {
+          return (await this.exec(id, { argv, timeoutSeconds })).exitCode === 0;
+        } catch (error) {
+          // It may have ended meanwhile, or hang: the next look at it tells.
+          if (error instanceof AppError) return false;
+          throw error;
+        }
+      },
     };
     await waitHealthy(view, containers, options.timeoutSeconds);
   }

@@ -110,7 +110,8 @@ export interface Engine {
   /** Current use: bytes of memory without page cache, and CPU seconds so far. */
   stats(container: string): Promise<{ readonly memoryBytes: number; readonly cpuSeconds: number }>;
   /**
-   * Resolves when every container is running and healthy (or, where it has no check, ran on for 2 s).
+   * Resolves when every container is running and healthy (or, where it has no check, ran on for 2 s). Of one that the
+   * engine has not judged yet the health check is run by us.
    * @throws AppError `health/not-healthy` at the deadline, at once when one exits for good.
    */
   waitHealthy(

@@ -14,11 +14,21 @@ const STEADY_SECONDS = 2;
 
 const LOG_LINES = 20;
 
+/** The engine's own limit for a health check that names none. */
+const CHECK_TIMEOUT_SECONDS = 30;
+const NANOSECONDS = 1e9;
+
 /** What waiting needs of the engine. */
 export interface HealthView {
   /** Undefined when the container is gone. */
   readonly inspect: (container: string) => Promise<ContainerInspectInfo | undefined>;
   readonly logs: (container: string, tail: number) => Promise<string>;
+  /** Whether the command ends well in the container, as its own health check would run it. */
+  readonly succeeds: (
+    container: string,
+    argv: readonly [string, ...string[]],
+    timeoutSeconds: number,
+  ) => Promise<boolean>;
 }
 
 type Verdict =
@@ -38,9 +48,14 @@ interface History {
   /** Start of the present run, as the engine names it, and when we saw it first, by our clock. */
   startedAt: string;
   seenMilliseconds: number;
+  /** When its health check may be run by us again. */
+  nextCheckMilliseconds: number;
 }
 
-/** See {@link import('./engine.ts').Engine.waitHealthy}. */
+/**
+ * See {@link import('./engine.ts').Engine.waitHealthy}. The engine runs the first health check only when an
+ * interval has passed, so what is still starting is asked by us.
+ */
 export async function waitHealthy(
   view: HealthView,
   containers: readonly string[],
@@ -52,10 +67,14 @@ export async function waitHealthy(
     const watched = await Promise.all(
       containers.map(async (container): Promise<Watched> => {
         const info = await view.inspect(container);
-        const verdict =
-          info === undefined
-            ? ({ kind: 'failed', reason: 'was removed' } as const)
-            : judge(containerState(info), recall(histories, container, info));
+        if (info === undefined) {
+          return { container, info, verdict: { kind: 'failed', reason: 'was removed' } };
+        }
+        const history = recall(histories, container, info);
+        const isWell = await answersEarly(view, container, info, history);
+        const verdict = isWell
+          ? ({ kind: 'ready' } as const)
+          : judge(containerState(info), history);
         return { container, info, verdict };
       }),
     );
@@ -79,13 +98,42 @@ function recall(
     firstRestarts: RestartCount,
     startedAt: StartedAt,
     seenMilliseconds: now,
+    nextCheckMilliseconds: now,
   };
   if (history.startedAt !== StartedAt) {
     history.startedAt = StartedAt;
     history.seenMilliseconds = now;
+    history.nextCheckMilliseconds = now;
   }
   histories.set(container, history);
   return history;
+}
+
+async function answersEarly(
+  view: HealthView,
+  container: string,
+  { State, Config }: ContainerInspectInfo,
+  history: History,
+): Promise<boolean> {
+  if (State.Status !== 'running' || State.Health?.Status !== 'starting') return false;
+  const argv = healthCommand(Config.Healthcheck?.Test ?? []);
+  const begun = performance.now();
+  if (argv === undefined || begun < history.nextCheckMilliseconds) return false;
+  const timeout = Config.Healthcheck?.Timeout || CHECK_TIMEOUT_SECONDS * NANOSECONDS;
+  const isWell = await view.succeeds(container, argv, timeout / NANOSECONDS);
+  const ended = performance.now();
+  // A program that takes long to start needs the processors more than we do.
+  const pause = Math.max(2 * (ended - begun), (ended - history.seenMilliseconds) / 10);
+  history.nextCheckMilliseconds = ended + pause;
+  return isWell;
+}
+
+/** As the engine reads it: `CMD` and its words, or `CMD-SHELL` and a text for the image's shell. */
+function healthCommand([kind, ...words]: readonly string[]): [string, ...string[]] | undefined {
+  const [first] = words;
+  if (first === undefined) return undefined;
+  if (kind === 'CMD') return [first, ...words.slice(1)];
+  return kind === 'CMD-SHELL' ? ['/bin/sh', '-c', first] : undefined;
 }
 
 function judge(state: ContainerState, history: History): Verdict {

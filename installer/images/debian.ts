@@ -56,7 +56,7 @@ export async function askDebian(
         ...(offline ? ['--offline'] : []),
         ...(suite === undefined ? [] : ['--suite', suite]),
       ],
-      timeoutSeconds: 300,
+      timeoutSeconds: 900,
     });
     return readCatalogue(stdout);
   } catch (error) {

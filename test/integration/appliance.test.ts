@@ -356,7 +356,7 @@ t.test('from a bare Debian 13 to a running platform and back', async (t) => {
       const { history } = JSON.parse(await ok('holdfast', 'agent', 'status', '--json'));
       return history.find(({ job }: { job: string }) => job === 'update');
     });
-    t.match(run, { result: 'done', reason: 'by hand' });
+    t.match(run, { result: 'done', reason: 'by hand' }, run.tail);
     t.not(await current(), old);
     const isPresent = async () =>
       (await machine.exec('docker', 'image', 'inspect', old)).code === 0;

@@ -2,12 +2,12 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as wait } from 'node:timers/promises';
 import t from 'tap';
 import { listReceived } from '../../installer/backup/wal/receiver-folder.ts';
 import type { WalStatus } from '../../installer/model/wal-status.ts';
 import { Appliance } from '../support/appliance.ts';
 import { QUIET_ZONE } from '../support/quiet-zone.ts';
+import { restAfterLook } from '../support/rest.ts';
 
 /** Point-in-time recovery as a person has it: one key in the config, the agent does the rest, one command back. */
 
@@ -81,11 +81,13 @@ function result<T>(name: string): T | undefined {
 
 async function until(what: string, holds: () => boolean): Promise<void> {
   const deadline = Date.now() + 600_000;
-  while (!holds()) {
+  for (;;) {
+    const lookedAt = performance.now();
+    if (holds()) return;
     if (Date.now() > deadline) {
       throw new Error(`${what}: ${JSON.stringify(result('wal.json'))}`);
     }
-    await wait(200);
+    await restAfterLook(lookedAt);
   }
 }
 

@@ -6,6 +6,7 @@ import t from 'tap';
 import { LABELS } from '../../installer/model/labels.ts';
 import { Appliance } from '../support/appliance.ts';
 import { QUIET_ZONE } from '../support/quiet-zone.ts';
+import { restAfterLook } from '../support/rest.ts';
 
 /** Postgres 15 to 17 as a person does it: another word in the config, a rehearsal, an apply that is killed, the way back. */
 
@@ -90,9 +91,11 @@ function base(): BaseResult['lastSuccess'] {
 
 async function until(what: string, holds: () => boolean): Promise<void> {
   const deadline = Date.now() + 600_000;
-  while (!holds()) {
+  for (;;) {
+    const lookedAt = performance.now();
+    if (holds()) return;
     if (Date.now() > deadline) throw new Error(what);
-    await wait(200);
+    await restAfterLook(lookedAt);
   }
 }
 

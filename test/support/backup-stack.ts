@@ -3,7 +3,6 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as wait } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { BackupContext } from '../../installer/backup/context.ts';
 import { findStore, readSecret } from '../../installer/backup/settings.ts';
@@ -19,6 +18,7 @@ import type {
 import type { ProgressEvent } from '../../installer/model/events.ts';
 import { LABELS } from '../../installer/model/labels.ts';
 import { pathsUnder } from '../../installer/model/paths.ts';
+import { restAfterLook } from './rest.ts';
 
 const run = promisify(execFile);
 /** Nothing is young enough, however soon after one another they are made: the last three verified ones stay. */
@@ -106,12 +106,13 @@ export class BackupStack {
   async ready(): Promise<void> {
     const deadline = Date.now() + PATIENCE;
     for (;;) {
+      const lookedAt = performance.now();
       const { exitCode } = await this.engine.exec(this.container, {
         argv: ['pg_isready', '-q', '-h', '127.0.0.1'],
       });
       if (exitCode === 0) return;
       if (Date.now() > deadline) throw new Error('Postgres did not start');
-      await wait(100);
+      await restAfterLook(lookedAt);
     }
   }
 

@@ -6,6 +6,7 @@ import type { Desired } from '../../installer/model/desired.ts';
 import { PLATFORM_IMAGES } from '../../installer/model/images.ts';
 import type { StackService } from '../../installer/model/stack.ts';
 import { platformImages } from '../integration/support/platform-images.ts';
+import { restAfterLook } from './rest.ts';
 
 const execute = promisify(execFile);
 
@@ -139,7 +140,7 @@ function healthOptions({ healthcheck }: StackService): string[] {
   return ['--health-cmd', quoted, '--health-interval', '1s', '--health-timeout', '5s'];
 }
 
-/** Waits until `read` gives a value, for at most `seconds`, which a slow machine beside others must have; asks ten times a second. */
+/** Waits until `read` gives a value, for at most `seconds`, which a slow machine beside others must have; asks up to ten times a second. */
 export async function waitFor<T>(
   what: string,
   read: () => Promise<T | undefined>,
@@ -147,10 +148,11 @@ export async function waitFor<T>(
 ): Promise<T> {
   const end = Date.now() + seconds * 1000;
   for (;;) {
+    const lookedAt = performance.now();
     const value = await read();
     if (value !== undefined) return value;
     if (Date.now() > end) throw new Error(`${what} did not happen within ${seconds} s`);
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await restAfterLook(lookedAt);
   }
 }
 

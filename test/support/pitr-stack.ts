@@ -1,7 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { chown, mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as wait } from 'node:timers/promises';
 import type { ClusterVolume } from '../../installer/backup/restore/cluster-volume.ts';
 import { listReceived } from '../../installer/backup/wal/receiver-folder.ts';
 import { readWalStatus } from '../../installer/backup/wal/wal-status.ts';
@@ -10,6 +9,7 @@ import { receiverCommand } from '../../installer/components/postgres/wal-receive
 import type { BackupSettings } from '../../installer/model/backup-settings.ts';
 import type { WalStatus } from '../../installer/model/wal-status.ts';
 import { BackupStack } from './backup-stack.ts';
+import { restAfterLook } from './rest.ts';
 
 const SERVER_UID = 999;
 const PATIENCE = 300_000;
@@ -28,13 +28,18 @@ export class PitrStack {
     this.#network = network;
   }
 
-  static async start(image: string, passSeconds: number): Promise<PitrStack> {
+  /** @param options more for `docker run` of the server */
+  static async start(
+    image: string,
+    passSeconds: number,
+    options: readonly string[] = [],
+  ): Promise<PitrStack> {
     const network = `pitr-${process.pid}-${Date.now().toString(36)}`;
     const docker = BackupStack.attach({ project: network, root: '', image });
     const label = ['--label', 'io.holdfast.test=1'];
     await docker.docker(['network', 'create', '--internal', ...label, network]);
     await docker.engine.close();
-    const stack = await BackupStack.start(image, ['--network', network, '--init']);
+    const stack = await BackupStack.start(image, ['--network', network, '--init', ...options]);
     const pitr = new PitrStack(stack, network, passSeconds);
     await pitr.#letReceiverIn();
     await pitr.startReceiver();
@@ -120,10 +125,11 @@ export class PitrStack {
   async until(what: string, holds: (status: WalStatus) => boolean | Promise<boolean>) {
     const deadline = Date.now() + PATIENCE;
     for (;;) {
+      const lookedAt = performance.now();
       const status = await readWalStatus(this.stack.host, this.stack.paths);
       if (status !== undefined && (await holds(status))) return status;
       if (Date.now() > deadline) throw new Error(`${what}: ${JSON.stringify(status)}`);
-      await wait(100);
+      await restAfterLook(lookedAt);
     }
   }
 

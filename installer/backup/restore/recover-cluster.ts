@@ -6,7 +6,9 @@ import type { PostgresServer } from '../psql.ts';
 import type { ClusterVolume } from './cluster-volume.ts';
 import { type RecoveryTarget, targetSettings, targetText } from './point-in-time.ts';
 
-const POLL_MILLISECONDS = 300;
+/** Looking enters the container, and a recovery may take hours: the pause grows with what was waited. */
+const SHORTEST_PAUSE = 300;
+const LONGEST_PAUSE = 5_000;
 /** Where the container sees the WAL that was fetched. */
 const WAL_MOUNT = '/holdfast-wal';
 const DATA = '/var/lib/postgresql/data';
@@ -109,6 +111,7 @@ async function untilOver(
   { host, signal }: BackupContext,
   { engine, container }: PostgresServer,
 ): Promise<'ready' | 'stopped'> {
+  const begun = performance.now();
   for (;;) {
     if (signal?.aborted === true) throw interrupted();
     const { stdout } = await host.run({
@@ -120,7 +123,8 @@ async function untilOver(
       // It ended between the look and the question, which the next look tells.
       .catch(() => ({ exitCode: 1 }));
     if (exitCode === 0) return 'ready';
-    await wait(POLL_MILLISECONDS);
+    const waited = performance.now() - begun;
+    await wait(Math.min(LONGEST_PAUSE, Math.max(SHORTEST_PAUSE, waited / 10)));
   }
 }
 

@@ -1,7 +1,7 @@
 /** A real engine for the tests: run docker by argv, and take back what a test created. */
 import { execFile } from 'node:child_process';
-import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { restAfterLook } from '../../support/rest.ts';
 
 const run = promisify(execFile);
 
@@ -91,10 +91,11 @@ export async function until<T>(
   const limit = seconds * SLOWNESS;
   const deadline = Date.now() + limit * 1000;
   for (;;) {
+    const lookedAt = performance.now();
     const value = await check();
     if (value) return value;
     if (Date.now() > deadline) throw new Error(`${what}: not within ${limit} s`);
-    await delay(100);
+    await restAfterLook(lookedAt);
   }
 }
 
