@@ -104,12 +104,18 @@ async function measure(
 ): Promise<Figure[]> {
   const { stack } = pitr;
   const full = ['--type=full', 'backup'];
+  // Whoever comes first would write out what filling the tables left dirty.
+  await stack.sql('postgres', 'CHECKPOINT;');
+  await theirs(pitr, peer, full);
   const before = await theirs(pitr, peer, full);
   const start = await postgresCpu(stack);
   const backup = await ours(stack, ['backup', 'run', 'base', '--json']);
   const postgres = (await postgresCpu(stack)) - start;
   const after = await theirs(pitr, peer, full);
-  const { storedSeconds = 0, bytes: stored } = outcomeOf(backup.output);
+  const { storedSeconds, seconds: proved, bytes: stored } = outcomeOf(backup.output);
+  if (storedSeconds === undefined) throw new Error('the backup does not tell when it was stored');
+  // With the start of the program, as pgBackRest's seconds have it.
+  const lay = storedSeconds + backup.seconds - proved;
   const peerSeconds = (before.seconds + after.seconds) / 2;
 
   await pitr.shipped();
@@ -125,11 +131,11 @@ async function measure(
   const cpu = (...parts: number[]): string => parts.map((part) => part.toFixed(1)).join(', ');
   return [
     { what: `${label}: pgBackRest, two processes, zst 1, AES`, value: rate(peerSeconds) },
-    { what: `${label}: base backup until it lay there`, value: rate(storedSeconds) },
+    { what: `${label}: base backup until it lay there`, value: rate(lay) },
     { what: `${label}: base backup until proved`, value: rate(backup.seconds) },
     {
       what: `${label}: times as fast as pgBackRest, until it lay there`,
-      value: (peerSeconds / storedSeconds).toFixed(2),
+      value: (peerSeconds / lay).toFixed(2),
       goal: '> 1',
     },
     { what: `${label}: bytes stored`, value: `${Math.round(stored / MB)} MB` },

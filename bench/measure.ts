@@ -50,8 +50,11 @@ export async function node(stack: BackupStack, argv: readonly string[]): Promise
 
 /** The greatest memory of the processes in a container while `work` goes on, bytes resident. */
 export async function peakOfContainer(id: string, work: () => Promise<unknown>): Promise<number> {
-  const processes = [`/sys/fs/cgroup/docker/${id}`, `/sys/fs/cgroup/pids/docker/${id}`]
-    .map((folder) => `${folder}/cgroup.procs`)
+  const processes = ['', '/pids']
+    .flatMap((controller) => [
+      `/sys/fs/cgroup${controller}/docker/${id}/cgroup.procs`,
+      `/sys/fs/cgroup${controller}/system.slice/docker-${id}.scope/cgroup.procs`,
+    ])
     .find(existsSync);
   if (processes === undefined) throw new Error(`no control group of ${id}`);
   let peak = 0;

@@ -39,7 +39,8 @@ export async function waitForContainers(
   try {
     await run.engine.waitHealthy(
       containers.map(({ id }) => id),
-      { timeoutSeconds },
+      // A release that takes over is watched by the engine's verdict.
+      { timeoutSeconds, engineJudges: run.desired.rolled.has(service) },
     );
   } catch (error) {
     if (!(error instanceof AppError) || error.code !== 'health/not-healthy') throw error;

@@ -1,6 +1,5 @@
 import type Docker from 'dockerode';
 import type { ContainerInspectInfo } from 'dockerode';
-import { AppError } from '../errors.ts';
 import { TailBuffer } from '../host/tail-buffer.ts';
 import { containerState } from './container-state.ts';
 import type {
@@ -11,6 +10,7 @@ import type {
   ExecResult,
   ExecStream,
   ImageState,
+  WaitHealthyOptions,
 } from './engine.ts';
 import { EngineClient, type EngineConnection } from './engine-client.ts';
 import { statusOf } from './engine-error.ts';
@@ -123,10 +123,7 @@ export class DockerEngine implements Engine {
     });
   }
 
-  async waitHealthy(
-    containers: readonly string[],
-    options: { readonly timeoutSeconds: number },
-  ): Promise<void> {
+  async waitHealthy(containers: readonly string[], options: WaitHealthyOptions): Promise<void> {
     const view = {
       inspect: (id: string) => this.#client.look(`inspect ${id}`, (docker) => inspect(docker, id)),
       logs: (id: string, tail: number) => this.logs(id, { tail }),
@@ -137,14 +134,13 @@ export class DockerEngine implements Engine {
       ) => {
         try {
           return (await this.exec(id, { argv, timeoutSeconds })).exitCode === 0;
-        } catch (error) {
-          // It may have ended meanwhile, or hang: the next look at it tells.
-          if (error instanceof AppError) return false;
-          throw error;
+        } catch {
+          // It ended or hangs, or the engine went: the next look at it tells which.
+          return false;
         }
       },
     };
-    await waitHealthy(view, containers, options.timeoutSeconds);
+    await waitHealthy(view, containers, options);
   }
 
   async close(): Promise<void> {

@@ -9,6 +9,15 @@ export interface EngineInfo {
   readonly dataRoot: string;
 }
 
+export interface WaitHealthyOptions {
+  readonly timeoutSeconds: number;
+  /**
+   * Waits for the engine's own first look, as whoever watches its verdict afterwards must: before it, failures say
+   * nothing while the container counts as starting.
+   */
+  readonly engineJudges?: boolean;
+}
+
 export interface ContainerState {
   readonly id: string;
   /** Without the leading slash. */
@@ -111,12 +120,9 @@ export interface Engine {
   stats(container: string): Promise<{ readonly memoryBytes: number; readonly cpuSeconds: number }>;
   /**
    * Resolves when every container is running and healthy (or, where it has no check, ran on for 2 s). Of one that the
-   * engine has not judged yet the health check is run by us.
+   * engine has not judged yet the health check is run by us, once it has run for 5 s.
    * @throws AppError `health/not-healthy` at the deadline, at once when one exits for good.
    */
-  waitHealthy(
-    containers: readonly string[],
-    options: { readonly timeoutSeconds: number },
-  ): Promise<void>;
+  waitHealthy(containers: readonly string[], options: WaitHealthyOptions): Promise<void>;
   close(): Promise<void>;
 }

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { ContainerInspectInfo } from 'dockerode';
 import { AppError } from '../errors.ts';
 import { containerState, lastHealthOutput } from './container-state.ts';
-import type { ContainerState } from './engine.ts';
+import type { ContainerState, WaitHealthyOptions } from './engine.ts';
 
 const POLL_MILLISECONDS = 250;
 
@@ -11,6 +11,9 @@ const RESTART_LOOP = 3;
 
 /** A program that cannot work often ends soon after its start; without a health check only time tells. */
 const STEADY_SECONDS = 2;
+
+/** So long it has to run before an answer to us counts: what ends soon often answers well before. */
+const FIRST_ANSWER_SECONDS = 5;
 
 const LOG_LINES = 20;
 
@@ -59,7 +62,7 @@ interface History {
 export async function waitHealthy(
   view: HealthView,
   containers: readonly string[],
-  timeoutSeconds: number,
+  { timeoutSeconds, engineJudges = false }: WaitHealthyOptions,
 ): Promise<void> {
   const deadline = performance.now() + timeoutSeconds * 1000;
   const histories = new Map<string, History>();
@@ -71,7 +74,7 @@ export async function waitHealthy(
           return { container, info, verdict: { kind: 'failed', reason: 'was removed' } };
         }
         const history = recall(histories, container, info);
-        const isWell = await answersEarly(view, container, info, history);
+        const isWell = !engineJudges && (await answersEarly(view, container, info, history));
         const verdict = isWell
           ? ({ kind: 'ready' } as const)
           : judge(containerState(info), history);
@@ -116,24 +119,37 @@ async function answersEarly(
   history: History,
 ): Promise<boolean> {
   if (State.Status !== 'running' || State.Health?.Status !== 'starting') return false;
-  const argv = healthCommand(Config.Healthcheck?.Test ?? []);
+  const argv = healthCommand(Config);
   const begun = performance.now();
-  if (argv === undefined || begun < history.nextCheckMilliseconds) return false;
+  const upMilliseconds = Math.max(
+    Date.now() - Date.parse(State.StartedAt),
+    begun - history.seenMilliseconds,
+  );
+  if (argv === undefined || upMilliseconds < FIRST_ANSWER_SECONDS * 1000) return false;
+  if (begun < history.nextCheckMilliseconds) return false;
   const timeout = Config.Healthcheck?.Timeout || CHECK_TIMEOUT_SECONDS * NANOSECONDS;
   const isWell = await view.succeeds(container, argv, timeout / NANOSECONDS);
+  const after = isWell ? await view.inspect(container) : undefined;
   const ended = performance.now();
   // A program that takes long to start needs the processors more than we do.
   const pause = Math.max(2 * (ended - begun), (ended - history.seenMilliseconds) / 10);
   history.nextCheckMilliseconds = ended + pause;
-  return isWell;
+  return after?.State.Status === 'running' && after.State.StartedAt === State.StartedAt;
 }
 
 /** As the engine reads it: `CMD` and its words, or `CMD-SHELL` and a text for the image's shell. */
-function healthCommand([kind, ...words]: readonly string[]): [string, ...string[]] | undefined {
-  const [first] = words;
+function healthCommand({
+  Healthcheck,
+  Shell,
+}: ContainerInspectInfo['Config'] & { readonly Shell?: readonly string[] }):
+  | [string, ...string[]]
+  | undefined {
+  const [kind, first, ...rest] = Healthcheck?.Test ?? [];
   if (first === undefined) return undefined;
-  if (kind === 'CMD') return [first, ...words.slice(1)];
-  return kind === 'CMD-SHELL' ? ['/bin/sh', '-c', first] : undefined;
+  if (kind === 'CMD') return [first, ...rest];
+  if (kind !== 'CMD-SHELL') return undefined;
+  const [shell = '/bin/sh', ...options] = Shell ?? ['/bin/sh', '-c'];
+  return [shell, ...options, first];
 }
 
 function judge(state: ContainerState, history: History): Verdict {

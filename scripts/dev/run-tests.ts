@@ -45,6 +45,7 @@ const shellFiles = globSync([
   'images/**/*.sh',
   'nginx/*.sh',
   'test/**/*.sh',
+  'bench/**/*.sh',
   '.ci/run',
 ]).sort();
 
@@ -65,8 +66,10 @@ const real: readonly Group[] = integrationFiles.map((file) => ({
 const BUILDS_IMAGES = 'test/integration/images.test.ts';
 /** Whole servers on this machine take its ports 80 and 443 and its subnets: one at a time. */
 const isServer = imports('support/(appliance|deploy-lab|rt-lab)');
-/** Servers in containers of their own bring engine and images along. They take longest, so they come first. */
+/** Servers in containers of their own bring engine and images along, which takes long: they do not come last. */
 const isMachine = imports('support/machine');
+/** Takes as long as all servers on this machine together: from the first second on. */
+const LONGEST = 'test/integration/appliance.test.ts';
 
 /** Of one group. */
 const COMMANDS_SIDE_BY_SIDE = 2;
@@ -87,15 +90,19 @@ process.exitCode = failed === 0 && passed > 0 ? 0 : 1;
 
 /** Much of an integration test is waiting: three side by side keep two processors busy. */
 async function inLanes(): Promise<void> {
-  const buildsImages = ({ name }: Group): boolean => name === BUILDS_IMAGES;
-  const others = real.filter(
-    (group) => !buildsImages(group) && !isServer(group) && !isMachine(group),
+  const named =
+    (wanted: string) =>
+    ({ name }: Group): boolean =>
+      name === wanted;
+  const rest = real.filter(
+    (group) => !named(BUILDS_IMAGES)(group) && !named(LONGEST)(group) && !isServer(group),
   );
-  const built = inTurn(real.filter(buildsImages));
+  const others = [...rest.filter(isMachine), ...rest.filter((group) => !isMachine(group))];
+  const built = inTurn(real.filter(named(BUILDS_IMAGES)));
   const lanes = [
     Promise.all([inTurn([...quick]), built]),
     built.then(() => inTurn(real.filter(isServer))),
-    Promise.all([inTurn(real.filter(isMachine)), built]),
+    Promise.all([inTurn(real.filter(named(LONGEST))), built]),
   ];
   await Promise.all(lanes.map((lane) => lane.then(() => inTurn(others))));
 }
@@ -158,14 +165,15 @@ async function run({ argv, timeoutSeconds }: Command): Promise<Outcome> {
   }
   const exitCode = await closed;
   clearTimeout(hung);
-  const text = exitCode === 0 ? '' : `${argv.at(-1)}\n${shown.slice(-400).join('\n')}\n`;
+  const heading = isTest ? argv.at(-1) : program;
+  const text = exitCode === 0 ? '' : `${heading}\n${shown.slice(-400).join('\n')}\n`;
   if (!isTest) {
     const failed = exitCode === 0 ? 0 : 1;
     return {
       passed: 1 - failed,
       failed,
       shown: text,
-      failures: failed === 0 ? [] : [`--- ${argv.join(' ')}: failed`],
+      failures: failed === 0 ? [] : [`--- ${argv.slice(0, 4).join(' ')}: failed`],
     };
   }
   const { pass = 0, fail = 0 } = summary ?? {};

@@ -338,6 +338,14 @@ t.test('containers that are sick although nothing changed are named', async (t) 
   t.strictSame(outcome, { ...outcome, result: 'unchanged', unhealthy: ['demo-web_a-1'] });
 });
 
+t.test('what the engine has not judged yet is asked before it is called sick', async (t) => {
+  const world = await applied();
+  world.engine.behave('web', { health: 'starting', answersEarly: true });
+  t.strictSame((await world.apply(platform())).unhealthy, []);
+  world.engine.behave('web', { health: 'starting' });
+  t.strictSame((await world.apply(platform())).unhealthy, ['demo-web_a-1']);
+});
+
 t.test('an error in a component of ours is audited as a failure and thrown as it is', async (t) => {
   const world = await applied();
   const verify = async () => {

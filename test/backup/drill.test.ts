@@ -24,6 +24,7 @@ services:
   postgres:
     image: acme/postgres:17
     labels: { io.holdfast.component: postgres }
+    healthcheck: { test: [CMD, pg_isready], interval: 30s, retries: 3, start_period: 120s }
     volumes: [{ type: volume, source: postgres-data-2, target: /var/lib/postgresql/data }]
   postgres-wal: { image: acme/postgres:17, labels: { io.holdfast.component: postgres } }
   nginx: { image: acme/nginx:1, labels: { io.holdfast.component: nginx } }
@@ -55,6 +56,12 @@ t.test('the stack of a drill: the product, its stores, and nothing that leads ou
   t.strictSame(web.depends_on, { postgres: { condition: 'service_healthy' } });
   t.strictSame(web.labels, { 'io.holdfast.drill': 'acme' }, 'nobody takes it for a replica');
   t.equal(web.volumes[1].read_only, true, 'what is shared with the live stack is only read');
+  t.strictSame(
+    file.services.postgres.healthcheck,
+    { test: ['CMD', 'pg_isready'], interval: '2s', retries: 45, start_period: '120s' },
+    'looked at more often, and given up no sooner',
+  );
+  t.equal(web.healthcheck, undefined);
   t.equal(file.networks.drill.internal, true);
   t.strictSame(file.volumes, {
     uploads: { name: 'acme-drill_uploads' },

@@ -4,6 +4,7 @@ import { buffer } from 'node:stream/consumers';
 import type { Test } from 'tap';
 import { isAtRest } from '../../installer/engine/container-state.ts';
 import type { Engine } from '../../installer/engine/engine.ts';
+import { isWell } from '../../installer/engine/is-well.ts';
 
 /** What a container does once it runs. The log lines are `line 1` to `line 30`. */
 export type Life =
@@ -216,7 +217,7 @@ export function engineSuite(t: Test, begin: (t: Test) => Promise<EngineUnderTest
       await start('sleeps', { name: unique() }),
     ];
     await engine.waitHealthy(ids, { timeoutSeconds: 60 });
-    t.equal((await engine.containers({})).find(({ id }) => id === ids[0])?.health, 'healthy');
+    t.equal(await isWell(engine, ids[0] ?? ''), true);
     await engine.waitHealthy([], { timeoutSeconds: 0 });
   });
 

@@ -8,6 +8,7 @@ import t, { type Test } from 'tap';
 import { thisProcess } from '../../installer/apply/process-identity.ts';
 import { uninstall } from '../../installer/apply/uninstall.ts';
 import { DockerEngine } from '../../installer/engine/docker.ts';
+import { isWell } from '../../installer/engine/is-well.ts';
 import { LABELS } from '../../installer/model/labels.ts';
 import { pathsUnder } from '../../installer/model/paths.ts';
 import { testImage } from '../support/test-image.ts';
@@ -61,12 +62,14 @@ async function killedApply(platform: CrashPlatform, kill: KillPoint): Promise<st
 
 async function containers({ project }: CrashPlatform) {
   const all = await engine.containers({ [LABELS.project]: project });
-  return all.map(({ name, labels, status, health }) => ({
-    name,
-    spec: labels[LABELS.spec],
-    status,
-    health,
-  }));
+  return await Promise.all(
+    all.map(async ({ id, name, labels, status }) => ({
+      name,
+      spec: labels[LABELS.spec],
+      status,
+      isWell: await isWell(engine, id),
+    })),
+  );
 }
 
 async function inside(platform: CrashPlatform, service: string, path: string): Promise<string> {
@@ -78,8 +81,8 @@ async function inside(platform: CrashPlatform, service: string, path: string): P
 async function checkWhole(t: Test, platform: CrashPlatform): Promise<void> {
   const states = await containers(platform);
   t.strictSame(
-    states.map(({ name, status, health }) => `${name} ${status} ${health}`),
-    ['app', 'db', 'edge'].map((name) => `${platform.project}-${name}-1 running healthy`),
+    states.map(({ name, status, isWell }) => `${name} ${status} ${isWell}`),
+    ['app', 'db', 'edge'].map((name) => `${platform.project}-${name}-1 running true`),
   );
   t.equal(await inside(platform, 'edge', '/tmp/loaded'), platform.edge, 'the edge reloaded');
   t.equal(await inside(platform, 'app', '/tmp/app'), platform.app);

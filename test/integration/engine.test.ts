@@ -4,8 +4,11 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import t, { type Test } from 'tap';
 import { DockerEngine } from '../../installer/engine/docker.ts';
+import { isWell } from '../../installer/engine/is-well.ts';
 import { engineSuite } from '../contract/engine-suite.ts';
 import { dockerObjects } from '../support/docker-containers.ts';
+import { testImage } from '../support/test-image.ts';
+import { start } from './support/docker.ts';
 
 const MIB = 1024 * 1024;
 
@@ -130,3 +133,31 @@ async function quiet(): Promise<string> {
   setTimeout(() => resolve('held up'), 1500);
   return promise;
 }
+
+t.test('what the engine has not looked at yet is asked by us', async (t) => {
+  const engine = new DockerEngine();
+  t.teardown(() => engine.close());
+  const image = await testImage(t);
+  const checked = (check: string, program: string) =>
+    start(t, [
+      ...['--health-interval', '1h', '--health-cmd', check, '--init', '--network', 'none'],
+      ...[image, 'sh', '-c', program],
+    ]);
+  const well = await checked('test -e /tmp/well', 'sleep 3; mkdir -p /tmp; >/tmp/well; sleep 600');
+  await engine.waitHealthy([well], { timeoutSeconds: 120 });
+  t.equal(
+    (await engine.containers({})).find(({ id }) => id === well)?.health,
+    'starting',
+    'the engine does not know it yet',
+  );
+  t.equal(await isWell(engine, well), true);
+  const sick = await checked('false', 'sleep 600');
+  await t.rejects(engine.waitHealthy([sick], { timeoutSeconds: 5 }), {
+    code: 'health/not-healthy',
+  });
+  t.equal(await isWell(engine, sick), false);
+  const brief = await checked('true', 'sleep 0.1; exit 3');
+  await t.rejects(engine.waitHealthy([brief], { timeoutSeconds: 120 }), {
+    code: 'health/not-healthy',
+  });
+});

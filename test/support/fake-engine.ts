@@ -136,9 +136,11 @@ export class FakeEngine extends FakeObjects implements Engine {
   async waitHealthy(containers: readonly string[]): Promise<void> {
     return this.#look(() => {
       const states = containers.map((id) => this.get(id));
-      const sick = states.filter(
-        ({ status, health }) => status !== 'running' || (health !== 'healthy' && health !== 'none'),
-      );
+      const sick = states.filter((state) => {
+        const { status, health } = state;
+        const isEarly = health === 'starting' && this.behaviourOf(state).answersEarly === true;
+        return status !== 'running' || !(health === 'healthy' || health === 'none' || isEarly);
+      });
       if (sick.length === 0) return;
       throw new AppError({
         code: 'health/not-healthy',

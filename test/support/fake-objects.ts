@@ -6,6 +6,8 @@ import { AppError } from '../../installer/errors.ts';
 export interface Behaviour {
   /** What the health check comes to; `none` when there is no check. */
   readonly health?: 'healthy' | 'unhealthy' | 'starting' | 'none';
+  /** Whether its health check, run by us, ends well while the engine has not looked yet. */
+  readonly answersEarly?: boolean;
   /** Ends at once with this code. */
   readonly exits?: number;
   /** Ends at once with this code, and the engine starts it again and again. */

@@ -1,6 +1,9 @@
 import { parse } from 'yaml';
 import { LABELS } from '../../model/labels.ts';
 import { engineName } from '../../model/stack.ts';
+import { parseDuration } from '../../model/units.ts';
+
+const DRILL_INTERVAL_SECONDS = 2;
 
 /** What the drill starts of a service. What is not named here is left out: ports, labels, ways to the host. */
 const KEPT_KEYS = [
@@ -181,6 +184,12 @@ function servicesOf(text: string): Readonly<Record<string, LiveService>> {
 
 /** Compose waits for the engine's verdict on what others depend on, and a drill is over before that comes in the live stack. */
 function quicklyChecked({ healthcheck }: LiveService): object {
-  if (healthcheck?.['interval'] === undefined) return {};
-  return { healthcheck: { ...healthcheck, interval: '2s' } };
+  const { interval, retries } = healthcheck ?? {};
+  const seconds = parseDuration(String(interval));
+  if (seconds === undefined) return {};
+  // As long as in the live stack before it is given up.
+  const tries = Math.ceil((Number(retries ?? 3) * seconds) / DRILL_INTERVAL_SECONDS);
+  return {
+    healthcheck: { ...healthcheck, interval: `${DRILL_INTERVAL_SECONDS}s`, retries: tries },
+  };
 }

@@ -22,7 +22,7 @@ export function applianceJobs(config: Config): AgentJob[] {
       cron: '30 5 * * *',
       jitterSeconds: HOUR,
       catchUp: true,
-      timeoutSeconds: 15 * MINUTE,
+      timeoutSeconds: HOUR,
     },
     ...(trustsCloudflare(config) ? [CLOUDFLARE] : []),
     ...automaticUpdate(config),
