@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
-import { globSync, readFileSync } from 'node:fs';
+import { existsSync, globSync, readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
+import { setTimeout as wait } from 'node:timers/promises';
 
 /**
  * Runs every check and adds up the assertions. A group that dies without a count is one failure,
@@ -71,6 +72,8 @@ const isMachine = imports('support/machine');
 /** Takes as long as all servers on this machine together: from the first second on. */
 const LONGEST = 'test/integration/appliance.test.ts';
 
+const BUSY_PERCENT = 50;
+const LOOK_MILLISECONDS = 5_000;
 /** Of one group. */
 const COMMANDS_SIDE_BY_SIDE = 2;
 /** tap itself waits ten seconds for a file that is over its time. */
@@ -88,7 +91,10 @@ for (const failure of failures) process.stdout.write(`${failure}\n`);
 process.stdout.write(`${passed} passed, ${failed} failed\n`);
 process.exitCode = failed === 0 && passed > 0 ? 0 : 1;
 
-/** Much of an integration test is waiting: three side by side keep two processors busy. */
+/**
+ * Much of an integration test is waiting, so three side by side keep two processors busy. Where two do that already,
+ * a third makes all of them slower: whatever runs in the background of each server takes its share.
+ */
 async function inLanes(): Promise<void> {
   const named =
     (wanted: string) =>
@@ -104,7 +110,11 @@ async function inLanes(): Promise<void> {
     built.then(() => inTurn(real.filter(isServer))),
     Promise.all([inTurn(real.filter(named(LONGEST))), built]),
   ];
-  await Promise.all(lanes.map((lane) => lane.then(() => inTurn(others))));
+  const [first, ...more] = lanes;
+  await Promise.all([
+    first?.then(() => inTurn(others, untilIdle)),
+    ...more.map((lane) => lane.then(() => inTurn(others))),
+  ]);
 }
 
 function imports(modules: string): (group: Group) => boolean {
@@ -113,8 +123,27 @@ function imports(modules: string): (group: Group) => boolean {
 }
 
 /** Takes one after the other off the list, which several may share. */
-async function inTurn(groups: Group[]): Promise<void> {
-  for (let next = groups.shift(); next !== undefined; next = groups.shift()) await runAndSay(next);
+async function inTurn(
+  groups: Group[],
+  before: (groups: readonly Group[]) => Promise<void> = async () => undefined,
+): Promise<void> {
+  for (;;) {
+    await before(groups);
+    const next = groups.shift();
+    if (next === undefined) return;
+    await runAndSay(next);
+  }
+}
+
+async function untilIdle(groups: readonly Group[]): Promise<void> {
+  while (groups.length > 0 && waitingPercent() > BUSY_PERCENT) await wait(LOOK_MILLISECONDS);
+}
+
+/** How much of the last minute something waited for a processor; 0 where the kernel does not tell. */
+function waitingPercent(): number {
+  const file = '/proc/pressure/cpu';
+  const text = existsSync(file) ? readFileSync(file, 'utf8') : '';
+  return Number(/^some .*avg60=([\d.]+)/m.exec(text)?.[1] ?? 0);
 }
 
 async function runAndSay({ name, commands }: Group): Promise<void> {
