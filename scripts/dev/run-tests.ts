@@ -96,24 +96,15 @@ process.exitCode = failed === 0 && passed > 0 ? 0 : 1;
  * a third makes all of them slower: whatever runs in the background of each server takes its share.
  */
 async function inLanes(): Promise<void> {
-  const named =
-    (wanted: string) =>
-    ({ name }: Group): boolean =>
-      name === wanted;
-  const rest = real.filter(
-    (group) => !named(BUILDS_IMAGES)(group) && !named(LONGEST)(group) && !isServer(group),
-  );
+  const chosen = [BUILDS_IMAGES, LONGEST];
+  const rest = real.filter((group) => !chosen.includes(group.name) && !isServer(group));
   const others = [...rest.filter(isMachine), ...rest.filter((group) => !isMachine(group))];
-  const built = inTurn(real.filter(named(BUILDS_IMAGES)));
-  const lanes = [
-    Promise.all([inTurn([...quick]), built]),
-    built.then(() => inTurn(real.filter(isServer))),
-    Promise.all([inTurn(real.filter(named(LONGEST))), built]),
-  ];
-  const [first, ...more] = lanes;
+  const only = (wanted: string) => inTurn(real.filter(({ name }) => name === wanted));
+  const built = only(BUILDS_IMAGES);
   await Promise.all([
-    first?.then(() => inTurn(others, untilIdle)),
-    ...more.map((lane) => lane.then(() => inTurn(others))),
+    Promise.all([inTurn([...quick]), built]).then(() => inTurn(others, untilIdle)),
+    built.then(() => inTurn(real.filter(isServer))).then(() => inTurn(others)),
+    Promise.all([only(LONGEST), built]).then(() => inTurn(others)),
   ]);
 }
 

@@ -6,8 +6,8 @@ import t from 'tap';
 import { listReceived } from '../../installer/backup/wal/receiver-folder.ts';
 import type { WalStatus } from '../../installer/model/wal-status.ts';
 import { Appliance } from '../support/appliance.ts';
+import { lookUntil } from '../support/look-until.ts';
 import { QUIET_ZONE } from '../support/quiet-zone.ts';
-import { restAfterLook } from '../support/rest.ts';
 
 /** Point-in-time recovery as a person has it: one key in the config, the agent does the rest, one command back. */
 
@@ -80,15 +80,11 @@ function result<T>(name: string): T | undefined {
 }
 
 async function until(what: string, holds: () => boolean): Promise<void> {
-  const deadline = Date.now() + 600_000;
-  for (;;) {
-    const lookedAt = performance.now();
-    if (holds()) return;
-    if (Date.now() > deadline) {
-      throw new Error(`${what}: ${JSON.stringify(result('wal.json'))}`);
-    }
-    await restAfterLook(lookedAt);
-  }
+  await lookUntil(
+    600_000,
+    async () => holds() || undefined,
+    () => `${what}: ${JSON.stringify(result('wal.json'))}`,
+  );
 }
 
 interface BaseResult {

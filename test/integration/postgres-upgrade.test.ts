@@ -5,8 +5,8 @@ import { setTimeout as wait } from 'node:timers/promises';
 import t from 'tap';
 import { LABELS } from '../../installer/model/labels.ts';
 import { Appliance } from '../support/appliance.ts';
+import { lookUntil } from '../support/look-until.ts';
 import { QUIET_ZONE } from '../support/quiet-zone.ts';
-import { restAfterLook } from '../support/rest.ts';
 
 /** Postgres 15 to 17 as a person does it: another word in the config, a rehearsal, an apply that is killed, the way back. */
 
@@ -90,13 +90,11 @@ function base(): BaseResult['lastSuccess'] {
 }
 
 async function until(what: string, holds: () => boolean): Promise<void> {
-  const deadline = Date.now() + 600_000;
-  for (;;) {
-    const lookedAt = performance.now();
-    if (holds()) return;
-    if (Date.now() > deadline) throw new Error(what);
-    await restAfterLook(lookedAt);
-  }
+  await lookUntil(
+    600_000,
+    async () => holds() || undefined,
+    () => what,
+  );
 }
 
 /** Starts an apply and kills it, with all that it started on this side, as soon as `holds`. */

@@ -18,7 +18,7 @@ import type {
 import type { ProgressEvent } from '../../installer/model/events.ts';
 import { LABELS } from '../../installer/model/labels.ts';
 import { pathsUnder } from '../../installer/model/paths.ts';
-import { restAfterLook } from './rest.ts';
+import { lookUntil } from './look-until.ts';
 
 const run = promisify(execFile);
 /** Nothing is young enough, however soon after one another they are made: the last three verified ones stay. */
@@ -104,16 +104,15 @@ export class BackupStack {
   }
 
   async ready(): Promise<void> {
-    const deadline = Date.now() + PATIENCE;
-    for (;;) {
-      const lookedAt = performance.now();
-      const { exitCode } = await this.engine.exec(this.container, {
-        argv: ['pg_isready', '-q', '-h', '127.0.0.1'],
-      });
-      if (exitCode === 0) return;
-      if (Date.now() > deadline) throw new Error('Postgres did not start');
-      await restAfterLook(lookedAt);
-    }
+    const argv = ['pg_isready', '-q', '-h', '127.0.0.1'] as const;
+    await lookUntil(
+      PATIENCE,
+      async () => {
+        const { exitCode } = await this.engine.exec(this.container, { argv });
+        return exitCode === 0 ? true : undefined;
+      },
+      () => 'Postgres did not start',
+    );
   }
 
   async docker(argv: readonly string[]): Promise<string> {

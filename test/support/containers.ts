@@ -6,7 +6,7 @@ import type { Desired } from '../../installer/model/desired.ts';
 import { PLATFORM_IMAGES } from '../../installer/model/images.ts';
 import type { StackService } from '../../installer/model/stack.ts';
 import { platformImages } from '../integration/support/platform-images.ts';
-import { restAfterLook } from './rest.ts';
+import { lookUntil } from './look-until.ts';
 
 const execute = promisify(execFile);
 
@@ -146,14 +146,7 @@ export async function waitFor<T>(
   read: () => Promise<T | undefined>,
   seconds = 180,
 ): Promise<T> {
-  const end = Date.now() + seconds * 1000;
-  for (;;) {
-    const lookedAt = performance.now();
-    const value = await read();
-    if (value !== undefined) return value;
-    if (Date.now() > end) throw new Error(`${what} did not happen within ${seconds} s`);
-    await restAfterLook(lookedAt);
-  }
+  return await lookUntil(seconds * 1000, read, () => `${what} did not happen within ${seconds} s`);
 }
 
 export async function waitHealthy(container: string): Promise<void> {

@@ -9,7 +9,7 @@ import { receiverCommand } from '../../installer/components/postgres/wal-receive
 import type { BackupSettings } from '../../installer/model/backup-settings.ts';
 import type { WalStatus } from '../../installer/model/wal-status.ts';
 import { BackupStack } from './backup-stack.ts';
-import { restAfterLook } from './rest.ts';
+import { lookUntil } from './look-until.ts';
 
 const SERVER_UID = 999;
 const PATIENCE = 300_000;
@@ -123,14 +123,15 @@ export class PitrStack {
 
   /** Waits for a state of the shipper. */
   async until(what: string, holds: (status: WalStatus) => boolean | Promise<boolean>) {
-    const deadline = Date.now() + PATIENCE;
-    for (;;) {
-      const lookedAt = performance.now();
-      const status = await readWalStatus(this.stack.host, this.stack.paths);
-      if (status !== undefined && (await holds(status))) return status;
-      if (Date.now() > deadline) throw new Error(`${what}: ${JSON.stringify(status)}`);
-      await restAfterLook(lookedAt);
-    }
+    let status: WalStatus | undefined;
+    return await lookUntil(
+      PATIENCE,
+      async () => {
+        status = await readWalStatus(this.stack.host, this.stack.paths);
+        return status !== undefined && (await holds(status)) ? status : undefined;
+      },
+      () => `${what}: ${JSON.stringify(status)}`,
+    );
   }
 
   /** Everything that was committed up to now lies in the store. */

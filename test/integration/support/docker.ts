@@ -1,7 +1,7 @@
 /** A real engine for the tests: run docker by argv, and take back what a test created. */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { restAfterLook } from '../../support/rest.ts';
+import { lookUntil } from '../../support/look-until.ts';
 
 const run = promisify(execFile);
 
@@ -89,14 +89,11 @@ export async function until<T>(
   check: () => Promise<T>,
 ): Promise<NonNullable<T>> {
   const limit = seconds * SLOWNESS;
-  const deadline = Date.now() + limit * 1000;
-  for (;;) {
-    const lookedAt = performance.now();
-    const value = await check();
-    if (value) return value;
-    if (Date.now() > deadline) throw new Error(`${what}: not within ${limit} s`);
-    await restAfterLook(lookedAt);
-  }
+  return await lookUntil<NonNullable<T>>(
+    limit * 1000,
+    async () => (await check()) || undefined,
+    () => `${what}: not within ${limit} s`,
+  );
 }
 
 /** Seconds after which the engine kills what does not stop. */
