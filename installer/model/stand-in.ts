@@ -25,8 +25,11 @@ export interface Relay {
 /** Also the value of the label on its stand-in. */
 export const RELAY_SERVICE = 'nginx-ipv6';
 
-/** Host ports of the stand-in, in the order of the service's published ports; the next free ones when taken. */
-export const STAND_IN_FIRST_PORT = 47_080;
+/**
+ * Host ports of the stand-in, in the order of the service's published ports; the next free ones when taken. Below 32768,
+ * from where on Linux gives ports to outgoing connections (ip_local_port_range): what one of them has, cannot be published.
+ */
+export const STAND_IN_FIRST_PORT = 17_080;
 
 /** In nftables, family inet: what sends new connections to the stand-in. */
 export const STAND_IN_TABLE = 'holdfast_stand_in';

@@ -5,7 +5,7 @@ import { stopAndRemove } from '../apply/stop-containers.ts';
 import type { ContainerState } from '../engine/engine.ts';
 import { AppError } from '../errors.ts';
 import { CommandError } from '../host/command-error.ts';
-import { listeners } from '../host/listeners.ts';
+import { takenPorts } from '../host/listeners.ts';
 import { LABELS } from '../model/labels.ts';
 import { engineName, type StackPort } from '../model/stack.ts';
 import { RELAY_SERVICE, type Relay, STAND_IN_FIRST_PORT } from '../model/stand-in.ts';
@@ -181,7 +181,7 @@ export async function standInContainers(
 }
 
 async function freePorts(run: Run, published: readonly StackPort[]): Promise<Diverted[]> {
-  const taken = await listeners(run.host);
+  const taken = await takenPorts(run.host);
   let through = STAND_IN_FIRST_PORT - 1;
   return published
     .filter(({ protocol }) => protocol === 'tcp')

@@ -60,8 +60,8 @@ const RELAY: Relay = {
   address: '10.9.2.61',
   command: ['-c', '/stand-in.conf'],
   ports: [
-    { published: 80, through: 47_078 },
-    { published: 443, through: 47_079 },
+    { published: 80, through: 17_078 },
+    { published: 443, through: 17_079 },
   ],
 };
 

@@ -58,7 +58,7 @@ t.test('nginx is replaced while a stand-in answers', async (t) => {
   const done = world.host.effects.transcript.slice(from);
   const at = (what: RegExp): number => done.findIndex((line) => what.test(line));
   const order = [
-    /compose .* run --detach .*--name demo-nginx-stand-in .*--publish 47080:80 --publish 47081:443 nginx/,
+    /compose .* run --detach .*--name demo-nginx-stand-in .*--publish 17080:80 --publish 17081:443 nginx/,
     /write .*run\/holdfast-stand-in/,
     /run nft --file -/,
     /exec nginx sh .*reload.sh close/,
@@ -158,12 +158,29 @@ t.test('a relay is made to end soon where nobody stands in for it, and only ther
   t.strictSame(await told(world, changed), ['--timeout 1'], 'where nobody can stand in');
 });
 
+t.test('a port that is taken, also by an outgoing connection, is passed over', async (t) => {
+  const world = await serving();
+  const standInPorts = async (nginx: string): Promise<string | undefined> => {
+    const from = world.host.effects.transcript.length;
+    await world.apply(platform({ ...NEW, nginx }));
+    const done = world.host.effects.transcript.slice(from).join('\n');
+    return /--publish \S+ --publish \S+/.exec(done)?.[0];
+  };
+  // Port 17080 of a connection that this machine has closed (TIME_WAIT), and 17081 of one that is established.
+  const taken = ['0: 0A00:42B8 0B00:01BB 06', '1: 0A00:42B9 0B00:01BB 01'].join('\n');
+  const owner = { mode: 0o444, uid: 0, gid: 0 };
+  world.host.files.write('/proc/net/tcp', Buffer.from(taken), owner);
+  t.equal(await standInPorts('1.28'), '--publish 17082:80 --publish 17083:443');
+  world.host.files.remove('/proc/net/tcp', false);
+  t.equal(await standInPorts('1.29'), '--publish 17080:80 --publish 17081:443');
+});
+
 t.test(
   'nginx is told to end when the relay has handed on whoever waited at its ports',
   async (t) => {
     const world = await serving({ ...OLD, relay: true });
-    // 443, and 47079 of the stand-in.
-    const queues = new Map(['01BB', 'B7E7'].map((port) => [port, 3]));
+    // 443, and 17079 of the stand-in.
+    const queues = new Map(['01BB', '42B7'].map((port) => [port, 3]));
     const read = world.host.read.bind(world.host);
     world.host.read = async (path) => {
       if (path !== '/proc/net/tcp6') return read(path);
@@ -372,27 +389,27 @@ t.test(
   async (t) => {
     const withRelay = standInRules(
       '10.9.0.7',
-      [{ published: 443, target: 8443, through: 47_080 }],
-      [{ published: 443, through: 47_079 }],
+      [{ published: 443, target: 8443, through: 17_080 }],
+      [{ published: 443, through: 17_079 }],
     );
     t.equal(
       withRelay.split(
-        'nfproto ipv6 tcp dport 443 tcp flags & (fin | syn | rst | ack) == syn redirect to :47079',
+        'nfproto ipv6 tcp dport 443 tcp flags & (fin | syn | rst | ack) == syn redirect to :17079',
       ).length - 1,
       2,
     );
-    t.match(withRelay, 'ct state new tcp dport { 47080, 47079 } drop');
-    const rules = standInRules('10.9.0.7', [{ published: 443, target: 8443, through: 47_080 }]);
+    t.match(withRelay, 'ct state new tcp dport { 17080, 17079 } drop');
+    const rules = standInRules('10.9.0.7', [{ published: 443, target: 8443, through: 17_080 }]);
     const lines = rules.split('\n').map((line) => line.trim());
     const opens = 'tcp flags & (fin | syn | rst | ack) == syn';
     t.strictSame(
       lines.filter((line) => /dnat|redirect|dport \{/.test(line)),
       [
-        'ct state new tcp dport { 47080 } drop',
+        'ct state new tcp dport { 17080 } drop',
         `fib daddr type local meta nfproto ipv4 iifname != { "docker0", "docker_gwbridge", "br-*" } tcp dport 443 ${opens} dnat ip to 10.9.0.7:8443`,
-        `fib daddr type local tcp dport 443 ${opens} redirect to :47080`,
+        `fib daddr type local tcp dport 443 ${opens} redirect to :17080`,
         `fib daddr type local meta nfproto ipv4 ip daddr != 127.0.0.0/8 tcp dport 443 ${opens} dnat ip to 10.9.0.7:8443`,
-        `fib daddr type local tcp dport 443 ${opens} redirect to :47080`,
+        `fib daddr type local tcp dport 443 ${opens} redirect to :17080`,
       ],
     );
   },

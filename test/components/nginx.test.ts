@@ -111,7 +111,7 @@ t.test('over IPv6 the relay tells trusted proxies from everybody else', async (t
   const relay = conf('nginx-ipv6/relay.conf');
   t.match(relay, /default "10\.213\.255\.254:8453";\s+"2400:cb00::\/32" "10\.213\.255\.254:8454";/);
   t.notMatch(relay, '104.16.0.0/13', 'IPv4 does not come in here');
-  t.match(conf('nginx-ipv6/stand-in.conf'), /listen "\[::\]:47079" ipv6only=on/);
+  t.match(conf('nginx-ipv6/stand-in.conf'), /listen "\[::\]:17079" ipv6only=on/);
   t.strictSame(stack.services['nginx']?.networks['nginx-ipv6'], { ipv4_address: '10.213.255.254' });
 });
 

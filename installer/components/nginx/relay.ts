@@ -30,7 +30,7 @@ export const FILES_OF_PROXIES = [
 ] as const;
 
 /** Of the stand-in, while the relay is replaced. Below `STAND_IN_FIRST_PORT`. */
-const STAND_IN_PORTS = { http: 47_078, https: 47_079 } as const;
+const STAND_IN_PORTS = { http: 17_078, https: 17_079 } as const;
 
 /** The program itself, bytes. */
 const BASE_MEMORY = 24 * 1024 ** 2;

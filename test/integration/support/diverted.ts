@@ -8,7 +8,7 @@ import { until } from './docker.ts';
 import type { Machine } from './machine.ts';
 
 const ADDRESS = '2001:db8:9::1';
-const PORTS = { published: 443, through: 47_079 };
+const PORTS = { published: 443, through: 17_079 };
 
 /** A server and its client where nobody has rules of any kind, so that the kernel tracks nothing over IPv6. */
 const NETWORK = `
