@@ -289,6 +289,26 @@ t.test('a wrong password is written down for fail2ban, and nothing else', async 
   const log = () => readFile(join(edgeFolders(paths).logs, 'refused.log'), 'utf8');
   await until('a line', 10, log);
   t.match(await log(), /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:\d\d [\d.]+ 401\n$/);
+
+  const networks = {
+    '2001:db8:1:2:3:4:5:6': '2001:db8:1:2::',
+    '2001:db8:1:2::7': '2001:db8:1:2::',
+    '2001:db8:1::7': '2001:db8:1::',
+    '2001:db8::1:2:3:4': '2001:db8::',
+    '2001::5:1:2:3:4': '2001:0:0:5::',
+  };
+  for (const client of Object.keys(networks)) {
+    const question = { headers: basic('ann:guess'), door: 8453 };
+    t.match(await edge.askOverIpv6(client, '/guarded/', question), { status: 401 });
+  }
+  const written = async () => (await log()).split('\n').slice(1, -1);
+  await until('all', 10, async () => (await written()).length === 5);
+  const addresses = (await written()).map((line) => line.split(' ')[1]);
+  t.strictSame(
+    addresses,
+    Object.values(networks),
+    'of IPv6 the network that has all the addresses',
+  );
 });
 
 t.test('a private bucket is read with its key, whatever an object is called', async (t) => {

@@ -281,13 +281,15 @@ t.test('what the rules let in, on a machine with systemd', async (t) => {
     await until('the guesser of passwords is banned', 60, async () => {
       const log = '/var/lib/holdfast/logs/nginx/refused.log';
       await ok('sh', '-c', `echo "$(date -Iseconds) 2001:db8::8 401" >>${log}`);
-      return isBanned('2001:db8::8', 'banned6');
+      return isBanned('2001:db8::', 'banned6net');
     });
     t.strictSame(await reached('2001:db8::8', V6), []);
+    t.strictSame(await reached('2001:db8::7', V6), [], 'nor from the next address of the network');
     await apply(section);
     t.ok(await isBanned('192.0.2.8', 'banned4'), 'new rules forget no ban');
     await ok('fail2ban-client', 'unban', '--all');
     t.strictSame(ports(await reached('192.0.2.8', V4)), [22, 80, 443]);
+    t.strictSame(ports(await reached('2001:db8::7', V6)), [22, 80, 443]);
   });
 
   await t.test(

@@ -149,12 +149,23 @@ t.test('images from a real registry', { timeout: 900_000 }, async (t) => {
 });
 
 t.test('a registry that takes the connection and says nothing is given up after 5 s', async (t) => {
-  const server = createServer();
+  let open = 0;
+  let most = 0;
+  const server = createServer((socket) => {
+    open += 1;
+    most = Math.max(most, open);
+    // Given up by whoever waited; how is the business of the other side.
+    socket
+      .on('error', () => undefined)
+      .on('close', () => {
+        open -= 1;
+      });
+    socket.resume();
+  });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   t.teardown(() => server.close());
   const address = server.address();
   const port = typeof address === 'object' && address !== null ? address.port : 0;
-  const started = performance.now();
   await t.rejects(
     resolveImages({
       host,
@@ -170,8 +181,7 @@ t.test('a registry that takes the connection and says nothing is given up after 
     }),
     { code: 'image/unreachable', why: /within 5 s/ },
   );
-  // One after the other would take twice five seconds at least.
-  t.ok(performance.now() - started < 9_900, 'both are not waited for');
+  t.equal(most, 2, 'neither waits for the other');
 });
 
 t.test('a Dockerfile that fails is shown with its last lines', async (t) => {

@@ -11,6 +11,7 @@ import { decodeWal } from '../wal/wal-content.ts';
 import { walDamaged } from '../wal/wal-errors.ts';
 import type { RollForward } from './choose-base.ts';
 
+/** Objects that are asked for together, since a store far away takes its time for each; they are decoded one by one. */
 const AT_A_TIME = 4;
 
 /** Looks at the store for what came meanwhile, at most. */
@@ -100,26 +101,21 @@ async function fetchListed(
   for (let from = 0; from < needed.length; from += AT_A_TIME) {
     const some = needed.slice(from, from + AT_A_TIME);
     newestReadAt = new Date();
-    const results = await Promise.all(
-      some.map(async (object) => {
-        try {
-          return await plainWal(store, forward, object, options.identityFile);
-        } catch (error) {
-          if (!(error instanceof AppError)) throw error;
-          if (!isNeeded(object, forward) && !isStoreError(error)) return 'needless';
-          if (error.code === 'backup/damaged') return error;
-          throw error;
-        }
-      }),
-    );
-    for (const [index, result] of results.entries()) {
-      const object = some[index];
+    const asked = some.map((object) => ({ object, stored: readSmall(store, object.key) }));
+    await Promise.allSettled(asked.map(({ stored }) => stored));
+    for (const { object, stored } of asked) {
       const state = { files: laid.size, newestReadAt };
-      if (result === 'needless') continue;
-      if (result === undefined) return { ...state, isOutrun: true };
-      if (result instanceof AppError) return { ...state, damage: result, isOutrun: false };
-      if (object === undefined) continue;
-      await lay(join(folder, object.name), result, owner);
+      let plain: Buffer | undefined;
+      try {
+        plain = await plainWal(store, forward, object, stored, options.identityFile);
+      } catch (error) {
+        if (!(error instanceof AppError)) throw error;
+        if (!isNeeded(object, forward) && !isStoreError(error)) continue;
+        if (error.code === 'backup/damaged') return { ...state, damage: error, isOutrun: false };
+        throw error;
+      }
+      if (plain === undefined) return { ...state, isOutrun: true };
+      await lay(join(folder, object.name), plain, owner);
       laid.add(labelOf(object));
     }
     options.onFile(laid.size, all.length);
@@ -181,13 +177,15 @@ async function plainWal(
   store: Store,
   { base, wal }: Way,
   object: StoredWal,
+  stored: Promise<Buffer | undefined>,
   identityFile: string,
 ): Promise<Buffer | undefined> {
   const same = wal.filter(({ kind, name }) => kind === object.kind && name === object.name);
   let failure: unknown;
-  for (const candidate of same) {
+  for (const candidate of [object, ...same.filter((one) => one !== object)]) {
     try {
-      return await proved(store, candidate, base.segmentBytes, identityFile);
+      const bytes = await (candidate === object ? stored : readSmall(store, candidate.key));
+      return await proved(store, candidate, bytes, base.segmentBytes, identityFile);
     } catch (error) {
       if (!(error instanceof AppError) || error.code !== 'backup/damaged') throw error;
       failure = error;
@@ -199,10 +197,10 @@ async function plainWal(
 async function proved(
   store: Store,
   object: StoredWal,
+  stored: Buffer | undefined,
   segmentBytes: number,
   identityFile: string,
 ): Promise<Buffer | undefined> {
-  const stored = await readSmall(store, object.key);
   if (stored === undefined) {
     if (object.kind === 'partial') return undefined;
     throw walDamaged(store, object.key, 'it is gone');
