@@ -10,6 +10,7 @@ import { restoreTestIdentityFile } from '../../installer/backup/recovery-keys.ts
 import { runBackup } from '../../installer/backup/run-backup.ts';
 import type { BackupSource } from '../../installer/model/backup-settings.ts';
 import { BackupStack } from '../support/backup-stack.ts';
+import { textOf } from '../support/runbook.ts';
 import { outcome, until } from './support/docker.ts';
 import { platformImages } from './support/platform-images.ts';
 
@@ -126,11 +127,7 @@ t.test('the object can be read without us', async (t) => {
     backupPrefix(context.settings, 'maria', stored?.id ?? ''),
   );
   await query('DROP DATABASE shop');
-  const page = await readFile(
-    new URL('../../docs/runbooks/without-holdfast.md', import.meta.url),
-    'utf8',
-  );
-  const [block = ''] = /^for dump in accessory[^`]*/m.exec(page) ?? [];
+  const [block = ''] = /^for dump in accessory[^`]*/m.exec(textOf('without-holdfast')) ?? [];
   const { code, stderr } = await outcome([
     ...(['env', '-C', folder, 'sh', '-euc'] as const),
     `recovery_key=$1; set -- "$2"; ${block.replaceAll('recovery-key.txt', '"$recovery_key"')}docker exec -i "$1" mariadb <accessory-maria.dump`,

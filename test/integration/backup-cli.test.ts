@@ -11,6 +11,7 @@ import { verifyBackup } from '../../installer/backup/verify.ts';
 import type { AppError } from '../../installer/errors.ts';
 import type { BackupSettings } from '../../installer/model/backup-settings.ts';
 import { BackupStack } from '../support/backup-stack.ts';
+import { commandsOf } from '../support/runbook.ts';
 import { type Output, outcome } from './support/docker.ts';
 import { platformImages } from './support/platform-images.ts';
 
@@ -77,20 +78,15 @@ t.test('the bad day, by the commands of its page', async (t) => {
   await applied({ recipients: [await recipientOf('recovery-key.txt')] });
   const made = JSON.parse((await holdfast('backup', 'run', '--json')).stdout);
   const [{ id }] = made.made as [{ id: string }];
-  const page = await readFile(new URL('../../docs/runbooks/restore.md', import.meta.url), 'utf8');
   /** Runs what stands under a heading; whoever is asked says yes. */
   const follow = async (heading: string): Promise<Output[]> => {
-    const [, block = ''] = new RegExp(`## ${heading}[^]*?\`\`\`sh\n([^]*?)\`\`\``).exec(page) ?? [];
+    const key = join(stack.root, 'recovery-key.txt');
+    const as = { ID: id, '/root/recovery-key.txt': key };
     const done: Output[] = [];
-    for (const line of block.split('\n')) {
-      const [program, ...words] = line.replace(/#.*/, '').trim().split(/\s+/);
-      if (program !== 'holdfast') continue;
-      const argv = words
-        .map((word) => (word === 'ID' ? id : word))
-        .map((word) => word.replace(/^\/root\//, `${stack.root}/`));
+    for (const argv of commandsOf('restore', heading, as)) {
       const asks = argv[0] === 'restore' && !argv.includes('--into');
       const one = await holdfast(...argv, ...(asks ? ['--yes'] : []));
-      t.equal(one.code, 0, `${line}: ${one.stderr}`);
+      t.equal(one.code, 0, `${argv.join(' ')}: ${one.stderr}`);
       done.push(one);
     }
     return done;

@@ -8,6 +8,7 @@ import type { WalStatus } from '../../installer/model/wal-status.ts';
 import { Appliance } from '../support/appliance.ts';
 import { lookUntil } from '../support/look-until.ts';
 import { QUIET_ZONE } from '../support/quiet-zone.ts';
+import { commandsOf } from '../support/runbook.ts';
 
 /** Point-in-time recovery as a person has it: one key in the config, the agent does the rest, one command back. */
 
@@ -150,7 +151,10 @@ t.test('back to a position between two writes, through one command', async (t) =
   // What was changed since the moment must work all the same: here the password of the owner.
   sql("ALTER ROLE shop PASSWORD 'changed by somebody'");
   await shipped();
-  const plan = await ok('restore', '--to', `${between} UTC`, '--dry-run');
+  const [look = []] = commandsOf('restore', 'Everything has to go back', {
+    '2026-11-20 14:03:00 Europe/Paris': `${between} UTC`,
+  });
+  const plan = await ok(...look);
   t.match(plan, /cluster\.tar\.zst\.age/);
   t.equal(sql('SELECT count(*) FROM notes'), '2', 'a dry run changes nothing');
 
@@ -203,7 +207,8 @@ t.test('to a name, killed between the swap and the new base backup: it converges
   });
   t.match(await ok('backup', 'list'), new RegExp(`${base()?.id}.* verified`));
   await shipped();
-  const plan = JSON.parse(await ok('restore', '--latest', '--dry-run', '--json'));
+  const [, , latest = []] = commandsOf('restore', 'Everything has to go back', {});
+  const plan = JSON.parse(await ok(...latest, '--dry-run', '--json'));
   t.equal(plan.base, base()?.id);
   t.match(await appliance.run(['restore', '--to-lsn', 'FF/0', '--dry-run']), {
     exitCode: 14,

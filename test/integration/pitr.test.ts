@@ -19,6 +19,7 @@ import { restoreData } from '../../installer/cli/restore-server-data.ts';
 import type { BackupSettings } from '../../installer/model/backup-settings.ts';
 import type { ProgressEvent } from '../../installer/model/events.ts';
 import { PitrStack } from '../support/pitr-stack.ts';
+import { scriptOf } from '../support/runbook.ts';
 import { outcome, until } from './support/docker.ts';
 import { platformImages } from './support/platform-images.ts';
 
@@ -136,13 +137,7 @@ t.test('after it a new timeline is shipped by itself, and a base is asked for', 
 });
 
 t.test('without holdfast: a base and its WAL by the commands of the page', async (t) => {
-  const page = await readFile(
-    new URL('../../docs/runbooks/without-holdfast.md', import.meta.url),
-    'utf8',
-  );
-  const script = [...page.matchAll(/```sh\n([\s\S]*?)```/g)]
-    .map(([, block = '']) => block)
-    .join('');
+  const script = scriptOf('without-holdfast');
   const place = join(stack.root, 'by-hand');
   // What it is writing would be gone when it is copied.
   await pitr.killShipper();

@@ -13,6 +13,7 @@ import { LABELS } from '../../installer/model/labels.ts';
 import { Appliance } from '../support/appliance.ts';
 import { PACKAGE_ROOT } from '../support/component-input.ts';
 import { QUIET_ZONE } from '../support/quiet-zone.ts';
+import { commandsOf, scriptOf } from '../support/runbook.ts';
 import { docker, outcome, start, until } from './support/docker.ts';
 import { platformImages } from './support/platform-images.ts';
 import { startRadosgw } from './support/radosgw.ts';
@@ -102,11 +103,18 @@ async function isWell(): Promise<void> {
   });
 }
 
+/** As the page for the bad day has it. */
 function restoreArgv(identity: string, ...more: string[]): string[] {
+  const [argv = []] = commandsOf('restore', 'The server is gone', {
+    's3://acme-backups/acme': `s3://${s3.bucket}/acme`,
+    'https://s3.example.com': s3.endpoint,
+    'eu-west-3': 'us-east-1',
+    'recovery-key.txt': identity,
+  });
   return [
-    ...['restore', '--from', `s3://${s3.bucket}/acme`, '--endpoint', s3.endpoint],
+    ...argv,
     ...['--access-key-id-file', keyFiles[0] ?? '', '--secret-access-key-file', keyFiles[1] ?? ''],
-    ...['--identity', identity, '--yes', '--take-over', ...more],
+    ...['--yes', '--take-over', ...more],
   ];
 }
 
@@ -350,10 +358,7 @@ t.test('the server before it, should it still run somewhere, stores nothing more
 });
 
 t.test('without holdfast, by the commands of the page', async (t) => {
-  const page = readFileSync(join(PACKAGE_ROOT, 'docs/runbooks/without-holdfast.md'), 'utf8');
-  const script = [...page.matchAll(/```sh\n([\s\S]*?)```/g)]
-    .map(([, block = '']) => block)
-    .join('');
+  const script = scriptOf('without-holdfast');
   const postgres = await start(t, [
     ...['--network=none', '--env=POSTGRES_HOST_AUTH_METHOD=trust'],
     (await platformImages('postgres'))['postgres'] ?? '',
