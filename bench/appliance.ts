@@ -104,7 +104,7 @@ function residentBytes(pid: number): number {
 }
 
 /** User and system time so far; a tick is 1/100 s on Linux. */
-function cpuSeconds(pid: number): number {
+export function cpuSeconds(pid: number): number {
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
   return (Number(fields[11]) + Number(fields[12])) / 100;
 }

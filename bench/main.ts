@@ -6,13 +6,14 @@ import { benchBase } from './base.ts';
 import { benchEdge } from './edge.ts';
 import type { Figure } from './figure.ts';
 import { benchFresh } from './fresh.ts';
+import { benchIdlePitr } from './idle-pitr.ts';
 import { benchPitr } from './pitr.ts';
 import { benchProxies } from './proxies.ts';
 import { benchRender } from './render.ts';
 import { benchRt } from './rt.ts';
 
 /**
- * `npm run bench [fresh|render|appliance|backup|base|pitr|proxies|edge|rt …]`: figures with the machine they were measured on. Each has the
+ * `npm run bench [fresh|render|appliance|backup|base|pitr|idle-pitr|proxies|edge|rt …]`: figures with the machine they were measured on. Each has the
  * goal of its issue beside it; nothing here fails a build, since the machine may be busy with other things.
  */
 const benches: Readonly<Record<string, () => Promise<readonly Figure[]>>> = {
@@ -22,6 +23,7 @@ const benches: Readonly<Record<string, () => Promise<readonly Figure[]>>> = {
   backup: benchBackup,
   base: benchBase,
   pitr: benchPitr,
+  'idle-pitr': benchIdlePitr,
   proxies: benchProxies,
   edge: benchEdge,
   rt: benchRt,

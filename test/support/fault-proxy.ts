@@ -44,6 +44,8 @@ export class FaultProxy {
   #left = 0;
   /** How often the fault struck. */
   struck = 0;
+  /** How many came. */
+  requests = 0;
   /** What came that R2 would refuse, and was refused. */
   readonly refused: string[] = [];
   readonly #rules = new R2Rules();
@@ -77,6 +79,7 @@ export class FaultProxy {
   }
 
   #handle(incoming: IncomingMessage, answer: ServerResponse): void {
+    this.requests += 1;
     const refusal = this.#rules.refusalOf(incoming);
     if (refusal !== undefined) {
       this.refused.push(`${incoming.method} ${incoming.url}: ${refusal}`);
