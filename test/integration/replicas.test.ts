@@ -16,6 +16,8 @@ import { routeTo, TestEdge } from '../support/edge.ts';
 
 /** The resident agent beside nginx and real replicas on a real engine. */
 
+/** Of each client between an answer and its next request: the processors are for the agent and nginx. */
+const THINKS_MILLISECONDS = 10;
 const PROJECT = `replicas-${process.pid}`;
 const RESIDENT = new URL('../agent/resident.ts', import.meta.url).pathname;
 
@@ -153,6 +155,7 @@ class Load {
       if (started < this.#since) continue;
       if (outcome.failure !== undefined) this.failures.push(outcome.failure);
       else this.served.set(outcome.body, (this.served.get(outcome.body) ?? 0) + 1);
+      await delay(THINKS_MILLISECONDS);
     }
   }
 

@@ -1,4 +1,5 @@
 import { Agent, request } from 'node:https';
+import { setTimeout as rest } from 'node:timers/promises';
 import { WebSocket } from 'ws';
 
 export interface LoadTarget {
@@ -18,10 +19,18 @@ export interface LoadMix {
   readonly posts: number;
   /** Clients that hold a WebSocket open, and open another when it is closed. */
   readonly webSockets: number;
+  /** Milliseconds that a client takes between an answer and its next request; none when left out. */
+  readonly thinks?: number;
 }
 
-/** A request of each kind that production knows: quick, slow, with a body, and WebSockets that stay. */
-export const MIXED: LoadMix = { gets: ['/', '/', '/a', '/slow'], posts: 2, webSockets: 2 };
+/**
+ * A request of each kind that production knows: quick, slow, with a body, and WebSockets that stay. Connections lie idle
+ * between requests, as those of people do, and what is done to the server has the processors.
+ */
+export const MIXED: LoadMix = {
+  ...{ gets: ['/', '/', '/a', '/slow'], posts: 2, webSockets: 2 },
+  thinks: 20,
+};
 
 /** Clients that keep their connections and never ask twice: whatever fails, a user would see. */
 export class Load {
@@ -44,8 +53,11 @@ export class Load {
   #isOn = true;
   readonly #clients: Promise<void>[] = [];
 
-  constructor(target: LoadTarget, { gets, posts, webSockets }: LoadMix = MIXED) {
+  readonly #thinks: number;
+
+  constructor(target: LoadTarget, { gets, posts, webSockets, thinks = 0 }: LoadMix = MIXED) {
     this.#target = target;
+    this.#thinks = thinks;
     for (const path of gets) this.#clients.push(this.#client(path));
     for (let count = 0; count < posts; count += 1)
       this.#clients.push(this.#client('/', 'x'.repeat(5000)));
@@ -82,6 +94,7 @@ export class Load {
       } catch (error) {
         this.#fail(`${what}: ${String(error)}`);
       }
+      if (this.#thinks > 0) await rest(this.#thinks);
     }
     agent.destroy();
   }
