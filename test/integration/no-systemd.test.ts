@@ -20,7 +20,12 @@ postgres: { version: "17", databases: [shop], owner: shop }
 
 /** Where init scripts start what runs, they keep engine and agent running as systemd would. On Debian 12; appliance.test.ts has Debian 13. */
 t.test('a Debian server without systemd, and a config of the user', async (t) => {
-  const machine = await startMachine(t, 'bookworm', `holdfast-test-plain-${process.pid}`, 'scripts');
+  const machine = await startMachine(
+    t,
+    'bookworm',
+    `holdfast-test-plain-${process.pid}`,
+    'scripts',
+  );
   const ok = async (...command: string[]) => {
     const { code, stdout, stderr } = await machine.exec(...command);
     if (code === 0) return stdout;
