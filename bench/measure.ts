@@ -21,14 +21,18 @@ export function ours(stack: BackupStack, argv: readonly string[]): Promise<Measu
   return node(stack, [PROGRAM, ...argv]);
 }
 
-/** The same of any script of ours. @throws Error when it fails */
-export async function node(stack: BackupStack, argv: readonly string[]): Promise<Measured> {
+/** The same of any script of ours. @param env more variables @throws Error when it fails */
+export async function node(
+  stack: BackupStack,
+  argv: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<Measured> {
   let peak = 0;
   let output = '';
   const cpuBefore = childrenCpu();
   const seconds = await timed(async () => {
     const child = spawn(process.execPath, argv, {
-      env: { ...process.env, HOLDFAST_ROOT: stack.root },
+      env: { ...process.env, HOLDFAST_ROOT: stack.root, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     child.stdout.on('data', (text: Buffer) => {

@@ -52,6 +52,15 @@ function isWrongKey(error: unknown): boolean {
   return error instanceof AppError && error.code === 'restore/wrong-identity';
 }
 
+/** Reads all of an object as it is stored. @throws AppError `backup/damaged` with the byte range */
+export async function proveObject(
+  { placeOf, folder, signal }: OpenBackup,
+  object: BackupObject,
+): Promise<void> {
+  const bytes = verifiedBytes(await placeOf(object), folder, object, signal);
+  await proveUpTo(bytes, object.size);
+}
+
 async function proveUpTo(bytes: AsyncIterable<Buffer>, end: number): Promise<void> {
   let read = 0;
   for await (const chunk of bytes) {
