@@ -149,18 +149,11 @@ t.test('images from a real registry', { timeout: 900_000 }, async (t) => {
 });
 
 t.test('a registry that takes the connection and says nothing is given up after 5 s', async (t) => {
-  let open = 0;
-  let most = 0;
+  let asked = 0;
   const server = createServer((socket) => {
-    open += 1;
-    most = Math.max(most, open);
+    asked += 1;
     // Given up by whoever waited; how is the business of the other side.
-    socket
-      .on('error', () => undefined)
-      .on('close', () => {
-        open -= 1;
-      });
-    socket.resume();
+    socket.on('error', () => undefined).resume();
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   t.teardown(() => server.close());
@@ -181,7 +174,7 @@ t.test('a registry that takes the connection and says nothing is given up after 
     }),
     { code: 'image/unreachable', why: /within 5 s/ },
   );
-  t.equal(most, 2, 'neither waits for the other');
+  t.equal(asked, 1, 'once for all images, so that nobody waits for each of them');
 });
 
 t.test('a Dockerfile that fails is shown with its last lines', async (t) => {
