@@ -33,6 +33,8 @@ export async function benchIdlePitr(): Promise<Figure[]> {
     await run('age-keygen', ['-o', identity]);
     const { stdout: recipient } = await run('age-keygen', ['-y', identity]);
     const config = join(folder, 'config.yaml');
+    await mkdir(join(folder, 'site'));
+    await writeFile(join(folder, 'site/index.html'), '<p>front</p>');
     await writeFile(config, configText(proxy.endpoint, store.bucket, recipient.trim()));
     const appliance = await Appliance.create(config);
     teardowns.push(() => appliance.remove());
@@ -65,6 +67,7 @@ project: ${PROJECT}
 domain: localhost
 contact: ops@example.com
 tls: { issuer: selfsigned }
+sites: { front: { artifact: ./site, hosts: [localhost] } }
 monitoring: { prometheus: { enabled: false }, grafana: { enabled: false } }
 postgres: { version: "17", databases: [shop], owner: shop }
 storage: { providers: { far: { kind: s3, endpoint: "${endpoint}", secretRef: FAR } } }
