@@ -91,7 +91,7 @@ async function stackMemory(engine: DockerEngine): Promise<number> {
   return uses.reduce((sum, { memoryBytes }) => sum + memoryBytes, 0);
 }
 
-async function agentProcess(appliance: Appliance): Promise<number> {
+export async function agentProcess(appliance: Appliance): Promise<number> {
   const { stdout } = await appliance.run(['agent', 'status', '--json']);
   const found = /"pid":(\d+)/.exec(stdout)?.[1];
   if (found === undefined) throw new Error(`the agent does not say its process: ${stdout}`);
@@ -103,8 +103,9 @@ function residentBytes(pid: number): number {
   return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) * 1024;
 }
 
-/** User and system time so far; a tick is 1/100 s on Linux. */
-export function cpuSeconds(pid: number): number {
+/** User and system time so far, with that of its children that have ended where asked; a tick is 1/100 s on Linux. */
+export function cpuSeconds(pid: number, children?: 'with children'): number {
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
-  return (Number(fields[11]) + Number(fields[12])) / 100;
+  const times = fields.slice(11, children === undefined ? 13 : 15);
+  return times.reduce((sum, ticks) => sum + Number(ticks), 0) / 100;
 }

@@ -99,7 +99,7 @@ function memoryOfTree(pid: number): number {
 }
 
 /** Of its first thread, which is the one that starts processes here. @throws Error of the file system once it has ended */
-export function childrenOf(pid: number): number[] {
+function childrenOf(pid: number): number[] {
   const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
   return text === '' ? [] : text.split(' ').map(Number);
 }
