@@ -92,16 +92,14 @@ function childrenCpu(): number {
  */
 function memoryOfTree(pid: number): number {
   try {
-    return childrenOf(pid).reduce((sum, child) => sum + memoryOfTree(child), residentBytes(pid));
+    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
+    return children
+      .split(' ')
+      .filter((child) => child !== '')
+      .reduce((sum, child) => sum + memoryOfTree(Number(child)), residentBytes(pid));
   } catch (error) {
     return ofEnded(error);
   }
-}
-
-/** Of its first thread, which is the one that starts processes here. @throws Error of the file system once it has ended */
-function childrenOf(pid: number): number[] {
-  const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
-  return text === '' ? [] : text.split(' ').map(Number);
 }
 
 function residentBytes(pid: number): number {

@@ -52,7 +52,6 @@ export class Load {
   readonly #target: LoadTarget;
   #isOn = true;
   readonly #clients: Promise<void>[] = [];
-
   readonly #thinks: number;
 
   constructor(target: LoadTarget, { gets, posts, webSockets, thinks = 0 }: LoadMix = MIXED) {
