@@ -7,6 +7,7 @@ import { platformImages } from '../test/integration/support/platform-images.ts';
 import { PitrStack } from '../test/support/pitr-stack.ts';
 import { outcomeOf } from './backup.ts';
 import { postgresCpu, timed } from './backup-peers.ts';
+import { baseLimits } from './base-limits.ts';
 import type { Figure } from './figure.ts';
 import { type Measured, node, ours, peakOfContainer } from './measure.ts';
 
@@ -96,6 +97,15 @@ async function theirs(
   };
 }
 
+/** pgBackRest reads its newest backup back, as ours does before it calls one proved. */
+async function theirProof(pitr: PitrStack, peer: string): ReturnType<typeof theirs> {
+  const info = ['exec', peer, 'pgbackrest', '--stanza=shop', '--output=json', 'info'];
+  const [stanza] = JSON.parse(await pitr.stack.docker(info)) as [{ backup: { label: string }[] }];
+  const newest = stanza.backup.at(-1)?.label;
+  if (newest === undefined) throw new Error('pgBackRest has no backup');
+  return await theirs(pitr, peer, ['verify', `--set=${newest}`]);
+}
+
 async function measure(
   pitr: PitrStack,
   peer: string,
@@ -112,14 +122,19 @@ async function measure(
   const backup = await ours(stack, ['backup', 'run', 'base', '--json']);
   const postgres = (await postgresCpu(stack)) - start;
   const after = await theirs(pitr, peer, full);
+  const proof = await theirProof(pitr, peer);
   const { storedSeconds, seconds: proved, bytes: stored } = outcomeOf(backup.output);
   if (storedSeconds === undefined) throw new Error('the backup does not tell when it was stored');
   // With the start of the program, as pgBackRest's seconds have it.
   const lay = storedSeconds + backup.seconds - proved;
   const peerSeconds = (before.seconds + after.seconds) / 2;
+  const limits = await baseLimits(stack, stored);
+  const longest = Math.max(...Object.values(limits));
 
   await pitr.shipped();
   const peerRestore = await theirs(pitr, peer, ['restore', '--type=none', '--pg1-path=/target']);
+  // Disks that hold the cluster twice are enough.
+  await stack.docker(['exec', peer, 'find', '/target', '-mindepth', '1', '-delete']);
   // Compiled before, since the program as it is shipped needs no memory for that either.
   const compiled = { NODE_COMPILE_CACHE: join(stack.root, 'compiled') };
   await node(stack, [RESTORE], compiled);
@@ -138,6 +153,15 @@ async function measure(
       value: (peerSeconds / lay).toFixed(2),
       goal: '> 1',
     },
+    {
+      what: `${label}: disk, stream, compression, writing, each by itself`,
+      value: Object.values(limits).map(rate).join(', '),
+    },
+    {
+      what: `${label}: times as fast as the slowest of them, until it lay there`,
+      value: (longest / lay).toFixed(2),
+      goal: '≥ 0.7',
+    },
     { what: `${label}: bytes stored`, value: `${Math.round(stored / MB)} MB` },
     {
       what: `${label}: CPU seconds of pgBackRest: Postgres, its own`,
@@ -147,6 +171,10 @@ async function measure(
       what: `${label}: CPU seconds of the base until proved: Postgres, ours`,
       value: cpu(postgres, backup.cpu),
       goal: '≤ pgBackRest',
+    },
+    {
+      what: `${label}: CPU seconds of pgBackRest's verify, which reads it back`,
+      value: cpu(proof.cpu),
     },
     { what: `${label}: peak memory of pgBackRest`, value: mib(Math.max(before.peak, after.peak)) },
     { what: `${label}: peak memory of ours`, value: mib(backup.peak), goal: '≤ 200 MiB' },
