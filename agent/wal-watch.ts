@@ -1,6 +1,6 @@
 import type { AgentJob, AgentSettings } from '../installer/model/agent-settings.ts';
 import { type BackupResult, RESULTS_FOLDER } from '../installer/model/backup-result.ts';
-import { isWalFile } from '../installer/model/wal-files.ts';
+import { isWalFile, wasWritten } from '../installer/model/wal-files.ts';
 import { WAL_RESULT, type WalStatus } from '../installer/model/wal-status.ts';
 import { fs } from './builtins.ts';
 import type { Clock } from './clock.ts';
@@ -62,9 +62,9 @@ export class WalWatch {
     if (settings === undefined) return;
     const now = this.#context.clock.now();
     const status = this.#readStatus();
-    const newest = newestFile(settings.folder);
-    const moved = newest > (status?.shippedMtimeMs ?? 0);
+    const moved = hasMoved(settings.folder, status);
     if (status !== undefined && !moved) this.#archivedUntil = now;
+    else this.#archivedUntil = Math.min(now, this.#archivedUntil ?? waitingSince(status) ?? now);
     this.#ship(settings.ship, moved || status === undefined, now);
     this.#base(settings.baseJob, status, now);
   }
@@ -77,7 +77,7 @@ export class WalWatch {
   }
 
   #base(job: string, status: WalStatus | undefined, now: number): void {
-    if (!this.#needsBase(job, status) || this.#context.isRunning(job)) return;
+    if (!this.#needsBase(job, status, now) || this.#context.isRunning(job)) return;
     // The pause is for a base that fails again and again; another break of the WAL has not been tried yet.
     const need = status?.baseNeededSince;
     if (need === this.#baseStartedFor && isWithin(now, this.#baseStarted, CHECK_EVERY)) return;
@@ -86,15 +86,17 @@ export class WalWatch {
     this.#context.startBackup(job);
   }
 
-  /** Until one was begun after the WAL broke off. */
-  #needsBase(job: string, status: WalStatus | undefined): boolean {
-    if (status?.baseNeededSince === undefined) return false;
+  /** Until one was begun after the WAL broke off; what a clock that was ahead says of either counts for nothing. */
+  #needsBase(job: string, status: WalStatus | undefined, now: number): boolean {
+    const need = status?.baseNeededSince;
+    if (need === undefined) return false;
+    const isAhead = Date.parse(need) > now + SECOND;
+    const since = isAhead && need === this.#baseStartedFor ? this.#baseStarted : Date.parse(need);
     const name = job.replace(/^backup-/, '');
     const path = `${this.#context.folder}/${RESULTS_FOLDER}/${name}.json`;
     const id = readJson<BackupResult>(path)?.lastSuccess?.id;
-    return (
-      id === undefined || begunAt(id) < Math.floor(Date.parse(status.baseNeededSince) / SECOND)
-    );
+    const begun = id === undefined ? Number.NEGATIVE_INFINITY : begunAt(id) * SECOND;
+    return begun < Math.floor(since / SECOND) * SECOND || begun > now + SECOND;
   }
 
   #readStatus(): WalStatus | undefined {
@@ -127,7 +129,7 @@ export class WalWatch {
       gauge(
         'holdfast_wal_base_needed',
         'Whether no base backup was made since the WAL broke off.',
-        one(Number(this.#needsBase(settings.baseJob, status))),
+        one(Number(this.#needsBase(settings.baseJob, status, this.#context.clock.now()))),
       ),
       gauge(
         'holdfast_wal_last_gap_timestamp_seconds',
@@ -136,6 +138,12 @@ export class WalWatch {
       ),
     ];
   }
+}
+
+/** What waits for a store that is away goes on doing so when the agent is started anew. */
+function waitingSince(status: WalStatus | undefined): number | undefined {
+  const since = status?.failure?.since;
+  return since === undefined ? undefined : Date.parse(since);
 }
 
 /** Not for an instant of the future, as after a clock that was put back: it must not stop anything for longer. */
@@ -150,17 +158,17 @@ function begunAt(id: string): number {
   return Date.UTC(year, month - 1, day, hour, minute, second) / SECOND;
 }
 
-/** When the receiver last wrote, milliseconds since the epoch; 0 where there is nothing. */
-function newestFile(folder: string): number {
-  let newest = 0;
+/** Whether the receiver wrote anything since all lay in the store. */
+function hasMoved(folder: string, status: WalStatus | undefined): boolean {
   try {
-    for (const name of fs.readdirSync(folder)) {
-      if (isWalFile(name)) newest = Math.max(newest, mtimeOf(`${folder}/${name}`) ?? 0);
-    }
+    return fs.readdirSync(folder).some((name) => {
+      const mtimeMs = isWalFile(name) ? mtimeOf(`${folder}/${name}`) : undefined;
+      return mtimeMs !== undefined && wasWritten(name, mtimeMs, status?.shippedFiles);
+    });
   } catch (error) {
     if (!isMissing(error)) throw error;
+    return false;
   }
-  return newest;
 }
 
 function mtimeOf(path: string): number | undefined {

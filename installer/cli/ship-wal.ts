@@ -1,5 +1,5 @@
 import { shipOptions, shipWal } from '../backup/wal/ship-wal.ts';
-import { noPitr } from '../backup/wal/wal-errors.ts';
+import { noPitr, stillWaiting } from '../backup/wal/wal-errors.ts';
 import { backupContext } from './backup-context.ts';
 import type { ParsedArguments } from './command.ts';
 import type { CliContext } from './context.ts';
@@ -9,7 +9,8 @@ export async function backupShipWal(_args: ParsedArguments, context: CliContext)
   const backup = await backupContext(context);
   const { pitr } = backup.settings;
   if (pitr === undefined) throw noPitr();
-  const { shippedThrough } = await shipWal(backup, shipOptions(pitr.rpoSeconds));
+  const { shippedThrough, failure } = await shipWal(backup, shipOptions(pitr.rpoSeconds));
+  if (failure !== undefined) throw stillWaiting(failure);
   context.io.out(
     `All WAL is in the store${shippedThrough === undefined ? '' : `, through ${shippedThrough}`}.\n`,
   );

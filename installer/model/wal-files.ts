@@ -22,3 +22,11 @@ export function isTimelineHistory(name: string): boolean {
 export function isWalFile(name: string): boolean {
   return isSegment(name) || isTimelineHistory(name) || partialOf(name) !== undefined;
 }
+
+/** When each file was last written, by its name; milliseconds since the epoch. */
+export type WriteTimes = Readonly<Record<string, number>>;
+
+/** Whether a file was written since. Any other time tells: the clock may have been put back in between. */
+export function wasWritten(name: string, mtimeMs: number, before: WriteTimes | undefined): boolean {
+  return before?.[name] !== mtimeMs;
+}

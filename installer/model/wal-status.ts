@@ -1,3 +1,5 @@
+import type { WriteTimes } from './wal-files.ts';
+
 /**
  * What the last pass of `holdfast backup ship-wal` left, at `paths.agent/results/wal.json`: the agent turns it
  * into metrics and starts a base backup where one is needed. Times are UTC, ISO 8601.
@@ -15,9 +17,11 @@ export interface WalStatus {
   readonly checkedAt: string;
   /** Newest finished segment that lies in the store. */
   readonly shippedThrough?: string;
-  /** All that was written to the receiver's folder up to this moment lies in the store; milliseconds since the epoch. */
-  readonly shippedMtimeMs: number;
+  /** The receiver's files when all that they held lay in the store; absent before that. */
+  readonly shippedFiles?: WriteTimes;
   readonly lastShippedAt?: string;
+  /** Store and folder that it went to. */
+  readonly place?: string;
   /** Bytes of finished segments that wait. */
   readonly waitingBytes: number;
   /** WAL before this moment leads no further: only a base backup that began later can be rolled forward. */

@@ -48,7 +48,7 @@ function world(t: Test) {
     },
     status: (fields: Partial<WalStatus>) => {
       const path = join(folder, 'results', 'wal.json');
-      writeFileSync(path, JSON.stringify({ version: 1, gaps: [], shippedMtimeMs: 0, ...fields }));
+      writeFileSync(path, JSON.stringify({ version: 1, gaps: [], ...fields }));
       // Each a second later than the one before, so that a change shows.
       written += 1;
       utimesSync(path, written, written);
@@ -72,7 +72,7 @@ t.test('without the setting nothing is looked at', async (t) => {
 
 t.test('shipping starts when something moved, and is not started twice', async (t) => {
   const { begin, receive, status, advance, started, running } = world(t);
-  status({ shippedMtimeMs: 1_000 });
+  status({});
   begin();
   started.length = 0;
   advance(60_000);
@@ -84,7 +84,7 @@ t.test('shipping starts when something moved, and is not started twice', async (
   advance(120_000);
   t.same(started, ['wal']);
   running.clear();
-  status({ shippedMtimeMs: 2_000 });
+  status({ shippedFiles: { '000000010000000000000001.partial': 2_000 } });
   advance(120_000);
   t.same(started, ['wal'], 'all is shipped');
   receive('stranger.tmp', 9_000_000);
@@ -96,7 +96,7 @@ t.test('shipping starts when something moved, and is not started twice', async (
 
 t.test('a run that failed is repeated after half a minute, not at once', async (t) => {
   const { begin, receive, status, advance, started } = world(t);
-  status({ shippedMtimeMs: 1_000 });
+  status({});
   receive('000000010000000000000001', 2_000);
   begin();
   advance(20_000);
@@ -131,7 +131,7 @@ t.test('a base is made when the WAL broke off, until there is one from after tha
 
 t.test('a clock that was put back holds back no shipping and no base', async (t) => {
   const { begin, receive, status, advance, started, clock } = world(t);
-  status({ shippedMtimeMs: 1_000, baseNeededSince: '2026-11-28T10:00:00.000Z' });
+  status({ baseNeededSince: '2026-11-28T10:00:00.000Z' });
   receive('000000010000000000000001', 2_000);
   begin();
   advance(4_000);
@@ -141,10 +141,67 @@ t.test('a clock that was put back holds back no shipping and no base', async (t)
   t.same(started.toSorted(), ['backup-base', 'backup-base', 'wal', 'wal']);
 });
 
+t.test('what was shipped by a clock that was ahead hides nothing that comes later', async (t) => {
+  const { begin, receive, status, advance, started, running, metric, clock } = world(t);
+  running.add('backup-base');
+  const ahead = clock.now() + 3 * 3_600_000;
+  receive('000000010000000000000001', ahead);
+  status({ shippedFiles: { '000000010000000000000001': ahead } });
+  begin();
+  advance(10_000);
+  const archived = metric('holdfast_wal_last_archived_timestamp_seconds');
+  started.length = 0;
+  receive('000000010000000000000002.partial', clock.now());
+  advance(60_000);
+  t.ok(started.includes('wal'));
+  t.equal(metric('holdfast_wal_last_archived_timestamp_seconds'), archived);
+  clock.jumpTo('2026-11-28T09:00:00Z');
+  advance(2_000);
+  const now = metric('holdfast_wal_last_archived_timestamp_seconds') ?? 0;
+  t.ok(now <= clock.now() / 1_000, 'the age is never below zero');
+});
+
+t.test('an agent that is started anew counts on from when the store failed', async (t) => {
+  const { begin, receive, status, running, metric } = world(t);
+  running.add('wal');
+  receive('000000010000000000000001', 2_000);
+  const since = '2026-11-28T08:30:00.000Z';
+  status({ failure: { code: 'store/unreachable', what: 'away', since } });
+  begin();
+  t.equal(metric('holdfast_wal_last_archived_timestamp_seconds'), Date.parse(since) / 1_000);
+});
+
+t.test('a first setup whose WAL never gets away grows old', async (t) => {
+  const { begin, receive, running, advance, clock, metric } = world(t);
+  running.add('wal');
+  receive('000000010000000000000001', 2_000);
+  const begun = clock.now() / 1_000;
+  begin();
+  advance(600_000);
+  t.equal(metric('holdfast_wal_last_archived_timestamp_seconds'), begun);
+});
+
+t.test('bases and breaks that a clock noted which was ahead', async (t) => {
+  const { begin, status, baseMade, advance, started, running, metric } = world(t);
+  running.add('wal');
+  baseMade('20261129T100000Z-abcdef');
+  status({ baseNeededSince: '2026-11-28T09:59:00.000Z' });
+  begin();
+  t.same(started, ['backup-base'], 'nobody knows whether that base came after the break');
+  baseMade('20261128T100000Z-abcdef');
+  t.equal(metric('holdfast_wal_base_needed'), 0);
+  status({ baseNeededSince: '2026-11-29T10:00:00.000Z' });
+  advance(4_000);
+  t.equal(started.length, 2, 'a break that is to come is one of before');
+  baseMade('20261128T100004Z-abcdef');
+  advance(3_600_000);
+  t.equal(started.length, 2, 'one base is enough for it');
+});
+
 t.test('the age of the WAL stands still while something waits', async (t) => {
   const { begin, receive, status, clock, advance, running, metric } = world(t);
   running.add('wal');
-  status({ shippedMtimeMs: 1_000, gaps: [{ noticedAt: '2026-11-28T10:00:00.000Z', why: 'lost' }] });
+  status({ gaps: [{ noticedAt: '2026-11-28T10:00:00.000Z', why: 'lost' }] });
   begin();
   advance(10_000);
   const before = metric('holdfast_wal_last_archived_timestamp_seconds') ?? 0;
@@ -152,7 +209,7 @@ t.test('the age of the WAL stands still while something waits', async (t) => {
   receive('000000010000000000000001', 2_000);
   advance(60_000);
   t.equal(metric('holdfast_wal_last_archived_timestamp_seconds'), before);
-  status({ shippedMtimeMs: 2_000 });
+  status({ shippedFiles: { '000000010000000000000001': 2_000 } });
   advance(10_000);
   t.ok((metric('holdfast_wal_last_archived_timestamp_seconds') ?? 0) > before + 60);
   status({ gaps: [{ noticedAt: '2026-11-28T10:00:00.000Z', why: 'lost' }] });

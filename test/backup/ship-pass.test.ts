@@ -2,7 +2,7 @@ import { mkdirSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { DirectoryStore } from '../../installer/backup/store/directory-store.ts';
-import { type Shipping, shipPass } from '../../installer/backup/wal/ship-pass.ts';
+import { hasMoved, type Shipping, shipPass } from '../../installer/backup/wal/ship-pass.ts';
 import { DockerEngine } from '../../installer/engine/docker.ts';
 import { LocalHost } from '../../installer/host/local.ts';
 import type { BackupSettings } from '../../installer/model/backup-settings.ts';
@@ -38,7 +38,7 @@ function lab(t: Test, segmentBytes: number) {
   };
   const status: WalStatus = {
     ...{ version: 1, systemIdentifier: '7', timeline: 1, segmentBytes, checkedAt: '' },
-    ...{ shippedMtimeMs: 0, waitingBytes: 0, gaps: [] },
+    ...{ waitingBytes: 0, gaps: [] },
   };
   let written = 0;
   return {
@@ -49,6 +49,7 @@ function lab(t: Test, segmentBytes: number) {
       written += 1;
       utimesSync(join(folder, name), written, written);
     },
+    write: (name: string, at: number) => utimesSync(join(folder, name), at / 1_000, at / 1_000),
     left: () => readdirSync(folder).sort(),
     stored: () =>
       readdirSync(join(root, 'store'), { recursive: true })
@@ -90,3 +91,17 @@ t.test(
     t.strictSame(left(), [segment(9)], 'the receiver goes on after the newest');
   },
 );
+
+t.test('a clock that was ahead for a while keeps nothing from the store', async (t) => {
+  const { shipping, status, receive, stored, left, write } = lab(t, MIB);
+  receive(segment(1), MIB);
+  write(segment(1), Date.now() + 3 * 3_600_000);
+  const first = await shipPass(shipping, status);
+  t.equal(await hasMoved(shipping.pitr.folder, first), false);
+  receive(segment(2), MIB);
+  receive(`${segment(3)}.partial`, MIB);
+  t.equal(await hasMoved(shipping.pitr.folder, first), true);
+  await shipPass(shipping, first);
+  t.strictSame(stored(), [segment(1), segment(2), `${segment(3)}.partial`]);
+  t.strictSame(left(), [segment(2), `${segment(3)}.partial`]);
+});

@@ -5,7 +5,7 @@ import {
   parseTime,
   targetSettings,
 } from '../../installer/backup/restore/point-in-time.ts';
-import { breakBetween, withGap } from '../../installer/backup/wal/gaps.ts';
+import { atPlace, breakBetween, withGap } from '../../installer/backup/wal/gaps.ts';
 import { needless } from '../../installer/backup/wal/prune-wal.ts';
 import {
   lsnText,
@@ -84,6 +84,22 @@ t.test('a segment that is missing breaks the chain, a new timeline does not', as
   t.match(breakBetween(name(2, 5), name(1, 6), SEGMENT), /is missing/);
 });
 
+t.test('WAL that goes to another place begins anew there, with a base', async (t) => {
+  const before: WalStatus = {
+    ...{ version: 1, systemIdentifier: '1', timeline: 1, segmentBytes: SEGMENT, checkedAt: '' },
+    ...{ shippedThrough: '000000010000000000000005', shippedFiles: { a: 1 } },
+    ...{ waitingBytes: 0, gaps: [] },
+  };
+  const now = new Date('2026-01-01T00:00:00Z');
+  const known = atPlace(before, 'here', now);
+  t.strictSame(known, { ...before, place: 'here' }, 'nobody knows of another one');
+  t.strictSame(atPlace(known, 'here', now), known);
+  t.strictSame(atPlace(known, 'there', now), {
+    ...{ version: 1, systemIdentifier: '1', timeline: 1, segmentBytes: SEGMENT, checkedAt: '' },
+    ...{ waitingBytes: 0, gaps: [], place: 'there', baseNeededSince: now.toISOString() },
+  });
+});
+
 t.test('a gap asks for a base, and the last twenty are remembered', async (t) => {
   let status: WalStatus = {
     version: 1,
@@ -92,7 +108,6 @@ t.test('a gap asks for a base, and the last twenty are remembered', async (t) =>
     segmentBytes: SEGMENT,
     checkedAt: '',
     shippedThrough: '000000010000000000000005',
-    shippedMtimeMs: 0,
     waitingBytes: 0,
     gaps: [],
   };

@@ -6,6 +6,7 @@ import t from 'tap';
 import { listReceived } from '../../installer/backup/wal/receiver-folder.ts';
 import type { WalStatus } from '../../installer/model/wal-status.ts';
 import { Appliance } from '../support/appliance.ts';
+import { isShipped } from '../support/is-shipped.ts';
 import { lookUntil } from '../support/look-until.ts';
 import { QUIET_ZONE } from '../support/quiet-zone.ts';
 import { commandsOf } from '../support/runbook.ts';
@@ -98,10 +99,8 @@ async function shipped(): Promise<void> {
   await until('received', () => {
     return sql(`SELECT bool_or(write_lsn >= '${lsn}') FROM pg_stat_replication`) === 't';
   });
-  const { newestMtimeMs } = await listReceived(appliance.paths.wal);
-  await until('shipped', () => {
-    return (result<WalStatus>('wal.json')?.shippedMtimeMs ?? 0) >= newestMtimeMs;
-  });
+  const received = await listReceived(appliance.paths.wal);
+  await until('shipped', () => isShipped(received, result<WalStatus>('wal.json')));
 }
 
 t.test('one key in the config: WAL and a base backup are in the store by themselves', async (t) => {

@@ -9,6 +9,7 @@ import { receiverCommand } from '../../installer/components/postgres/wal-receive
 import type { BackupSettings } from '../../installer/model/backup-settings.ts';
 import type { WalStatus } from '../../installer/model/wal-status.ts';
 import { BackupStack } from './backup-stack.ts';
+import { isShipped } from './is-shipped.ts';
 import { lookUntil } from './look-until.ts';
 
 const SERVER_UID = 999;
@@ -142,8 +143,8 @@ export class PitrStack {
     await this.until('the receiver has it', async () => {
       return (await this.stack.sql('postgres', received)) === 't';
     });
-    const written = (await listReceived(this.folder)).newestMtimeMs;
-    await this.until('it is shipped', ({ shippedMtimeMs }) => shippedMtimeMs >= written);
+    const there = await listReceived(this.folder);
+    await this.until('it is shipped', (status) => isShipped(there, status));
   }
 
   /** What a swap does in a real stack: the container again, on the restored volume. */

@@ -34,3 +34,13 @@ export function withGap(status: WalStatus, why: string, now: Date): WalStatus {
     gaps: [...status.gaps, gap].slice(-REMEMBERED),
   };
 }
+
+/**
+ * In another place nothing lies that could be rolled forward by what follows.
+ * @param place store and folder that WAL goes to from now on
+ */
+export function atPlace(status: WalStatus, place: string, now: Date): WalStatus {
+  if (status.place === undefined || status.place === place) return { ...status, place };
+  const { shippedThrough: _through, shippedFiles: _files, ...rest } = status;
+  return { ...rest, place, baseNeededSince: now.toISOString() };
+}

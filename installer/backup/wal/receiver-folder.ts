@@ -1,6 +1,12 @@
 import { readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isSegment, isTimelineHistory, isWalFile, partialOf } from '../../model/wal-files.ts';
+import {
+  isSegment,
+  isTimelineHistory,
+  isWalFile,
+  partialOf,
+  type WriteTimes,
+} from '../../model/wal-files.ts';
 
 export interface ReceivedFile {
   readonly name: string;
@@ -15,10 +21,8 @@ export interface Received {
   /** What is still being received; after a change of the timeline there may be two. */
   readonly partials: readonly ReceivedFile[];
   readonly histories: readonly ReceivedFile[];
-  /** Of the file that was written last; 0 when there is none. */
-  readonly newestMtimeMs: number;
-  /** What was written up to then shows in the times; later writes may bear the same time. */
-  readonly surelySeenMs: number;
+  /** Of all files; one that a later write may leave the same has another here. */
+  readonly times: WriteTimes;
 }
 
 /** File systems write times as coarse as the kernel's tick, 10 ms at most; doubled and more. */
@@ -36,13 +40,14 @@ export async function listReceived(folder: string): Promise<Received> {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
     }
   }
-  const newestMtimeMs = Math.max(0, ...files.map(({ mtimeMs }) => mtimeMs));
+  const isSure = (mtimeMs: number): boolean => Math.abs(now - mtimeMs) > CLOCK_TICK_MS;
   return {
     segments: files.filter(({ name }) => isSegment(name)),
     partials: files.filter(({ name }) => partialOf(name) !== undefined),
     histories: files.filter(({ name }) => isTimelineHistory(name)),
-    newestMtimeMs,
-    surelySeenMs: newestMtimeMs > now - CLOCK_TICK_MS ? newestMtimeMs - 1 : newestMtimeMs,
+    times: Object.fromEntries(
+      files.map(({ name, mtimeMs }) => [name, isSure(mtimeMs) ? mtimeMs : mtimeMs - 1]),
+    ),
   };
 }
 

@@ -1,5 +1,5 @@
 import type { PitrSettings } from '../../model/backup-settings.ts';
-import { partialOf } from '../../model/wal-files.ts';
+import { partialOf, wasWritten } from '../../model/wal-files.ts';
 import type { WalStatus } from '../../model/wal-status.ts';
 import type { BackupContext } from '../context.ts';
 import { sha256Hex } from '../manifest.ts';
@@ -41,7 +41,8 @@ export interface Shipping {
 export async function shipPass(shipping: Shipping, before: WalStatus): Promise<WalStatus> {
   const { context, pitr } = shipping;
   const received = await listReceived(pitr.folder);
-  const moved = ({ mtimeMs }: ReceivedFile): boolean => mtimeMs > before.shippedMtimeMs;
+  const moved = ({ name, mtimeMs }: ReceivedFile): boolean =>
+    wasWritten(name, mtimeMs, before.shippedFiles);
   // Before anything of its timeline: without it nobody knows where that came from.
   for (const { name } of received.histories.filter(moved)) {
     await shipHistory(shipping, before, name);
@@ -61,7 +62,7 @@ export async function shipPass(shipping: Shipping, before: WalStatus): Promise<W
   const { failure: _over, ...rest } = status;
   status = {
     ...rest,
-    shippedMtimeMs: received.surelySeenMs,
+    shippedFiles: received.times,
     lastShippedAt: context.now().toISOString(),
     waitingBytes: 0,
   };
@@ -71,7 +72,10 @@ export async function shipPass(shipping: Shipping, before: WalStatus): Promise<W
 
 /** Whether anything moved since all was stored. */
 export async function hasMoved(folder: string, status: WalStatus): Promise<boolean> {
-  return (await listReceived(folder)).newestMtimeMs > status.shippedMtimeMs;
+  const { segments, partials, histories } = await listReceived(folder);
+  return [...segments, ...partials, ...histories].some(({ name, mtimeMs }) =>
+    wasWritten(name, mtimeMs, status.shippedFiles),
+  );
 }
 
 /** Bytes of finished segments that are not in the store, after the oldest gave way. */

@@ -11,9 +11,11 @@ import { isTakenOver, refuseTakenOver } from '../take-over.ts';
 import { jobLocks } from '../wait-for-backups.ts';
 import { writerIdentity } from '../writer-id.ts';
 import { WAL_LOCK } from './begin-chain.ts';
+import { atPlace } from './gaps.ts';
 import { hasMoved, type Shipping, shipPass, waitingBytes } from './ship-pass.ts';
 import { tendSlot } from './tend-slot.ts';
 import { noPitr } from './wal-errors.ts';
+import { walPrefix } from './wal-keys.ts';
 import { readWalStatus, saveWalStatus } from './wal-status.ts';
 
 export interface ShipOptions {
@@ -92,7 +94,8 @@ class Shipper {
   async run(): Promise<WalStatus> {
     const { host, paths, signal, settings } = this.#context;
     const { lingerSeconds, longestSeconds, passSeconds } = this.#options;
-    this.#status = await readWalStatus(host, paths);
+    const before = await readWalStatus(host, paths);
+    this.#status = before === undefined ? undefined : this.#atPlace(before);
     const begun = seconds();
     let movedAt = begun;
     for (;;) {
@@ -113,6 +116,12 @@ class Shipper {
       // A stop ends the pause; the loop sees it then.
       await wait(pause, undefined, signal === undefined ? {} : { signal }).catch(() => undefined);
     }
+  }
+
+  #atPlace(status: WalStatus): WalStatus {
+    const { settings, now } = this.#context;
+    const prefix = walPrefix(settings, status.systemIdentifier);
+    return atPlace(status, `${this.#store.description} ${prefix}`, now());
   }
 
   /** Whether everything that was there lies in the store. */

@@ -44,7 +44,6 @@ export async function tendSlot(
     ...sinceOf(source, status),
     segmentBytes: source.segmentBytes,
     checkedAt: now().toISOString(),
-    shippedMtimeMs: 0,
     waitingBytes: 0,
     baseNeededSince: now().toISOString(),
     gaps,

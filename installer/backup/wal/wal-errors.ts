@@ -1,4 +1,5 @@
 import { AppError } from '../../errors.ts';
+import type { WalStatus } from '../../model/wal-status.ts';
 import type { Store } from '../store/store.ts';
 
 export function notReadBack(store: Store, key: string): AppError {
@@ -27,5 +28,15 @@ export function noPitr(): AppError {
     what: 'there is no point-in-time recovery on this server',
     why: 'the applied config has no `postgres.pitr`',
     hint: 'write `postgres: { pitr: { enabled: true } }` into config.yaml and run holdfast apply',
+  });
+}
+
+/** What the store refused until the end. */
+export function stillWaiting({ what, since }: NonNullable<WalStatus['failure']>): AppError {
+  return new AppError({
+    code: 'backup/wal-waits',
+    what: `WAL waits for the store since ${since}`,
+    why: what,
+    hint: 'mend the store (`holdfast doctor`), then `holdfast backup ship-wal`',
   });
 }

@@ -17,12 +17,20 @@ import {
 /** Where the receiver sees its folder. */
 const FOLDER_INSIDE = '/var/lib/holdfast-wal';
 
+/** Segments of 16 MiB: twice what the shipping itself lets wait for a store that is away. */
+const MOST_FINISHED = 128;
+
 /**
  * It goes on after the newest file in the folder. Whatever ends it, it is started again. A disk that was full leaves
  * the beginning of a segment with less than the size of one, which the receiver refuses for ever: that holds
- * nothing, and goes first.
+ * nothing, and goes first. Where nobody takes the segments to the store, the oldest give way: the disk is Postgres' too.
  */
-const RECEIVE = `trap 'kill "$!"; wait; exit' TERM INT
+const RECEIVE = `trap 'kill "$!" "$bound"; wait; exit' TERM INT
+while sleep 60; do
+  ls "$0" | grep -E '^[0-9A-F]{24}$' | head -n -${MOST_FINISHED} | while read -r name; do
+    rm -f -- "$0/$name"
+  done
+done & bound=$!
 while :; do
   find "$0" -name '*.partial' -size -16777216c -delete
   pg_receivewal --directory="$0" "$@" & wait "$!"
