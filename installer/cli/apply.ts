@@ -9,7 +9,7 @@ import { keepConfig } from './applied-config.ts';
 import { bringCertificates } from './bring-certificates.ts';
 import { setBucketsAfterApply } from './buckets.ts';
 import type { ParsedArguments } from './command.ts';
-import { consent } from './consent.ts';
+import { consent, refused } from './consent.ts';
 import type { CliContext } from './context.ts';
 import { colouredPlan } from './display/plan.ts';
 import { durationText } from './display/quantity.ts';
@@ -34,9 +34,7 @@ export async function apply(args: ParsedArguments, context: CliContext): Promise
     upgradesPostgres: true,
   });
   const json = args.flag('json');
-  const show = (text: string): void => {
-    if (!json) context.io.out(text);
-  };
+  const { out, err, color } = context.io;
   const outcome = await applyServer(prepared.apply, {
     process: await thisProcess(env.sudoUser ?? env.user ?? 'unknown'),
     command: target === undefined ? 'holdfast apply' : `holdfast apply --host ${target}`,
@@ -46,20 +44,19 @@ export async function apply(args: ParsedArguments, context: CliContext): Promise
     interrupt: context.signal,
     configDigest: () => configDigest(configPath),
     confirm: async (plan) => {
-      show(colouredPlan(planText(plan), styleFor(context.io.color)));
-      return (
-        args.flag('yes') ||
-        (await consent(context, {
-          text: `Carry this out on ${server.host.name}? [y/N] `,
-          withConsent: 'holdfast apply --yes',
-        }))
-      );
+      const shown = colouredPlan(planText(plan), styleFor(color && !json));
+      if (!json) out(shown);
+      else if (!args.flag('yes')) err(shown);
+      return await consent(args, context, {
+        text: `Carry this out on ${server.host.name}? [y/N] `,
+      });
     },
     keepRendered: prepared.keepRendered,
     keepConfig: () =>
       keepConfig({ host: server.host, paths: context.paths }, loaded, sourceHost(server, loaded)),
     verify: (desired) => verifyFrontDoor(server.host, context.paths, desired),
   });
+  if (outcome.result === 'declined') throw refused(args);
   if (outcome.result === 'applied') await bringCertificates(context, server);
   // Its WAL follows nothing that was stored before.
   if (outcome.desired.postgresUpgrade !== undefined && outcome.result === 'applied') {
@@ -71,22 +68,18 @@ export async function apply(args: ParsedArguments, context: CliContext): Promise
   }
   if (json) {
     const { result, seconds, unhealthy } = outcome;
-    context.io.out(
-      `${JSON.stringify({ ...planJson(outcome.plan), result, seconds, unhealthy })}\n`,
-    );
+    out(`${JSON.stringify({ ...planJson(outcome.plan), result, seconds, unhealthy })}\n`);
   } else {
-    show(endingText(outcome.result, outcome.seconds));
-    for (const name of outcome.unhealthy) show(`! ${name} is not healthy: holdfast status\n`);
+    out(endingText(outcome.result, outcome.seconds));
+    for (const name of outcome.unhealthy) out(`! ${name} is not healthy: holdfast status\n`);
   }
   return outcome.unhealthy.length === 0 ? 0 : EXIT_CODES.health;
 }
 
-function endingText(result: 'unchanged' | 'declined' | 'applied', seconds: number): string {
+function endingText(result: 'unchanged' | 'applied', seconds: number): string {
   switch (result) {
     case 'unchanged':
       return 'Nothing to do: the server is as the config says.\n';
-    case 'declined':
-      return 'No changes were made.\n';
     case 'applied':
       return `Applied in ${durationText(seconds)}. Everything is healthy.\n`;
   }

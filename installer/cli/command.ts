@@ -13,6 +13,8 @@ export interface ParsedArguments {
   readonly positionals: readonly string[];
   readonly flag: (name: string) => boolean;
   readonly value: (name: string) => string | undefined;
+  /** The command line as it was typed, for a hint; with these options more. */
+  readonly commandLine: (...options: readonly string[]) => string;
 }
 
 /** A line of the command table: enough for parsing, help, completion and the generated reference. */

@@ -21,15 +21,16 @@ export type DeployWish =
 export async function serve(args: ParsedArguments, context: CliContext): Promise<number> {
   const [name = ''] = args.positionals;
   const rights = deployRights(name, args.value('services'), args.value('images'));
-  const wish = deployWish(env.sshOriginalCommand ?? '', rights);
+  const request = env.sshOriginalCommand ?? '';
+  const wish = deployWish(request, rights);
   const actor = `deploy-key:${name}`;
   switch (wish.verb) {
     case 'deploy':
-      return deploy(fixedArguments([wish.service, wish.image]), context, actor);
+      return deploy(fixedArguments([wish.service, wish.image], request), context, actor);
     case 'rollback':
-      return rollback(fixedArguments([wish.service]), context, actor);
+      return rollback(fixedArguments([wish.service], request), context, actor);
     case 'status':
-      return status(fixedArguments([]), context);
+      return status(fixedArguments([], request), context);
   }
 }
 
@@ -61,11 +62,13 @@ export function deployWish(command: string, rights: DeployRights): DeployWish {
 }
 
 /** Nobody is there to answer a question, and no option of a client is passed on. */
-function fixedArguments(positionals: readonly string[]): ParsedArguments {
+function fixedArguments(positionals: readonly string[], request: string): ParsedArguments {
   return {
     positionals,
     flag: (name) => name === 'yes',
     value: (name) => (name === 'wait' ? WAIT_SECONDS : undefined),
+    // Told to the client, who sends the request itself and nothing else.
+    commandLine: () => request,
   };
 }
 

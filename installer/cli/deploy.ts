@@ -7,7 +7,7 @@ import { planText } from '../plan/text.ts';
 import { observeSites } from '../rollout/site-folders.ts';
 import { configInForce } from './applied-config.ts';
 import type { ParsedArguments } from './command.ts';
-import { consent } from './consent.ts';
+import { consent, refused } from './consent.ts';
 import type { CliContext } from './context.ts';
 import { colouredPlan } from './display/plan.ts';
 import { durationText } from './display/quantity.ts';
@@ -99,18 +99,15 @@ async function releaseImage(
     configDigest: async () => loaded.digest,
     confirm: async (plan) => {
       show(colouredPlan(planText(plan), styleFor(context.io.color)));
-      return (
-        args.flag('yes') ||
-        (await consent(context, {
-          text: `Release this on ${server.host.name}? [y/N] `,
-          withConsent: `${command} --yes`,
-        }))
-      );
+      return await consent(args, context, {
+        text: `Release this on ${server.host.name}? [y/N] `,
+      });
     },
     keepRendered: prepared.keepRendered,
     verify: (desired) => verifyFrontDoor(server.host, context.paths, desired),
   });
   const { result, seconds, unhealthy } = outcome;
+  if (result === 'declined') throw refused(args);
   if (json) {
     context.io.out(
       `${JSON.stringify({ ...planJson(outcome.plan), result, seconds, unhealthy })}\n`,
@@ -119,7 +116,6 @@ async function releaseImage(
     const reference = outcome.desired.stack.services[service]?.image ?? '';
     const endings = {
       unchanged: `${service} runs ${reference} already.\n`,
-      declined: 'No changes were made.\n',
       applied: `${service} runs ${reference} after ${durationText(seconds)}.\n`,
     };
     show(endings[result]);

@@ -98,7 +98,8 @@ async function recordChoice(
 }
 
 /** What the options say; the rest is asked on a terminal, and as by default elsewhere. */
-async function ask(args: ParsedArguments, { io }: CliContext, host: Host): Promise<Answered> {
+async function ask(args: ParsedArguments, context: CliContext, host: Host): Promise<Answered> {
+  const { io } = context;
   const given = new Map(
     QUESTIONS.flatMap(({ option }) => {
       const value = args.value(option);
@@ -127,7 +128,11 @@ async function ask(args: ParsedArguments, { io }: CliContext, host: Host): Promi
     for (const { option, fallback } of open) given.set(option, fallback);
     return { answers: answers() };
   }
-  const reader = lineReader(io, 'holdfast init');
+  const reader = lineReader(context, {
+    write: io.out,
+    unanswered: 'the questions were not answered to their end; nothing was written',
+    again: args.commandLine(),
+  });
   try {
     for (const question of open) given.set(question.option, await askOne(io, reader, question));
     const key = await chooseRecoveryKey({ host, io, reader });

@@ -6,8 +6,7 @@ export const JSON_ANSWERS: Readonly<Record<string, string>> = {
   check:
     '{ version, ok, problems: [PROBLEM], warnings: [PROBLEM] }; PROBLEM is { file, path, line, column, message, code, severity }',
   plan: '{ version, project, changes, operations: [{ kind, id, cause, impact, … }], notices: [{ code, text }], drift: [{ subject, text, blocks }] }; `impact` is none, reload, restart, recreate or destructive; diffs of secret files are empty',
-  apply:
-    'that of `plan`, and { result: "unchanged" | "declined" | "applied", seconds, unhealthy: [container] }',
+  apply: 'that of `plan`, and { result: "unchanged" | "applied", seconds, unhealthy: [container] }',
   status:
     '{ version, project, host, services: [{ service, healthy, replicas, state, image, watched? }], backups: [{ job, ok, lastSuccessAt?, lastVerifiedAt?, bytes? }], restoreTest?: { finishedAt, seconds, rows, ok }, pointInTime?: { finishedAt, base, seconds, lostSeconds?, lostMore?, rows }, drill?: { finishedAt, seconds, ok }, objectives: { rto?, rpo? }, certificates: [{ name, daysLeft }], disk: { usedPercent, freeBytes }, pendingUpdates: [UPDATE], recoveryKey?: { recipients, proven, declinedAt? }, agent: "running" | "not running", problems: [text] }',
   'deploy-key list':
@@ -38,7 +37,7 @@ export const JSON_ANSWERS: Readonly<Record<string, string>> = {
   'secrets list':
     '{ version, secrets: [{ name, state: "stored" | "missing" | "optional" | …, usedBy }] }; never a value',
   update:
-    '{ version, pending: [UPDATE], result: "checked" | "applied" | "declined" | "unchanged", seconds?, unhealthy? }; UPDATE is { name, current, available, changes: [text] }',
+    '{ version, pending: [UPDATE], result: "checked" | "applied" | "unchanged", seconds?, unhealthy? }; UPDATE is { name, current, available, changes: [text] }',
   'alerts list':
     '{ version, isKnown, alerts: [{ key, name, severity, summary, runbook, since }], askedAt?, answeredAt?, undelivered: [{ receiver, failures, why }] }; `isKnown` is false, and the exit code 11, when the agent has not asked for two minutes; `answeredAt` is when Prometheus last answered',
   'agent status':

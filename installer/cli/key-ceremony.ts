@@ -44,8 +44,11 @@ Your recovery key, shown this once:
 
 Put it where your team keeps its passwords, away from this server.
 `);
-  await reader.ask('Then press Enter; it vanishes from here. ');
-  io.out(CLEAR);
+  try {
+    await reader.ask('Then press Enter; it vanishes from here. ');
+  } finally {
+    io.out(CLEAR);
+  }
   const isProven = await untilRight(
     { io, reader },
     `Paste it from there, or type ${DECLINE} to go on without a proof: `,

@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { AppError } from '../errors.ts';
+import { quote } from '../host/quote.ts';
 import type { CommandSpec, OptionSpec, ParsedArguments } from './command.ts';
 
 export interface ParsedCommand {
@@ -46,6 +47,9 @@ export function parseCommand(
         const value = parsed.values[name];
         return typeof value === 'string' ? value : undefined;
       },
+      // Ahead of what was typed, where a `--` among it cannot make them words.
+      commandLine: (...more) =>
+        ['holdfast', command.name, quote([...more, ...argv.slice(words)])].join(' ').trimEnd(),
     },
   };
 }

@@ -13,7 +13,7 @@ import { engineName } from '../model/stack.ts';
 import { planText } from '../plan/text.ts';
 import { keepConfig } from './applied-config.ts';
 import type { ParsedArguments } from './command.ts';
-import { consent } from './consent.ts';
+import { consent, refused } from './consent.ts';
 import type { CliContext, Server } from './context.ts';
 import { verifyFrontDoor } from './front-door.ts';
 import { rehearseNow, runningPostgres, upgradeContext } from './postgres-clusters.ts';
@@ -122,11 +122,7 @@ export async function postgresRevert(args: ParsedArguments, context: CliContext)
         ...(live === journal.to.volume ? {} : { rowsWritten: Number.POSITIVE_INFINITY }),
       });
       if (!args.flag('json')) context.io.out(`${question}\n`);
-      if (args.flag('yes')) return true;
-      return await consent(context, {
-        text: 'Go on? [y/N] ',
-        withConsent: 'holdfast postgres revert --yes',
-      });
+      return await consent(args, context, { text: 'Go on? [y/N] ' });
     },
     keepRendered: async () => {
       await prepared.keepRendered();
@@ -136,10 +132,7 @@ export async function postgresRevert(args: ParsedArguments, context: CliContext)
     keepConfig: () => keepConfig({ host, paths }, loaded, sourceHost(server, loaded)),
     verify: (desired) => verifyFrontDoor(host, paths, desired),
   });
-  if (outcome.result === 'declined') {
-    context.io.out('No changes were made.\n');
-    return 0;
-  }
+  if (outcome.result === 'declined') throw refused(args);
   await startAnew(context, server);
   const { result, seconds } = outcome;
   const kept = engineName(loaded.config.project, live);

@@ -86,7 +86,11 @@ async function onTerminal(
     });
   }
   const { host } = await context.open();
-  const reader = lineReader(io, `holdfast recovery-key ${verb}`);
+  const reader = lineReader(context, {
+    write: io.out,
+    unanswered: 'the questions were not answered to their end; nothing was written',
+    again: `holdfast recovery-key ${verb}`,
+  });
   try {
     const key = await ask({ host, io, reader });
     if (key.isProven) await recordProof(host, paths, key.recipient, context.now());

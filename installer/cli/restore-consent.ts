@@ -4,9 +4,8 @@ import { thisProcess } from '../apply/process-identity.ts';
 import type { BackupContext } from '../backup/context.ts';
 import type { FilesWish } from '../backup/restore/restore-files.ts';
 import { env } from '../env.ts';
-import { AppError } from '../errors.ts';
 import type { ParsedArguments } from './command.ts';
-import { consent } from './consent.ts';
+import { consent, refused } from './consent.ts';
 import type { CliContext } from './context.ts';
 
 /** Seconds that a swap waits for an apply which is at work. */
@@ -21,23 +20,13 @@ export function holder({ host, paths }: BackupContext): FilesWish['holdServer'] 
   };
 }
 
-/** Asks unless `--yes` was given. @param id of the command that is shown when the answer is no */
+/** Asks unless `--yes` was given. */
 export function asker(
   args: ParsedArguments,
   context: CliContext,
-  id: string,
 ): (question: string) => Promise<void> {
   return async (question) => {
-    if (args.flag('yes')) return;
-    const agreed = await consent(context, {
-      text: `${question} [y/N] `,
-      withConsent: `holdfast restore ${id} --yes`,
-    });
-    if (agreed) return;
-    throw new AppError({
-      code: 'consent/refused',
-      what: 'nothing was replaced',
-      hint: `holdfast restore ${id}`,
-    });
+    if (await consent(args, context, { text: `${question} [y/N] ` })) return;
+    throw refused(args, 'nothing was replaced');
   };
 }

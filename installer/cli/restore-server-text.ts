@@ -8,17 +8,6 @@ import type { ParsedArguments } from './command.ts';
 import type { CliContext, Server } from './context.ts';
 import type { SavedAnew } from './restore-server-apply.ts';
 
-/** Before the work rather than after it. @throws AppError `consent/no-terminal` */
-export function refuseUnasked(args: ParsedArguments, { io }: CliContext, from: string): void {
-  if (args.flag('yes') || io.stdin.isTTY === true) return;
-  throw new AppError({
-    code: 'consent/no-terminal',
-    what: 'setting a server up needs a yes, and there is no terminal to ask on',
-    why: 'nothing was changed',
-    hint: `holdfast restore --from ${from} --identity FILE --yes`,
-  });
-}
-
 /** @throws AppError `restore/server-in-use` where there is something that the kit would replace */
 export async function refuseServerInUse(
   args: ParsedArguments,

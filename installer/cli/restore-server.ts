@@ -31,16 +31,12 @@ import type { BackupJob, BackupSettings } from '../model/backup-settings.ts';
 import type { Paths } from '../model/paths.ts';
 import { bucketAccess } from './bucket-access.ts';
 import type { ParsedArguments } from './command.ts';
+import { requireTerminal } from './consent.ts';
 import type { CliContext, Server } from './context.ts';
 import { asker } from './restore-consent.ts';
 import { applyKept, firstApply, placeConfig, saveAnew, swapKept } from './restore-server-apply.ts';
 import { restoreData } from './restore-server-data.ts';
-import {
-  choiceText,
-  refuseServerInUse,
-  refuseUnasked,
-  summaryText,
-} from './restore-server-text.ts';
+import { choiceText, refuseServerInUse, summaryText } from './restore-server-text.ts';
 import { startAnew } from './start-anew.ts';
 
 /** What every step of a recovery needs. */
@@ -63,7 +59,14 @@ export async function restoreServer(
   from: string,
 ): Promise<number> {
   const place = parsePlace(from);
-  refuseUnasked(args, context, from);
+  if (!args.flag('yes')) {
+    // Before the work rather than after it.
+    requireTerminal(
+      args,
+      context,
+      'setting a server up needs a yes, and there is no terminal to ask on',
+    );
+  }
   const identity = args.value('identity');
   const server = await context.open();
   const work: Work = {
@@ -76,7 +79,7 @@ export async function restoreServer(
   };
   const { host } = server;
   const { paths } = context;
-  let recovery = (await readRecovery(host, paths)) ?? (await choose(work, from));
+  let recovery = (await readRecovery(host, paths)) ?? (await choose(work));
   const keep = async (change: Partial<Recovery>): Promise<void> => {
     recovery = { ...recovery, ...change };
     await writeRecovery(host, paths, recovery);
@@ -119,7 +122,7 @@ export async function restoreServer(
 }
 
 /** Looks at what is there, says what would be done, and asks. Changes nothing but the folder of the recovery. */
-async function choose(work: Work, from: string): Promise<Recovery> {
+async function choose(work: Work): Promise<Recovery> {
   const { args, context, server, place, identityFile } = work;
   const { host } = server;
   const { paths, report, now } = context;
@@ -148,7 +151,7 @@ async function choose(work: Work, from: string): Promise<Recovery> {
     const recovery = { ...chosen, data };
     const text = choiceText(recovery, await kitContents(host, paths), now());
     if (!args.flag('json')) context.io.out(text);
-    await asker(args, context, `--from ${from}`)('Set this server up from it?');
+    await asker(args, context)('Set this server up from it?');
     await writeRecovery(host, paths, recovery);
     return recovery;
   } catch (error) {

@@ -13,6 +13,7 @@ import { type RestoredDatabase, restorePostgres } from '../backup/restore/restor
 import { AppError } from '../errors.ts';
 import { backupContext } from './backup-context.ts';
 import type { ParsedArguments } from './command.ts';
+import { requireTerminal } from './consent.ts';
 import type { CliContext } from './context.ts';
 import { restorePointInTime, targetOf } from './restore-cluster.ts';
 import { asker, holder } from './restore-consent.ts';
@@ -43,10 +44,15 @@ export async function restore(args: ParsedArguments, context: CliContext): Promi
   const identity = args.value('identity');
   const target = targetOf(args, backup.settings.timezone);
   if (into === undefined && !args.flag('yes') && !args.flag('dry-run')) {
-    refuseWithoutTerminal(context, id);
+    // Before the work rather than after it.
+    requireTerminal(
+      args,
+      context,
+      'a restore replaces live data, which needs a yes, and there is no terminal to ask on',
+    );
   }
   if (target !== undefined) {
-    return await restorePointInTime(args, context, backup, target, asker(args, context, '…'));
+    return await restorePointInTime(args, context, backup, target, asker(args, context));
   }
   const report = await withBackup(
     backup,
@@ -61,7 +67,7 @@ export async function restore(args: ParsedArguments, context: CliContext): Promi
     async (chosen): Promise<RestoreReport> => {
       const { manifest } = chosen;
       if (manifest.method === 'physical') throw isBase(manifest.id);
-      const ask = asker(args, context, manifest.id);
+      const ask = asker(args, context);
       const files: FilesWish = { consent: ask, holdServer: holder(backup) };
       const base = {
         version: 1,
@@ -102,17 +108,6 @@ export async function restore(args: ParsedArguments, context: CliContext): Promi
       : `${restoredLines(report, backup.settings.postgres?.container ?? 'postgres').join('\n')}\n`,
   );
   return 0;
-}
-
-/** Before the work rather than after it. */
-function refuseWithoutTerminal({ io }: CliContext, id: string | undefined): void {
-  if (io.stdin.isTTY === true) return;
-  throw new AppError({
-    code: 'consent/no-terminal',
-    what: 'a restore replaces live data, which needs a yes, and there is no terminal to ask on',
-    why: 'nothing was changed',
-    hint: `holdfast restore ${id === undefined ? '' : `${id} `}--yes`,
-  });
 }
 
 function isBase(id: string): AppError {

@@ -7,7 +7,7 @@ import { SecretStore } from '../secrets/store.ts';
 import { announceOf } from './announce.ts';
 import { configInForce } from './applied-config.ts';
 import type { ParsedArguments } from './command.ts';
-import { consent } from './consent.ts';
+import { consent, refused } from './consent.ts';
 import type { CliContext } from './context.ts';
 import { appliedContext } from './server-context.ts';
 
@@ -35,20 +35,13 @@ export async function rollback(args: ParsedArguments, context: CliContext): Prom
       waitSeconds: 0,
       confirm: async (from, to) => {
         context.io.out(`site ${site}: from release ${from} back to ${to}\n`);
-        return (
-          args.flag('yes') ||
-          (await consent(context, {
-            text: 'Switch? [y/N] ',
-            withConsent: `holdfast rollback ${site} --yes`,
-          }))
-        );
+        return await consent(args, context, { text: 'Switch? [y/N] ' });
       },
     },
   );
+  if (release === undefined) throw refused(args);
   context.io.out(
-    release === undefined
-      ? 'No changes were made.\n'
-      : `Site ${site} shows release ${release}; the next change of its files takes over.\n`,
+    `Site ${site} shows release ${release}; the next change of its files takes over.\n`,
   );
   return 0;
 }

@@ -10,7 +10,7 @@ import { SecretStore } from '../secrets/store.ts';
 import { configInForce } from './applied-config.ts';
 import { askSecret } from './ask-secret.ts';
 import type { ParsedArguments } from './command.ts';
-import { consent } from './consent.ts';
+import { consent, refused } from './consent.ts';
 import type { CliContext } from './context.ts';
 import { colouredPlan } from './display/plan.ts';
 import { styleFor } from './display/style.ts';
@@ -57,7 +57,7 @@ export async function rotateSecret(args: ParsedArguments, context: CliContext): 
       const { plan } = await planServer(prepared.apply, { render: prepared.render });
       io.out(colouredPlan(planText(plan), styleFor(io.color)));
       const text = `Rotate ${name} and carry this out on ${server.host.name}? [y/N] `;
-      return args.flag('yes') || consent(context, { text, withConsent: `${command} --yes` });
+      return await consent(args, context, { text });
     },
     apply: async () => {
       const isForward = (await store.next(name)) !== undefined;
@@ -75,9 +75,8 @@ export async function rotateSecret(args: ParsedArguments, context: CliContext): 
       });
     },
   });
-  io.out(
-    result === 'rotated' ? `${name} has a new value everywhere.\n` : 'No changes were made.\n',
-  );
+  if (result === 'declined') throw refused(args);
+  io.out(`${name} has a new value everywhere.\n`);
   return 0;
 }
 

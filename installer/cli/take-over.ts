@@ -2,7 +2,7 @@ import { readTakeOver, takeOver } from '../backup/take-over.ts';
 import { writerIdentity } from '../backup/writer-id.ts';
 import { backupContext } from './backup-context.ts';
 import type { ParsedArguments } from './command.ts';
-import { consent } from './consent.ts';
+import { consent, refused } from './consent.ts';
 import type { CliContext } from './context.ts';
 
 /** `holdfast backup take-over`: the way back for a server that was replaced by mistake. */
@@ -17,13 +17,10 @@ export async function backupTakeOver(args: ParsedArguments, context: CliContext)
         context.io.out(`${name}: this server stores its backups there; nothing to do\n`);
         continue;
       }
-      const isAgreed =
-        args.flag('yes') ||
-        (await consent(context, {
-          text: `${name}: ${found.writer.host} took over on ${found.at}. Let this server store backups there again, and ${found.writer.host} nothing more? [y/N] `,
-          withConsent: 'holdfast backup take-over --yes',
-        }));
-      if (!isAgreed) return 0;
+      const isAgreed = await consent(args, context, {
+        text: `${name}: ${found.writer.host} took over on ${found.at}. Let this server store backups there again, and ${found.writer.host} nothing more? [y/N] `,
+      });
+      if (!isAgreed) throw refused(args, `${name}: nothing was changed there`);
       await takeOver(store, settings, us, [], now());
       context.io.out(`${name}: this server stores its backups there again\n`);
     } finally {

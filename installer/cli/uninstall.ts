@@ -3,7 +3,7 @@ import { thisProcess } from '../apply/process-identity.ts';
 import { uninstall as uninstallServer } from '../apply/uninstall.ts';
 import { env } from '../env.ts';
 import type { ParsedArguments } from './command.ts';
-import { consent } from './consent.ts';
+import { consent, refused } from './consent.ts';
 import type { CliContext } from './context.ts';
 import { removeAllDeployKeys } from './deploy-key.ts';
 import { appliedContext } from './server-context.ts';
@@ -27,20 +27,15 @@ export async function uninstall(args: ParsedArguments, context: CliContext): Pro
           `For ever, with their data: ${[...plan.volumes, ...plan.paths].join(', ')}\n`,
         );
       else context.io.out(`Kept: ${plan.kept.join(', ')}\n`);
-      if (args.flag('yes')) return true;
-      return consent(context, {
+      return await consent(args, context, {
         text: purge
           ? `Type the name of the project (${apply.project}) to remove everything: `
           : 'Go on? [y/N] ',
         ...(purge ? { word: apply.project } : {}),
-        withConsent: `holdfast uninstall${purge ? ' --purge' : ''} --yes`,
       });
     },
   });
-  if (done === undefined) {
-    context.io.out('No changes were made.\n');
-    return 0;
-  }
+  if (done === undefined) throw refused(args);
   if (purge) {
     const programHome = posix.dirname(context.paths.program);
     await removeAllDeployKeys(server.host, context.paths);

@@ -13,7 +13,7 @@ import { planText } from '../plan/text.ts';
 import { appliedBackupSettings } from './applied.ts';
 import { configInForce } from './applied-config.ts';
 import type { ParsedArguments } from './command.ts';
-import { consent } from './consent.ts';
+import { consent, refused } from './consent.ts';
 import type { CliContext, Server } from './context.ts';
 import { colouredPlan } from './display/plan.ts';
 import { durationText } from './display/quantity.ts';
@@ -63,16 +63,13 @@ export async function update(args: ParsedArguments, context: CliContext): Promis
     configDigest: async () => loaded.digest,
     confirm: async (plan) => {
       show(colouredPlan(planText(plan), styleFor(context.io.color)));
-      if (args.flag('yes')) return true;
-      return consent(context, {
-        text: `Update ${server.host.name}? [y/N] `,
-        withConsent: 'holdfast update --yes',
-      });
+      return await consent(args, context, { text: `Update ${server.host.name}? [y/N] ` });
     },
     keepRendered: prepared.keepRendered,
     verify: (updated) => verifyFrontDoor(server.host, context.paths, updated),
   });
   const { result, seconds, unhealthy } = outcome;
+  if (result === 'declined') throw refused(args);
   if (result === 'applied') await keepResult(context, server, []);
   if (json) {
     context.io.out(`${JSON.stringify({ version: 1, pending, result, seconds, unhealthy })}\n`);

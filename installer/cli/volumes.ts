@@ -2,7 +2,7 @@ import { thisProcess } from '../apply/process-identity.ts';
 import { isUnused, listVolumes, pruneVolumes } from '../apply/volumes.ts';
 import { env } from '../env.ts';
 import type { ParsedArguments } from './command.ts';
-import { consent } from './consent.ts';
+import { consent, refused } from './consent.ts';
 import type { CliContext } from './context.ts';
 import { appliedContext } from './server-context.ts';
 
@@ -36,13 +36,8 @@ export async function volumesPrune(args: ParsedArguments, context: CliContext): 
       context.io.out(
         `These volumes and their data go for ever:\n${unused.map(({ name }) => `  ${name}\n`).join('')}`,
       );
-      return (
-        args.flag('yes') ||
-        (await consent(context, {
-          text: 'Remove them? [y/N] ',
-          withConsent: 'holdfast volumes prune --yes',
-        }))
-      );
+      if (await consent(args, context, { text: 'Remove them? [y/N] ' })) return true;
+      throw refused(args);
     },
   });
   context.io.out(
