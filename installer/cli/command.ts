@@ -27,6 +27,8 @@ export interface CommandSpec {
   readonly minPositionals?: number;
   readonly maxPositionals?: number;
   readonly options?: Readonly<Record<string, OptionSpec>>;
+  /** It changes nothing: a signal ends it wherever it is. The others stop at their next safe point. */
+  readonly readOnly?: true;
   /** A whole command line with a word on what it does. */
   readonly example: string;
   /** Exit code. The module behind it is loaded only when it runs. */

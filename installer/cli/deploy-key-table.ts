@@ -30,6 +30,7 @@ export const deployKeyCommands: readonly CommandSpec[] = [
     name: 'deploy-key list',
     summary: 'List the keys that may deploy.',
     options: { ...host, ...json },
+    readOnly: true,
     example: 'holdfast deploy-key list',
     run: async (args, context) => (await import('./deploy-key.ts')).listDeployKeys(args, context),
   },

@@ -77,7 +77,10 @@ async function main(): Promise<number> {
     now: () => new Date(),
   };
   try {
-    return await runCli(process.argv.slice(2), commandTable, version, context);
+    const exitCode = await runCli(process.argv.slice(2), commandTable, version, context);
+    // What a read-only command was at when the signal came may go on for ever.
+    if (exitCode === 130 || exitCode === 143) process.exit(exitCode);
+    return exitCode;
   } finally {
     for (const { engine, host } of servers) {
       await engine.close();

@@ -21,6 +21,7 @@ export const recoveryKeyCommands: readonly CommandSpec[] = [
     name: 'recovery-key list',
     summary: 'List the recovery keys that backups are encrypted to, and when each was proved.',
     options: { ...host, ...json },
+    readOnly: true,
     example: 'holdfast recovery-key list',
     run: async (args, context) => (await import('./recovery-key.ts')).listKeys(args, context),
   },

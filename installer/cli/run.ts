@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { exitCodeOf } from '../errors.ts';
 import type { CommandSpec } from './command.ts';
 import type { CliContext } from './context.ts';
@@ -37,10 +38,17 @@ export async function runCli(
       context.io.out(commandHelp(command));
       return 0;
     }
-    return await command.run(args, context);
+    const work = command.run(args, context);
+    return await (command.readOnly ? Promise.race([work, signalled(context.signal)]) : work);
   } catch (error) {
     if (wantsJson) context.io.out(errorJson(error));
     else context.io.err(errorText(error, styleFor(context.io.color)));
     return exitCodeOf(error);
   }
+}
+
+/** The exit code by which a shell knows that the signal ended a program. */
+async function signalled(signal: AbortSignal): Promise<number> {
+  if (!signal.aborted) await once(signal, 'abort');
+  return signal.reason === 'SIGINT' ? 130 : 143;
 }

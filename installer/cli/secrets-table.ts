@@ -14,6 +14,7 @@ export const secretsCommands: readonly CommandSpec[] = [
       ...json,
       show: { type: 'boolean', description: 'Print the values too.' },
     },
+    readOnly: true,
     example: 'holdfast secrets list',
     run: async (args, context) => (await import('./secrets.ts')).listSecrets(args, context),
   },

@@ -1,6 +1,8 @@
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import t from 'tap';
 import type { CommandSpec } from '../../installer/cli/command.ts';
 import { completionScript } from '../../installer/cli/completion.ts';
@@ -10,6 +12,9 @@ import { commandTable } from '../../installer/cli/table.ts';
 import { AppError } from '../../installer/errors.ts';
 import { runCommand } from '../support/cli.ts';
 import { PACKAGE_ROOT } from '../support/component-input.ts';
+
+/** Long after Node has begun to run the program. */
+const BEGUN_MS = 3_000;
 
 const command = (name: string, more: Partial<CommandSpec> = {}): CommandSpec => ({
   name,
@@ -177,4 +182,28 @@ t.test('numbers of options', async (t) => {
   for (const bad of ['0', '21', '1.5', 'x', '', '-1']) {
     t.throws(() => wholeNumber('tail', bad, 1, 20), { code: 'usage/options' }, bad);
   }
+});
+
+t.test('a signal ends a command that changes nothing, wherever it is', async (t) => {
+  const forEver = command('wait', { readOnly: true, run: () => new Promise(() => undefined) });
+  const interrupt = new AbortController();
+  const run = runCommand(['wait'], [forEver], { more: { signal: interrupt.signal } });
+  interrupt.abort('SIGINT');
+  t.match(await run, { exitCode: 130, stderr: '' });
+});
+
+t.test('and its process with it', async (t) => {
+  const main = join(PACKAGE_ROOT, 'installer/cli/main.ts');
+  const fifo = join(t.testdir(), 'config.yaml');
+  execFileSync('mkfifo', [fifo]);
+  // A writer that never writes.
+  const writer = openSync(fifo, 'r+');
+  t.teardown(() => closeSync(writer));
+  const child = spawn(process.execPath, [main, 'check', fifo], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+  const ended = once(child, 'close');
+  await pause(BEGUN_MS);
+  child.kill('SIGTERM');
+  t.strictSame(await ended, [143, null]);
 });
