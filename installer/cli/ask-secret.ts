@@ -1,6 +1,7 @@
 import { AppError } from '../errors.ts';
 import { Secret } from '../model/secret.ts';
 import type { Io } from './context.ts';
+import { TypedLine } from './typed-line.ts';
 
 /** Larger values are files, and belong into a volume. */
 const LARGEST_BYTES = 64 * 1024;
@@ -8,7 +9,8 @@ const LARGEST_BYTES = 64 * 1024;
 /**
  * Reads a value: one line from the terminal without showing it, or else all of standard input but for a
  * newline at its very end.
- * @throws AppError `secret/empty`, `secret/too-large`, `secret/not-text`, `consent/interrupted`
+ * @throws AppError `secret/empty`, `secret/too-large`, `secret/not-text`, `secret/many-lines`, `secret/keys`,
+ * `consent/interrupted`
  */
 export async function askSecret(io: Io, prompt: string): Promise<Secret> {
   const bytes = io.stdin.isTTY === true ? await readHidden(io, prompt) : await readAll(io.stdin);
@@ -42,9 +44,8 @@ async function readAll(stdin: Io['stdin']): Promise<Buffer> {
 }
 
 const CONTROL_C = 3;
-const CONTROL_D = 4;
-const BACKSPACE = new Set([8, 127]);
-const ENTER = new Set([10, 13]);
+/** Milliseconds. What follows Enter sooner was pasted along with the line, and must not reach the shell either. */
+const PASTE_PAUSE = 100;
 
 /** The terminal shows nothing of what is typed, not even how long it is. */
 async function readHidden(io: Io, prompt: string): Promise<Buffer> {
@@ -52,37 +53,31 @@ async function readHidden(io: Io, prompt: string): Promise<Buffer> {
   io.err(`${prompt}: `);
   stdin.setRawMode?.(true);
   stdin.resume();
+  let quiet: NodeJS.Timeout | undefined;
   try {
-    return await new Promise<Buffer>((resolve, reject) => {
-      const typed: number[] = [];
-      const onData = (chunk: Buffer | string): void => {
-        for (const byte of Buffer.from(chunk as string)) {
-          if (byte === CONTROL_C || ENTER.has(byte) || byte === CONTROL_D) {
-            if (byte === CONTROL_C) reject(interrupted());
-            else resolve(Buffer.from(typed));
-            return;
-          }
-          if (BACKSPACE.has(byte)) removeLastCharacter(typed);
-          else typed.push(byte);
-        }
-        if (typed.length > LARGEST_BYTES) reject(tooLarge());
-      };
-      stdin.on('data', onData);
-      stdin.once('end', () => resolve(Buffer.from(typed)));
+    const line = new TypedLine(LARGEST_BYTES);
+    await new Promise<void>((resolve, reject) => {
+      stdin.on('data', (chunk: Buffer | string) => {
+        const bytes = Buffer.from(chunk as string);
+        if (!line.isEnded && bytes.includes(CONTROL_C)) reject(interrupted());
+        for (const byte of bytes) line.take(byte);
+        if (!line.isEnded) return;
+        clearTimeout(quiet);
+        quiet = setTimeout(resolve, PASTE_PAUSE);
+      });
+      stdin.once('end', resolve);
       stdin.once('error', reject);
     });
+    const typed = line.value();
+    if (typed.length > LARGEST_BYTES) throw tooLarge();
+    return typed;
   } finally {
+    clearTimeout(quiet);
     stdin.removeAllListeners('data');
     stdin.setRawMode?.(false);
     stdin.pause();
     io.err('\n');
   }
-}
-
-/** A character of UTF-8 may have several bytes: those that go on one begin with the bits 10. */
-function removeLastCharacter(typed: number[]): void {
-  let byte = typed.pop();
-  while (byte !== undefined && (byte & 0xc0) === 0x80) byte = typed.pop();
 }
 
 function notText(why: string, cause?: unknown): AppError {
@@ -107,7 +102,7 @@ function tooLarge(): AppError {
 function interrupted(): AppError {
   return new AppError({
     code: 'consent/interrupted',
-    what: 'interrupted',
+    what: 'the question was not answered',
     why: 'nothing was stored',
     hint: 'run the command again',
   });

@@ -1,4 +1,5 @@
 import { PassThrough } from 'node:stream';
+import { setTimeout as pause } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { askSecret } from '../../installer/cli/ask-secret.ts';
 import type { Io } from '../../installer/cli/context.ts';
@@ -137,12 +138,19 @@ t.test(
       } as unknown as Io;
       const answer = askSecret(io, 'Value');
       for (const chunk of chunks) stdin.write(chunk);
-      return { answer, raw, shown: () => shown };
+      return { answer, raw, stdin, shown: () => shown };
     };
     const plain = typing('hunt', 'xé', '\x7f\x7f', 'er22', '\r');
     t.equal((await plain.answer).reveal(), 'hunter22');
     t.strictSame(plain.raw, [true, false], 'the terminal is given back');
     t.equal(plain.shown(), 'Value: \n');
     await t.rejects(typing('abc\x03').answer, { code: 'consent/interrupted' });
+    t.equal((await typing('wrong\x15', 'two words\x17more\r').answer).reveal(), 'two more');
+    t.equal((await typing('one line, pasted\r\n').answer).reveal(), 'one line, pasted');
+    await t.rejects(typing('left\x1b[Dright', '\r').answer, { code: 'secret/keys' });
+    const lines = typing('-----BEGIN-----\r');
+    await pause(20);
+    lines.stdin.write('abc\r-----END-----\r');
+    await t.rejects(lines.answer, { code: 'secret/many-lines' });
   },
 );
