@@ -1,3 +1,5 @@
+import { isPrivateName } from '../components/rules/resolve.ts';
+
 export interface Answers {
   readonly domain: string;
   readonly contact: string;
@@ -17,15 +19,14 @@ export function configText(answers: Answers, recipient?: string): string {
   const uses = { postgres: ['postgres'], redis: ['redis'], both: ['postgres', 'redis'], none: [] }[
     answers.uses
   ];
-  const isLocal = answers.domain === 'localhost' || answers.domain.endsWith('.localhost');
   return `# The one file that describes this server. After an edit: holdfast plan, then holdfast apply.
 # All words: docs/reference/config.md, or config.example.yaml beside the program.
 version: 1
-domain: ${answers.domain}
+domain: ${JSON.stringify(answers.domain)}
 contact: ${JSON.stringify(answers.contact)}
 
 # selfsigned: a private certificate authority on this server. letsencrypt: a public certificate.
-tls: { issuer: ${isLocal ? 'selfsigned' : 'letsencrypt'} }
+tls: { issuer: ${isPrivateName(answers.domain) ? 'selfsigned' : 'letsencrypt'} }
 
 services:
   web:
@@ -35,7 +36,7 @@ services:
     health: { path: ${JSON.stringify(answers.health)} }
     # Injects DATABASE_URL and REDIS_URL; the passwords are generated.
     uses: [${uses.join(', ')}]
-    routes: [{ host: ${answers.domain}, path: / }]
+    routes: [{ host: ${JSON.stringify(answers.domain)}, path: / }]
     # Values of secrets never stand here: name them, then: holdfast secrets set NAME
     secrets: []
     env: {}

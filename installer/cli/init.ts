@@ -1,4 +1,5 @@
 import { recordDecline, recordProof } from '../backup/recovery-key.ts';
+import { loadConfig } from '../config/load.ts';
 import { AppError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import type { ParsedArguments } from './command.ts';
@@ -60,6 +61,10 @@ const QUESTIONS: readonly Question[] = [
   },
 ];
 
+const FALLBACKS = Object.fromEntries(
+  QUESTIONS.map(({ option, fallback }) => [option, fallback]),
+) as unknown as Answers;
+
 /** `holdfast init [FILE]`: asks a few questions and writes a small commented config. */
 export async function init(args: ParsedArguments, context: CliContext): Promise<number> {
   const [file = context.paths.config] = args.positionals;
@@ -73,12 +78,26 @@ export async function init(args: ParsedArguments, context: CliContext): Promise<
   }
   const { answers, key } = await ask(args, context, host);
   const recipient = key === 'none' ? undefined : key?.recipient;
-  await host.write(file, configText(answers, recipient), { mode: 0o644, uid: 0, gid: 0 });
+  const text = configText(answers, recipient);
+  refuseUnsound(text, file);
+  await host.write(file, text, { mode: 0o644, uid: 0, gid: 0 });
   await recordChoice(host, context, key);
   context.io.out(
     `Wrote ${file}.\nNext: holdfast check ${file}, then holdfast plan --config ${file}\n`,
   );
   return 0;
+}
+
+/** What each answer alone cannot show. */
+function refuseUnsound(text: string, file: string): void {
+  const loaded = loadConfig(text, file);
+  if (loaded.ok) return;
+  throw new AppError({
+    code: 'usage/answer',
+    what: 'these answers make no config that can be used together; nothing was written',
+    why: loaded.problems.map(({ path, message }) => `${path}: ${message}`).join('\n'),
+    hint: 'holdfast init --help',
+  });
 }
 
 interface Answered {
@@ -103,22 +122,19 @@ async function ask(args: ParsedArguments, context: CliContext, host: Host): Prom
   const given = new Map(
     QUESTIONS.flatMap(({ option }) => {
       const value = args.value(option);
-      return value === undefined ? [] : [[option, value] as const];
+      return value === undefined ? [] : [[option, meant(option, value)] as const];
     }),
   );
-  const wrong = QUESTIONS.filter(
-    ({ option, pattern }) => given.has(option) && !pattern.test(given.get(option) ?? ''),
-  );
+  const wrong = QUESTIONS.flatMap((question) => {
+    const value = given.get(question.option);
+    const fault = value === undefined ? undefined : faultOf(question, value);
+    return fault === undefined ? [] : [`--${question.option}: ${fault}`];
+  });
   if (wrong.length > 0) {
     throw new AppError({
       code: 'usage/answer',
       what: `${wrong.length} answer${wrong.length === 1 ? '' : 's'} cannot be used; nothing was written`,
-      why: wrong
-        .map(
-          ({ option, expected }) =>
-            `--${option}: expected ${expected}, got ${JSON.stringify(given.get(option))}`,
-        )
-        .join('\n'),
+      why: wrong.join('\n'),
       hint: 'holdfast init --help',
     });
   }
@@ -146,11 +162,25 @@ async function ask(args: ParsedArguments, context: CliContext, host: Host): Prom
 async function askOne(
   { out }: Io,
   { ask: askLine }: LineReader,
-  { text, fallback, pattern, expected }: Question,
+  question: Question,
 ): Promise<string> {
+  const { option, text, fallback } = question;
   for (;;) {
-    const answer = (await askLine(`${text} [${fallback}]: `)) || fallback;
-    if (pattern.test(answer)) return answer;
-    out(`That is not ${expected}.\n`);
+    const answer = meant(option, (await askLine(`${text} [${fallback}]: `)) || fallback);
+    const fault = faultOf(question, answer);
+    if (fault === undefined) return answer;
+    out(`That cannot be used: ${fault}.\n`);
   }
+}
+
+/** Names of hosts are the same in capitals, and the config knows small letters only. */
+function meant(option: Question['option'], answer: string): string {
+  return option === 'domain' ? answer.toLowerCase() : answer;
+}
+
+/** Why the answer cannot be used, as `holdfast check` would say it. */
+function faultOf({ option, pattern, expected }: Question, answer: string): string | undefined {
+  if (!pattern.test(answer)) return `expected ${expected}, got ${JSON.stringify(answer)}`;
+  const loaded = loadConfig(configText({ ...FALLBACKS, [option]: answer }), 'config.yaml');
+  return loaded.ok ? undefined : (loaded.problems[0]?.message ?? `expected ${expected}`);
 }

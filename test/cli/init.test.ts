@@ -29,8 +29,11 @@ t.test('asks again for what cannot be used, and takes the default for an empty l
     'no',
   ]);
   t.equal(exitCode, 0, stdout);
-  t.match(stdout, /That is not a mail address\.\nMail address .*\[ops@example\.com\]: /);
-  t.equal(stdout.match(/That is not a port number/g)?.length, 3);
+  t.match(
+    stdout,
+    /That cannot be used: expected a mail address, got "nobody"\.\nMail address .*\[ops@example\.com\]: /,
+  );
+  t.equal(stdout.match(/expected a port number/g)?.length, 3);
   const loaded = loadConfig(Buffer.from(config ?? ''), FILE);
   t.match(loaded, {
     ok: true,
@@ -64,7 +67,7 @@ t.test(
       const ended = await runCommand(['init', ...argv], commandTable, { server });
       return { ...ended, config: host.files.text(FILE) };
     };
-    t.match(await run('--domain', 'a.example'), { exitCode: 0, config: /domain: a\.example/ });
+    t.match(await run('--domain', 'a.example'), { exitCode: 0, config: /domain: "a\.example"/ });
     const bad = await run('--port', 'x', '--uses', 'mysql');
     t.match(bad, {
       exitCode: 2,
@@ -73,3 +76,28 @@ t.test(
     });
   },
 );
+
+t.test('no config is written that `check` refuses', async (t) => {
+  const cases: [string, string][] = [
+    ...['example.com.', '1.0', 'null', 'a..b'].map((value): [string, string] => ['domain', value]),
+    ['contact', 'ops@localhost'],
+    ...['nginx', 'nginx:latest', 'app', '~/app'].map((value): [string, string] => ['image', value]),
+    ['health', '/a?b=1'],
+  ];
+  for (const [option, value] of cases) {
+    const host = new MemoryHost();
+    const server = { host, engine: new FakeEngine(host.effects) };
+    const run = await runCommand(['init', `--${option}`, value], commandTable, { server });
+    const config = host.files.text(FILE);
+    const isRefused = run.exitCode === 2 && run.stderr.includes(`--${option}: `);
+    t.ok(
+      config === undefined ? isRefused : loadConfig(config, FILE).ok,
+      `${option} ${value}: ${run.stderr}`,
+    );
+  }
+});
+
+t.test('a domain may be typed in capitals', async (t) => {
+  const { config } = await typed(['App.Example.com', ...Array(5).fill(''), 'no']);
+  t.match(loadConfig(config ?? '', FILE), { ok: true, config: { domain: 'app.example.com' } });
+});
