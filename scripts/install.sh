@@ -101,8 +101,8 @@ if [ -z "$apply" ]; then
   cat <<'NEXT'
 
 holdfast is installed; nothing is running yet.
-  holdfast apply                                bring up /etc/holdfast/config.yaml
-  holdfast init                                 write a config of your own
+  holdfast apply                                bring up /etc/holdfast/config.yaml, which you may edit first
+  holdfast init /etc/holdfast/own.yaml          or write another one, for holdfast apply --config
 NEXT
   exit 0
 fi

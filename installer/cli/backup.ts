@@ -43,6 +43,11 @@ export async function backupRun(args: ParsedArguments, context: CliContext): Pro
   const backup = await backupContext(context);
   const names =
     args.positionals.length > 0 ? args.positionals : backup.settings.jobs.map(({ name }) => name);
+  if (names.length === 0 && !args.flag('json')) {
+    context.io.out(
+      'There is no backup job: describe one in backups.jobs of the config, then: holdfast apply\n',
+    );
+  }
   for (const name of names) findJob(backup.settings, name);
   const made: (BackupOutcome & { readonly job: string })[] = [];
   const failures: unknown[] = [];

@@ -39,8 +39,9 @@ export async function serviceContainers(
   throw new AppError({
     code: 'usage/unknown-service',
     what: `there is no service ${JSON.stringify(service)}`,
-    why: `the services are ${names.join(', ')}`,
-    hint: 'holdfast status',
+    ...(names.length === 0
+      ? { why: 'this server has no containers', hint: 'holdfast apply' }
+      : { why: `the services are ${names.join(', ')}`, hint: 'holdfast status' }),
   });
 }
 

@@ -14,7 +14,9 @@ export async function runCli(
   version: string,
   context: CliContext,
 ): Promise<number> {
-  const wantsJson = argv.includes('--json');
+  // What follows `--` are the words of another program.
+  const ownEnd = argv.indexOf('--');
+  const wantsJson = argv.slice(0, ownEnd < 0 ? undefined : ownEnd).includes('--json');
   try {
     const [first] = argv;
     if (first === '--version' || first === '-V') {
@@ -29,7 +31,7 @@ export async function runCli(
       return first === undefined ? 2 : 0;
     }
     const family = table.filter(({ name }) => name.startsWith(`${first} `));
-    if (family.length > 0 && argv[1] === '--help') {
+    if (family.length > 0 && (argv[1] === '--help' || argv[1] === '-h')) {
       context.io.out(overviewHelp(family, version));
       return 0;
     }

@@ -82,7 +82,9 @@ export class SecretStore {
 
   async #read(name: string, ending: string): Promise<Secret | undefined> {
     const bytes = await this.#host.read(`${this.#path(name)}${ending}`);
-    return bytes === undefined ? undefined : new Secret(new TextDecoder().decode(bytes));
+    if (bytes === undefined) return undefined;
+    // A byte order mark at the begin belongs to the value.
+    return new Secret(new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes));
   }
 
   async #write(name: string, ending: string, value: Secret): Promise<void> {

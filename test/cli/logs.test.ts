@@ -88,3 +88,10 @@ t.test('of another server, its engine is asked', async (t) => {
   const there = await logs(['a'], '-f', '--tail', '2', '--host', 'root@192.0.2.9');
   t.match(there, { exitCode: 0, asked: ['root@192.0.2.9'], said: 'two\nthree\n' });
 });
+
+t.test('a server without containers is called that', async (t) => {
+  t.match(await runCommand(['logs', 'web'], commandTable, { server: serverWith() }), {
+    exitCode: 2,
+    stderr: /this server has no containers\n {2}→ holdfast apply/,
+  });
+});

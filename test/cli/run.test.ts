@@ -97,6 +97,23 @@ t.test('a failure says what, why and the next command; its class is the exit cod
   });
 });
 
+t.test('a --json of another program is not ours', async (t) => {
+  const failing = command('run', {
+    positionals: 'COMMAND…',
+    maxPositionals: 9,
+    run: async () => {
+      throw new AppError({
+        code: 'config/invalid',
+        what: 'services.web: the image names no version',
+        hint: 'holdfast check',
+      });
+    },
+  });
+  const { stdout, stderr } = await runCommand(['run', '--', 'prog', '--json'], [failing]);
+  t.equal(stdout, '');
+  t.match(stderr, /^✗ services\.web: the image/, 'and a path of the config keeps its letters');
+});
+
 t.test('what we did not foresee is called a bug', async (t) => {
   const { exitCode, stderr } = await runCommand(['crash'], TABLE);
   t.equal(exitCode, 1);
@@ -156,6 +173,10 @@ t.test('help NAME is NAME --help', async (t) => {
   t.match(await runCommand(['help', 'go'], TABLE), { exitCode: 0, stdout });
   t.match(await runCommand(['help', 'tea'], TABLE), { exitCode: 0, stdout: /tea drink/ });
   t.match(await runCommand(['help', 'fly'], TABLE), { exitCode: 2, stderr: /There is no command/ });
+  t.equal(
+    (await runCommand(['tea', '-h'], TABLE)).stdout,
+    (await runCommand(['tea', '--help'], TABLE)).stdout,
+  );
   t.match(await runCommand(['help'], TABLE), { exitCode: 0, stdout: /break/ });
 });
 

@@ -28,6 +28,7 @@ t.test('values come back byte for byte', async (t) => {
     'quote " \' $HOME %s <% {{ \\',
     ' spaces ',
     'é 漢 🐚',
+    '\ufeffbegins with a byte order mark',
     '-----BEGIN X-----\n',
   ];
   for (const value of values) {

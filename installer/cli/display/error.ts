@@ -40,6 +40,8 @@ function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
+/** Not what begins with a path or a name, such as `services.web: …` or `config.yaml`: it would no longer be one. */
 function capitalised(text: string): string {
+  if (!/^[a-z]+(-[a-z]+)*,?( |$)/.test(text)) return text;
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
