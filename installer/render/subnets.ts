@@ -1,3 +1,4 @@
+import { AppError } from '../errors.ts';
 import { engineName } from '../model/stack.ts';
 
 /**
@@ -10,6 +11,8 @@ const NETWORK_COUNT = 1024;
  * Subnets by network name. One that is known stays; a new name takes the lowest free one, so that adding
  * a service moves nobody. Known names that are not wanted any more keep theirs too: their networks go only
  * after the new ones were made.
+ *
+ * @throws AppError `config/too-many-networks`
  */
 export function allocateSubnets(
   names: readonly string[],
@@ -26,11 +29,20 @@ export function allocateSubnets(
   for (const name of sorted) {
     if (allocated[name] !== undefined) continue;
     while (taken.has(subnetAt(next))) next += 1;
-    if (next >= NETWORK_COUNT) throw new Error(`more than ${NETWORK_COUNT} networks`);
+    if (next >= NETWORK_COUNT) throw tooMany(new Set([...names, ...Object.keys(known)]).size);
     allocated[name] = subnetAt(next);
     taken.add(subnetAt(next));
   }
   return Object.fromEntries(sorted.map((name) => [name, allocated[name] ?? '']));
+}
+
+function tooMany(count: number): AppError {
+  return new AppError({
+    code: 'config/too-many-networks',
+    what: `The config needs ${count} networks, and there is room for ${NETWORK_COUNT}`,
+    why: 'each service has a network of its own, and another one for what it uses; networks that this apply removes count until it is done',
+    hint: 'Take services, `uses` or `peers` out of config.yaml, then: holdfast plan',
+  });
 }
 
 /** The subnets in use on the engine, by the stack's own network names. */

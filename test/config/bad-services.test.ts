@@ -1,6 +1,8 @@
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import t from 'tap';
 import type { BadConfig } from './support.ts';
-import { BASE, problemsOf, WEB } from './support.ts';
+import { BASE, problemsOf, ROOT, WEB } from './support.ts';
 
 /** Rules that span the keys of services, accessories and routes. */
 const rows: readonly BadConfig[] = [
@@ -75,6 +77,41 @@ const rows: readonly BadConfig[] = [
     ],
     says: [
       'config.yaml:6:32 monitoring.grafana.host: app.example.com/ already leads to service web',
+    ],
+  },
+  {
+    name: 'Grafana on the host of the only service, which names no routes',
+    yaml: [WEB, 'monitoring: { grafana: { host: app.example.com } }'],
+    says: [
+      'config.yaml:6:32 monitoring.grafana.host: app.example.com/ already leads to service web',
+    ],
+  },
+  {
+    name: 'an edge cache on the host of a service, under another path',
+    yaml: [
+      'services:',
+      '  web: { image: ghcr.io/acme/web:1.4.2, port: 3000, routes: [{ path: /api }] }',
+      'edgeCache: [{ host: app.example.com, origin: "https://files.example.org" }]',
+    ],
+    says: [
+      'config.yaml:6:21 edgeCache[0].host: app.example.com leads to service web already: an edge cache needs a host of its own',
+    ],
+  },
+  {
+    name: 'edge caches on the domain, on the host of Grafana and on one another',
+    yaml: [
+      'services:',
+      '  web: { image: ghcr.io/acme/web:1.4.2 }',
+      'edgeCache:',
+      '  - { host: app.example.com, origin: "https://files.example.org" }',
+      '  - { host: grafana.app.example.com, origin: "https://files.example.org" }',
+      '  - { host: cdn.example.com, origin: "https://files.example.org" }',
+      '  - { host: cdn.example.com, origin: "https://images.example.org" }',
+    ],
+    says: [
+      'config.yaml:7:13 edgeCache[0].host: app.example.com is the domain already: an edge cache needs a host of its own',
+      'config.yaml:8:13 edgeCache[1].host: grafana.app.example.com leads to Grafana already: an edge cache needs a host of its own',
+      'config.yaml:10:13 edgeCache[3].host: cdn.example.com leads to edgeCache[2] already: an edge cache needs a host of its own',
     ],
   },
   {
@@ -187,6 +224,13 @@ const rows: readonly BadConfig[] = [
     ],
   },
   {
+    name: 'the name of the receiver of WAL',
+    yaml: ['services:', '  postgres-wal: { image: ghcr.io/acme/web:1.4.2 }'],
+    says: [
+      'config.yaml:5:3 services.postgres-wal: postgres-wal is a part of the platform: choose another name',
+    ],
+  },
+  {
     name: 'an accessory named as a service',
     yaml: [WEB, 'accessories:', '  web: { image: "docker.io/library/mongo:7.0" }'],
     says: ['config.yaml:7:3 accessories.web: there is a service web already'],
@@ -218,3 +262,13 @@ for (const { name, yaml, says } of rows) {
     t.strictSame(problemsOf([BASE, ...yaml].join('\n')), says);
   });
 }
+
+t.test('no service has the name of a container of the platform', async (t) => {
+  const fragments = readdirSync(join(ROOT, 'compose')).map((file) => file.split('.')[0] ?? '');
+  for (const name of fragments.filter((each) => each !== 'services' && each !== 'accessories')) {
+    const problems = problemsOf(
+      `${BASE}\nservices: { ${name}: { image: "ghcr.io/acme/web:1.4.2" } }`,
+    );
+    t.match(problems.join(), `${name} is a part of the platform`);
+  }
+});

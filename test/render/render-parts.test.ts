@@ -87,6 +87,14 @@ t.test('subnets stay where they are when others come and go', async (t) => {
   t.equal(new Set(Object.values(many)).size, 600);
 });
 
+t.test('more networks than there is room for are a fault of the config', async (t) => {
+  const names = Array.from({ length: 1025 }, (_, index) => `n${index}`);
+  t.throws(() => allocateSubnets(names, {}), {
+    code: 'config/too-many-networks',
+    what: 'The config needs 1025 networks, and there is room for 1024',
+  });
+});
+
 t.test('escapes: one inert value, or a refusal', async (t) => {
   const cases: [TemplateFormat, unknown, string][] = [
     ['yaml', HOSTILE, JSON.stringify(HOSTILE)],

@@ -1,3 +1,4 @@
+import type { Config, ConfigFile } from '../sections.ts';
 import type { RouteInput } from '../services/section.ts';
 import { error, type Finding, type PathStep, warning } from './finding.ts';
 import { didYouMean } from './nearest.ts';
@@ -11,29 +12,35 @@ interface Claim {
   readonly at: readonly PathStep[];
 }
 
-/** A host and a path lead to one place. */
-export const routesAreUnique: Rule = function* ({ file }) {
+/** A host and a path lead to one place, and the host of an edge cache leads nowhere else at all. */
+export const routesAreUnique: Rule = function* ({ file, config }) {
   const taken = new Map<string, Claim>();
-  for (const claim of claims(file)) {
+  const hosts = new Map<string, string>();
+  for (const claim of claims(file, config)) {
     const key = `${claim.host}${claim.path}`;
     const other = taken.get(key);
     if (other === undefined) taken.set(key, claim);
     else yield error('duplicate-route', claim.at, `${key} already leads to ${other.owner}`);
+    if (!hosts.has(claim.host)) hosts.set(claim.host, `leads to ${claim.owner}`);
+  }
+  if (!hosts.has(file.domain)) hosts.set(file.domain, 'is the domain');
+  for (const [index, { host }] of file.edgeCache.entries()) {
+    const use = hosts.get(host);
+    if (use === undefined) {
+      hosts.set(host, `leads to edgeCache[${index}]`);
+      continue;
+    }
+    const message = `${host} ${use} already: an edge cache needs a host of its own`;
+    yield error('duplicate-route', ['edgeCache', index, 'host'], message);
   }
 };
 
-function* claims(file: Parameters<Rule>[0]['file']): Generator<Claim> {
-  for (const [name, service] of Object.entries(file.services)) {
-    const profile = service.profile === undefined ? undefined : ownProfile(file, service.profile);
-    const routes = service.routes ?? profile?.routes ?? [];
-    const home = service.routes === undefined ? ['services', name] : undefined;
-    for (const [index, route] of routes.entries()) {
-      yield {
-        host: route.host ?? file.domain,
-        path: normalisePath(route.path),
-        owner: `service ${name}`,
-        at: home ?? ['services', name, 'routes', index],
-      };
+function* claims(file: ConfigFile, config: Config): Generator<Claim> {
+  for (const [name, { routes }] of Object.entries(config.services)) {
+    const home = file.services[name]?.routes === undefined ? ['services', name] : undefined;
+    for (const [index, { host, path }] of routes.entries()) {
+      const at = home ?? ['services', name, 'routes', index];
+      yield { host, path, owner: `service ${name}`, at };
     }
   }
   for (const [name, site] of Object.entries(file.sites)) {
@@ -48,19 +55,8 @@ function* claims(file: Parameters<Rule>[0]['file']): Generator<Claim> {
       }
     }
   }
-  for (const [index, { host }] of file.edgeCache.entries()) {
-    yield { host, path: '/', owner: `edgeCache[${index}]`, at: ['edgeCache', index, 'host'] };
-  }
-  const grafana = file.monitoring.grafana;
-  if (grafana.enabled) {
-    const host = grafana.host ?? `grafana.${file.domain}`;
-    const at = ['monitoring', 'grafana', 'host'];
-    yield { host, path: '/', owner: 'Grafana', at };
-  }
-}
-
-function ownProfile(file: Parameters<Rule>[0]['file'], name: string) {
-  return Object.hasOwn(file.profiles, name) ? file.profiles[name] : undefined;
+  const { enabled, host } = config.monitoring.grafana;
+  if (enabled) yield { host, path: '/', owner: 'Grafana', at: ['monitoring', 'grafana', 'host'] };
 }
 
 /** What a route names is there, and there is a port to lead to. */

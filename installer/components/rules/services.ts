@@ -16,6 +16,7 @@ const PLATFORM_NAMES = new Set([
   'node-exporter',
   'postgres',
   'postgres-exporter',
+  'postgres-wal',
   'prometheus',
   'redis',
   'redis-exporter',
