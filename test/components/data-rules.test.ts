@@ -33,6 +33,10 @@ t.test('settings, names and volumes that would hurt are told with their line', a
       "config.yaml:5:3 services.holdfast-monitor: its database role would be holdfast_monitor, which is the server's own: choose another name",
     ],
     [
+      'services:\n  template1: { image: "ghcr.io/acme/app:1", port: 3000, uses: [postgres] }\n',
+      'config.yaml:5:3 services.template1: its database would be template1, which every server has: choose another name',
+    ],
+    [
       'services:\n  web: { image: "ghcr.io/acme/app:1", port: 3000, volumes: [{ name: postgres-data, mount: /x }] }\n',
       'config.yaml:5:69 services.web.volumes[0].name: postgres-data is a volume of the platform: choose another name',
     ],
@@ -41,6 +45,8 @@ t.test('settings, names and volumes that would hurt are told with their line', a
 });
 
 t.test('what is only unusual is let through', async (t) => {
+  const named = 'services: { template0: { image: "ghcr.io/acme/app:1", uses: [postgres] } }\n';
+  t.strictSame(problemsOf(`postgres: { databases: [app] }\n${named}`), []);
   t.strictSame(problemsOf(`postgres: { settings: { work_mem: 16MB, fsync: "on" } }\n${WEB}`), []);
   t.strictSame(problemsOf(`postgres: { databases: [app], owner: pgowner }\n${WEB}`), []);
 });

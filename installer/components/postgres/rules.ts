@@ -1,5 +1,6 @@
 import { error } from '../rules/finding.ts';
 import type { Rule } from '../rules/rule.ts';
+import { databaseOf } from './databases.ts';
 import { isReservedDatabase, isReservedRole } from './names.ts';
 import { settingProblem } from './settings.ts';
 
@@ -31,10 +32,16 @@ export const databaseNamesAreFree: Rule = function* ({ file, config }) {
     }
   }
   for (const service of Object.values(config.services)) {
-    const role = service.name.replaceAll('-', '_');
-    if (service.uses.some((use) => use.kind === 'postgres') && isReservedRole(role)) {
-      const message = `its database role would be ${role}, which is the server's own: choose another name`;
-      yield { ...error('reserved-role', ['services', service.name], message), at: 'key' };
+    if (!service.uses.some((use) => use.kind === 'postgres')) continue;
+    const { database, role } = databaseOf(config.postgres, service);
+    const own = service.name.replaceAll('-', '_');
+    const path = ['services', service.name];
+    if (isReservedRole(own)) {
+      const message = `its database role would be ${own}, which is the server's own: choose another name`;
+      yield { ...error('reserved-role', path, message), at: 'key' };
+    } else if (role === own && isReservedDatabase(database)) {
+      const message = `its database would be ${database}, which every server has: choose another name`;
+      yield { ...error('reserved-database', path, message), at: 'key' };
     }
   }
 };
