@@ -85,6 +85,13 @@ export function filePath(about: About) {
   return textMatching('file path', 'a file path', /^(?!-)[^\p{Cc}:"'`$\\]+$/u, about, 1024);
 }
 
+const WHOLE_TEXT = 'text of whole characters without NUL';
+
+/** What an environment or an argument can hold: no NUL, and no half of a character, which UTF-8 has no bytes for. */
+function isPlainText(value: string): boolean {
+  return !value.includes('\0') && value.isWellFormed();
+}
+
 /** A command as argv. Text is split into words by shell-like quoting; no shell takes part. */
 export function command(about: About) {
   return word(
@@ -92,11 +99,11 @@ export function command(about: About) {
       kind: 'command',
       expected: 'a command as text or as a list of words',
       parse: (value): readonly string[] | undefined => {
-        if (typeof value === 'string') return splitCommand(value);
+        if (typeof value === 'string') return isPlainText(value) ? splitCommand(value) : undefined;
         const isArgv =
           Array.isArray(value) &&
           value.length > 0 &&
-          value.every((part): part is string => typeof part === 'string' && !part.includes('\0'));
+          value.every((part): part is string => typeof part === 'string' && isPlainText(part));
         return isArgv ? value : undefined;
       },
       json: {
@@ -114,8 +121,8 @@ export function command(about: About) {
 export const envValue = word(
   {
     kind: 'text',
-    expected: 'text in quotes',
-    parse: (value) => (typeof value === 'string' && !value.includes('\0') ? value : undefined),
+    expected: (value) => (typeof value === 'string' ? WHOLE_TEXT : 'text in quotes'),
+    parse: (value) => (typeof value === 'string' && isPlainText(value) ? value : undefined),
     json: { type: 'string' },
     hideValue: true,
   },

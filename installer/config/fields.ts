@@ -19,7 +19,8 @@ export interface About {
 interface Word<T> {
   /** What the reference page calls it. */
   readonly kind: string;
-  readonly expected: string;
+  /** A function where the phrase depends on what was found. */
+  readonly expected: string | ((value: unknown) => string);
   readonly parse: (value: unknown) => T | undefined;
   readonly json: Readonly<Record<string, unknown>>;
   /** The message must not repeat the value: it may be a secret that stands in the wrong place. */
@@ -35,7 +36,7 @@ export function word<T>(spec: Word<T>, about: About) {
       if (parsed !== undefined) return parsed;
       context.addIssue({
         code: 'custom',
-        message: spec.expected,
+        message: typeof spec.expected === 'string' ? spec.expected : spec.expected(value),
         input: value,
         params: { hideValue: spec.hideValue ?? false },
       });

@@ -4,7 +4,6 @@
  * Undefined when nothing is left or a quote stays open.
  */
 export function splitCommand(line: string): readonly string[] | undefined {
-  if (line.includes('\0')) return undefined;
   const words: string[] = [];
   let current: string | undefined;
   let quote: '"' | "'" | undefined;

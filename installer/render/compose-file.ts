@@ -124,7 +124,7 @@ function sortedMap<T, R>(
 
 /** Block YAML with JSON scalars: readable in a diff, and no value can be taken for another type. */
 function yaml(value: unknown, indent = ''): string {
-  if (!isBlock(value)) return `${JSON.stringify(value)}\n`;
+  if (!isBlock(value)) return `${scalar(value)}\n`;
   const entries: [string, unknown][] = Array.isArray(value)
     ? value.map((entry) => ['-', entry])
     : Object.entries(value).flatMap(([key, entry]) =>
@@ -132,7 +132,7 @@ function yaml(value: unknown, indent = ''): string {
       );
   return entries
     .map(([head, entry]) => {
-      if (!isBlock(entry)) return `${indent}${head} ${JSON.stringify(entry)}\n`;
+      if (!isBlock(entry)) return `${indent}${head} ${scalar(entry)}\n`;
       if (head === '-') {
         const block = yaml(entry, `${indent}  `);
         return `${indent}- ${block.slice(indent.length + 2)}`;
@@ -140,6 +140,16 @@ function yaml(value: unknown, indent = ''): string {
       return `${indent}${head}\n${yaml(entry, `${indent}  `)}`;
     })
     .join('');
+}
+
+/** Characters that JSON lets stand, and that YAML refuses or takes for the end of a line. */
+const NOT_IN_YAML = /[\u007f-\u009f\u2028\u2029\ufeff\ufffe\uffff]/g;
+
+function scalar(value: unknown): string {
+  return JSON.stringify(value).replace(
+    NOT_IN_YAML,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 }
 
 function isBlock(value: unknown): value is object {
@@ -150,5 +160,5 @@ function yamlKey(key: string): string {
   return /^[A-Za-z_][A-Za-z0-9_-]*$/.test(key) &&
     !/^(y|n|yes|no|on|off|true|false|null)$/i.test(key)
     ? key
-    : JSON.stringify(key);
+    : scalar(key);
 }

@@ -143,6 +143,21 @@ const rows: readonly BadConfig[] = [
     says: ['config.yaml:8:13 services.web.env.PORT: expected text in quotes, got a number'],
   },
   {
+    name: 'halves of characters and NUL in variables and words',
+    yaml: [
+      'services:',
+      '  web:',
+      '    image: ghcr.io/acme/web:1.4.2',
+      '    env: { HALF: "x\\ud800y", NUL: "a\\0b" }',
+      '    command: ["a\\udc00"]',
+    ],
+    says: [
+      'config.yaml:7:18 services.web.env.HALF: expected text of whole characters without NUL, got something else (not shown)',
+      'config.yaml:7:35 services.web.env.NUL: expected text of whole characters without NUL, got something else (not shown)',
+      'config.yaml:8:14 services.web.command: expected a command as text or as a list of words, got a list',
+    ],
+  },
+  {
     name: 'a secret that is no name',
     yaml: [
       'services:',

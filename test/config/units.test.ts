@@ -147,7 +147,7 @@ t.test('commands are split by quotes and blanks, and by nothing else', async (t)
     '',
   ]);
   t.strictSame(splitCommand(`a"b"'c'd`), ['abcd']);
-  for (const open of ['', '  ', `'a`, '"a', 'a\\', 'a\0b']) t.equal(splitCommand(open), undefined);
+  for (const open of ['', '  ', `'a`, '"a', 'a\\']) t.equal(splitCommand(open), undefined);
 });
 
 t.test('the nearest word is near', async (t) => {

@@ -3,8 +3,29 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import t from 'tap';
 import { SLOTS, slotName } from '../../installer/model/edge-state.ts';
+import { Secret } from '../../installer/model/secret.ts';
+import { composeSecretsText } from '../../installer/render/compose-file.ts';
 import { renderScenario, scenarios } from '../support/golden.ts';
 import { outcome } from './support/docker.ts';
+
+t.test('every character that an environment can hold arrives behind docker compose', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'holdfast-characters-'));
+  t.teardown(() => rm(folder, { recursive: true, force: true }));
+  const isHalf = (code: number) => code >= 0xd800 && code <= 0xdfff;
+  const value = Array.from({ length: 0xffff }, (_, index) => index + 1)
+    .filter((code) => !isHalf(code))
+    .map((code) => ` ${String.fromCodePoint(code)} `)
+    .join('');
+  const secrets = composeSecretsText({ web: { ALL: new Secret(value) } });
+  await writeFile(join(folder, 'secrets.yaml'), secrets);
+  await writeFile(join(folder, 'compose.yaml'), 'services: { web: { image: "web:1" } }\n');
+  const files = ['compose.yaml', 'secrets.yaml'].flatMap((file) => ['-f', join(folder, file)]);
+  const config = ['docker', 'compose', ...files, 'config', '--format', 'json'] as const;
+  const { code, stdout, stderr } = await outcome([...config]);
+  t.equal(code, 0, stderr);
+  const found: string = JSON.parse(stdout).services.web.environment.ALL;
+  t.ok(found.replaceAll('$$', '$') === value, 'byte for byte');
+});
 
 for (const name of scenarios()) {
   t.test(

@@ -39,6 +39,13 @@ t.test('an environment value arrives byte for byte behind YAML and compose', asy
   t.equal(unescaped(secrets.services.web.environment.DATABASE_URL), HOSTILE);
 });
 
+t.test('a character that YAML refuses or folds is written by its number', async (t) => {
+  const awkward = ' \u007f \u0080\u0085\u009f \u2028 \u2029 \ufeff\ufffe\uffff ';
+  const text = composeSecretsText({ web: { ODD: new Secret(awkward) } });
+  t.match(text, /^[\n\x20-\x7e]+$/);
+  t.equal(parse(text).services.web.environment.ODD, awkward);
+});
+
 t.test('every service gets what all share', async (t) => {
   const { web: made } = parse(composeText(stack({ web }), new Map([['web', 'abc']]))).services;
   t.match(made, {
