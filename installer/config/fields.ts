@@ -99,6 +99,25 @@ export function size(about: About) {
   );
 }
 
+/** The engine takes no smaller limit, and takes 0 for no limit at all; so does Redis. */
+const LEAST_MEMORY = 6 * 1024 ** 2;
+
+/** Bytes of memory that a container may have. */
+export function memory(about: About) {
+  return word(
+    {
+      kind: 'size',
+      expected: 'a size of at least 6m, such as 256m or 4g',
+      parse: (value) => {
+        const bytes = typeof value === 'string' ? parseSize(value) : undefined;
+        return bytes !== undefined && bytes >= LEAST_MEMORY ? bytes : undefined;
+      },
+      json: { type: 'string', pattern: '^\\d{1,9}[kmgt]$', unit: 'bytes' },
+    },
+    about,
+  );
+}
+
 /** A five-field cron schedule, kept as text. */
 export function cron(about: About) {
   return word(

@@ -32,14 +32,29 @@ const rows: readonly BadConfig[] = [
     name: 'a size without a unit',
     yaml: ['services:', '  web: { image: ghcr.io/acme/web:1.4.2, resources: { memory: 512 } }'],
     says: [
-      'config.yaml:5:62 services.web.resources.memory: expected a size such as 512k, 10m or 4g, got 512',
+      'config.yaml:5:62 services.web.resources.memory: expected a size of at least 6m, such as 256m or 4g, got 512',
     ],
   },
   {
     name: 'a size with a long unit',
     yaml: ['services:', '  web: { image: ghcr.io/acme/web:1.4.2, resources: { memory: 512MiB } }'],
     says: [
-      'config.yaml:5:62 services.web.resources.memory: expected a size such as 512k, 10m or 4g, got "512MiB"',
+      'config.yaml:5:62 services.web.resources.memory: expected a size of at least 6m, such as 256m or 4g, got "512MiB"',
+    ],
+  },
+  {
+    name: 'memory that is no limit, or less than a container can have',
+    yaml: [
+      'services:',
+      '  web: { image: ghcr.io/acme/web:1.4.2, resources: { memory: 0m } }',
+      'accessories:',
+      '  search: { image: "docker.io/getmeili/meilisearch:v1.9", resources: { memory: 6143k } }',
+      'redis: { maxMemory: 0k }',
+    ],
+    says: [
+      'config.yaml:5:62 services.web.resources.memory: expected a size of at least 6m, such as 256m or 4g, got "0m"',
+      'config.yaml:7:80 accessories.search.resources.memory: expected a size of at least 6m, such as 256m or 4g, got "6143k"',
+      'config.yaml:8:21 redis.maxMemory: expected a size of at least 6m, such as 256m or 4g, got "0k"',
     ],
   },
   {

@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import { choice, list, mapping, size, versionNumber } from '../../config/fields.ts';
+import { choice, list, mapping, memory, versionNumber } from '../../config/fields.ts';
 import { name } from '../../config/fields-names.ts';
 
 export const redisSection = mapping(
@@ -13,7 +13,7 @@ export const redisSection = mapping(
       description:
         '`cache` drops old keys when memory is full, `queue` refuses writes and loses nothing.',
     }).prefault('queue'),
-    maxMemory: size({ description: 'Memory for data.' }).prefault('128m'),
+    maxMemory: memory({ description: 'Memory for data.' }).prefault('128m'),
     persistence: choice(['aof', 'rdb', 'none'], {
       description: 'What survives a crash: all but a second, all up to the last snapshot, nothing.',
     }).prefault('aof'),

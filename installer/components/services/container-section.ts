@@ -5,8 +5,8 @@ import {
   flag,
   list,
   mapping,
+  memory,
   port,
-  size,
   text,
   wholeNumber,
 } from '../../config/fields.ts';
@@ -68,7 +68,7 @@ export const resources = mapping(
       description: 'CPU cores at most. Without it: all of the machine.',
       examples: [0.5],
     }).optional(),
-    memory: size({
+    memory: memory({
       description: 'Memory limit of one replica.',
       default: '256m',
       examples: ['512m'],
