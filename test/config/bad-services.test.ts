@@ -244,6 +244,41 @@ const rows: readonly BadConfig[] = [
     says: ['config.yaml:5:100 services.web.volumes[1].mount: another volume is at /data already'],
   },
   {
+    name: 'a mount point twice, with and without a slash at the end, in an accessory too',
+    yaml: [
+      'services:',
+      '  web: { image: ghcr.io/acme/web:1.4.2, volumes: [{ name: one, mount: /a/b }, { name: two, mount: /a//b/ }] }',
+      'accessories:',
+      '  search: { image: ghcr.io/acme/search:1, volumes: [{ name: three, mount: /a/ }, { name: four, mount: /a }] }',
+    ],
+    says: [
+      'config.yaml:5:99 services.web.volumes[1].mount: another volume is at /a/b already',
+      'config.yaml:7:103 accessories.search.volumes[1].mount: another volume is at /a already',
+    ],
+  },
+  {
+    name: 'volumes where the engine puts none',
+    yaml: [
+      'services:',
+      '  web:',
+      '    image: ghcr.io/acme/web:1.4.2',
+      '    volumes:',
+      '      - { name: one, mount: / }',
+      '      - { name: two, mount: /proc }',
+      '      - { name: three, mount: /sys/fs/ }',
+      '      - { name: four, mount: //dev/shm }',
+      '      - { name: five, mount: /run/secrets/more }',
+      '      - { name: six, mount: /run/secretsauce }',
+    ],
+    says: [
+      'config.yaml:8:29 services.web.volumes[0].mount: no volume can be at /: choose a folder of the program',
+      'config.yaml:9:29 services.web.volumes[1].mount: no volume can be at /proc: choose a folder of the program',
+      'config.yaml:10:31 services.web.volumes[2].mount: no volume can be at /sys/fs: choose a folder of the program',
+      'config.yaml:11:30 services.web.volumes[3].mount: no volume can be at /dev/shm: choose a folder of the program',
+      'config.yaml:12:30 services.web.volumes[4].mount: no volume can be at /run/secrets/more: choose a folder of the program',
+    ],
+  },
+  {
     name: 'a body expected of no path',
     yaml: ['services:', '  web: { image: ghcr.io/acme/web:1.4.2, health: { expect: ok } }'],
     says: [

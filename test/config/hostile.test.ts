@@ -101,7 +101,9 @@ t.test('a hundred and fifty aliases of one small anchor are fine', async (t) => 
 
 t.test('a byte-order mark and Windows line ends change nothing', async (t) => {
   const windows = `\uFEFF${[BASE, WEB, 'redis: { maxMemory: 5 }'].join('\n').replaceAll('\n', '\r\n')}`;
-  const says = ['config.yaml:6:21 redis.maxMemory: expected a size of at least 6m, such as 256m or 4g, got 5'];
+  const says = [
+    'config.yaml:6:21 redis.maxMemory: expected a size of at least 6m, such as 256m or 4g, got 5',
+  ];
   t.strictSame(problemsOf(windows), says);
   t.strictSame(problemsOf(Buffer.from(windows)), says);
 });

@@ -1,5 +1,5 @@
 import { databaseNamesAreFree, postgresSettingsAreSafe } from '../postgres/rules.ts';
-import { volumesAreTheirOwn } from '../services/rules.ts';
+import { mountsFit, volumesAreTheirOwn } from '../services/rules.ts';
 import { backupTargetsFit, jobsSaveSomething } from './backups.ts';
 import { connectionsSuffice } from './budgets.ts';
 import { policyIsStrict } from './content-policy.ts';
@@ -54,6 +54,7 @@ export const rules: readonly Rule[] = [
   databaseNamesAreFree,
   postgresSettingsAreSafe,
   volumesAreTheirOwn,
+  mountsFit,
   storageGrowthFits,
   providersAreComplete,
   bucketsFit,

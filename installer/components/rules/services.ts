@@ -99,16 +99,6 @@ export const servicesAreComplete: Rule = function* ({ file, merged, config }) {
         yield atKey(error('env-and-secret', [...path, 'env', variable], message));
       }
     }
-    const mounts = (service.volumes ?? []).map((volume) => volume.mount);
-    for (const [index, mount] of mounts.entries()) {
-      if (mounts.indexOf(mount) < index) {
-        yield error(
-          'duplicate-mount',
-          [...path, 'volumes', index, 'mount'],
-          `another volume is at ${mount} already`,
-        );
-      }
-    }
   }
 };
 
