@@ -1,8 +1,10 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
+import { allNeeds } from '../../installer/cli/needs.ts';
+import { components } from '../../installer/components/registry.ts';
 import type { BadConfig } from './support.ts';
-import { BASE, problemsOf, ROOT, WEB } from './support.ts';
+import { BASE, configOf, problemsOf, ROOT, WEB } from './support.ts';
 
 /** Rules that span the keys of services, accessories and routes. */
 const rows: readonly BadConfig[] = [
@@ -279,6 +281,22 @@ const rows: readonly BadConfig[] = [
     ],
   },
   {
+    name: 'secrets of the platform, also as optional ones',
+    yaml: [
+      'profiles:',
+      '  backend: { secrets: [REDIS_ADMIN_PASSWORD] }',
+      'services:',
+      '  web: { image: ghcr.io/acme/web:1.4.2, secrets: ["RESTORE_TEST_IDENTITY?", SMTP_PASSWORD] }',
+      'accessories:',
+      '  search: { image: ghcr.io/acme/search:1, secrets: [POSTGRES_SUPERUSER_PASSWORD] }',
+    ],
+    says: [
+      'config.yaml:5:24 profiles.backend.secrets[0]: REDIS_ADMIN_PASSWORD is a secret of the platform: choose another name for one of the product',
+      'config.yaml:7:51 services.web.secrets[0]: RESTORE_TEST_IDENTITY is a secret of the platform: choose another name for one of the product',
+      'config.yaml:9:53 accessories.search.secrets[0]: POSTGRES_SUPERUSER_PASSWORD is a secret of the platform: choose another name for one of the product',
+    ],
+  },
+  {
     name: 'a body expected of no path',
     yaml: ['services:', '  web: { image: ghcr.io/acme/web:1.4.2, health: { expect: ok } }'],
     says: [
@@ -297,6 +315,19 @@ for (const { name, yaml, says } of rows) {
     t.strictSame(problemsOf([BASE, ...yaml].join('\n')), says);
   });
 }
+
+t.test('nobody is given a secret that the platform makes for itself', async (t) => {
+  const all = [WEB, 'http: { rateLimits: [{ name: api, limit: 5 }] }', 'redis: {}'];
+  const config = configOf(...all, 'postgres: { pitr: { enabled: true } }');
+  const made = allNeeds(components, config).secrets.filter(
+    ({ generate }) => generate !== undefined,
+  );
+  t.ok(made.length >= 7, `${made.length} secrets`);
+  for (const { name } of made) {
+    const web = `{ image: ghcr.io/acme/web:1.4.2, secrets: [${name}] }`;
+    t.match(problemsOf(`${BASE}\nservices: { web: ${web} }`).join(), 'is a secret of the platform');
+  }
+});
 
 t.test('no service has the name of a container of the platform', async (t) => {
   const fragments = readdirSync(join(ROOT, 'compose')).map((file) => file.split('.')[0] ?? '');

@@ -16,10 +16,8 @@ import { SUPERUSER, WAL_SLOT } from '../postgres/names.ts';
 import { hasPitr } from '../postgres/wal-receiver.ts';
 import type { BackupJob as WantedJob } from '../rules/resolved.ts';
 import type { Config } from '../sections.ts';
+import { RESTORE_TEST_IDENTITY } from './names.ts';
 import { backupStore, holdsAccount, storeSecrets } from './stores.ts';
-
-/** Private age key of the restore test; the name that `installer/backup` reads it by. */
-const RESTORE_TEST_IDENTITY = 'RESTORE_TEST_IDENTITY';
 
 const HOUR = 3_600;
 /** After so long the agent ends a run, seconds: enough for some hundred GB at the speed of a small server's disk. */

@@ -7,6 +7,7 @@ import { challengeArrives, jailsAreKnown, portsAreSane } from './firewall.ts';
 import { edgeFiltersFit, limitsAreClear } from './http.ts';
 import { imagesArePinned } from './images.ts';
 import { nodesFit } from './nodes.ts';
+import { secretsAreTheProducts } from './platform-secrets.ts';
 import { domainAnswers, routesAreUnique, routesLeadSomewhere } from './routes.ts';
 import type { Rule } from './rule.ts';
 import {
@@ -37,6 +38,7 @@ export const rules: readonly Rule[] = [
   imagesArePinned,
   replicasAreOrdered,
   referencesExist,
+  secretsAreTheProducts,
   poolsAreUsed,
   routesAreUnique,
   routesLeadSomewhere,
