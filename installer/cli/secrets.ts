@@ -4,6 +4,7 @@ import { AppError, EXIT_CODES } from '../errors.ts';
 import type { Secret } from '../model/secret.ts';
 import type { SecretNeed } from '../model/secret-need.ts';
 import { generateSecret } from '../secrets/generate.ts';
+import { requirePrintable } from '../secrets/printable.ts';
 import { SecretStore } from '../secrets/store.ts';
 import { askSecret } from './ask-secret.ts';
 import type { ParsedArguments } from './command.ts';
@@ -56,6 +57,7 @@ export async function setSecret(args: ParsedArguments, context: CliContext): Pro
   const need = needs.find((one) => one.name === name);
   const value = await askSecret(context.io, `Value of ${name} (not shown)`);
   refusePlaceholder(name, value);
+  requirePrintable(needs, new Map([[name, value]]));
   await store.store(name, value);
   context.io.out(
     need === undefined

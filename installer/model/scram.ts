@@ -13,16 +13,21 @@ const ITERATIONS = 4096;
  */
 export function scramVerifier(password: Secret, saltSeed: string): string {
   const text = password.reveal();
-  if (!/^[\x20-\x7e]+$/.test(text)) {
+  if (!isPrintableAscii(password)) {
     throw new AppError({
       code: 'secret/not-ascii',
       what: 'A database password has characters that are not printable ASCII',
       why: 'clients disagree on how to spell them during the login',
-      hint: 'Let one be made: holdfast secrets rotate NAME',
+      hint: 'store one of letters and digits: holdfast secrets list, then: holdfast secrets set',
     });
   }
   const salt = createHash('sha256').update(`holdfast scram ${saltSeed}`).digest().subarray(0, 16);
   return verifierWithSalt(text, salt);
+}
+
+/** Whether every client spells the password alike. */
+export function isPrintableAscii(password: Secret): boolean {
+  return /^[\x20-\x7e]+$/.test(password.reveal());
 }
 
 /** The verifier for a given salt; `scramVerifier` chooses the salt. */

@@ -3,10 +3,12 @@ import type { Host } from '../host/host.ts';
 import type { Secret } from '../model/secret.ts';
 import type { SecretNeed } from '../model/secret-need.ts';
 import { generateSecret } from './generate.ts';
+import { requirePrintable } from './printable.ts';
 
 /**
  * Values for the needed secrets that can be generated and are not stored yet; nothing is stored here.
- * @throws AppError `secret/missing` that lists every secret that a person has to set, with the command for each
+ * @throws AppError `secret/missing` that lists every secret that a person has to set, with the command for each;
+ * `secret/not-ascii`
  */
 export async function generateMissing(
   host: Host,
@@ -17,6 +19,7 @@ export async function generateMissing(
     ({ name, generate, optional }) => generate === undefined && !optional && !stored.has(name),
   );
   if (missing.length > 0) throw missingError(missing);
+  requirePrintable(needs, stored);
   const generated = new Map<string, Secret>();
   for (const { name, generate } of needs) {
     if (generate === undefined || stored.has(name)) continue;

@@ -76,6 +76,11 @@ t.test('values that cannot be meant are refused, and nothing is stored', async (
     ['ADMIN_PASSWORD', 'admin', /is a placeholder/],
     ['SMTP_PASSWORD', 'a\0b', /NUL/],
     ['SMTP_PASSWORD', 'x'.repeat(70_000), /larger than 64 KiB/],
+    [
+      'POSTGRES_ROLE_WEB_PASSWORD',
+      'pässword',
+      /POSTGRES_ROLE_WEB_PASSWORD: a password of a server has/,
+    ],
     ['smtp', 'value', /not the name of a secret/],
     ['../../etc/passwd', 'value', /not the name of a secret/],
   ];

@@ -46,3 +46,18 @@ t.test('what can be made is made once: a stored value is kept', async (t) => {
   t.equal((await generateMissing(host, needs, new Map([...stored, ...first]))).size, 0);
   t.strictSame(host.effects.transcript, [], 'nothing is stored here');
 });
+
+t.test('a password that clients would spell differently is refused by name, unseen', async (t) => {
+  const needs = [made('DB_PASSWORD', 'password', 32), person('SMTP_PASSWORD', 'services.web')];
+  const odd = new Secret('pässword');
+  const stored = new Map([
+    ['DB_PASSWORD', odd],
+    ['SMTP_PASSWORD', odd],
+  ]);
+  const failure = await generateMissing(new MemoryHost(), needs, stored).catch((error) => error);
+  t.type(failure, AppError);
+  t.equal(failure.code, 'secret/not-ascii');
+  t.match(failure.what, /^DB_PASSWORD: /);
+  t.equal(failure.hint, 'holdfast secrets set DB_PASSWORD');
+  t.notMatch(JSON.stringify([failure, failure.message]), 'pässword');
+});
