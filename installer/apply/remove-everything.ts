@@ -1,6 +1,7 @@
 import { posix } from 'node:path';
 import { CommandError } from '../host/command-error.ts';
 import type { Host } from '../host/host.ts';
+import type { Paths } from '../model/paths.ts';
 import { endDiversion } from '../rollout/diversion.ts';
 import type { ApplyContext } from './context.ts';
 import { readLockFile } from './lock-file.ts';
@@ -9,7 +10,10 @@ import { removeNetwork } from './networks.ts';
 import { stopAndRemove } from './stop-containers.ts';
 import type { UninstallPlan } from './uninstall.ts';
 
-/** Takes down what an uninstall plan names. May be repeated after a kill: the record of our files goes last. */
+/**
+ * Takes down what an uninstall plan names. May be repeated after a kill: the records of our files and of the
+ * project go last.
+ */
 export async function removeEverything(context: ApplyContext, plan: UninstallPlan): Promise<void> {
   const { host, engine, paths } = context;
   // The agent first: it would look after containers that go.
@@ -39,8 +43,18 @@ export async function removeEverything(context: ApplyContext, plan: UninstallPla
   if (plan.outsideFiles.some((path) => path.startsWith('/etc/fail2ban/'))) {
     await ifPresent(host, ['fail2ban-client', 'reload']);
   }
+  if (plan.purge) await emptyState(host, paths);
   for (const path of plan.paths) await host.remove(path, { recursive: true });
   if (plan.purge) await removeEmptyFolder(host, posix.dirname(paths.config));
+}
+
+/** All but what a second run needs, and the lock that this one holds. */
+async function emptyState(host: Host, paths: Paths): Promise<void> {
+  const last = [paths.projectRecord, paths.applyLock];
+  for (const name of await host.list(paths.state)) {
+    const path = posix.join(paths.state, name);
+    if (!last.includes(path)) await host.remove(path, { recursive: true });
+  }
 }
 
 /** Images of the last apply, and earlier ones that are still on record. */

@@ -5,6 +5,7 @@ import type { ApplyContext } from './context.ts';
 import { withLock } from './lock.ts';
 import { isUnreadable, readManifest } from './manifest.ts';
 import type { ThisProcess } from './process-identity.ts';
+import { recordProject } from './project-record.ts';
 import { removeEverything } from './remove-everything.ts';
 
 export interface UninstallRequest {
@@ -60,8 +61,8 @@ export async function planUninstall(
     `${paths.state}/logs`,
     paths.manifest,
   ];
-  // The program last: it is what runs.
-  const everything = [paths.config, paths.state, posix.dirname(paths.agentSocket), paths.program];
+  // The program last: it is what runs. The config before it: with the state gone it alone tells the project.
+  const everything = [paths.state, posix.dirname(paths.agentSocket), paths.config, paths.program];
   const existing = async (candidates: readonly string[]): Promise<string[]> => {
     const found = await Promise.all(candidates.map((path) => host.stat(path)));
     return candidates.filter((_, index) => found[index] !== undefined);
@@ -91,6 +92,7 @@ export async function uninstall(
     if (!(await request.confirm(plan))) return undefined;
     const begin = clock.now();
     await lock.assertHeld();
+    await recordProject(host, paths, context.project);
     await removeEverything(context, plan);
     if (!request.purge) {
       await appendAudit(host, paths.audit, {

@@ -1,3 +1,5 @@
+import { recordedProject } from '../apply/project-record.ts';
+import { loadConfig } from '../config/load.ts';
 import { AppError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import type { AgentSettings } from '../model/agent-settings.ts';
@@ -17,14 +19,39 @@ export async function appliedBackupSettings(host: Host, paths: Paths): Promise<B
   return (await readApplied(host, `${paths.stack}/agent/backup.json`)) as BackupSettings;
 }
 
+/**
+ * The project that is on a server, also after an uninstall, finished or killed: its volumes carry that name. Where
+ * nothing else tells it, the config does, as far as it can be read.
+ */
+export async function projectOn(host: Host, paths: Paths): Promise<string | undefined> {
+  try {
+    return (await appliedAgentSettings(host, paths)).project;
+  } catch (error) {
+    if (!isNothingApplied(error)) throw error;
+  }
+  return (await recordedProject(host, paths)) ?? (await projectOfConfig(host, paths));
+}
+
+async function projectOfConfig(host: Host, paths: Paths): Promise<string | undefined> {
+  const bytes = await host.read(paths.config);
+  const loaded = bytes === undefined ? undefined : loadConfig(bytes, paths.config);
+  return loaded?.ok === true ? loaded.config.project : undefined;
+}
+
+export function nothingApplied(host: Host): AppError {
+  return new AppError({
+    code: 'usage/nothing-applied',
+    what: `nothing has been applied to ${host.name} yet`,
+    hint: 'holdfast apply',
+  });
+}
+
+function isNothingApplied(error: unknown): boolean {
+  return error instanceof AppError && error.code === 'usage/nothing-applied';
+}
+
 async function readApplied(host: Host, path: string): Promise<unknown> {
   const bytes = await host.read(path);
-  if (bytes === undefined) {
-    throw new AppError({
-      code: 'usage/nothing-applied',
-      what: `nothing has been applied to ${host.name} yet`,
-      hint: 'holdfast apply',
-    });
-  }
+  if (bytes === undefined) throw nothingApplied(host);
   return JSON.parse(new TextDecoder().decode(bytes));
 }

@@ -6,13 +6,13 @@ import type { ParsedArguments } from './command.ts';
 import { consent, refused } from './consent.ts';
 import type { CliContext } from './context.ts';
 import { removeAllDeployKeys } from './deploy-key.ts';
-import { appliedContext } from './server-context.ts';
+import { leftoverContext } from './server-context.ts';
 
 /** `holdfast uninstall`: keeps data; with `--purge` everything of ours goes. */
 export async function uninstall(args: ParsedArguments, context: CliContext): Promise<number> {
   const purge = args.flag('purge');
   const server = await context.open();
-  const apply = await appliedContext(context, server);
+  const apply = await leftoverContext(context, server);
   const done = await uninstallServer(apply, {
     process: await thisProcess(env.sudoUser ?? env.user ?? 'unknown'),
     waitSeconds: 0,

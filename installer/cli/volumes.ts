@@ -4,11 +4,11 @@ import { env } from '../env.ts';
 import type { ParsedArguments } from './command.ts';
 import { consent, refused } from './consent.ts';
 import type { CliContext } from './context.ts';
-import { appliedContext } from './server-context.ts';
+import { leftoverContext } from './server-context.ts';
 
 export async function volumesList(args: ParsedArguments, context: CliContext): Promise<number> {
   const server = await context.open();
-  const volumes = await listVolumes(await appliedContext(context, server));
+  const volumes = await listVolumes(await leftoverContext(context, server));
   if (args.flag('json')) {
     context.io.out(`${JSON.stringify({ version: 1, volumes })}\n`);
     return 0;
@@ -29,7 +29,7 @@ export async function volumesList(args: ParsedArguments, context: CliContext): P
 /** Removes volumes that no service uses: the one way in which holdfast destroys data of a live server. */
 export async function volumesPrune(args: ParsedArguments, context: CliContext): Promise<number> {
   const server = await context.open();
-  const removed = await pruneVolumes(await appliedContext(context, server), {
+  const removed = await pruneVolumes(await leftoverContext(context, server), {
     process: await thisProcess(env.sudoUser ?? env.user ?? 'unknown'),
     waitSeconds: 0,
     confirm: async (unused) => {

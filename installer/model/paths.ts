@@ -24,6 +24,8 @@ export interface Paths {
   /** Versions, digests and subnets that are decided once and kept. */
   readonly lock: string;
   readonly audit: string;
+  /** Written by an uninstall, before the first file goes: what tells the project once the stack is gone. */
+  readonly projectRecord: string;
   /** A directory that exists while somebody changes this server. */
   readonly applyLock: string;
   readonly backups: string;
@@ -59,6 +61,7 @@ export function pathsUnder(root = ''): Paths {
     manifest: inState('manifest.json'),
     lock: inState('lock.json'),
     audit: inState('audit.log'),
+    projectRecord: inState('project.json'),
     applyLock: inState('apply.lock'),
     backups: inState('backups'),
     wal: inState('wal'),

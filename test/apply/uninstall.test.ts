@@ -1,6 +1,9 @@
 import t from 'tap';
 import { type UninstallRequest, uninstall } from '../../installer/apply/uninstall.ts';
+import { projectOn } from '../../installer/cli/applied.ts';
+import { commandTable } from '../../installer/cli/table.ts';
 import { LABELS } from '../../installer/model/labels.ts';
+import { runCommand } from '../support/cli.ts';
 import { platform } from './platform.ts';
 import { processOn, SERVER } from './process.ts';
 import { PATHS, World } from './world.ts';
@@ -23,6 +26,10 @@ async function applied(): Promise<World> {
   world.engine.volumeLabels.set('other_data', labels);
   world.engine.networkStates.set('other_front', { subnet: '', labels });
   return world;
+}
+
+async function withAgentSettings({ host }: World): Promise<void> {
+  await host.write(`${PATHS.stack}/agent/agent.json`, '{"project":"demo"}', OWN_FILE);
 }
 
 async function remove(world: World, more: Partial<UninstallRequest> = {}) {
@@ -60,6 +67,7 @@ t.test(
       PATHS.audit,
       `${PATHS.backups}/daily.age`,
       PATHS.lock,
+      PATHS.projectRecord,
       `${PATHS.secrets}/DB_PASSWORD`,
     ]);
   },
@@ -122,21 +130,55 @@ t.test('an answer of no removes nothing', async (t) => {
   t.ok(world.containerId('web'));
 });
 
-t.test('an uninstall that was killed anywhere ends when it is run again', async (t) => {
-  const reference = await applied();
-  reference.host.effects.revive();
-  await remove(reference);
-  const effects = reference.host.effects.count;
-  for (let effect = 1; effect <= effects; effect += 1) {
-    const world = await applied();
-    world.host.crashAt({ effect, when: 'after' });
-    await t.rejects(remove(world), { name: 'SimulatedKill' });
-    world.host.effects.revive();
-    await remove(world, { process: processOn(SERVER, { pid: 501 }) });
-    t.strictSame(ours(world), ours(reference), `after effect ${effect}`);
-    t.strictSame(
-      world.engine.all().map(({ name }) => name),
-      ['theirs'],
-    );
-  }
+for (const purge of [false, true]) {
+  t.test(
+    `an uninstall that was killed anywhere ends when it is run again (purge: ${purge})`,
+    async (t) => {
+      const request = { purge, images: purge };
+      const reference = await applied();
+      await withAgentSettings(reference);
+      reference.host.effects.revive();
+      await remove(reference, request);
+      const effects = reference.host.effects.count;
+      for (let effect = 1; effect <= effects; effect += 1) {
+        const world = await applied();
+        await withAgentSettings(world);
+        world.host.crashAt({ effect, when: 'after' });
+        await t.rejects(remove(world, request), { name: 'SimulatedKill' });
+        world.host.effects.revive();
+        if (world.host.files.stat(PATHS.state) !== undefined) {
+          const project = await projectOn(world.host, PATHS);
+          t.equal(project, 'demo', `known after effect ${effect}`);
+        }
+        await remove(world, { ...request, process: processOn(SERVER, { pid: 501 }) });
+        t.strictSame(ours(world), ours(reference), `after effect ${effect}`);
+        t.strictSame(
+          world.engine.all().map(({ name }) => name),
+          ['theirs'],
+        );
+      }
+    },
+  );
+}
+
+t.test('an uninstall that kept the data may be followed by a purge', async (t) => {
+  const world = await applied();
+  await withAgentSettings(world);
+  const run = (...argv: string[]) => runCommand(argv, commandTable, { server: world.context });
+  t.match(await run('uninstall', '--yes'), { exitCode: 0, stdout: /its data is kept/ });
+  t.match(await run('volumes', 'list'), { exitCode: 0, stdout: /demo_postgres +unused/ });
+  const purged = await run('uninstall', '--purge', '--yes');
+  t.match(purged, { exitCode: 0, stdout: /gone from this machine/ });
+  t.strictSame(ours(world), []);
+  t.strictSame([...world.engine.volumeLabels.keys()], ['other_data']);
+  t.match(await run('uninstall', '--purge', '--yes'), { stderr: /nothing has been applied/i });
+});
+
+t.test('where an earlier version left no record, the config tells the project', async (t) => {
+  const world = await applied();
+  const config = `version: 1\nproject: shop\ndomain: app.example.com\nservices:\n  web: { image: "a:1", port: 80 }\n`;
+  world.host.files.write(PATHS.config, Buffer.from(config), OWN_FILE);
+  t.equal(await projectOn(world.host, PATHS), 'shop');
+  world.host.files.write(PATHS.config, Buffer.from('nonsense'), OWN_FILE);
+  t.equal(await projectOn(world.host, PATHS), undefined);
 });

@@ -478,6 +478,8 @@ t.test('from a bare Debian 13 to a running platform and back', async (t) => {
       /a note worth keeping/,
       'applying again finds its data',
     );
+    await ok('holdfast', 'uninstall', '--yes');
+    t.match(await ok('holdfast', 'volumes', 'list'), /postgres-data/, 'what is kept can be listed');
     await ok('holdfast', 'uninstall', '--purge', '--yes');
     t.equal((await ok('docker', 'ps', '--all', '--quiet')).trim(), '');
     t.equal((await ok('docker', 'volume', 'ls', '--quiet')).trim(), '');
