@@ -15,8 +15,12 @@ type OperationOf<Kind extends Operation['kind']> = Extract<Operation, { kind: Ki
  */
 export async function declareFileChanges(run: Run): Promise<void> {
   const files = plannedWrites(run);
-  await refuseForeignChanges(run, files);
-  await keepForeignContent(run, files);
+  const replaced = [
+    ...files.map(({ path, content }) => ({ path, wanted: sha256(content) })),
+    ...plannedRemovals(run),
+  ];
+  await refuseForeignChanges(run, replaced);
+  await keepForeignContent(run, replaced);
   const { manifest, observed } = run;
   const known = { ...manifest.current.files };
   for (const [path, intent] of Object.entries(manifest.current.intents)) {
@@ -94,43 +98,50 @@ function plannedWrites(run: Run): DesiredFile[] {
   );
 }
 
+function plannedRemovals(run: Run): ReplacedFile[] {
+  return run.plan.operations.flatMap((operation) =>
+    operation.kind === 'remove-file' ? [{ path: operation.path }] : [],
+  );
+}
+
 function desiredFile(run: Run, path: string): DesiredFile {
   const file = run.desired.files.get(path);
   if (file === undefined) throw new Error(`the plan writes ${path}, which is not desired`);
   return file;
 }
 
-/** Building images may take minutes: a file that somebody changed in that time is not overwritten. */
-async function refuseForeignChanges(run: Run, files: readonly DesiredFile[]): Promise<void> {
+/** What stands in `path` goes. */
+interface ReplacedFile {
+  readonly path: string;
+  /** Hash of what is written there; absent where the file is removed. */
+  readonly wanted?: string;
+}
+
+/** Building images may take minutes: a file that somebody changed in that time is neither overwritten nor removed. */
+async function refuseForeignChanges(run: Run, files: readonly ReplacedFile[]): Promise<void> {
   const paths = files.map(({ path }) => path);
   const present = await hashFiles(run.host, paths);
-  const changed = files.filter(({ path, content }) => {
+  const changed = files.filter(({ path, wanted }) => {
     const before = run.observed.files.get(path)?.sha256;
     const now = present.get(path);
-    return before !== NOT_A_FILE && now !== before && now !== sha256(content);
+    return before !== NOT_A_FILE && now !== before && now !== wanted;
   });
   if (changed.length === 0) return;
   throw new AppError({
     code: 'drift/changed-meanwhile',
     what: `somebody changed ${changed.map(({ path }) => path).join(', ')} while this apply ran`,
-    why: 'no file was replaced',
+    why: 'no file was replaced or removed',
     hint: 'look at `holdfast plan`, then apply again',
   });
 }
 
-/** What `--adopt` replaces is not ours: a copy stays. */
-async function keepForeignContent(run: Run, files: readonly DesiredFile[]): Promise<void> {
+/** What `--adopt` replaces or removes is not ours: a copy stays. */
+async function keepForeignContent(run: Run, files: readonly ReplacedFile[]): Promise<void> {
   const { files: known, intents } = run.manifest.current;
-  for (const { path } of files) {
+  for (const { path, wanted } of files) {
     const hash = run.observed.files.get(path)?.sha256;
     if (hash === undefined || hash === NOT_A_FILE) continue;
-    if (
-      hash === known[path] ||
-      hash === intents[path] ||
-      hash === sha256(desiredFile(run, path).content)
-    ) {
-      continue;
-    }
+    if (hash === known[path] || hash === intents[path] || hash === wanted) continue;
     const content = await run.host.read(path);
     if (content === undefined) continue;
     const copy = posix.join(run.paths.state, 'replaced', hash.slice(0, 12), path);

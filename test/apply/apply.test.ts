@@ -6,6 +6,7 @@ import { processOn, SERVER } from './process.ts';
 import { kinds, PATHS, World } from './world.ts';
 
 const NGINX_CONF = `${PATHS.stack}/nginx/nginx.conf`;
+const PAGE = `${PATHS.stack}/site/pages/page.html`;
 const CHANGED = { nginxConf: 'worker 2;\n' };
 
 function auditOf(world: World) {
@@ -173,6 +174,33 @@ t.test('--adopt puts our file back and keeps a copy of what stood there', async 
     ['by hand\n'],
   );
   t.equal((await world.apply(platform(CHANGED))).result, 'unchanged');
+});
+
+t.test('--adopt keeps a copy of what it removes too', async (t) => {
+  const world = new World();
+  await world.apply(platform({ page: 'hello\n' }));
+  write(world, PAGE, 'by hand\n');
+  await world.apply(platform(), { adopt: true });
+  t.equal(world.text(PAGE), undefined);
+  const copies = world.host.files
+    .paths()
+    .filter((path) => path.startsWith(`${PATHS.state}/replaced/`));
+  t.strictSame(
+    copies.map((path) => world.text(path)),
+    ['by hand\n'],
+  );
+});
+
+t.test('a file that somebody changes while images are built is not removed', async (t) => {
+  const world = new World();
+  await world.apply(platform({ page: 'hello\n' }));
+  world.host.on(['docker', 'buildx', 'build'], ({ rest }) => {
+    world.engine.addImage(rest[1] ?? '');
+    write(world, PAGE, 'by hand\n');
+    return undefined;
+  });
+  await t.rejects(world.apply(platform({ web: '2' })), { code: 'drift/changed-meanwhile' });
+  t.equal(world.text(PAGE), 'by hand\n');
 });
 
 t.test('a file that somebody changes while images are built is not overwritten', async (t) => {
