@@ -50,7 +50,7 @@ export const commandTable: readonly CommandSpec[] = [
   },
   {
     name: 'plan',
-    summary: 'Show what apply would do; exit code 10 when it would do something.',
+    summary: 'Show what apply would do; exit code 10 when it would do something, or would refuse.',
     options: {
       ...config,
       ...host,

@@ -31,13 +31,24 @@ export function planText(
     }
   }
   lines.push(planSummary(plan));
+  if (isBlocked(plan) && plan.operations.length > 0) lines.push(BLOCKED);
   return `${lines.join('\n')}\n`;
 }
+
+/** Whether `apply` refuses this plan until a person decides about what somebody else changed. */
+export function isBlocked({ drift }: Plan): boolean {
+  return drift.some(({ blocks }) => blocks);
+}
+
+const BLOCKED =
+  'Blocked: apply refuses while somebody else’s changes stand in the way. Move them into config.yaml and put the files back, or replace them with `holdfast apply --adopt` (a copy is kept).';
 
 /** One line, such as `12 operations: 8 files, 2 recreated`. */
 export function planSummary(plan: Plan): string {
   const { operations } = plan;
-  if (operations.length === 0) return 'Nothing to do: the server is as the config says.';
+  if (operations.length === 0) {
+    return isBlocked(plan) ? BLOCKED : 'Nothing to do: the server is as the config says.';
+  }
   const changes = operations.flatMap((operation) =>
     operation.kind === 'compose-up' ? operation.services : [],
   );

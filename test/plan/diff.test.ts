@@ -1,4 +1,5 @@
 import t from 'tap';
+import { planExitCode, planJson } from '../../installer/cli/plan.ts';
 import type { StackService } from '../../installer/model/stack.ts';
 import { makePlan } from '../../installer/plan/diff.ts';
 import type { ObservedContainer } from '../../installer/plan/observed.ts';
@@ -55,6 +56,30 @@ t.test('a server as desired needs nothing', async (t) => {
   t.strictSame(plan.operations, []);
   t.equal(planText(plan), 'Nothing to do: the server is as the config says.\n');
 });
+
+t.test(
+  'a plan that apply would refuse says so, and does not say that nothing is to do',
+  async (t) => {
+    const file = desiredFile('/s/a.conf', 'a\n');
+    const desired = desiredWith({ fileList: [file] });
+    const byHand = { ...file, content: 'by hand\n' };
+    const { files } = observedFiles([byHand]);
+    const { manifest } = observedFiles([file]);
+    const observed = observedWith({ files, manifest });
+    const plan = makePlan(desired, observed);
+    t.strictSame(plan.operations, []);
+    t.match(planText(plan), /holdfast apply --adopt/);
+    t.notMatch(planText(plan), /Nothing to do/);
+    t.match(planJson(plan), { changes: true, blocked: true });
+    t.equal(planExitCode(plan), 10);
+    const adopting = makePlan(desired, observed, { overwriteDrift: true });
+    t.notMatch(planText(adopting), /Blocked/);
+    t.match(planJson(adopting), { changes: true, blocked: false });
+    const settled = makePlan(desired, observedWith(observedFiles([file])));
+    t.match(planJson(settled), { changes: false, blocked: false });
+    t.equal(planExitCode(settled), 0);
+  },
+);
 
 t.test('the plan of a bare server, as text', async (t) => {
   const desired = desiredWith({
