@@ -1,6 +1,4 @@
 import { readKeyRecord } from '../backup/recovery-key.ts';
-import type { ContainerState } from '../engine/engine.ts';
-import { isWell } from '../engine/is-well.ts';
 import type { Host } from '../host/host.ts';
 import {
   type BackupResult,
@@ -22,11 +20,11 @@ import {
   certificateProblems,
   certificateStatus,
 } from './certificate-status.ts';
-import { stackContainers } from './containers.ts';
 import type { Server } from './context.ts';
 import { maintenanceState } from './maintenance-state.ts';
-import { type WatchedStatus, watchedProblems, watchedStatus } from './replica-status.ts';
+import { watchedProblems } from './replica-status.ts';
 import { proofProblems, provenRestores, rehearsal } from './restore-proof.ts';
+import { type ServiceStatus, serviceStatus } from './service-status.ts';
 
 /** What `holdfast status` shows; the shape of `--json`, version 1. Times are UTC. */
 export interface StatusReport {
@@ -70,16 +68,6 @@ export interface StatusReport {
   readonly problems: readonly string[];
 }
 
-export interface ServiceStatus {
-  readonly service: string;
-  readonly healthy: number;
-  readonly replicas: number;
-  readonly state: string;
-  readonly image: string;
-  /** What the agent sees of it; absent for parts of the platform, which it does not ask. */
-  readonly watched?: WatchedStatus;
-}
-
 /** Whether backups can be opened when this server is gone. */
 export interface RecoveryKeyStatus {
   /** How many keys of the user backups are encrypted to. */
@@ -107,8 +95,7 @@ export async function statusReport(server: Server, paths: Paths, now: Date): Pro
   const backup = await appliedBackupSettings(host, paths);
   const { objectives } = backup;
   const [
-    containers,
-    watched,
+    services,
     backups,
     restoreTest,
     drill,
@@ -120,8 +107,7 @@ export async function statusReport(server: Server, paths: Paths, now: Date): Pro
     maintenance,
     recoveryKey,
   ] = await Promise.all([
-    judgedContainers(server, paths),
-    watchedStatus(host, paths),
+    serviceStatus(server, paths),
     Promise.all(backup.jobs.map(({ name }) => backupStatus(host, paths, name))),
     readResult<RestoreTestResult>(host, paths, RESTORE_TEST_RESULT),
     readResult<DrillResult>(host, paths, DRILL_RESULT),
@@ -133,7 +119,6 @@ export async function statusReport(server: Server, paths: Paths, now: Date): Pro
     maintenanceState(host, paths),
     recoveryKeyStatus(host, paths, backup),
   ]);
-  const services = serviceStatus(containers, watched);
   const agent = isAgentRunning ? 'running' : 'not running';
   return {
     version: 1,
@@ -182,50 +167,6 @@ export async function statusReport(server: Server, paths: Paths, now: Date): Pro
       ...(agent === 'running' ? [] : ['the agent is not running: no backups, no probes']),
     ],
   };
-}
-
-async function judgedContainers(server: Server, paths: Paths): Promise<ContainerState[]> {
-  const containers = await stackContainers(server, paths);
-  return await Promise.all(
-    containers.map(async (container) => {
-      const isUnjudged = container.status === 'running' && container.health === 'starting';
-      return isUnjudged && (await isWell(server.engine, container.id))
-        ? { ...container, health: 'healthy' as const }
-        : container;
-    }),
-  );
-}
-
-function serviceStatus(
-  containers: readonly ContainerState[],
-  watched: ReadonlyMap<string, WatchedStatus>,
-): ServiceStatus[] {
-  const byService = Map.groupBy(containers, ({ service }) => service);
-  return [...byService]
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([service, replicas]) => {
-      const seen = watched.get(service);
-      const isHealthy = ({ name, status, health }: ContainerState) =>
-        status === 'running' &&
-        (health === 'healthy' || health === 'none') &&
-        seen?.sick.every(({ container }) => container !== name) !== false;
-      const sick = replicas.find((replica) => !isHealthy(replica));
-      return {
-        service,
-        replicas: replicas.length,
-        healthy: replicas.filter(isHealthy).length,
-        state: sick === undefined ? 'running' : stateText(sick),
-        image: replicas[0]?.imageReference ?? '',
-        ...(seen === undefined ? {} : { watched: seen }),
-      };
-    });
-}
-
-function stateText({ status, health, oomKilled, exitCode }: ContainerState): string {
-  if (oomKilled) return 'killed: out of memory';
-  // Where the image has no check of its own, the agent's word counts.
-  if (status === 'running') return health === 'none' ? 'sick' : health;
-  return status === 'exited' ? `exited with ${exitCode}` : status;
 }
 
 async function backupStatus(host: Host, paths: Paths, job: string): Promise<BackupStatus> {
