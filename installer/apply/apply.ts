@@ -9,7 +9,7 @@ import { changeServer } from './change-server.ts';
 import type { ApplyContext } from './context.ts';
 import { isFinished } from './finish.ts';
 import { type HeldLock, withLock } from './lock.ts';
-import { observeDesired, observeServer } from './observe.ts';
+import { type ObserveContext, observeDesired, observeServer } from './observe.ts';
 import { waitForOrphans } from './orphans.ts';
 import type { ThisProcess } from './process-identity.ts';
 import { settleUpgrade } from './upgrade/return-to-old.ts';
@@ -53,7 +53,7 @@ export interface Planned {
 
 /** Looks and plans; changes nothing. */
 export async function planServer(
-  context: ApplyContext,
+  context: ObserveContext,
   { render, adopt = false }: Pick<ApplyRequest, 'render' | 'adopt'>,
 ): Promise<Planned> {
   const server = await observeServer(context, { adopt });

@@ -16,10 +16,9 @@ import { hashFiles, type InspectedPath, inspectPaths, NOT_A_FILE } from './obser
 import { readText } from './read-text.ts';
 import { lockInForce, readUpgrade } from './upgrade/journal.ts';
 
-export type ObserveContext = Pick<
-  ApplyContext,
-  'host' | 'engine' | 'paths' | 'project' | 'secrets'
->;
+export type ObserveContext = Pick<ApplyContext, 'host' | 'engine' | 'paths' | 'project'> & {
+  readonly secrets: Pick<ApplyContext['secrets'], 'all'>;
+};
 
 export interface ObserveOptions {
   /** Go on without the manifest when it cannot be read. */

@@ -1,8 +1,11 @@
 import { apply as applyServer, planServer } from '../apply/apply.ts';
+import { SYSTEM_CLOCK } from '../apply/context.ts';
+import { withLock } from '../apply/lock.ts';
 import { thisProcess } from '../apply/process-identity.ts';
 import { components } from '../components/registry.ts';
 import { env } from '../env.ts';
 import { AppError } from '../errors.ts';
+import type { Secret } from '../model/secret.ts';
 import { planText } from '../plan/text.ts';
 import { generateSecret } from '../secrets/generate.ts';
 import { rotate } from '../secrets/rotate.ts';
@@ -19,6 +22,8 @@ import { allNeeds } from './needs.ts';
 import { loginOf, passwordServer } from './password-server.ts';
 import { prepare } from './prepare.ts';
 import { refusePlaceholder } from './secrets.ts';
+
+const LOCK_SECONDS = 60;
 
 /** `holdfast secrets rotate NAME`: a new value in the server, in the files, and in what reads them. */
 export async function rotateSecret(args: ParsedArguments, context: CliContext): Promise<number> {
@@ -53,18 +58,28 @@ export async function rotateSecret(args: ParsedArguments, context: CliContext): 
         login,
       ),
     }),
-    agree: async () => {
-      const { plan } = await planServer(prepared.apply, { render: prepared.render });
+    agree: async (next) => {
+      const { plan } = await planServer(
+        { ...prepared.apply, secrets: withValue(store, name, next) },
+        { render: prepared.render },
+      );
       io.out(colouredPlan(planText(plan), styleFor(io.color)));
       const text = `Rotate ${name} and carry this out on ${server.host.name}? [y/N] `;
       return await consent(args, context, { text });
     },
+    exclusively: (step) =>
+      withLock(
+        server.host,
+        paths,
+        { process, command, waitSeconds: LOCK_SECONDS, clock: SYSTEM_CLOCK },
+        step,
+      ),
     apply: async () => {
       const isForward = (await store.next(name)) !== undefined;
       await applyServer(prepared.apply, {
         process,
         command,
-        waitSeconds: 60,
+        waitSeconds: LOCK_SECONDS,
         render: prepared.render,
         // Going back is not interrupted: it would leave two values in use.
         ...(isForward && { interrupt: signal }),
@@ -78,6 +93,11 @@ export async function rotateSecret(args: ParsedArguments, context: CliContext): 
   if (result === 'declined') throw refused(args);
   io.out(`${name} has a new value everywhere.\n`);
   return 0;
+}
+
+/** The secrets as they are once this value counts. */
+function withValue(store: SecretStore, name: string, next: Secret): Pick<SecretStore, 'all'> {
+  return { all: async () => new Map([...(await store.all()), [name, next]]) };
 }
 
 function keepsBackups(name: string): AppError {

@@ -18,8 +18,10 @@ export interface Rotation {
   readonly newValue: () => Promise<Secret>;
   /** Undefined where no server keeps the value. */
   readonly server?: PasswordServer;
-  /** Shows what will be restarted, and asks. */
-  readonly agree: () => Promise<boolean>;
+  /** Shows what will be restarted once this value counts, and asks. Nothing has changed yet. */
+  readonly agree: (next: Secret) => Promise<boolean>;
+  /** Runs a short step while nobody else changes this server. */
+  readonly exclusively: (step: () => Promise<void>) => Promise<void>;
   /** Writes the files from the store's values and restarts what reads them, until all is healthy. */
   readonly apply: () => Promise<void>;
 }
@@ -28,9 +30,9 @@ export interface Rotation {
  * Replaces a secret: in the server, then in the files, then in what reads them. When a step fails, the old
  * value is brought back everywhere.
  *
- * May be killed at any moment. The next value stands in the store from the first step to the last, and counts
+ * May be killed at any moment. The next value stands in the store from the yes to the last step, and counts
  * for every apply, which brings servers to what the store says: running this again, or any apply, goes forward.
- * @throws AppError `secret/not-set`, `secret/rotation-failed`
+ * @throws AppError `secret/not-set`, `secret/rotated-meanwhile`, `secret/rotation-failed`
  */
 export async function rotate(rotation: Rotation): Promise<'rotated' | 'declined'> {
   const { name, store, server } = rotation;
@@ -38,19 +40,13 @@ export async function rotate(rotation: Rotation): Promise<'rotated' | 'declined'
   if (old === undefined) throw notSet(name);
   const unfinished = await store.next(name);
   const next = unfinished ?? (await rotation.newValue());
-  if (unfinished === undefined) await store.propose(name, next);
-  let agreed: boolean;
-  try {
-    agreed = await rotation.agree();
-  } catch (error) {
-    // Nothing has changed yet, unless an earlier run went further: that one has to be finished.
-    if (unfinished === undefined) await store.withdraw(name);
-    throw error;
-  }
-  if (!agreed) {
-    if (unfinished === undefined) await store.withdraw(name);
-    return 'declined';
-  }
+  if (!(await rotation.agree(next))) return 'declined';
+  await rotation.exclusively(async () => {
+    // Somebody else may have gone on while the question stood.
+    const [settled, proposed] = [await store.settled(name), await store.next(name)];
+    if (!isSame(settled, old) || !isSame(proposed, unfinished)) throw rotatedMeanwhile(name);
+    if (unfinished === undefined) await store.propose(name, next);
+  });
   try {
     await server?.change(next);
     await rotation.apply();
@@ -100,6 +96,19 @@ function failed(
     why: textOf(failure),
     hint,
     cause: failure,
+  });
+}
+
+function isSame(one: Secret | undefined, other: Secret | undefined): boolean {
+  return one?.reveal() === other?.reveal();
+}
+
+function rotatedMeanwhile(name: string): AppError {
+  return new AppError({
+    code: 'secret/rotated-meanwhile',
+    what: `${name} was given another value while this rotation waited for its answer`,
+    why: 'nothing was changed by this run',
+    hint: `where another value is still wanted: holdfast secrets rotate ${name}`,
   });
 }
 

@@ -69,6 +69,7 @@ class World {
       },
       server: { change: (password) => this.forgetAndChange(password.reveal()) },
       agree: async () => true,
+      exclusively: (step) => step(),
       apply: () => this.apply(),
       ...more,
     };
@@ -199,6 +200,64 @@ t.test('a no changes nothing', async (t) => {
   await t.rejects(rotate(world.rotation({ agree: refuse })), /no terminal/);
   t.equal(await world.everywhere(), 'old');
   t.strictSame(await world.host.list(paths.secrets), [NAME]);
+});
+
+t.test('nothing counts before the yes', async (t) => {
+  const world = await World.start();
+  const agree = async (next: Secret) => {
+    t.equal(next.reveal(), 'new 1', 'what is asked about');
+    await world.apply();
+    t.equal(await world.everywhere(), 'old', 'an apply meanwhile');
+    return true;
+  };
+  t.equal(await rotate(world.rotation({ agree })), 'rotated');
+  t.equal(await world.everywhere(), 'new 1');
+});
+
+t.test('the value is proposed while nobody else changes the server', async (t) => {
+  const world = await World.start();
+  let isLocked = false;
+  const exclusively = async (step: () => Promise<void>) => {
+    isLocked = true;
+    t.equal(await world.store.next(NAME), undefined);
+    await step();
+    t.equal((await world.store.next(NAME))?.reveal(), 'new 1');
+    isLocked = false;
+  };
+  const apply = async () => {
+    t.notOk(isLocked, 'which takes the lock itself');
+    await world.apply();
+  };
+  await rotate(world.rotation({ exclusively, apply }));
+  t.equal(await world.everywhere(), 'new 1');
+});
+
+t.test('of two rotations, the no of one leaves the other alone', async (t) => {
+  const world = await World.start();
+  const other = async () => {
+    await rotate(world.rotation());
+    return false;
+  };
+  t.equal(await rotate(world.rotation({ agree: other })), 'declined');
+  t.equal(await world.everywhere(), 'new 2');
+});
+
+t.test('of two rotations, a yes that comes late changes nothing', async (t) => {
+  for (const ending of ['finished', 'killed'] as const) {
+    const world = await World.start();
+    const apply = async () => {
+      throw new Error('SimulatedKill');
+    };
+    const other = async () => {
+      if (ending === 'finished') await rotate(world.rotation());
+      else await world.store.propose(NAME, new Secret('theirs'));
+      return true;
+    };
+    const late = rotate(world.rotation({ agree: other, apply }));
+    await t.rejects(late, { code: 'secret/rotated-meanwhile' }, ending);
+    await world.apply();
+    t.equal(await world.everywhere(), ending === 'finished' ? 'new 2' : 'theirs');
+  }
 });
 
 t.test('a secret without a value is not rotated', async (t) => {

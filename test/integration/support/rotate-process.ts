@@ -89,6 +89,7 @@ export function openPlatform(platform: DataPlatform, killAt = Number.POSITIVE_IN
           login,
         ),
         agree: async () => true,
+        exclusively: (step) => step(),
         apply: async () => {
           await applyAll();
         },
