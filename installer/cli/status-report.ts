@@ -14,6 +14,7 @@ import type { Paths } from '../model/paths.ts';
 import { type PendingUpdate, UPDATES_RESULT, type UpdatesResult } from '../model/updates-result.ts';
 import { agentRuns } from './agent-runs.ts';
 import { appliedAgentSettings, appliedBackupSettings } from './applied.ts';
+import { ageProblems } from './backup-age.ts';
 import {
   type CertificateProblem,
   type CertificateStatus,
@@ -153,6 +154,7 @@ export async function statusReport(server: Server, paths: Paths, now: Date): Pro
             ? `job ${job} has no backup yet: holdfast backup run ${job}`
             : `the last backup of job ${job} failed: holdfast backup run ${job}`,
         ),
+      ...ageProblems(backups, backup, settings, now),
       ...proofProblems(restoreTest, objectives),
       ...(drill?.lastRun.ok === false ? [`the last drill failed: ${drill.lastRun.what}`] : []),
       ...certificates

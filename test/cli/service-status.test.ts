@@ -50,6 +50,24 @@ t.test('a release that was kept for the way back is not missed, nor counted', as
   t.match(await counted(world), { 2: 'web 2/2 running' });
 });
 
+t.test('status tells of an old backup, although its last run was well', async (t) => {
+  const world = await applied(1);
+  world.host.on(['df'], () => ({ stdout: 'Use% Avail\n 41% 1000000\n' }));
+  const agent = { project: 'demo', certificates: [], jobs: [] };
+  const job = { name: 'daily', source: { kind: 'redis' }, cron: '0 2 * * *' };
+  const backup = { jobs: [job], objectives: {}, stores: [], recipients: [], encryption: 'none' };
+  const lastSuccess = { id: 'x', finishedAt: '2026-11-18T02:00:00Z', bytes: 1, seconds: 1 };
+  const result = { version: 1, job: 'daily', lastRun: { ok: true }, lastSuccess };
+  await world.host.write(`${PATHS.stack}/agent/agent.json`, JSON.stringify(agent), FILE);
+  await world.host.write(`${PATHS.stack}/agent/backup.json`, JSON.stringify(backup), FILE);
+  await world.host.write(`${PATHS.agent}/results/daily.json`, JSON.stringify(result), FILE);
+  const run = await runCommand(['status'], commandTable, { server: world.context });
+  t.match(run, {
+    exitCode: 11,
+    stdout: /^✗ the last good backup of job daily is 3 days 10 h old/m,
+  });
+});
+
 t.test('status says it as a problem', async (t) => {
   const world = await applied(2);
   removed(world, 'web', 2);
