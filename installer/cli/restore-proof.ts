@@ -2,6 +2,7 @@ import type { RestoreTestResult } from '../model/backup-result.ts';
 import type { BackupSettings } from '../model/backup-settings.ts';
 import type { DrillResult } from '../model/drill-result.ts';
 import { formatSpan } from '../model/format-bytes.ts';
+import { allowedLoss } from '../model/lost-time.ts';
 import { lossText } from './proof-text.ts';
 import type { StatusReport } from './status-report.ts';
 
@@ -45,12 +46,20 @@ export function rehearsal(result: DrillResult | undefined): Pick<StatusReport, '
   return { drill: { finishedAt, seconds, ok: result.lastRun.ok } };
 }
 
+function promiseText({ objectives, pitr }: Pick<BackupSettings, 'objectives' | 'pitr'>): string {
+  return objectives.rpo === undefined
+    ? `postgres.pitr.rpo is ${formatSpan(pitr?.rpoSeconds ?? 0)}`
+    : `objectives.rpo is ${formatSpan(objectives.rpo)}`;
+}
+
 /** Where the proof is missing, or shows that a promise does not hold. */
 export function proofProblems(
   result: RestoreTestResult | undefined,
-  { rto = Number.POSITIVE_INFINITY, rpo = Number.POSITIVE_INFINITY }: BackupSettings['objectives'],
+  settings: Pick<BackupSettings, 'objectives' | 'pitr'>,
 ): string[] {
   if (result === undefined) return [];
+  const { rto = Number.POSITIVE_INFINITY } = settings.objectives;
+  const loss = allowedLoss(settings);
   const { lastRun, lastSuccess: dump, pointInTime } = result;
   const slowest = Math.max(dump?.seconds ?? 0, pointInTime?.seconds ?? 0);
   const damaged = pointInTime?.damagedBases ?? [];
@@ -59,8 +68,8 @@ export function proofProblems(
     ...(slowest > rto
       ? [`coming back took ${formatSpan(slowest)}, and objectives.rto is ${formatSpan(rto)}`]
       : []),
-    ...(pointInTime !== undefined && (pointInTime.lostSeconds ?? 0) > rpo
-      ? [`${lossText(pointInTime)}, and objectives.rpo is ${formatSpan(rpo)}`]
+    ...(pointInTime !== undefined && loss !== undefined && (pointInTime.lostSeconds ?? 0) > loss
+      ? [`${lossText(pointInTime)}, and ${promiseText(settings)}`]
       : []),
     ...(damaged.length > 0
       ? [`the base backup ${damaged.join(', ')} is damaged: holdfast backup run, then restore-test`]

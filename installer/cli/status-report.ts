@@ -155,7 +155,7 @@ export async function statusReport(server: Server, paths: Paths, now: Date): Pro
             : `the last backup of job ${job} failed: holdfast backup run ${job}`,
         ),
       ...ageProblems(backups, backup, settings, now),
-      ...proofProblems(restoreTest, objectives),
+      ...proofProblems(restoreTest, backup),
       ...(drill?.lastRun.ok === false ? [`the last drill failed: ${drill.lastRun.what}`] : []),
       ...certificates
         .filter(({ isLate }) => isLate)

@@ -62,16 +62,31 @@ t.test('what was lost is counted from the newest heartbeat that came back', asyn
 });
 
 t.test('status compares what was measured with what was promised', async (t) => {
-  t.strictSame(proofProblems(undefined, { rto: 1, rpo: 1 }), [], 'nothing was measured yet');
-  t.strictSame(proofProblems(RESULT, { rto: 240, rpo: 12 }), []);
-  t.match(proofProblems(RESULT, { rto: 239, rpo: 11 }), [
+  t.strictSame(
+    proofProblems(undefined, { objectives: { rto: 1, rpo: 1 } }),
+    [],
+    'nothing was measured yet',
+  );
+  t.strictSame(proofProblems(RESULT, { objectives: { rto: 240, rpo: 12 } }), []);
+  t.match(proofProblems(RESULT, { objectives: { rto: 239, rpo: 11 } }), [
     /^coming back took .*, and objectives\.rto is /,
     /^12 s would have been lost, and objectives\.rpo is 11 s$/,
   ]);
+  const pitr = { job: 'base', store: 'main', windowSeconds: 1, folder: '/wal', slot: 's' };
+  const lost = (lostSeconds: number, objectives = {}) =>
+    proofProblems(
+      { ...RESULT, pointInTime: { ...POINT, lostSeconds } },
+      { objectives, pitr: { ...pitr, rpoSeconds: 60 } },
+    );
+  t.strictSame(lost(119), [], 'the server was busy with the test');
+  t.match(lost(121), [/would have been lost, and postgres\.pitr\.rpo is 60 s$/]);
+  t.strictSame(lost(121, { rpo: 200 }), [], 'a promise goes before it');
   const damaged = { ...RESULT, pointInTime: { ...POINT, damagedBases: ['B'] } };
-  t.match(proofProblems(damaged, {}), [/^the base backup B is damaged/]);
+  t.match(proofProblems(damaged, { objectives: {} }), [/^the base backup B is damaged/]);
   const failed = { ...RESULT, lastRun: { ...RESULT.lastRun, ok: false, what: 'it is gone' } };
-  t.match(proofProblems(failed, {}), [/^the last restore test failed: it is gone$/]);
+  t.match(proofProblems(failed, { objectives: {} }), [
+    /^the last restore test failed: it is gone$/,
+  ]);
   t.match(provenRestores(failed), {
     restoreTest: { ok: false, rows: 39 },
     pointInTime: { rows: 40 },

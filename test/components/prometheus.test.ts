@@ -176,3 +176,20 @@ t.test(
     }
   },
 );
+
+t.test('what a restore test found lost is held against a promise, else against pitr', async (t) => {
+  const rule = (text: string): { expr: string; annotations: { summary: string } } | undefined =>
+    [...rendered(text).files.values()]
+      .filter(({ path }) => path.includes('/prometheus/rules/'))
+      .flatMap(({ content }) => parse(String(content)).groups)
+      .flatMap(({ rules }) => rules)
+      .find(({ alert }) => alert === 'RecoveryPointTooOld');
+  const pitr = `${BARE}postgres: { pitr: { enabled: true, rpo: 60s } }\n`;
+  t.equal(rule(`${BARE}postgres: {}\n`), undefined);
+  t.equal(rule(pitr)?.expr, 'max(holdfast_restore_test_lost_seconds) > 120');
+  t.match(rule(pitr)?.annotations.summary, /; 1m was promised\.$/);
+  const slow = rule(`${BARE}postgres: { pitr: { enabled: true, rpo: 15m } }\n`);
+  t.equal(slow?.expr, 'max(holdfast_restore_test_lost_seconds) > 960');
+  const promised = rule(`${pitr}objectives: { rpo: 5m }\n`);
+  t.equal(promised?.expr, 'max(holdfast_restore_test_lost_seconds) > 300');
+});

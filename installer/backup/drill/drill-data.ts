@@ -20,6 +20,7 @@ import { onlyObject, REDIS_TREE, UNTAR } from '../restore/restore-files.ts';
 import { restoreRoles } from '../restore/restore-roles.ts';
 import { fetchForward, fromBestBase, requireRoom, rollForward } from '../restore/roll-forward.ts';
 import { FILL_CAPABILITIES } from '../restore/volume-swap.ts';
+import { requireNoHole } from '../restore/wal-hole.ts';
 import { parseCatalog } from '../sources/catalog.ts';
 import { decompress } from '../zstd.ts';
 import type { DrillStack } from './drill-stack.ts';
@@ -61,6 +62,7 @@ export async function bringCluster(
   return await withStore(context, async (job, store) => {
     const candidates = await basesFor(context, job, store, wish);
     const { result } = await fromBestBase(context, candidates, wish.target, async (forward) => {
+      requireNoHole(forward);
       await removeHelpers(host, engine, settings.project, DRILL_TASK);
       await emptyVolume(context, stack, engineName);
       await requireRoom(context, forward);

@@ -4,6 +4,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { PointInTimeProof } from '../../model/backup-result.ts';
 import { formatSpan } from '../../model/format-bytes.ts';
 import { LABELS } from '../../model/labels.ts';
+import { allowedLoss } from '../../model/lost-time.ts';
 import { engineName } from '../../model/stack.ts';
 import type { BackupContext } from '../context.ts';
 import { removeHelpers } from '../helper-container.ts';
@@ -24,12 +25,16 @@ import {
   requireRoom,
   rollForward,
 } from './roll-forward.ts';
+import { requireNoHole } from './wal-hole.ts';
 
 const TASK = 'restore-test-cluster';
 const VOLUME = 'restore-test-cluster';
 /** One processor, and of the others' time an eighth of what a container gets when all want some. */
 const CPU = ['--cpus', '1', '--cpu-shares', '128'];
-/** Heartbeats go ahead of the reading for longer than may be lost, so that some of them have to be there; seconds. */
+/**
+ * Heartbeats go ahead of the reading for longer than may be lost, so that some of them have to be there, and where
+ * none is, what is lost is more than the alarm allows; seconds.
+ */
 const LONGEST_LEAD = 600;
 
 /**
@@ -64,7 +69,7 @@ export async function provePointInTime(context: BackupContext): Promise<PointInT
 }
 
 async function lead({ settings, report, signal }: BackupContext): Promise<void> {
-  const seconds = Math.min(LONGEST_LEAD, (settings.pitr?.rpoSeconds ?? 0) + 1);
+  const seconds = Math.min(LONGEST_LEAD, (allowedLoss(settings) ?? 0) + 1);
   const text = `writing heartbeats for ${formatSpan(seconds)}`;
   report({ kind: 'progress', id: 'restore-test', text });
   await wait(seconds * 1_000, undefined, signal === undefined ? {} : { signal });
@@ -77,6 +82,7 @@ async function prove(
   request: Omit<ForwardRequest, 'volume'>,
   beats: Heartbeats | undefined,
 ): Promise<Omit<PointInTimeProof, 'damagedBases' | 'limits'>> {
+  requireNoHole(forward);
   await clear(context, request);
   await requireRoom(context, forward);
   try {

@@ -1,4 +1,5 @@
 import type { BackupSettings } from '../../model/backup-settings.ts';
+import { allowedLoss } from '../../model/lost-time.ts';
 import { formatDuration } from '../../model/units.ts';
 import type { Config } from '../sections.ts';
 import { longestGap } from './cron-gap.ts';
@@ -14,7 +15,7 @@ export function backupAlerts(
   window: Config['backups']['window'],
 ): Draft[] {
   const waits = window !== undefined;
-  const { jobs, restoreTestCron, drillCron, objectives } = settings;
+  const { jobs, restoreTestCron, drillCron } = settings;
   const failures = 'holdfast_backup_failures_total';
   const ages = jobs.map((job): Draft => {
     const limit = allowedAge(job.cron, waits);
@@ -54,7 +55,7 @@ export function backupAlerts(
     ...missingKeys(settings),
     ...(restoreTestCron === undefined ? [] : untested(restoreTestCron, jobs, waits)),
     ...(drillCron === undefined ? [] : [undrilled(drillCron, waits)]),
-    ...missedObjectives(objectives),
+    ...missedObjectives(settings),
   ];
 }
 
@@ -154,8 +155,10 @@ function undrilled(cron: string, waits: boolean): Draft {
   };
 }
 
-/** `objectives`, against what the restore tests measured. */
-function missedObjectives({ rto, rpo }: BackupSettings['objectives']): Draft[] {
+/** `objectives`, else what point-in-time recovery is set to, against what the restore tests measured. */
+function missedObjectives(settings: BackupSettings): Draft[] {
+  const { rto } = settings.objectives;
+  const loss = allowedLoss(settings);
   const missed = (name: string, metric: string, limit: number, summary: string): Draft => ({
     name,
     expression: `max(${metric}) > ${limit}`,
@@ -175,14 +178,14 @@ function missedObjectives({ rto, rpo }: BackupSettings['objectives']): Draft[] {
             `Coming back took {{ $value | humanizeDuration }} in the last restore test; ${formatDuration(rto)} was promised.`,
           ),
         ]),
-    ...(rpo === undefined
+    ...(loss === undefined
       ? []
       : [
           missed(
             'RecoveryPointTooOld',
             'holdfast_restore_test_lost_seconds',
-            rpo,
-            `{{ $value | humanizeDuration }} of data would have been lost at the last restore test; ${formatDuration(rpo)} was promised.`,
+            loss,
+            `{{ $value | humanizeDuration }} of data would have been lost at the last restore test; ${formatDuration(settings.objectives.rpo ?? settings.pitr?.rpoSeconds ?? loss)} was promised.`,
           ),
         ]),
   ];
