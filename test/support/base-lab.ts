@@ -100,12 +100,12 @@ export function baseLab(t: Test) {
   /** Whole segments of a timeline, one a minute. */
   const segments = async (
     [timeline, from, to]: readonly [number, number, number],
-    { hour = 10, cluster = '7' } = {},
+    { hour = 10, cluster = '7', sha256 = 'a'.repeat(64) } = {},
   ): Promise<void> => {
     for (let index = from; index <= to; index += 1) {
       const name = segmentName({ timeline, index }, SEGMENT);
       const minute = String(index).padStart(2, '0');
-      const object = { kind: 'segment', name, sha256: 'a'.repeat(64) } as const;
+      const object = { kind: 'segment', name, sha256 } as const;
       await wal(object, `2026-11-29T${hour}:${minute}:00Z`, { cluster });
     }
   };

@@ -7,7 +7,8 @@ import { backupPrefix } from '../keys.ts';
 import type { BackupManifest } from '../manifest.ts';
 import type { OpenBackup } from '../read-object.ts';
 import type { Store } from '../store/store.ts';
-import { lsnText, parseLsn } from '../wal/segment.ts';
+import { currentWal, type Rewritten } from '../wal/current-wal.ts';
+import { lsnText, parseLsn, segmentAt } from '../wal/segment.ts';
 import { listStoredWal, type StoredWal } from '../wal/stored-wal.ts';
 import { leadsTo, readTimelines, type Timeline, timelineAt } from '../wal/timelines.ts';
 import { type WalChain, walChain } from '../wal/wal-chain.ts';
@@ -19,6 +20,7 @@ import { type RecoveryTarget, targetText } from './point-in-time.ts';
 export interface RollForward {
   readonly backup: OpenBackup;
   readonly base: NonNullable<BackupManifest['base']>;
+  /** As `currentWal` leaves it. */
   readonly wal: readonly StoredWal[];
   /** That the target lies on: for a moment the one that the server lived on then, also if a restore gave it up since. */
   readonly timeline: Timeline;
@@ -30,6 +32,8 @@ export interface RollForward {
   /** When the next one began. */
   readonly givenUpAt?: Date;
   readonly chain: WalChain;
+  /** It holds what was written before the machine went back to an earlier state, and the WAL of now does not fit it. */
+  readonly isGivenUp: boolean;
 }
 
 export interface BaseWish {
@@ -64,7 +68,9 @@ export async function basesFor(
     );
     throw outside(target, all, context.now());
   }
-  return reaching.sort((a, b) => bases.indexOf(a.backup) - bases.indexOf(b.backup));
+  reaching.sort((a, b) => bases.indexOf(a.backup) - bases.indexOf(b.backup));
+  const isLast = (one: RollForward): boolean => one.isGivenUp && hasBetter(one, reaching);
+  return [...reaching.filter((one) => !isLast(one)), ...reaching.filter(isLast)];
 }
 
 /** A position or a name may be on several: it means the newest. */
@@ -78,6 +84,7 @@ interface Cluster {
   readonly bases: readonly Pick<RollForward, 'backup' | 'base'>[];
   readonly wal: readonly StoredWal[];
   readonly timelines: readonly [Timeline, ...Timeline[]];
+  readonly rewritten: readonly Rewritten[];
 }
 
 async function clustersOf(
@@ -96,23 +103,24 @@ async function clustersOf(
   }
   const clusters: Cluster[] = [];
   for (const [systemIdentifier, ofSystem] of systems) {
-    const wal = await listStoredWal(store, context.settings, systemIdentifier);
+    const stored = await listStoredWal(store, context.settings, systemIdentifier);
     const timelines = await readTimelines(
       store,
-      wal,
+      stored,
       ofSystem.map(({ backup: { manifest }, base }) => ({
         base,
         startedAt: new Date(manifest.startedAt),
       })),
       identityFile,
     );
-    clusters.push({ bases: ofSystem, wal, timelines });
+    const segmentBytes = ofSystem[0]?.base.segmentBytes ?? 0;
+    clusters.push({ bases: ofSystem, timelines, ...currentWal(stored, segmentBytes) });
   }
   return clusters;
 }
 
 /** From every base that leads to a timeline. */
-function waysTo({ bases, wal, timelines }: Cluster, timeline: Timeline): RollForward[] {
+function waysTo({ bases, wal, timelines, rewritten }: Cluster, timeline: Timeline): RollForward[] {
   const next = timelines[timelines.indexOf(timeline) + 1];
   const shared = timelines.at(-1)?.ancestors?.find(({ number }) => number === timeline.number);
   return bases
@@ -123,7 +131,30 @@ function waysTo({ bases, wal, timelines }: Cluster, timeline: Timeline): RollFor
       ...(shared === undefined ? {} : { sharedUntil: shared.until }),
       ...(next?.since === undefined ? {} : { givenUpAt: next.since }),
       chain: walChain(wal, base, timeline),
+      isGivenUp: rewritten.some((one) => isBefore(backup, base, one)),
     }));
+}
+
+/** Whether another base of the same cluster leads to the end of the WAL of now. */
+function hasBetter({ backup: { manifest } }: RollForward, all: readonly RollForward[]): boolean {
+  return all.some(
+    ({ isGivenUp, chain, backup }) =>
+      !isGivenUp &&
+      chain.missing === undefined &&
+      backup.manifest.server?.systemIdentifier === manifest.server?.systemIdentifier,
+  );
+}
+
+/** Whether a base backup was made before a position was written again that it goes past, or whose WAL is its own. */
+function isBefore(
+  { manifest }: OpenBackup,
+  { timeline, startLsn, stopLsn, segmentBytes }: RollForward['base'],
+  again: Rewritten,
+): boolean {
+  if (again.timeline !== timeline) return false;
+  const [first, last] = [startLsn, stopLsn].map((lsn) => segmentAt(parseLsn(lsn), segmentBytes));
+  if (again.index < (first ?? 0)) return again.at > new Date(manifest.finishedAt);
+  return again.index <= (last ?? 0) && again.givenUpAt > new Date(manifest.startedAt);
 }
 
 /** Newest first. What was never read back is no promise, unless the config does without. */

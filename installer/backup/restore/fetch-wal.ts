@@ -32,7 +32,7 @@ export interface FetchOptions {
   readonly owner: number;
   readonly onFile: (done: number, total: number) => void;
   /** The listing anew, for a server that goes on writing. */
-  readonly list: () => Promise<readonly StoredWal[]>;
+  readonly list: () => Promise<Way['wal']>;
 }
 
 type Way = Pick<RollForward, 'base' | 'wal' | 'timeline' | 'timelines'>;
@@ -43,7 +43,10 @@ type Way = Pick<RollForward, 'base' | 'wal' | 'timeline' | 'timelines'>;
  */
 const KNOWN_OF = '# holdfast: there is such a timeline, and its history is not known\n';
 
-/** Every object that the recovery may read, in the order of the WAL: on the way to its timeline, and all histories. */
+/**
+ * Every object that the recovery may read, in the order of the WAL: on the way to its timeline, and all histories. Of
+ * several of one segment the first that is listed.
+ */
 export function neededWal({ base, wal: all, timeline }: Way): StoredWal[] {
   const { segmentBytes } = base;
   const wal = walTo(all, timeline, segmentBytes);

@@ -3,6 +3,7 @@ import type { BackupContext } from '../context.ts';
 import { requireFreeSpace } from '../free-space.ts';
 import { removeHelpers } from '../helper-container.ts';
 import type { Store } from '../store/store.ts';
+import { currentWal } from '../wal/current-wal.ts';
 import { listStoredWal } from '../wal/stored-wal.ts';
 import { noPitr } from '../wal/wal-errors.ts';
 import type { BaseWish, RollForward } from './choose-base.ts';
@@ -91,7 +92,10 @@ export async function fetchForward(
     identityFile: wish.identityFile,
     owner: OWNER,
     onFile: (done, total) => progress(`WAL ${done} of ${total}`),
-    list: () => listStoredWal(store, context.settings, systemIdentifier),
+    list: async () => {
+      const stored = await listStoredWal(store, context.settings, systemIdentifier);
+      return currentWal(stored, forward.base.segmentBytes).wal;
+    },
   });
   if (fetched.damage !== undefined && wish.target.kind === 'latest') throw fetched.damage;
   await context.host.run({ argv: ['chown', `${OWNER}:${OWNER}`, walFolder] });

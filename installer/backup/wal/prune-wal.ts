@@ -101,13 +101,25 @@ export function needless(
   segmentBytes: number,
   onlyTimeline?: number,
 ): string[] {
-  const whole = new Set(wal.flatMap(({ kind, name }) => (kind === 'segment' ? [name] : [])));
+  const whole = wholeSince(wal);
   return wal
-    .filter(({ kind, name }) => {
+    .filter(({ kind, name, storedAt }) => {
       if (kind === 'history') return false;
       const { index, timeline } = parseSegment(name, segmentBytes);
       const isOld = index < firstIndex && (onlyTimeline ?? timeline) === timeline;
-      return isOld || (kind === 'partial' && whole.has(name));
+      // One that is newer was begun again after the machine went back to an earlier state.
+      const isFinished = storedAt.getTime() <= (whole.get(name) ?? Number.NEGATIVE_INFINITY);
+      return isOld || (kind === 'partial' && isFinished);
     })
     .map(({ key }) => key);
+}
+
+/** When each segment was last stored whole, by its name; milliseconds since the epoch. */
+function wholeSince(wal: readonly StoredWal[]): ReadonlyMap<string, number> {
+  const found = new Map<string, number>();
+  for (const { kind, name, storedAt } of wal) {
+    if (kind !== 'segment') continue;
+    found.set(name, Math.max(storedAt.getTime(), found.get(name) ?? 0));
+  }
+  return found;
 }

@@ -5,7 +5,7 @@ import { isOnTheWay, type Timeline } from './timelines.ts';
 
 /** The WAL that rolls a base backup forward, without a hole. */
 export interface WalChain {
-  /** In their order; several objects may hold the same segment, and each of them is as good. */
+  /** In their order; several objects may hold the same segment, each of them as good, the first the one stored last. */
   readonly segments: readonly (readonly [StoredWal, ...StoredWal[]])[];
   /** The beginning of the segment after the last. */
   readonly partial?: StoredWal;
