@@ -17,6 +17,7 @@ import { tendSlot } from './tend-slot.ts';
 import { noPitr } from './wal-errors.ts';
 import { walPrefix } from './wal-keys.ts';
 import { readWalStatus, saveWalStatus } from './wal-status.ts';
+import { withWrittenAgain } from './written-again.ts';
 
 export interface ShipOptions {
   /** Ends when nothing has moved for so long. */
@@ -76,6 +77,7 @@ class Shipper {
   #checkedAt = Number.NEGATIVE_INFINITY;
   #allowedAt = Number.NEGATIVE_INFINITY;
   #pause = 0;
+  #hasCompared = false;
 
   constructor(
     context: BackupContext,
@@ -140,7 +142,7 @@ class Shipper {
     };
     try {
       await this.#refuseTakenOver();
-      this.#status = await shipPass(shipping, status);
+      this.#status = await this.#compared(status, await shipPass(shipping, status));
       this.#pause = 0;
       return true;
     } catch (error) {
@@ -148,6 +150,16 @@ class Shipper {
       await this.#failed(shipping, error);
       return false;
     }
+  }
+
+  /** Once a run: the first segment that is finished after the machine went back tells, and a request for each is too many. */
+  async #compared(before: WalStatus, shipped: WalStatus): Promise<WalStatus> {
+    if (this.#hasCompared || shipped.shippedThrough === before.shippedThrough) return shipped;
+    const { host, paths, settings, now } = this.#context;
+    const compared = await withWrittenAgain(this.#store, settings, shipped, now());
+    if (compared !== shipped) await saveWalStatus(host, paths, compared);
+    this.#hasCompared = true;
+    return compared;
   }
 
   async #refuseTakenOver(): Promise<void> {

@@ -15,9 +15,22 @@ export async function listStoredWal(
   place: { readonly prefix: string; readonly project: string },
   systemIdentifier: string,
 ): Promise<StoredWal[]> {
-  const prefix = walPrefix(place, systemIdentifier);
+  return await listNamed(store, walPrefix(place, systemIdentifier), '');
+}
+
+/** The same of the sixteen segments whose names differ from this one's in the last digit: one request. */
+export async function listStoredNear(
+  store: Store,
+  place: { readonly prefix: string; readonly project: string },
+  systemIdentifier: string,
+  name: string,
+): Promise<StoredWal[]> {
+  return await listNamed(store, walPrefix(place, systemIdentifier), name.slice(0, -1));
+}
+
+async function listNamed(store: Store, prefix: string, begin: string): Promise<StoredWal[]> {
   const found: StoredWal[] = [];
-  for await (const file of store.list(prefix)) found.push(...asWal(prefix, file));
+  for await (const file of store.list(`${prefix}${begin}`)) found.push(...asWal(prefix, file));
   return found;
 }
 
