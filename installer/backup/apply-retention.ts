@@ -1,14 +1,21 @@
 import { AppError } from '../errors.ts';
 import type { BackupJob } from '../model/backup-settings.ts';
 import type { BackupContext } from './context.ts';
-import { listStored } from './inventory.ts';
+import { listStored, type StoredBackup } from './inventory.ts';
 import { madeBy } from './keys.ts';
 import { localCopiesFolder } from './local-copy.ts';
+import { sparedOf } from './other-servers.ts';
 import { type Pruned, prune } from './prune.ts';
 import { isFrozen } from './settings.ts';
 import { DirectoryStore } from './store/directory-store.ts';
 import type { Store } from './store/store.ts';
-import { noteRemoved, requireWholeListing } from './stored-by-us.ts';
+import {
+  jumpOf,
+  notePruned,
+  readStoredBackups,
+  requireWholeListing,
+  type WholeListing,
+} from './stored-by-us.ts';
 import { removeBackup, sweep } from './sweep.ts';
 import { pruneWal } from './wal/prune-wal.ts';
 
@@ -23,25 +30,38 @@ export async function applyRetention(
 ): Promise<void> {
   const { settings, now } = context;
   await tolerant(context, async () => {
-    await requireWholeListing(context, job, store);
+    const listing = await requireWholeListing(context, job, store);
     const pruned = await prune({
       store,
+      stored: listing.stored,
+      jumpedAt: listing.jumpedAt,
       place: settings,
       job: madeBy(job),
       rules: job.keepRemote,
       timezone: settings.timezone,
       now: now(),
       comparedOnTheWay: job.source.kind === 'backup' && isFrozen(settings, job.store),
+      spare: (givenUp) => sparedOf(context, job, store, givenUp),
       ...reachOf(context, job),
       ...(job.lockSeconds === undefined ? {} : { lockSeconds: job.lockSeconds }),
     });
-    await noteRemoved(context, job, pruned.removed);
-    // Not without a whole list of the bases that need it.
-    if (job.method === 'physical') await pruneWal(context, job, store);
+    await notePruned(context, job, pruned);
+    if (mayLoseWal(job, listing)) {
+      await pruneWal(context, job, store, without(listing.stored, pruned.removed));
+    }
     return pruned;
   });
   if (job.source.kind === 'backup') return;
   await tolerant(context, () => pruneLocal(context, job));
+}
+
+/** A base that nobody knows of yet, or that somebody removed and may bring back, needs its WAL. */
+function mayLoseWal({ method, source }: BackupJob, { isFirst, gone }: WholeListing): boolean {
+  return method === 'physical' && source.kind !== 'backup' && !isFirst && gone.length === 0;
+}
+
+function without(stored: readonly StoredBackup[], removed: readonly string[]): StoredBackup[] {
+  return stored.filter(({ id }) => !removed.includes(id));
 }
 
 /** Every moment of the window needs the base before it. */
@@ -53,7 +73,7 @@ function reachOf(
 }
 
 async function pruneLocal(
-  { settings, paths, now }: BackupContext,
+  { host, settings, paths, now }: BackupContext,
   job: BackupJob,
 ): Promise<Pruned> {
   const store = new DirectoryStore(localCopiesFolder(paths));
@@ -62,6 +82,9 @@ async function pruneLocal(
   if (job.keepLocalSeconds !== undefined) {
     return await prune({
       store,
+      stored: await listStored(store, settings, job.name),
+      // The same clock gave both their times.
+      jumpedAt: jumpOf(await readStoredBackups(host, paths, job)),
       place: settings,
       job: job.name,
       rules: { keepSeconds: job.keepLocalSeconds },

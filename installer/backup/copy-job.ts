@@ -101,7 +101,6 @@ function missingCopies(
     rules: job.keepRemote,
     timezone: settings.timezone,
     now: now(),
-    complete: true,
   });
   const kept = new Set(keep);
   return candidates

@@ -1,12 +1,14 @@
 import type { Retention } from '../model/backup-settings.ts';
-import { asVerified, known, listStored, type StoredBackup } from './inventory.ts';
+import { asVerified, known, type StoredBackup } from './inventory.ts';
 import { MANIFEST_NAME } from './keys.ts';
-import { decideRetention } from './retention.ts';
+import { decideRetention, type KnownBackup } from './retention.ts';
 import type { Store } from './store/store.ts';
 import { removeBackup } from './sweep.ts';
 
 export interface PruneInput {
   readonly store: Store;
+  /** All that lies there of the job, newest first. A listing that nobody compared may be short. */
+  readonly stored: readonly StoredBackup[];
   readonly place: { readonly prefix: string; readonly project: string };
   readonly job: string;
   readonly rules: Retention;
@@ -19,6 +21,10 @@ export interface PruneInput {
   readonly comparedOnTheWay?: boolean;
   /** Of base backups: how far back point-in-time recovery reaches. */
   readonly reachBackSeconds?: number;
+  /** What the last pruning said. */
+  readonly jumpedAt?: Date | undefined;
+  /** Which of those that the rules give up stay all the same, by their ids. */
+  readonly spare?: (givenUp: readonly KnownBackup[]) => Promise<readonly string[]>;
 }
 
 export interface Pruned {
@@ -27,26 +33,37 @@ export interface Pruned {
   readonly locked: readonly string[];
   /** Why nothing is removed, where something is suspicious. */
   readonly held?: string;
+  /** When a clock may have jumped, for the next pruning. */
+  readonly jumpedAt?: Date | undefined;
 }
 
-/** Removes the backups of a job that its rules give up. A listing that fails removes nothing: it throws. */
+/** Removes the backups of a job that its rules give up. @throws AppError of class `store` */
 export async function prune(input: PruneInput): Promise<Pruned> {
-  const { store, place, job, rules, timezone, now, atLeast, reachBackSeconds } = input;
-  const stored = await listStored(store, place, job);
-  const { remove, held } = decideRetention({
-    backups: input.comparedOnTheWay === true ? asVerified(known(stored)) : known(stored),
+  const { store, stored, place, job, rules, timezone, now, atLeast, reachBackSeconds } = input;
+  const complete = known(stored);
+  const backups = input.comparedOnTheWay === true ? asVerified(complete) : complete;
+  const decision = decideRetention({
+    backups,
     rules,
     timezone,
     now,
-    complete: true,
+    jumpedAt: input.jumpedAt,
     ...(atLeast === undefined ? {} : { atLeast }),
     ...(reachBackSeconds === undefined ? {} : { reachBackSeconds }),
   });
+  const { held, jumpedAt } = decision;
+  const givenUp = new Set(decision.remove);
+  // While all stays, nobody is spared anything.
+  const spared =
+    held === undefined
+      ? await input.spare?.(backups.filter(({ id }) => givenUp.has(id)))
+      : undefined;
+  const remove = decision.remove.filter((id) => spared?.includes(id) !== true);
   const locked = lockedOf(remove, stored, input);
   const removed = remove.filter((id) => !locked.includes(id));
   const everyVersion = input.lockSeconds !== undefined;
   for (const id of removed) await removeBackup(store, place, job, id, everyVersion);
-  return { removed, locked, ...(held === undefined ? {} : { held }) };
+  return { removed, locked, jumpedAt, ...(held === undefined ? {} : { held }) };
 }
 
 /** By the store's time of the manifest, which is later than that of the lock. */

@@ -16,12 +16,12 @@ export interface RetentionInput {
   readonly now: Date;
   /** IANA zone whose days, weeks and months count. */
   readonly timezone: string;
-  /** Whether the listing of the store came to its end. */
-  readonly complete: boolean;
   /** Verified backups that stay whatever the rules say; 3 when absent, never fewer than 1. */
   readonly atLeast?: number;
   /** Every moment of so many seconds before the newest verified one stays in reach of a backup before it. */
   readonly reachBackSeconds?: number;
+  /** What an earlier decision said. */
+  readonly jumpedAt?: Date | undefined;
 }
 
 export interface RetentionDecision {
@@ -31,14 +31,20 @@ export interface RetentionDecision {
   readonly remove: readonly string[];
   /** Why nothing is removed, where something is suspicious. */
   readonly held?: string;
+  /** Of the first backup after a pause in which the clock may have jumped; whoever asks again has to remember it. */
+  readonly jumpedAt?: Date;
 }
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
 
-const ALWAYS_KEPT = 3;
-/** Backups since a suspicious pause that make it believable. */
+/** Verified backups of each server that stay whatever the rules say. */
+export const ALWAYS_KEPT = 3;
+/** Backups since a suspicious pause that make it believable, once they go on for {@link BELIEVED_AFTER}. */
 const CONVINCING = 3;
+/** A clock that jumped goes on at the pace of every other: somebody notices it in that time, or never. */
+const BELIEVED_AFTER = 7 * DAY;
+const MAY_HAVE_JUMPED = 'a clock may have jumped';
 /** Two clocks further apart than this are not believed. */
 const CLOCK_TOLERANCE = DAY;
 /** A backup from this much later than now was made, or is judged, by a wrong clock. */
@@ -48,17 +54,19 @@ const SMALLEST_JUMP = 7 * DAY;
 
 /**
  * Which backups of one job may go. Age is counted from the newest verified backup, never from the clock, so a
- * clock that is wrong today expires nothing; and whatever looks like a wrong clock or a short listing removes nothing.
+ * clock that is wrong today expires nothing; and whatever looks like a wrong clock removes nothing.
+ * Whoever asks has compared the listing with what he knows.
  */
 export function decideRetention(input: RetentionInput): RetentionDecision {
   const newestFirst = [...input.backups].sort(
     (a, b) => b.at.getTime() - a.at.getTime() || (a.id < b.id ? 1 : -1),
   );
   const byRules = kept(input, newestFirst);
+  const jump = jumpWithin(newestFirst, input.rules) ?? jumpedLately(input.jumpedAt, newestFirst);
   const held =
     byRules.size === newestFirst.length
       ? nothingProved(input, newestFirst)
-      : suspicion(input, newestFirst);
+      : (suspicion(input, newestFirst) ?? jump?.why);
   const keep = held === undefined ? byRules : new Set(newestFirst.map(({ id }) => id));
   return {
     keep: newestFirst.filter(({ id }) => keep.has(id)).map(({ id }) => id),
@@ -67,6 +75,7 @@ export function decideRetention(input: RetentionInput): RetentionDecision {
       .map(({ id }) => id)
       .reverse(),
     ...(held === undefined ? {} : { held }),
+    ...(jump === undefined ? {} : { jumpedAt: jump.at }),
   };
 }
 
@@ -85,10 +94,9 @@ function nothingProved(
 }
 
 function suspicion(
-  { complete, now, rules }: RetentionInput,
+  { now }: RetentionInput,
   newestFirst: readonly KnownBackup[],
 ): string | undefined {
-  if (!complete) return 'the listing of the store is incomplete';
   const future = newestFirst.find(({ at }) => at.getTime() > now.getTime() + FUTURE_TOLERANCE);
   if (future !== undefined) return `${future.id} is from the future: a clock is or was wrong`;
   const newest = newestFirst[0];
@@ -97,11 +105,17 @@ function suspicion(
   if (apart > CLOCK_TOLERANCE) {
     return `the clocks of this machine and of the store disagree about ${newest.id}`;
   }
-  return jumpWithin(newestFirst, rules);
+  return undefined;
+}
+
+interface Jump {
+  /** Of the first backup after it. */
+  readonly at: Date;
+  readonly why: string;
 }
 
 /** A pause that is long for these rules, with fewer than three backups since: the clock may have jumped in it. */
-function jumpWithin(newestFirst: readonly KnownBackup[], rules: Retention): string | undefined {
+function jumpWithin(newestFirst: readonly KnownBackup[], rules: Retention): Jump | undefined {
   if (rules.keepSeconds === undefined) return undefined;
   const longest = Math.max(
     SMALLEST_JUMP + HOUR,
@@ -113,10 +127,25 @@ function jumpWithin(newestFirst: readonly KnownBackup[], rules: Retention): stri
     if (previous === undefined) return undefined;
     const pause = at.getTime() - previous.at.getTime();
     if (pause > longest) {
-      return `${Math.floor(pause / DAY)} days lie between two of the newest backups: a clock may have jumped`;
+      const days = Math.floor(pause / DAY);
+      return { at, why: `${days} days lie between two of the newest backups: ${MAY_HAVE_JUMPED}` };
     }
   }
   return undefined;
+}
+
+/** What older backups look like says nothing: the rules themselves leave pauses between them. */
+function jumpedLately(
+  jumpedAt: Date | undefined,
+  newestFirst: readonly KnownBackup[],
+): Jump | undefined {
+  const newest = newestFirst[0];
+  if (jumpedAt === undefined || newest === undefined) return undefined;
+  const since = newest.at.getTime() - jumpedAt.getTime();
+  // A clock that was put right again, and whose backups somebody removed, leaves one from the future.
+  if (since < 0 || since >= BELIEVED_AFTER) return undefined;
+  const why = `a long pause ended less than ${BELIEVED_AFTER / DAY} days ago, with ${jumpedAt.toISOString()}: ${MAY_HAVE_JUMPED}`;
+  return { at: jumpedAt, why };
 }
 
 /** The median pause between two backups, milliseconds: a monthly job is not a clock that jumps. */

@@ -1,7 +1,14 @@
+import { utimesSync } from 'node:fs';
+import { join } from 'node:path';
 import t from 'tap';
+import { applyRetention } from '../../installer/backup/apply-retention.ts';
 import { basesFor } from '../../installer/backup/restore/choose-base.ts';
+import { DirectoryStore } from '../../installer/backup/store/directory-store.ts';
+import type { StoredFile } from '../../installer/backup/store/store.ts';
+import { noteStored } from '../../installer/backup/stored-by-us.ts';
 import { pruneWal } from '../../installer/backup/wal/prune-wal.ts';
 import { segmentName } from '../../installer/backup/wal/segment.ts';
+import type { PitrSettings } from '../../installer/model/backup-settings.ts';
 import { baseLab, IDS, JOB, SEGMENT } from '../support/base-lab.ts';
 
 t.test('after a restore every moment since is in reach, however little was written', async (t) => {
@@ -89,12 +96,12 @@ t.test('a mark that cannot be read is told, and the base is used all the same', 
 });
 
 t.test('WAL before the oldest base goes, also where marks cannot be read', async (t) => {
-  const { context, store, base, segments, damage, held, events } = baseLab(t);
+  const { context, store, base, bases, segments, damage, held, events } = baseLab(t);
   await base(IDS.first, { index: 3 });
   await base(IDS.second, { index: 6 });
   await segments([1, 1, 7]);
   await damage(IDS.first, 'verified.json');
-  t.equal(await pruneWal(context, JOB, store), 2);
+  t.equal(await pruneWal(context, JOB, store, await bases()), 2);
   t.strictSame(await held(), ['1/3', '1/4', '1/5', '1/6', '1/7']);
   t.strictSame(events, []);
 });
@@ -103,39 +110,115 @@ t.test('a base with a damaged manifest keeps all WAL that it may need', async (t
   const kept = (text: string) => [{ code: 'backup/wal-kept', text }];
 
   await t.test('the oldest one', async (t) => {
-    const { context, store, base, segments, damage, held, events } = baseLab(t);
+    const { context, store, base, bases, segments, damage, held, events } = baseLab(t);
     await base(IDS.first, { index: 3 });
     await base(IDS.second, { index: 6 });
     await segments([1, 1, 7]);
     await damage(IDS.first, 'manifest.json', '{');
-    t.equal(await pruneWal(context, JOB, store), 0);
+    t.equal(await pruneWal(context, JOB, store, await bases()), 0);
     t.equal((await held()).length, 7);
     t.match(events, kept(IDS.first));
   });
 
   await t.test('a later one, which may begin before the oldest after a restore', async (t) => {
-    const { context, store, base, segments, damage, held, events } = baseLab(t);
+    const { context, store, base, bases, segments, damage, held, events } = baseLab(t);
     await base(IDS.first, { index: 8 });
     await base(IDS.second, { index: 6, timeline: 2 });
     await base(IDS.third, { index: 9, timeline: 2 });
     await segments([1, 1, 9]);
     await segments([2, 5, 9], { hour: 11 });
     await damage(IDS.second, 'manifest.json', '{');
-    t.equal(await pruneWal(context, JOB, store), 7);
+    t.equal(await pruneWal(context, JOB, store, await bases()), 7);
     t.strictSame(await held(), ['1/8', '1/9', '2/5', '2/6', '2/7', '2/8', '2/9']);
     t.match(events, kept(IDS.second));
   });
 
   await t.test('one that may be of another cluster', async (t) => {
-    const { context, store, base, segments, damage, held } = baseLab(t);
+    const { context, store, base, bases, segments, damage, held } = baseLab(t);
     await base(IDS.first, { index: 3 });
     await base(IDS.second, { index: 2, cluster: '8' });
     await base(IDS.third, { index: 5, cluster: '8' });
     await segments([1, 1, 5]);
     await segments([1, 1, 5], { cluster: '8' });
     await damage(IDS.second, 'manifest.json', '{');
-    t.equal(await pruneWal(context, JOB, store), 2);
+    t.equal(await pruneWal(context, JOB, store, await bases()), 2);
     t.strictSame(await held(), ['1/3', '1/4', '1/5']);
     t.equal((await held('8')).length, 5, 'it was made before all that are known of this one');
   });
+});
+
+/** Leaves what is below this key out of one of its listings, counted from 0. */
+class ForgetfulStore extends DirectoryStore {
+  readonly #below: string;
+  readonly #which: number;
+  #listings = 0;
+
+  constructor({ root, below, which }: { root: string; below: string; which: number }) {
+    super(root);
+    this.#below = below;
+    this.#which = which;
+  }
+
+  override async *list(prefix: string): AsyncGenerator<StoredFile> {
+    const isShort = this.#below.startsWith(prefix) && this.#listings++ === this.#which;
+    for await (const file of super.list(prefix)) {
+      if (!isShort || !file.key.startsWith(this.#below)) yield file;
+    }
+  }
+}
+
+t.test('a base that a listing leaves out keeps the WAL that it needs', async (t) => {
+  const { root, context, store, base, segments, held, events } = baseLab(t);
+  const below = `acme/shop/base/${IDS.first}/`;
+  await base(IDS.first, { index: 3 });
+  await base(IDS.second, { index: 6 });
+  await segments([1, 1, 7]);
+  await applyRetention(context, JOB, store);
+  t.equal((await held()).length, 7, 'nothing goes by the first listing that this server sees');
+  const needed = ['1/3', '1/4', '1/5', '1/6', '1/7'];
+  for (const which of [0, 1, 2, 3]) {
+    await applyRetention(context, JOB, new ForgetfulStore({ root, below, which }));
+    t.strictSame((await held()).slice(-5), needed, `listing ${which}`);
+  }
+  t.match(events, [{ code: 'backup/retention-failed', text: /came back short/ }]);
+  await applyRetention(context, JOB, store);
+  t.strictSame(await held(), needed, 'what none needs goes');
+});
+
+t.test('a base that somebody removes keeps its WAL for a week', async (t) => {
+  const { context, store, base, segments, held, events } = baseLab(t);
+  await base(IDS.first, { index: 3 });
+  await base(IDS.second, { index: 6 });
+  await segments([1, 1, 7]);
+  await noteStored(context, JOB, IDS.first);
+  await applyRetention(context, JOB, store);
+  await store.delete([`acme/shop/base/${IDS.first}/manifest.json`]);
+  await applyRetention(context, JOB, store);
+  await applyRetention(context, JOB, store);
+  t.equal((await held()).length, 7);
+  t.match(events, [{ code: 'backup/gone', text: 'stays for seven days' }]);
+  const later = { ...context, now: () => new Date('2026-12-06T13:00:01Z') };
+  await applyRetention(later, JOB, store);
+  t.strictSame(await held(), ['1/6', '1/7']);
+});
+
+t.test('WAL of the recovery window stays, whatever bases are known', async (t) => {
+  const { root, context, store, base, bases, segments, held } = baseLab(t);
+  await base(IDS.second, { index: 6 });
+  await segments([1, 1, 7]);
+  const stored = new Date('2026-11-29T11:00:30Z');
+  const [only] = await bases();
+  for (const { key } of only?.files.values() ?? []) {
+    utimesSync(join(root, key), stored, stored);
+  }
+  const within = async (windowSeconds: number): Promise<string[]> => {
+    const pitr = { job: 'base', windowSeconds } as PitrSettings;
+    const settings = { ...context.settings, pitr };
+    await pruneWal({ ...context, settings }, JOB, store, await bases());
+    return await held();
+  };
+  t.equal((await within(3600)).length, 7);
+  // Segment 3 was stored at 10:03.
+  t.strictSame(await within(57 * 60), ['1/4', '1/5', '1/6', '1/7']);
+  t.strictSame(await within(1), ['1/6', '1/7']);
 });

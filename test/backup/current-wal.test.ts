@@ -87,8 +87,10 @@ t.test('what happens to every store gives up nothing', async (t) => {
 });
 
 t.test('pruning leaves the beginning of a segment that is written again', async (t) => {
-  t.same(needless([whole(6, 6), begun(6, 30)], 1, SEGMENT), []);
-  t.same(needless([whole(6, 6), begun(6, 5)], 1, SEGMENT), [begun(6, 5).key]);
+  t.same(needless([whole(6, 6), begun(6, 30)], { firstIndex: 1, segmentBytes: SEGMENT }), []);
+  t.same(needless([whole(6, 6), begun(6, 5)], { firstIndex: 1, segmentBytes: SEGMENT }), [
+    begun(6, 5).key,
+  ]);
 });
 
 t.test('a restore follows what was written last, from a base that fits it', async (t) => {

@@ -161,7 +161,7 @@ t.test(
   },
 );
 
-t.test('pruning removes what the rules give up, and nothing when the listing fails', async (t) => {
+t.test('pruning removes what the rules give up', async (t) => {
   const store = new DirectoryStore(t.testdir());
   const ids = Array.from({ length: 6 }, (_, day) => `2026030${day + 1}T000000Z-aaaaaa`);
   for (const id of ids) await complete(store, id);
@@ -174,17 +174,8 @@ t.test('pruning removes what the rules give up, and nothing when the listing fai
     now,
   };
   // The files were stored just now, which for these ids looks like a wrong clock.
-  t.match(await prune(input), { removed: [], held: /clocks/ });
-  const failing = Object.assign(Object.create(store) as DirectoryStore, {
-    async *list(prefix: string) {
-      for await (const file of store.list(prefix)) {
-        yield { ...file, storedAt: new Date('2026-03-06T00:00:00Z') };
-        if (file.key.includes('20260303')) throw new Error('broke off');
-      }
-    },
-  });
-  await t.rejects(prune({ ...input, store: failing }), /broke off/);
-  t.equal((await listStored(store, place, 'daily')).length, 6);
+  const stored = await listStored(store, place, 'daily');
+  t.match(await prune({ ...input, stored }), { removed: [], held: /clocks/ });
   const honest = Object.assign(Object.create(store) as DirectoryStore, {
     async *list(prefix: string) {
       for await (const file of store.list(prefix))
@@ -192,7 +183,8 @@ t.test('pruning removes what the rules give up, and nothing when the listing fai
     },
     delete: (all: readonly string[]) => store.delete(all),
   });
-  t.match(await prune({ ...input, store: honest }), { removed: ids.slice(0, 3) });
+  const then = await listStored(honest, place, 'daily');
+  t.match(await prune({ ...input, store: honest, stored: then }), { removed: ids.slice(0, 3) });
   t.strictSame(
     (await listStored(store, place, 'daily')).map(({ id }) => id),
     ids.slice(3).reverse(),

@@ -25,13 +25,20 @@ function daily(count: number, lastDay = '2026-11-20'): string[] {
   );
 }
 
+/** One backup an hour, the last at this time. */
+function hourly(count: number, lastAt: string): string[] {
+  const last = new Date(`${lastAt}:00Z`).getTime();
+  return Array.from({ length: count }, (_, index) =>
+    new Date(last - (count - 1 - index) * 3_600_000).toISOString().slice(0, 16),
+  );
+}
+
 interface Row {
   readonly name: string;
   readonly backups: readonly string[];
   readonly rules: Retention;
   readonly now?: string;
   readonly timezone?: string;
-  readonly complete?: boolean;
   readonly reachBackSeconds?: number;
   /** Removed, oldest first. */
   readonly remove: readonly string[];
@@ -121,14 +128,6 @@ const rows: readonly Row[] = [
     backups: ['2026-11-01?', '2026-11-04', '2026-11-05', '2026-11-06', '2026-11-07'],
     rules: { keepSeconds: 3 * DAY },
     remove: ['2026-11-01'],
-  },
-  {
-    name: 'an incomplete listing removes nothing',
-    backups: daily(100),
-    rules: { keepSeconds: DAY },
-    complete: false,
-    remove: [],
-    held: /incomplete/,
   },
   {
     name: 'this clock a year ahead expires nothing',
@@ -317,7 +316,6 @@ for (const row of rows) {
       rules: row.rules,
       now: new Date(row.now ?? '2026-11-20T03:00:00Z'),
       timezone: row.timezone ?? 'UTC',
-      complete: row.complete ?? true,
       ...(row.reachBackSeconds === undefined ? {} : { reachBackSeconds: row.reachBackSeconds }),
     };
     if (row.now === undefined) {
@@ -336,6 +334,49 @@ for (const row of rows) {
   });
 }
 
+/** Decides after each backup, as each run does, and forgets what was removed. @returns what is left, newest first */
+function runByRun(backups: readonly string[], rules: Retention) {
+  let left: KnownBackup[] = [];
+  let jumpedAt: Date | undefined;
+  let held: string | undefined;
+  for (const one of backups.map(backup)) {
+    const decision = decideRetention({
+      ...{ backups: [...left, one], rules, now: one.at, timezone: 'UTC', jumpedAt },
+    });
+    ({ jumpedAt, held } = decision);
+    left = [...left, one].filter(({ id }) => decision.keep.includes(id));
+  }
+  return { left: left.map(({ id }) => id).reverse(), held };
+}
+
+t.test('hourly backups by a clock that jumped push nothing out for a week', async (t) => {
+  const before = daily(20, '2026-09-21');
+  const rules = { keepSeconds: 30 * DAY };
+  // The first is of 2026-11-20T01:00.
+  const soon = runByRun([...before, ...hourly(168, '2026-11-27T00:00')], rules);
+  t.equal(soon.left.length, 20 + 168);
+  t.match(soon.held, /a long pause ended less than 7 days ago, with 2026-11-20T01:00/);
+  const later = runByRun([...before, ...hourly(169, '2026-11-27T01:00')], rules);
+  t.equal(later.left.length, 169, 'the pause is believed');
+  t.equal(later.held, undefined);
+  const again = [...daily(3, '2026-09-21'), '2026-11-01', '2026-11-08'];
+  t.match(runByRun(again, rules).held, /41 days lie between/, 'nor without three backups');
+});
+
+t.test('pauses that the rules leave between old backups are no jumps', async (t) => {
+  const { left, held } = runByRun(daily(120), { keepSeconds: 2 * DAY, monthly: 3 });
+  t.equal(held, undefined);
+  t.strictSame(left, ['2026-11-20', '2026-11-19', '2026-11-18', '2026-10-31', '2026-09-30']);
+});
+
+t.test('a jump that was undone, and its backups removed, holds nothing up', async (t) => {
+  const decision = decideRetention({
+    ...{ backups: daily(9).map(backup), rules: { keepSeconds: 7 * DAY }, timezone: 'UTC' },
+    ...{ now: new Date('2026-11-20T03:00:00Z'), jumpedAt: new Date('2027-01-01T00:00:00Z') },
+  });
+  t.strictSame(decision.remove, ['2026-11-12']);
+});
+
 t.test('over a thousand random histories the last verified backup always stays', async (t) => {
   let seed = 42;
   const random = (below: number): number => {
@@ -353,7 +394,6 @@ t.test('over a thousand random histories the last verified backup always stays',
       rules: { keepSeconds: 1 + random(60 * DAY), daily: random(5), monthly: random(3) },
       now: new Date(start + random(500 * DAY) * 1000),
       timezone: 'UTC',
-      complete: true,
     });
     const verified = backups
       .filter((one) => one.verified)

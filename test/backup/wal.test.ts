@@ -242,7 +242,11 @@ t.test(
 t.test('only what lies before the oldest base goes, and beginnings of what is whole', async (t) => {
   const history = stored({ kind: 'history', name: '00000002.history' });
   const wal = [segment(1, 2), segment(1, 3), partial(1, 3), partial(1, 4), partial(2, 1), history];
-  t.same(needless(wal, 3, SEGMENT), [segment(1, 2).key, partial(1, 3).key, partial(2, 1).key]);
+  t.same(needless(wal, { firstIndex: 3, segmentBytes: SEGMENT }), [
+    segment(1, 2).key,
+    partial(1, 3).key,
+    partial(2, 1).key,
+  ]);
 });
 
 t.test('a time is read in its zone, or in that of the config', async (t) => {

@@ -1,6 +1,7 @@
 import { cp, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import t from 'tap';
+import { listStored } from '../../installer/backup/inventory.ts';
 import { chooseData } from '../../installer/backup/recovery/choose-data.ts';
 import { restoreTestIdentityFile } from '../../installer/backup/recovery-keys.ts';
 import { checkCluster } from '../../installer/backup/restore/check-cluster.ts';
@@ -418,7 +419,12 @@ t.test('WAL that no base backup needs goes, and all that the newest needs stays'
     if (!path.includes(before.base)) await rm(dirname(path), { recursive: true });
   }
   if (job === undefined) throw new Error('no job');
-  const removed = await pruneWal(context, job, store);
+  // Within the recovery window all of it would stay.
+  const { pitr: wished } = context.settings;
+  if (wished === undefined) throw new Error('no point-in-time recovery');
+  const settings = { ...context.settings, pitr: { ...wished, windowSeconds: 0 } };
+  const bases = await listStored(store, context.settings, job.name);
+  const removed = await pruneWal({ ...context, settings }, job, store, bases);
   t.ok(removed > 0 && removed < held, `${removed} of ${held}`);
   const after = await newest();
   const whole = ({ objects }: typeof before) => objects.filter((key) => !key.includes('.partial'));

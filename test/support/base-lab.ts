@@ -2,6 +2,7 @@ import { utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Test } from 'tap';
 import type { BackupContext } from '../../installer/backup/context.ts';
+import { listStored } from '../../installer/backup/inventory.ts';
 import { type BackupManifest, manifestBytes, sha256Hex } from '../../installer/backup/manifest.ts';
 import { basesFor, type RollForward } from '../../installer/backup/restore/choose-base.ts';
 import { DirectoryStore } from '../../installer/backup/store/directory-store.ts';
@@ -34,13 +35,14 @@ interface MadeBase {
 
 /** A store with base backups that were read back, of a few bytes, and their WAL. */
 export function baseLab(t: Test) {
-  const root = t.testdir({ store: {}, server: {} });
-  const store = new DirectoryStore(join(root, 'store'));
+  const folder = t.testdir({ store: {}, server: {} });
+  const root = join(folder, 'store');
+  const store = new DirectoryStore(root);
   const events: ProgressEvent[] = [];
   const engine = new DockerEngine();
   t.teardown(() => engine.close());
   const context: BackupContext = {
-    ...{ host: new LocalHost(), engine, paths: pathsUnder(join(root, 'server')) },
+    ...{ host: new LocalHost(), engine, paths: pathsUnder(join(folder, 'server')) },
     settings: {
       ...{ version: 1, project: 'shop', prefix: 'acme', timezone: 'UTC', stores: [], jobs: [JOB] },
       ...{ recipients: [], encryption: 'none', readBack: true, assertions: [], objectives: {} },
@@ -85,7 +87,7 @@ export function baseLab(t: Test) {
   ): Promise<void> => {
     const key = `acme/shop/_wal/${cluster}/${walObjectName(object, false)}`;
     await store.putSmall(key, content);
-    utimesSync(join(root, 'store', key), new Date(at), new Date(at));
+    utimesSync(join(root, key), new Date(at), new Date(at));
   };
   /** @param text `timeline/segment` of each that it comes from */
   const history = async (timeline: number, text: readonly string[], at: string): Promise<void> => {
@@ -126,5 +128,6 @@ export function baseLab(t: Test) {
       target: { kind: 'time', time: new Date(`2026-11-29T${time}Z`) },
       identityFile: '',
     });
-  return { context, store, events, base, wal, history, segments, held, damage, at };
+  const bases = () => listStored(store, context.settings, 'base');
+  return { root, context, store, events, base, bases, wal, history, segments, held, damage, at };
 }

@@ -1,8 +1,8 @@
 import type { BackupJob } from '../../model/backup-settings.ts';
 import type { BackupContext } from '../context.ts';
 import { isDamage } from '../damage.ts';
-import { listStored } from '../inventory.ts';
-import { backupPrefix } from '../keys.ts';
+import type { StoredBackup } from '../inventory.ts';
+import { backupPrefix, MANIFEST_NAME } from '../keys.ts';
 import type { BackupManifest } from '../manifest.ts';
 import type { Store } from '../store/store.ts';
 import { readManifest } from '../verify.ts';
@@ -16,33 +16,53 @@ interface Needs {
   /** Where the first WAL that any of them needs begins. */
   readonly startLsn: number;
   readonly segmentBytes: number;
+  /** When the newest one was stored, by the store's clock. */
+  readonly newestAt: Date;
 }
 
 /**
  * Removes WAL that no base backup in the store needs: whatever lies before the start of the oldest one of its
  * cluster. WAL of a cluster without any base backup stays. Where the manifest of a base is damaged, nobody knows
- * what it needs: then everything stays that it may need. @returns how many objects went
+ * what it needs: then everything stays that it may need. And whatever the bases say, WAL stays that was stored within the
+ * recovery window, counted back from the newest base: one that nobody knows of may begin there.
+ * @param bases all that lie there of the job, newest first, of a listing that was compared with what is known
+ * @returns how many objects went
  * @throws AppError of class `store`; nothing goes on half a listing
  */
 export async function pruneWal(
   context: BackupContext,
   job: BackupJob,
   store: Store,
+  bases: readonly StoredBackup[],
 ): Promise<number> {
   const { settings } = context;
-  const { clusters, unknown } = await needsOf(context, job, store);
+  const { clusters, unknown } = await needsOf(context, job, store, bases);
   let removed = 0;
-  for (const [systemIdentifier, { oldest, startLsn, segmentBytes }] of clusters) {
+  for (const [systemIdentifier, { oldest, startLsn, segmentBytes, newestAt }] of clusters) {
     // One from before all that are known may need any of it.
     if (unknown.some((id) => id < oldest.id)) continue;
     // A later one begins later on the same timeline; after a restore to an earlier point it may begin before.
     const timeline = unknown.length === 0 ? undefined : oldest.timeline;
     const wal = await listStoredWal(store, settings, systemIdentifier);
-    const keys = needless(wal, segmentAt(startLsn, segmentBytes), segmentBytes, timeline);
+    const keys = needless(wal, {
+      firstIndex: segmentAt(startLsn, segmentBytes),
+      segmentBytes,
+      timeline,
+      storedBefore: windowBegin(context, job, newestAt),
+    });
     await store.delete(keys);
     removed += keys.length;
   }
   return removed;
+}
+
+function windowBegin(
+  { settings: { pitr } }: BackupContext,
+  job: BackupJob,
+  newestAt: Date,
+): Date | undefined {
+  if (pitr?.job !== job.name) return undefined;
+  return new Date(newestAt.getTime() - pitr.windowSeconds * 1000);
 }
 
 /** @returns unknown: ids of the bases whose manifest is damaged */
@@ -50,12 +70,13 @@ async function needsOf(
   context: BackupContext,
   job: BackupJob,
   store: Store,
+  bases: readonly StoredBackup[],
 ): Promise<{ readonly clusters: Map<string, Needs>; readonly unknown: readonly string[] }> {
   const clusters = new Map<string, Needs>();
   const unknown: string[] = [];
-  const oldestFirst = (await listStored(store, context.settings, job.name)).toReversed();
-  for (const { id, complete } of oldestFirst) {
-    if (!complete) continue;
+  for (const { id, files } of bases.toReversed()) {
+    const stored = files.get(MANIFEST_NAME);
+    if (stored === undefined) continue;
     const manifest = await manifestOf(context, job, store, id);
     if (manifest === undefined) {
       unknown.push(id);
@@ -69,6 +90,7 @@ async function needsOf(
       oldest: known?.oldest ?? { id, timeline },
       startLsn: Math.min(known?.startLsn ?? Number.POSITIVE_INFINITY, parseLsn(base.startLsn)),
       segmentBytes,
+      newestAt: stored.storedAt,
     });
   }
   return { clusters, unknown };
@@ -91,22 +113,27 @@ async function manifestOf(
   }
 }
 
-/**
- * Keys of what lies before a segment, and beginnings of segments that are stored whole.
- * @param onlyTimeline on which it has to lie; on whichever when undefined
- */
-export function needless(
-  wal: readonly StoredWal[],
-  firstIndex: number,
-  segmentBytes: number,
-  onlyTimeline?: number,
-): string[] {
+/** Where WAL ends that nobody needs. */
+export interface Needless {
+  /** The first segment that is needed. */
+  readonly firstIndex: number;
+  readonly segmentBytes: number;
+  /** On which it has to lie; on whichever when undefined. */
+  readonly timeline?: number | undefined;
+  /** By the store's clock; whenever when undefined. */
+  readonly storedBefore?: Date | undefined;
+}
+
+/** Keys of what lies before a segment, and beginnings of segments that are stored whole. */
+export function needless(wal: readonly StoredWal[], end: Needless): string[] {
+  const { firstIndex, segmentBytes, storedBefore } = end;
   const whole = wholeSince(wal);
   return wal
     .filter(({ kind, name, storedAt }) => {
       if (kind === 'history') return false;
       const { index, timeline } = parseSegment(name, segmentBytes);
-      const isOld = index < firstIndex && (onlyTimeline ?? timeline) === timeline;
+      const isYoung = storedBefore !== undefined && storedAt >= storedBefore;
+      const isOld = index < firstIndex && (end.timeline ?? timeline) === timeline && !isYoung;
       // One that is newer was begun again after the machine went back to an earlier state.
       const isFinished = storedAt.getTime() <= (whole.get(name) ?? Number.NEGATIVE_INFINITY);
       return isOld || (kind === 'partial' && isFinished);
