@@ -10,11 +10,20 @@ import {
   RECOVERY_KEYS_FILE,
   type RecoveryKeyRecord,
 } from '../../installer/model/recovery-key-record.ts';
+import {
+  goneLately,
+  STORED_FOLDER,
+  type StoredBackups,
+} from '../../installer/model/stored-backups.ts';
 import { readJson } from '../files.ts';
 import { gauge, type Metric, type Sample } from './text-format.ts';
 
 /** What the runs of `holdfast backup` left, as metrics. `jobs` are backup jobs by their own name. */
-export function backupMetrics(agentFolder: string, jobs: readonly string[]): Metric[] {
+export function backupMetrics(
+  agentFolder: string,
+  jobs: readonly string[],
+  now = new Date(),
+): Metric[] {
   const runs = jobs.flatMap((job) => {
     const result = readJson<BackupResult>(`${agentFolder}/${RESULTS_FOLDER}/${job}.json`);
     return result === undefined ? [] : [{ job, result }];
@@ -60,6 +69,15 @@ export function backupMetrics(agentFolder: string, jobs: readonly string[]): Met
       'holdfast_backup_store_unreachable',
       'Whether the last run of the job ended because its store could not be used.',
       runs.map(({ job, result }) => ({ labels: { job }, value: lacksStore(result) ? 1 : 0 })),
+    ),
+    gauge(
+      'holdfast_backup_gone',
+      'Backups of the job that this server stored, and that somebody else removed in the last seven days.',
+      jobs.flatMap((job) => {
+        const known = readJson<StoredBackups>(`${agentFolder}/${STORED_FOLDER}/${job}.json`);
+        if (known === undefined) return [];
+        return [{ labels: { job }, value: goneLately(known.gone, now).length }];
+      }),
     ),
     gauge(
       'holdfast_backup_stored_bytes',

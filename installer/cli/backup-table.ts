@@ -32,7 +32,8 @@ export const backupCommands: readonly CommandSpec[] = [
   },
   {
     name: 'backup take-over',
-    summary: 'Let this server store backups again where another one took over.',
+    summary:
+      'Let this server store backups again where another one took over, or let those of a lost one expire.',
     options: yes,
     example: 'holdfast backup take-over',
     run: async (args, context) => (await import('./take-over.ts')).backupTakeOver(args, context),

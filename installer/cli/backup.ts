@@ -3,6 +3,7 @@ import type { BackupContext } from '../backup/context.ts';
 import { copiesOnServer, type FoundBackup, findBackups } from '../backup/find-backups.ts';
 import { type FoundCopy, findCopies } from '../backup/find-copies.ts';
 import { madeBy } from '../backup/keys.ts';
+import { type OthersBackups, othersBackups } from '../backup/other-servers.ts';
 import type { PostgresServer } from '../backup/psql.ts';
 import { restoreTestIdentityFile } from '../backup/recovery-keys.ts';
 import { runRestoreTest } from '../backup/restore/restore-test.ts';
@@ -91,10 +92,11 @@ export async function backupList(args: ParsedArguments, context: CliContext): Pr
     backup.settings.pitr === undefined
       ? []
       : ((await readWalStatus(backup.host, backup.paths))?.gaps ?? []);
+  const others = await listedOthers(backup, backups);
   context.io.out(
     args.flag('json')
-      ? `${JSON.stringify({ version: 1, backups, gaps })}\n`
-      : `${listText(backups, context.now())}${gaps.map(gapText).join('')}`,
+      ? `${JSON.stringify({ version: 1, backups, gaps, others })}\n`
+      : `${listText(backups, context.now())}${gaps.map(gapText).join('')}${others.map(othersText).join('')}`,
   );
   if (failure !== undefined) throw failure;
   return 0;
@@ -153,6 +155,28 @@ function onlyCopied(
     found.set(id, { job, id, complete, verified, size, inStore: false, onServer: false });
   }
   return [...found.values()];
+}
+
+/** Of those that are there yet. */
+async function listedOthers(
+  backup: BackupContext,
+  listed: readonly ListedBackup[],
+): Promise<OthersBackups[]> {
+  const there = new Set(listed.map(({ id }) => id));
+  const all = await Promise.all(backup.settings.jobs.map((job) => othersBackups(backup, job)));
+  return all
+    .flat()
+    .map((one) => ({ ...one, ids: one.ids.filter((id) => there.has(id)) }))
+    .filter(({ ids }) => ids.length > 0);
+}
+
+function othersText({ job, store, writer, ids }: OthersBackups): string {
+  const id = writer.id === '' ? '' : ` (id ${writer.id.slice(0, 8)})`;
+  const end =
+    writer.id === ''
+      ? 'docs/runbooks/restore.md says how to remove them by hand'
+      : 'holdfast backup take-over lets them expire';
+  return `Kept in ${store} beyond keepRemote of ${job}, made by ${writer.host}${id}: ${ids.join(', ')}; ${end}\n`;
 }
 
 /** No base backup from before it leads past it. */

@@ -8,7 +8,7 @@ export const JSON_ANSWERS: Readonly<Record<string, string>> = {
   plan: '{ version, project, changes, blocked, operations: [{ kind, id, cause, impact, … }], notices: [{ code, text }], drift: [{ subject, text, blocks }] }; `impact` is none, reload, restart, recreate or destructive; diffs of secret files are empty; `blocked`: apply refuses what somebody else changed, until `--adopt`',
   apply: 'that of `plan`, and { result: "unchanged" | "applied", seconds, unhealthy: [container] }',
   status:
-    '{ version, project, host, services: [{ service, healthy, replicas, state, image, watched? }], backups: [{ job, ok, lastSuccessAt?, lastVerifiedAt?, bytes? }], restoreTest?: { finishedAt, seconds, rows, ok }, pointInTime?: { finishedAt, base, seconds, lostSeconds?, lostMore?, rows }, drill?: { finishedAt, seconds, ok }, objectives: { rto?, rpo? }, certificates: [{ name, daysLeft }], disk: { usedPercent, freeBytes }, pendingUpdates: [UPDATE], recoveryKey?: { recipients, proven, declinedAt? }, agent: "running" | "not running", problems: [text] }',
+    '{ version, project, host, services: [{ service, healthy, replicas, state, image, watched? }], backups: [{ job, ok, lastSuccessAt?, lastVerifiedAt?, bytes?, gone?: [id] }], restoreTest?: { finishedAt, seconds, rows, ok }, pointInTime?: { finishedAt, base, seconds, lostSeconds?, lostMore?, rows }, drill?: { finishedAt, seconds, ok }, objectives: { rto?, rpo? }, certificates: [{ name, daysLeft }], disk: { usedPercent, freeBytes }, pendingUpdates: [UPDATE], recoveryKey?: { recipients, proven, declinedAt? }, agent: "running" | "not running", problems: [text] }',
   'deploy-key list':
     '{ version, keys: [{ name, services: [service], images: [text], fingerprint }] }; an empty `images` means any',
   'buckets set':
@@ -18,7 +18,7 @@ export const JSON_ANSWERS: Readonly<Record<string, string>> = {
     '{ version, ok, findings: [{ check, result: "ok" | "warning" | "problem", text, hint? }] }',
   'backup run': '{ version, made: [{ job, id, bytes, seconds, verifiedAt? }] }',
   'backup list':
-    '{ version, backups: [{ id, job, store, copies: [store], onServer, at, bytes, state: "verified" | "unverified" | "incomplete" }], gaps: [{ noticedAt, after?, why }] }; `after` is a segment of WAL',
+    '{ version, backups: [{ id, job, store, copies: [store], onServer, at, bytes, state: "verified" | "unverified" | "incomplete" }], gaps: [{ noticedAt, after?, why }], others: [{ job, store, writer: { host, id }, ids }] }; `after` is a segment of WAL',
   'backup verify': '{ version, checked: [{ job, id, checks: [name] }] }',
   'backup restore-test':
     '{ version, backupId, databases, tables, rows, seconds, pointInTime?: { base, damagedBases: [id], finishedAt, seconds, lastCommit?, lostSeconds?, lostMore?, databases, tables, rows, limits } }; `lostSeconds` is the measured RPO, with `lostMore` at least so much',

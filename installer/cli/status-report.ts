@@ -1,4 +1,5 @@
 import { readKeyRecord } from '../backup/recovery-key.ts';
+import { readStoredBackups } from '../backup/stored-by-us.ts';
 import type { Host } from '../host/host.ts';
 import {
   type BackupResult,
@@ -7,10 +8,11 @@ import {
   RESULTS_FOLDER,
   type RestoreTestResult,
 } from '../model/backup-result.ts';
-import type { BackupSettings } from '../model/backup-settings.ts';
+import type { BackupJob, BackupSettings } from '../model/backup-settings.ts';
 import { DRILL_RESULT, type DrillResult } from '../model/drill-result.ts';
 import type { Maintenance } from '../model/maintenance.ts';
 import type { Paths } from '../model/paths.ts';
+import { goneLately } from '../model/stored-backups.ts';
 import { type PendingUpdate, UPDATES_RESULT, type UpdatesResult } from '../model/updates-result.ts';
 import { agentRuns } from './agent-runs.ts';
 import { appliedAgentSettings, appliedBackupSettings } from './applied.ts';
@@ -86,6 +88,8 @@ export interface BackupStatus {
   readonly lastVerifiedAt?: string;
   /** Bytes as stored. */
   readonly bytes?: number;
+  /** Ids of those that this server stored and somebody else removed in the last seven days; absent when there are none. */
+  readonly gone?: readonly string[];
 }
 
 const DISK_WARNING_PERCENT = 85;
@@ -109,7 +113,7 @@ export async function statusReport(server: Server, paths: Paths, now: Date): Pro
     recoveryKey,
   ] = await Promise.all([
     serviceStatus(server, paths),
-    Promise.all(backup.jobs.map(({ name }) => backupStatus(host, paths, name))),
+    Promise.all(backup.jobs.map((job) => backupStatus(host, paths, job, now))),
     readResult<RestoreTestResult>(host, paths, RESTORE_TEST_RESULT),
     readResult<DrillResult>(host, paths, DRILL_RESULT),
     readResult<UpdatesResult>(host, paths, UPDATES_RESULT),
@@ -155,6 +159,7 @@ export async function statusReport(server: Server, paths: Paths, now: Date): Pro
             : `the last backup of job ${job} failed: holdfast backup run ${job}`,
         ),
       ...ageProblems(backups, backup, settings, now),
+      ...backups.flatMap(goneProblems),
       ...proofProblems(restoreTest, backup),
       ...(drill?.lastRun.ok === false ? [`the last drill failed: ${drill.lastRun.what}`] : []),
       ...certificates
@@ -171,14 +176,29 @@ export async function statusReport(server: Server, paths: Paths, now: Date): Pro
   };
 }
 
-async function backupStatus(host: Host, paths: Paths, job: string): Promise<BackupStatus> {
-  const result = await readResult<BackupResult>(host, paths, `${job}.json`);
+/** That backups of a job disappeared. */
+export function goneProblems({ job, gone = [] }: BackupStatus): string[] {
+  if (gone.length === 0) return [];
+  return [
+    `somebody else removed ${gone.join(', ')} of job ${job}: holdfast backup list shows what is left; docs/runbooks/backups-gone.md`,
+  ];
+}
+
+async function backupStatus(
+  host: Host,
+  paths: Paths,
+  job: BackupJob,
+  now: Date,
+): Promise<BackupStatus> {
+  const result = await readResult<BackupResult>(host, paths, `${job.name}.json`);
+  const gone = goneLately((await readStoredBackups(host, paths, job)).gone, now);
   const last = result?.lastSuccess;
   return {
-    job,
+    job: job.name,
     ok: last !== undefined && result?.lastRun.ok === true,
     ...(last === undefined ? {} : { lastSuccessAt: last.finishedAt, bytes: last.bytes }),
     ...(last?.verifiedAt === undefined ? {} : { lastVerifiedAt: last.verifiedAt }),
+    ...(gone.length === 0 ? {} : { gone: gone.map(({ id }) => id) }),
   };
 }
 

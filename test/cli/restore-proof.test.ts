@@ -6,6 +6,7 @@ import { metricsText } from '../../agent/metrics/text-format.ts';
 import { lostAt } from '../../installer/backup/restore/prove-point-in-time.ts';
 import { lossText } from '../../installer/cli/proof-text.ts';
 import { proofProblems, provenRestores } from '../../installer/cli/restore-proof.ts';
+import { goneProblems } from '../../installer/cli/status-report.ts';
 import type { PointInTimeProof, RestoreTestResult } from '../../installer/model/backup-result.ts';
 
 const AT = '2026-11-29T06:00:00.000Z';
@@ -130,6 +131,27 @@ t.test(
     t.match(text(), /^holdfast_recovery_key_proven_timestamp_seconds\{recipient="age1abc"\} 60$/m);
   },
 );
+
+t.test('the metrics and status tell of backups that are gone, for a week', async (t) => {
+  const folder = t.testdir({ stored: {} });
+  const now = new Date('2026-11-29T06:00:00Z');
+  const text = () => metricsText(backupMetrics(folder, ['daily', 'weekly', 'never'], now));
+  const known = (job: string, gone: object[]) =>
+    writeFileSync(join(folder, `stored/${job}.json`), JSON.stringify({ version: 1, gone }));
+  known('daily', [
+    { id: 'A', noticedAt: '2026-11-22T05:59:59Z' },
+    { id: 'B', noticedAt: '2026-11-22T06:00:01Z' },
+    { id: 'C', noticedAt: '2026-11-29T05:00:00Z' },
+  ]);
+  known('weekly', []);
+  t.match(text(), /^holdfast_backup_gone\{job="daily"\} 2$/m);
+  t.match(text(), /^holdfast_backup_gone\{job="weekly"\} 0$/m);
+  t.notMatch(text(), /gone\{job="never"/, 'nothing is known yet');
+  t.match(goneProblems({ job: 'daily', ok: true, gone: ['B', 'C'] }), [
+    /^somebody else removed B, C of job daily: holdfast backup list/,
+  ]);
+  t.strictSame(goneProblems({ job: 'daily', ok: true }), []);
+});
 
 t.test('the metrics tell how full a folder is, by the last job that wrote there', async (t) => {
   const folder = t.testdir({ results: {} });

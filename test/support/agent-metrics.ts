@@ -8,6 +8,7 @@ export function agentMetrics({ failures = 0, now = Date.now() / 1000 } = {}): st
     ['holdfast_backup_last_verified_timestamp_seconds{job="daily"}', hour],
     ['holdfast_backup_last_size_bytes{job="daily"}', 5e6],
     ['holdfast_backup_store_unreachable{job="daily"}', 0],
+    ['holdfast_backup_gone{job="daily"}', 0],
     ['holdfast_backup_stored_bytes{job="daily",store="local"}', 4e7],
     ['holdfast_backup_store_free_bytes{store="local"}', 6e10],
     ['holdfast_backup_store_size_bytes{store="local"}', 1e11],

@@ -51,6 +51,7 @@ export function backupAlerts(
     ...ages,
     failed,
     storeless,
+    GONE,
     ...(settings.stores.some(({ kind }) => kind === 'directory') ? FILLING : []),
     ...missingKeys(settings),
     ...(restoreTestCron === undefined ? [] : untested(restoreTestCron, jobs, waits)),
@@ -58,6 +59,17 @@ export function backupAlerts(
     ...missedObjectives(settings),
   ];
 }
+
+/** For a day after each: who knows it by then need not be woken again, and `status` goes on saying it. */
+const GONE: Draft = {
+  name: 'BackupsGone',
+  expression: 'holdfast_backup_gone > (holdfast_backup_gone offset 1d or holdfast_backup_gone * 0)',
+  for: '0s',
+  severity: 'page',
+  summary:
+    '{{ $value }} backups of {{ $labels.job }} are gone from the store, and holdfast did not remove them.',
+  runbook: 'backups-gone',
+};
 
 const FREE = 'holdfast_backup_store_free_bytes';
 const FREE_SHARE = `${FREE} / holdfast_backup_store_size_bytes`;
