@@ -19,6 +19,9 @@ export async function backupContext(context: CliContext): Promise<BackupContext>
     now,
     signal,
     openStore: (name) =>
-      openStore(findStore(settings, name), (secret) => readSecret(host, paths, secret)),
+      openStore(findStore(settings, name), (secret) => readSecret(host, paths, secret), {
+        host,
+        paths,
+      }),
   };
 }

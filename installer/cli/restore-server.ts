@@ -170,7 +170,8 @@ async function tellOthers({ context, server }: Work, { writer }: Recovery): Prom
   const us = await writerIdentity(host, paths);
   for (const store of settings.stores) {
     try {
-      const open = await openStore(store, (name) => readSecret(host, unpacked, name));
+      const secret = (name: string) => readSecret(host, unpacked, name);
+      const open = await openStore(store, secret, { host, paths });
       try {
         await takeOver(open, settings, us, [writer.id], now());
       } finally {

@@ -1,13 +1,16 @@
 import { spawn } from 'node:child_process';
-import { readdir, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rmdir, stat, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { listStored } from '../../installer/backup/inventory.ts';
 import { prune } from '../../installer/backup/prune.ts';
 import { DirectoryStore } from '../../installer/backup/store/directory-store.ts';
 import { readSmall } from '../../installer/backup/store/store.ts';
+import { STORE_MARK, StoreMark } from '../../installer/backup/store/store-mark.ts';
 import { markerBytes, removeBackup, sweep } from '../../installer/backup/sweep.ts';
 import { takeOver } from '../../installer/backup/take-over.ts';
+import { LocalHost } from '../../installer/host/local.ts';
+import { pathsUnder } from '../../installer/model/paths.ts';
 
 const place = { prefix: 'b', project: 'shop' };
 const now = new Date('2026-03-10T00:00:00Z');
@@ -189,4 +192,85 @@ t.test('pruning removes what the rules give up', async (t) => {
     (await listStored(store, place, 'daily')).map(({ id }) => id),
     ids.slice(3).reverse(),
   );
+});
+
+/** A store of this server, opened anew for each use as every run does. */
+function ownStore(
+  t: Test,
+  folder: string,
+): { readonly open: () => DirectoryStore; memory: string } {
+  const root = t.testdir({});
+  const paths = pathsUnder(join(root, 'server'));
+  const settings = { name: 'disk', path: join(root, folder) };
+  return {
+    open: () => new DirectoryStore(settings.path, new StoreMark(new LocalHost(), paths, settings)),
+    memory: join(paths.agent, 'stores', 'disk.json'),
+  };
+}
+
+t.test('the empty mount point of a disk that is gone is no store', async (t) => {
+  const { open, memory } = ownStore(t, 'mnt');
+  const disk = join(t.testdirName, 'mnt');
+  await open().putSmall('b/x', Buffer.from('1'));
+  const mark = await stat(join(disk, STORE_MARK));
+  t.equal(mark.mode & 0o777, 0o600);
+  await rename(disk, join(t.testdirName, 'unmounted'));
+  await mkdir(disk);
+
+  const refusal = { code: 'store/not-mounted', hint: new RegExp(`mount.*rm ${memory}`) };
+  await t.rejects(open().putSmall('b/y', Buffer.from('2')), refusal);
+  await t.rejects(keys(open()), refusal, 'nothing is taken for gone');
+  await t.rejects(open().head('b/x'), refusal);
+  await t.rejects(open().delete(['b/x']), refusal);
+  await t.rejects(
+    open().abortUploads('b/', () => true),
+    refusal,
+  );
+  t.strictSame(await readdir(disk), [], 'nothing is written on the disk below');
+  await rmdir(disk);
+  await t.rejects(open().putSmall('b/y', Buffer.from('2')), refusal, 'also without a mount point');
+
+  await rename(join(t.testdirName, 'unmounted'), disk);
+  await open().putSmall('b/y', Buffer.from('2'));
+  t.strictSame(await keys(open()), ['b/x', 'b/y']);
+});
+
+t.test('another disk in its place is refused until the server is told to forget', async (t) => {
+  const { open, memory } = ownStore(t, 'mnt');
+  const mark = join(t.testdirName, 'mnt', STORE_MARK);
+  await open().putSmall('b/x', Buffer.from('1'));
+  await writeFile(mark, 'of another\n');
+  await t.rejects(keys(open()), { code: 'store/not-mounted', why: /another/ });
+  await unlink(memory);
+  await open().putSmall('b/y', Buffer.from('2'));
+  t.equal(await readFile(mark, 'utf8'), 'of another\n', 'as a rebuilt server takes what it finds');
+  await writeFile(mark, 'of a third\n');
+  await t.rejects(keys(open()), { code: 'store/not-mounted' }, 'and keeps to it');
+});
+
+t.test('a store from before there were marks gets one by the first write alone', async (t) => {
+  const { open } = ownStore(t, 'old');
+  const folder = join(t.testdirName, 'old');
+  await new DirectoryStore(folder).putSmall('b/x', Buffer.from('1'));
+  t.strictSame(await keys(open()), ['b/x']);
+  await open().head('b/x');
+  await open().delete(['b/none']);
+  t.strictSame(await readdir(folder), ['b'], 'reading writes nothing');
+  const stores = Array.from({ length: 4 }, open);
+  await Promise.all(stores.map((store, n) => store.putSmall(`b/${n}`, Buffer.from('2'))));
+  t.strictSame((await readdir(folder)).sort(), [STORE_MARK, 'b']);
+  t.strictSame(await keys(open()), ['b/0', 'b/1', 'b/2', 'b/3', 'b/x'], 'the mark is no object');
+  const copied = new DirectoryStore(folder);
+  t.equal(await copied.abortUploads('', () => true), 0, 'and no debris');
+  t.equal((await keys(copied)).length, 5);
+});
+
+t.test('a store that the config moves elsewhere begins anew there', async (t) => {
+  const { open } = ownStore(t, 'first');
+  await open().putSmall('b/x', Buffer.from('1'));
+  const paths = pathsUnder(join(t.testdirName, 'server'));
+  const moved = { name: 'disk', path: join(t.testdirName, 'second') };
+  const store = new DirectoryStore(moved.path, new StoreMark(new LocalHost(), paths, moved));
+  await store.putSmall('b/x', Buffer.from('1'));
+  t.strictSame(await keys(store), ['b/x']);
 });

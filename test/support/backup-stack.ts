@@ -178,7 +178,8 @@ export class BackupStack {
   }
 
   async store(settings: BackupStore): Promise<Store> {
-    return await openStore(settings, (name) => readSecret(this.host, this.paths, name));
+    const { host, paths } = this;
+    return await openStore(settings, (name) => readSecret(host, paths, name), { host, paths });
   }
 
   async stop(): Promise<void> {

@@ -5,20 +5,25 @@ import type { Readable } from 'node:stream';
 import { AppError } from '../../errors.ts';
 import { FileWriter, PARTIAL } from './file-writer.ts';
 import type { ByteRange, Store, StoredFile } from './store.ts';
+import { STORE_MARK, type StoreMark } from './store-mark.ts';
 
 /** A store in a folder of this machine: a file is written beside, fsynced and renamed. */
 export class DirectoryStore implements Store {
   readonly description: string;
   readonly #root: string;
+  readonly #mark: StoreMark | undefined;
 
-  constructor(root: string) {
+  /** @param mark refuses the folder of another disk; without it any folder will do, as for reading a copied one */
+  constructor(root: string, mark?: StoreMark) {
     this.#root = root;
+    this.#mark = mark;
     this.description = `directory ${root}`;
   }
 
   async put(key: string, body: AsyncIterable<Uint8Array>): Promise<void> {
     const path = this.#path(key);
     await this.#explain(`store ${key}`, async () => {
+      await this.#mark?.settle();
       const writer = await FileWriter.open(path);
       try {
         for await (const chunk of body) await writer.write(chunk);
@@ -47,6 +52,13 @@ export class DirectoryStore implements Store {
 
   async head(key: string): Promise<StoredFile | undefined> {
     return await this.#explain(`look at ${key}`, async () => {
+      await this.#mark?.requireSame();
+      return await this.#stat(key);
+    });
+  }
+
+  async #stat(key: string): Promise<StoredFile | undefined> {
+    return await this.#explain(`look at ${key}`, async () => {
       try {
         const found = await stat(this.#path(key));
         return found.isFile() ? { key, size: found.size, storedAt: found.mtime } : undefined;
@@ -59,15 +71,17 @@ export class DirectoryStore implements Store {
 
   async *list(prefix: string): AsyncGenerator<StoredFile> {
     const folder = prefix.slice(0, prefix.lastIndexOf('/') + 1);
+    await this.#explain(`list ${folder}`, async () => this.#mark?.requireSame());
     for await (const key of this.#walk(folder)) {
-      if (!key.startsWith(prefix) || key.includes(PARTIAL)) continue;
-      const found = await this.head(key);
+      if (!key.startsWith(prefix) || key.includes(PARTIAL) || key === STORE_MARK) continue;
+      const found = await this.#stat(key);
       if (found !== undefined) yield found;
     }
   }
 
   async delete(keys: readonly string[]): Promise<void> {
     await this.#explain('delete', async () => {
+      await this.#mark?.requireSame();
       for (const key of keys) {
         await unlink(this.#path(key)).catch(ignoreMissing);
         await this.#removeEmptyFolders(dirname(key));
@@ -80,9 +94,10 @@ export class DirectoryStore implements Store {
     isStale: (upload: { readonly key: string; readonly startedAt: Date }) => boolean,
   ): Promise<number> {
     let ended = 0;
+    await this.#explain('look for what was left', async () => this.#mark?.requireSame());
     for await (const key of this.#walk(prefix)) {
       if (!key.includes(PARTIAL)) continue;
-      const found = await this.head(key);
+      const found = await this.#stat(key);
       if (found === undefined || !isStale({ key, startedAt: found.storedAt })) continue;
       await this.delete([key]);
       ended += 1;

@@ -1,16 +1,35 @@
 import { AppError } from '../../errors.ts';
+import type { Host } from '../../host/host.ts';
 import type { BackupStore } from '../../model/backup-settings.ts';
+import type { Paths } from '../../model/paths.ts';
 import type { Secret } from '../../model/secret.ts';
 import { DirectoryStore } from './directory-store.ts';
 import type { S3Credentials, S3Settings } from './s3-client.ts';
 import type { Store } from './store.ts';
+import { StoreMark } from './store-mark.ts';
 
 /** Reads a secret by name; undefined when it is not set. */
 export type ReadSecret = (name: string) => Promise<Secret | undefined>;
 
-/** @throws AppError `secret/missing` */
-export async function openStore(settings: BackupStore, readSecret: ReadSecret): Promise<Store> {
-  if (settings.kind === 'directory') return new DirectoryStore(settings.path);
+/** The server that a store belongs to: by what it remembers, its folders are told from those of other disks. */
+export interface StoreOwner {
+  readonly host: Host;
+  readonly paths: Paths;
+}
+
+/**
+ * @param owner absent where a folder is read that somebody names, as by `restore --from`
+ * @throws AppError `secret/missing`
+ */
+export async function openStore(
+  settings: BackupStore,
+  readSecret: ReadSecret,
+  owner?: StoreOwner,
+): Promise<Store> {
+  if (settings.kind === 'directory') {
+    const mark = owner === undefined ? undefined : new StoreMark(owner.host, owner.paths, settings);
+    return new DirectoryStore(settings.path, mark);
+  }
   const credentials = await storeCredentials(settings, readSecret);
   const { deleteAccessKeyIdSecret: id, deleteSecretAccessKeySecret: key } = settings;
   const deleting =
