@@ -139,7 +139,7 @@ export class BackupRun {
       project: settings.project,
       job: this.#input.job.name,
       method,
-      source: savedSource(this.#input.job.source),
+      source: savedSource(this.#input.job.source, this.#input.source),
       startedAt: this.#input.startedAt.toISOString(),
       finishedAt: now().toISOString(),
       writer: this.#input.writer,
@@ -195,7 +195,7 @@ export function lockEnd({ lockSeconds }: BackupJob, startedAt: Date): Date | und
 }
 
 /** Commands of an accessory are those of the config that is in force at a restore. */
-function savedSource(source: BackupSource): BackupManifest['source'] {
+function savedSource(source: BackupSource, { databases }: Source): BackupManifest['source'] {
   switch (source.kind) {
     case 'accessory':
       return { kind: 'accessory', name: source.name };
@@ -204,7 +204,7 @@ function savedSource(source: BackupSource): BackupManifest['source'] {
       return { kind, name, volume, service };
     }
     case 'postgres':
-      return { ...source, databases: [...source.databases] };
+      return { ...source, databases: [...(databases ?? source.databases)] };
     case 'backup':
       throw new TypeError('copies have the manifests of what they are copied from');
     default:

@@ -112,6 +112,53 @@ t.test('restored and swapped, a database is what it was, and the old one is kept
   t.equal(await stack.sql(restored?.kept ?? '', 'SELECT note FROM orders'), 'after the backup');
   t.match(await restore({ ...yes, into: 'elsewhere' }, id), [{ name: 'elsewhere', rows: 20303 }]);
   await t.rejects(restore({ ...yes, into: 'elsewhere' }, id), { code: 'restore/name-taken' });
+  await stack.sql('postgres', 'DROP DATABASE elsewhere');
+});
+
+t.test('databases that the config does not name are saved, told, and come back', async (t) => {
+  await stack.sql(
+    'postgres',
+    `CREATE ROLE tenant LOGIN; CREATE DATABASE "Tenant 7" OWNER tenant;
+     CREATE DATABASE closed ALLOW_CONNECTIONS false; CREATE TABLE notes AS SELECT 1 AS id;
+     CREATE SCHEMA holdfast; CREATE TABLE holdfast.heartbeat (id int);`,
+  );
+  await stack.sql('Tenant 7', 'CREATE TABLE bills AS SELECT i FROM generate_series(1, 7) i');
+  stack.events.length = 0;
+  const { id } = await runBackup(context, 'daily');
+  t.match(
+    stack.events.filter(({ kind }) => kind === 'notice'),
+    [{ text: 'also saved: Tenant 7, postgres, which config.yaml does not name' }],
+    'neither what a restore has put aside nor what nobody may connect to',
+  );
+  t.match(await runRestoreTest(context), { dump: { backupId: id, databases: 3, rows: 20311 } });
+  await stack.sql('postgres', 'DROP DATABASE "Tenant 7"');
+  await stack.sql('postgres', 'DROP ROLE tenant');
+  const restored = await restore(yes, id);
+  t.match(restored, [
+    { database: 'shop', rows: 20303 },
+    { database: 'Tenant 7', kept: undefined, rows: 7 },
+  ]);
+  const owner = 'SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname =';
+  t.equal(await stack.sql('postgres', `${owner} 'Tenant 7'`), 'tenant');
+  const told = stack.events.map((event) => ('text' in event ? event.text : '')).join('\n');
+  t.match(told, /tables in postgres .* --database postgres --into NAME/);
+  await t.rejects(restore({ ...yes, database: 'postgres' }, id), {
+    code: 'restore/maintenance-database',
+  });
+  const beside = { ...yes, database: 'postgres', into: 'beside' };
+  t.match(await restore(beside, id), [{ name: 'beside', rows: 1 }]);
+  await stack.sql('postgres', 'DROP TABLE notes; DROP TABLE holdfast.heartbeat');
+  await stack.sql('postgres', 'DROP SCHEMA holdfast');
+  for (const name of ['"Tenant 7"', 'closed', 'beside']) {
+    await stack.sql('postgres', `DROP DATABASE ${name}`);
+  }
+  stack.events.length = 0;
+  await runBackup(context, 'daily');
+  t.strictSame(
+    stack.events.filter(({ kind }) => kind === 'notice'),
+    [],
+    'an empty `postgres`, and our heartbeat in it, are nothing to save',
+  );
 });
 
 t.test('a no leaves the live database as it is', async (t) => {
@@ -295,9 +342,12 @@ t.test('another encoding, names beyond ASCII and a tablespace come back', async 
   t.ok(made.verifiedAt);
   await stack.sql('latin', `${utf8} DELETE FROM "Straße"`);
   const choice = { kind: 'postgres', job: 'latin', identityFile } as const;
-  t.match(await withBackup(old, choice, (backup) => restorePostgres(old, backup, yes)), [
-    { database: 'latin', tables: 1, rows: 1 },
-  ]);
+  t.match(
+    await withBackup(old, choice, (backup) =>
+      restorePostgres(old, backup, { ...yes, database: 'latin' }),
+    ),
+    [{ database: 'latin', tables: 1, rows: 1 }],
+  );
   const where = `(SELECT spcname FROM pg_tablespace WHERE oid = reltablespace)`;
   t.equal(
     await stack.sql(
@@ -326,7 +376,9 @@ t.test(
     await runBackup(larger, 'large');
     const choice = { kind: 'postgres', job: 'large', identityFile } as const;
     const again = () =>
-      withBackup(larger, choice, (backup) => restorePostgres(larger, backup, yes));
+      withBackup(larger, choice, (backup) =>
+        restorePostgres(larger, backup, { ...yes, database: 'large' }),
+      );
     await t.rejects(again(), { message: /No space left on device/ });
     t.equal(
       await stack.sql('large', 'SELECT count(*) FROM rows'),

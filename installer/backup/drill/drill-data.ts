@@ -11,6 +11,7 @@ import { checkDatabase } from '../restore/check-database.ts';
 import { withBackup } from '../restore/choose-backup.ts';
 import { basesFor } from '../restore/choose-base.ts';
 import { databasesOf } from '../restore/chosen-databases.ts';
+import { proofName } from '../restore/database-names.ts';
 import { layDown } from '../restore/lay-down.ts';
 import { stopRecovered } from '../restore/recover-cluster.ts';
 import { withStore } from '../restore/restore-cluster.ts';
@@ -88,8 +89,9 @@ export async function bringDumps(
     for (const { database, object, catalog: described } of databasesOf(backup.manifest, {})) {
       const catalog = parseCatalog(await readText(backup, described));
       const common = { server, backup, object, catalog, effort, foreignServer: true };
-      await restoreDatabase({ ...common, target: database });
-      await checkDatabase(server, database, catalog);
+      const target = proofName(database);
+      await restoreDatabase({ ...common, target });
+      await checkDatabase(server, target, catalog);
     }
     return { what: 'postgres', from: backup.manifest.id };
   });

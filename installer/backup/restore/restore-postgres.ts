@@ -18,7 +18,7 @@ import { type Catalog, parseCatalog } from '../sources/catalog.ts';
 import { livePostgres } from '../sources/open-source.ts';
 import { checkDatabase } from './check-database.ts';
 import { type DatabasePair, databasesOf } from './chosen-databases.ts';
-import { beforeName, restoredName } from './database-names.ts';
+import { beforeName, MAINTENANCE_DATABASE, restoredName } from './database-names.ts';
 import {
   analyzeDatabase,
   dropDatabase,
@@ -83,7 +83,7 @@ async function restoreInto(
   await runSql(server, 'postgres', `${settings}\n${endEarlierSessions(server)}`);
   const facts = await serverFacts(server);
   refuseOlderServer(facts, backup.manifest);
-  const databases = databasesOf(backup.manifest, wish);
+  const databases = replaceable(context, databasesOf(backup.manifest, wish), backup, wish);
   if (wish.into !== undefined && facts.comments[wish.into] !== undefined) {
     throw nameTaken(wish.into);
   }
@@ -96,6 +96,36 @@ async function restoreInto(
   const restored = await swapAll(context, server, backup.manifest, prepared, wish);
   for (const { name } of restored) await refineStatistics(context.host, server, name);
   return restored;
+}
+
+/**
+ * Our own connections, and those of whoever administers the server, go to `postgres`, so it cannot change its name:
+ * it comes back beside, with `into`.
+ */
+function replaceable(
+  { report }: BackupContext,
+  pairs: readonly DatabasePair[],
+  { manifest }: OpenBackup,
+  { into, database }: RestoreWish,
+): DatabasePair[] {
+  const isFixed = (pair: DatabasePair) =>
+    into === undefined && pair.database === MAINTENANCE_DATABASE;
+  if (!pairs.some(isFixed)) return [...pairs];
+  const command = `holdfast restore ${manifest.id} --database ${MAINTENANCE_DATABASE} --into NAME`;
+  if (database === MAINTENANCE_DATABASE) {
+    throw new AppError({
+      code: 'restore/maintenance-database',
+      what: `the live database ${MAINTENANCE_DATABASE} is not replaced`,
+      why: 'whoever renames databases is connected to it',
+      hint: command,
+    });
+  }
+  report({
+    kind: 'warning',
+    code: 'restore/maintenance-database',
+    text: `tables in ${MAINTENANCE_DATABASE} were saved and stay in the backup: ${command}`,
+  });
+  return pairs.filter((pair) => !isFixed(pair));
 }
 
 interface Target {

@@ -13,6 +13,7 @@ import { type Catalog, parseCatalog } from '../sources/catalog.ts';
 import { checkAssertions } from './assertions.ts';
 import { checkDatabase } from './check-database.ts';
 import { withBackup } from './choose-backup.ts';
+import { proofName } from './database-names.ts';
 import { provePointInTime } from './prove-point-in-time.ts';
 import { restoreDatabase } from './restore-database.ts';
 import { effortFor } from './restore-effort.ts';
@@ -95,7 +96,11 @@ async function attempt(context: BackupContext): Promise<DumpProof> {
           rows += checked.rows;
         }
         const names = databases.map(({ database }) => database.datname);
-        await checkAssertions(server, names, context.settings.assertions);
+        await checkAssertions(
+          server,
+          asserted(context.settings, names),
+          context.settings.assertions,
+        );
         return {
           backupId: backup.manifest.id,
           job: backup.manifest.job,
@@ -110,17 +115,27 @@ async function attempt(context: BackupContext): Promise<DumpProof> {
   );
 }
 
+/** Assertions are of the databases of the config: a tenant's, or a copy that somebody made, may be empty. */
+function asserted({ jobs }: BackupSettings, saved: readonly string[]): readonly string[] {
+  const named = new Set(
+    jobs.flatMap(({ source }) => (source.kind === 'postgres' ? source.databases : [])),
+  );
+  const ours = saved.filter((name) => named.has(name));
+  return ours.length > 0 ? ours : saved.map(proofName);
+}
+
 async function restoreOne(
   { report }: BackupContext,
   server: PostgresServer,
   backup: OpenBackup,
   catalog: Catalog,
 ): Promise<{ readonly tables: number; readonly rows: number }> {
-  const target = catalog.database.datname;
+  const { datname } = catalog.database;
+  const target = proofName(datname);
   const object = backup.manifest.objects.find(
-    ({ role, database }) => role === 'database' && database === target,
+    ({ role, database }) => role === 'database' && database === datname,
   );
-  if (object === undefined) throw new Error(`the manifest has no dump of ${target}`);
+  if (object === undefined) throw new Error(`the manifest has no dump of ${datname}`);
   report({ kind: 'progress', id: TASK, text: `restoring ${target}` });
   const effort = effortFor(LIMITS.cpus, LIMITS.memory);
   await restoreDatabase({ server, backup, object, catalog, target, effort, foreignServer: true });

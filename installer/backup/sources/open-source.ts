@@ -23,7 +23,7 @@ export async function openSource(context: BackupContext, job: BackupJob): Promis
         ? await openPhysicalSource(server, context.settings.pitr, (problem) => {
             context.report({ kind: 'warning', code: problem.code, text: problem.message });
           })
-        : await openPostgresSource(server, source);
+        : await openPostgresSource(server, source, context.report);
     }
     case 'redis':
       return await openRedisSource(await liveRedis(context));

@@ -1,5 +1,6 @@
 import { AppError } from '../../errors.ts';
 import type { BackupSource } from '../../model/backup-settings.ts';
+import type { Report } from '../../model/events.ts';
 import { containerProgram } from '../container-pipe.ts';
 import { objectNamePart } from '../keys.ts';
 import {
@@ -15,6 +16,12 @@ import {
 import type { Catalog } from './catalog.ts';
 import { Snapshot } from './snapshot.ts';
 import type { Source, SourceContent, SourceObject } from './source.ts';
+import {
+  EXISTING_QUERY,
+  type ExistingDatabase,
+  type Unnamed,
+  unnamedDatabases,
+} from './unnamed-databases.ts';
 
 const MIB = 1024 ** 2;
 /** The header and table of contents of an empty database come to about 1.1 kB. */
@@ -32,6 +39,7 @@ interface ServerFacts {
   readonly configure: string;
   /** Bytes by database. */
   readonly sizes: Readonly<Record<string, number>>;
+  readonly existing: readonly ExistingDatabase[];
 }
 
 /** A snapshot that is held, and what is being counted in it. */
@@ -40,13 +48,20 @@ interface Counted {
   readonly catalog: Promise<Catalog>;
 }
 
-/** Each database with `pg_dump -Fc`, its row counts in the same snapshot, and the roles. */
+/**
+ * Each database with `pg_dump -Fc`, its row counts in the same snapshot, and the roles. Databases that the config does
+ * not name are saved too and told: whoever made them by hand or for a tenant relies on it.
+ */
 export async function openPostgresSource(
   server: PostgresServer,
-  { databases }: Extract<BackupSource, { kind: 'postgres' }>,
+  source: Extract<BackupSource, { kind: 'postgres' }>,
+  report: Report,
 ): Promise<Source> {
   const facts = await serverFacts(server);
-  refuseMissing(server, databases, facts);
+  refuseMissing(server, source.databases, facts);
+  const unnamed = unnamedDatabases(facts.existing, source.databases);
+  tell(report, unnamed);
+  const databases = [...source.databases, ...unnamed.saved];
   const compression = bestCompression(facts);
   const snapshots = new Map<string, Counted>();
   const objects = databases.flatMap((database) =>
@@ -60,6 +75,7 @@ export async function openPostgresSource(
       systemIdentifier: facts.systemIdentifier,
     },
     tools: { pg_dump: facts.version, compression },
+    databases,
     objects: [...objects, globals(server)],
     close: async () => {
       for (const { snapshot } of snapshots.values()) await snapshot.abandon();
@@ -175,9 +191,21 @@ async function serverFacts(server: PostgresServer): Promise<ServerFacts> {
        'major', current_setting('server_version_num')::int / 10000,
        'systemIdentifier', (SELECT system_identifier::text FROM pg_control_system()),
        'configure', (SELECT setting FROM pg_config WHERE name = 'CONFIGURE'),
+       'existing', (${EXISTING_QUERY}),
        'sizes', (SELECT json_object_agg(datname, pg_database_size(oid)) FROM pg_database
                  WHERE datallowconn));`,
   );
+}
+
+function tell(report: Report, { saved, unsaved }: Unnamed): void {
+  if (saved.length > 0) {
+    const text = `also saved: ${saved.join(', ')}, which config.yaml does not name`;
+    report({ kind: 'notice', text });
+  }
+  if (unsaved.length > 0) {
+    const text = `not saved: ${unsaved.join(', ')}, whose names are no UTF-8; rename them`;
+    report({ kind: 'warning', code: 'backup/unreadable-name', text });
+  }
 }
 
 function refuseMissing(

@@ -52,6 +52,8 @@ export interface ContainerPipe {
 export interface Source {
   readonly method: BackupManifest['method'];
   readonly server?: BackupManifest['server'];
+  /** Of a dump of Postgres: what the job names and what there is beside it. */
+  readonly databases?: readonly string[];
   /** Of a physical backup, once its objects were read. */
   readonly base?: () => BackupManifest['base'];
   readonly tools: Readonly<Record<string, string>>;
