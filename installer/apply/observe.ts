@@ -165,6 +165,7 @@ function observedContainer(state: ContainerState): ObservedContainer {
     atRest: isAtRest(state),
     healthy: running && (state.health === 'healthy' || state.health === 'none'),
     memoryLimit: state.memoryLimit,
+    ...(state.updatable === undefined ? {} : { updatable: state.updatable }),
     networks: state.networks,
   };
 }

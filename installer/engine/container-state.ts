@@ -34,6 +34,11 @@ export function containerState(info: ContainerInspectInfo): ContainerState {
     ),
     networks: Object.keys(info.NetworkSettings.Networks ?? {}).sort(),
     memoryLimit: info.HostConfig.Memory ?? 0,
+    updatable: {
+      restart: info.HostConfig.RestartPolicy?.Name || 'no',
+      cpus: (info.HostConfig.NanoCpus ?? 0) / 1e9,
+      pids: Math.max(0, info.HostConfig.PidsLimit ?? 0),
+    },
     ...(info.State.Pid > 0 ? { pid: info.State.Pid } : {}),
   };
 }

@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import type { UpdatableSettings } from '../model/stack.ts';
 
 export interface EngineInfo {
   readonly version: string;
@@ -43,6 +44,8 @@ export interface ContainerState {
   readonly networks: readonly string[];
   /** Bytes; 0 means no limit. */
   readonly memoryLimit: number;
+  /** What else `docker update` changes; absent where the engine does not tell. */
+  readonly updatable?: UpdatableSettings;
   /** Of its first process, on the machine of the engine; absent when it does not run. */
   readonly pid?: number;
 }

@@ -47,6 +47,22 @@ export interface StackService {
   depends_on?: Record<string, { condition: 'service_started' | 'service_healthy' }>;
 }
 
+/** Of a service that names no limit of its own. */
+export const DEFAULT_PIDS_LIMIT = 256;
+
+/** Of every container. */
+export const RESTART_POLICY = 'unless-stopped';
+
+/** What the engine says of a container that `docker update` can change, besides its memory. */
+export interface UpdatableSettings {
+  /** Name of the restart policy. */
+  readonly restart: string;
+  /** 0 means no limit. */
+  readonly cpus: number;
+  /** Most processes; 0 means no limit. */
+  readonly pids: number;
+}
+
 /** The same address in each container of a service, and so a part of the spec hash. */
 export interface FixedAddress {
   ipv4_address: string;

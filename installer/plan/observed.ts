@@ -5,6 +5,7 @@ import type { Manifest } from '../model/manifest.ts';
 import type { UpgradeJournal } from '../model/postgres-upgrade.ts';
 import type { Secret } from '../model/secret.ts';
 import type { ObservedSite } from '../model/site.ts';
+import type { UpdatableSettings } from '../model/stack.ts';
 
 /** A file as it stands on the server. */
 export interface ObservedFile {
@@ -34,6 +35,7 @@ export interface ObservedContainer {
   readonly healthy: boolean;
   /** Bytes; 0 means no limit. */
   readonly memoryLimit: number;
+  readonly updatable?: UpdatableSettings;
   /** Names on the engine. */
   readonly networks: readonly string[];
 }

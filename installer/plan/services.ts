@@ -3,6 +3,7 @@ import type { Desired } from '../model/desired.ts';
 import { type EdgeState, STARTING, servingSlot } from '../model/edge-state.ts';
 import type { Drift, Gap, ServiceChange } from '../model/operation.ts';
 import type { StackService } from '../model/stack.ts';
+import { alterations } from './altered.ts';
 import type { Observed, ObservedContainer } from './observed.ts';
 
 export interface ServiceChanges {
@@ -97,12 +98,10 @@ function changeOf(
   if (containers.some(({ networks }) => networks.some((name) => staleNetworks.has(name)))) {
     return { change: 'recreate', cause: 'its network changed' };
   }
-  if (containers.some((container) => container.memoryLimit !== service.mem_limit)) {
-    return {
-      change: 'recreate',
-      cause: 'its memory limit was altered',
-      drift: 'its memory limit was altered by someone else',
-    };
+  const altered = new Set(containers.flatMap((container) => alterations(service, container)));
+  if (altered.size > 0) {
+    const what = `its ${[...altered].join(' and its ')} ${altered.size === 1 ? 'was' : 'were'} altered`;
+    return { change: 'recreate', cause: what, drift: `${what} by someone else` };
   }
   const wanted = service.scale ?? 1;
   if (containers.length !== wanted) {

@@ -2,7 +2,13 @@ import type { RolledService } from '../model/contribution.ts';
 import { SLOTS, slotName } from '../model/edge-state.ts';
 import { LABELS } from '../model/labels.ts';
 import type { Secret } from '../model/secret.ts';
-import { engineName, type Stack, type StackService } from '../model/stack.ts';
+import {
+  DEFAULT_PIDS_LIMIT,
+  engineName,
+  RESTART_POLICY,
+  type Stack,
+  type StackService,
+} from '../model/stack.ts';
 
 /** The compose file of a stack. Deterministic: the same stack gives the same bytes. */
 export function composeText(
@@ -92,9 +98,9 @@ function composeService(service: StackService, labels: Record<string, string>): 
       })),
     ],
     labels: { ...rest.labels, ...labels },
-    restart: 'unless-stopped',
+    restart: RESTART_POLICY,
     read_only: read_only ?? true,
-    pids_limit: pids_limit ?? 256,
+    pids_limit: pids_limit ?? DEFAULT_PIDS_LIMIT,
     cap_drop: ['ALL'],
     ...(cap_add === undefined ? {} : { cap_add }),
     security_opt: ['no-new-privileges:true'],

@@ -10,6 +10,7 @@ import { AppError } from '../errors.ts';
 import type { RolledService } from '../model/contribution.ts';
 import { otherSlot, type Slot, slotName, withActive, withStarted } from '../model/edge-state.ts';
 import { LABELS } from '../model/labels.ts';
+import { alterations } from '../plan/altered.ts';
 import { drain, waitForAdoption } from './edge-view.ts';
 import { takeNameAmongPeers } from './peers.ts';
 
@@ -120,10 +121,11 @@ async function canServeAgain(
 ): Promise<boolean> {
   const definition = run.desired.stack.services[service];
   const image = definition && (await run.engine.image(definition.image));
-  const isSame = ({ labels, imageId, memoryLimit }: ContainerState): boolean =>
-    labels[LABELS.spec] === run.desired.specs.get(service) &&
-    imageId === image?.id &&
-    memoryLimit === definition?.mem_limit;
+  const isSame = (container: ContainerState): boolean =>
+    container.labels[LABELS.spec] === run.desired.specs.get(service) &&
+    container.imageId === image?.id &&
+    definition !== undefined &&
+    alterations(definition, container).length === 0;
   return containers.length === (definition?.scale ?? 1) && containers.every(isSame);
 }
 

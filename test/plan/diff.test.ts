@@ -1,6 +1,6 @@
 import t from 'tap';
 import { planExitCode, planJson } from '../../installer/cli/plan.ts';
-import type { StackService } from '../../installer/model/stack.ts';
+import type { StackService, UpdatableSettings } from '../../installer/model/stack.ts';
 import { makePlan } from '../../installer/plan/diff.ts';
 import type { ObservedContainer } from '../../installer/plan/observed.ts';
 import { startOrder } from '../../installer/plan/services.ts';
@@ -210,8 +210,14 @@ t.test('content that an interrupted apply was about to write is ours', async (t)
   t.match(plan.operations, [{ id: 'write-file:/s/a.conf' }]);
 });
 
+function updated(more: Partial<UpdatableSettings>): ObservedContainer {
+  return container('web', {
+    updatable: { restart: 'unless-stopped', cpus: 0.3, pids: 256, ...more },
+  });
+}
+
 t.test('containers: what differs decides what happens', async (t) => {
-  const two = service({ scale: 2 });
+  const two = service({ scale: 2, cpus: 0.3 });
   const cases: [string, readonly ObservedContainer[], string | undefined, string?][] = [
     ['as desired', [container('web'), container('web')], undefined],
     ['one missing', [container('web')], 'scale'],
@@ -227,7 +233,15 @@ t.test('containers: what differs decides what happens', async (t) => {
       'altered limit',
       [container('web'), container('web', { memoryLimit: 0 })],
       'recreate',
-      'altered',
+      'its memory limit was altered by',
+    ],
+    ['settings as desired', [updated({}), updated({})], undefined],
+    ['altered CPUs', [updated({}), updated({ cpus: 1 })], 'recreate', 'its CPU limit was altered'],
+    [
+      'two alterations',
+      [updated({ pids: 0 }), updated({ restart: 'no' })],
+      'recreate',
+      'its limit of processes and its restart policy were altered by',
     ],
   ];
   for (const [name, containers, change, drift] of cases) {
