@@ -2,7 +2,8 @@ import { z } from 'zod';
 import { type About, textMatching, word } from './fields.ts';
 
 const LABEL = '[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?';
-const HOST_FORM = new RegExp(`^${LABEL}(\\.${LABEL})*$`);
+/** A name never ends in a part of digits alone: that would be an address. */
+const HOST_FORM = new RegExp(`^(?!(.*\\.)?\\d+$)${LABEL}(\\.${LABEL})*$`);
 
 /** A DNS name in lower case. */
 export function hostName(about: About) {

@@ -88,7 +88,7 @@ const rows: readonly BadConfig[] = [
     says: [
       'config.yaml:6:12 services.web.image: latest is a different image every day: name a version such as ghcr.io/acme/web:1.4.2, or a digest',
       'config.yaml:7:5 services.web.prot: unknown key (did you mean port?)',
-      'config.yaml:8:15 services.web.replicas: expected a whole number from 1 to 50, got "two"',
+      'config.yaml:8:15 services.web.replicas: expected a whole number from 1 to 28, got "two"',
       'config.yaml:9:12 services.web.uses[0]: no accessory mongo',
       'config.yaml:10:25 services.web.env.DB_PASSWORD: holds a secret by its name: write DB_PASSWORD under secrets and store it with `holdfast secrets set DB_PASSWORD`',
       'config.yaml:11:25 tls.hsts.preload: needs includeSubDomains: true',

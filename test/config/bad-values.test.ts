@@ -8,18 +8,18 @@ const rows: readonly BadConfig[] = [
     name: 'replicas in words',
     yaml: ['services:', '  web: { image: ghcr.io/acme/web:1.4.2, replicas: two }'],
     says: [
-      'config.yaml:5:51 services.web.replicas: expected a whole number from 1 to 50, got "two"',
+      'config.yaml:5:51 services.web.replicas: expected a whole number from 1 to 28, got "two"',
     ],
   },
   {
     name: 'too many replicas',
-    yaml: ['services:', '  web: { image: ghcr.io/acme/web:1.4.2, replicas: 51 }'],
-    says: ['config.yaml:5:51 services.web.replicas: expected a whole number from 1 to 50, got 51'],
+    yaml: ['services:', '  web: { image: ghcr.io/acme/web:1.4.2, replicas: 29 }'],
+    says: ['config.yaml:5:51 services.web.replicas: expected a whole number from 1 to 28, got 29'],
   },
   {
     name: 'half a replica',
     yaml: ['services:', '  web: { image: ghcr.io/acme/web:1.4.2, replicas: 1.5 }'],
-    says: ['config.yaml:5:51 services.web.replicas: expected a whole number from 1 to 50, got 1.5'],
+    says: ['config.yaml:5:51 services.web.replicas: expected a whole number from 1 to 28, got 1.5'],
   },
   {
     name: 'a port out of range',
@@ -55,6 +55,13 @@ const rows: readonly BadConfig[] = [
       'config.yaml:5:62 services.web.resources.memory: expected a size of at least 6m, such as 256m or 4g, got "0m"',
       'config.yaml:7:80 accessories.search.resources.memory: expected a size of at least 6m, such as 256m or 4g, got "6143k"',
       'config.yaml:8:21 redis.maxMemory: expected a size of at least 6m, such as 256m or 4g, got "0k"',
+    ],
+  },
+  {
+    name: 'an address where a name belongs',
+    yaml: [WEB, 'sites: { front: { artifact: ./dist, hosts: [203.0.113.7] } }'],
+    says: [
+      'config.yaml:6:45 sites.front.hosts[0]: expected a host name such as app.example.com, got "203.0.113.7"',
     ],
   },
   {
@@ -331,3 +338,10 @@ for (const { name, yaml, says } of rows) {
     t.strictSame(problemsOf([BASE, ...yaml].join('\n')), says);
   });
 }
+
+t.test('an address as the domain', async (t) => {
+  const yaml = `${BASE.replace('app.example.com', '203.0.113.7')}\n${WEB}`;
+  t.strictSame(problemsOf(yaml), [
+    'config.yaml:2:9 domain: expected a host name such as app.example.com, got "203.0.113.7"',
+  ]);
+});

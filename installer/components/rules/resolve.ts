@@ -124,7 +124,7 @@ function resolveUpdates({ updates }: ConfigFile): Updates {
 }
 
 export function isPrivateName(domain: string): boolean {
-  return PRIVATE_NAME.test(domain) || !domain.includes('.') || /^[\d.]+$/.test(domain);
+  return PRIVATE_NAME.test(domain) || !domain.includes('.');
 }
 
 function projectOf(domain: string): string {

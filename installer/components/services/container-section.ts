@@ -15,7 +15,11 @@ import { urlPath } from '../../config/fields-network.ts';
 
 /** What services say about their containers, and accessories too. The defaults are filled in after the profiles are merged. */
 
-const MAX_REPLICAS = 50;
+/**
+ * A network has addresses for 61 containers (`render/subnets.ts`), and a release starts a second set beside the
+ * first: two sets of 28, and five others, such as Postgres, Redis, Prometheus and two accessories.
+ */
+const MAX_REPLICAS = 28;
 
 function scalingStep(percent: number, steady: string, direction: string) {
   return mapping(
