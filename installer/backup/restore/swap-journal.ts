@@ -56,6 +56,52 @@ export async function unfinishedSwaps(
   return found;
 }
 
+/** To be called before the first file moves. */
+export async function noteSwap(
+  host: Host,
+  paths: Paths,
+  volume: string,
+  { token }: Journal,
+): Promise<void> {
+  await host.write(lastSwapFile(paths, volume), token, { mode: 0o600, uid: 0, gid: 0 });
+}
+
+/**
+ * What is read of a volume, unless a restore puts other files there meanwhile: some of each would look like a whole.
+ * @throws AppError `backup/restored-meanwhile`, before the end
+ */
+export async function* unlessSwapped<T>(
+  host: Host,
+  paths: Paths,
+  volume: string,
+  content: AsyncIterable<T>,
+): AsyncGenerator<T> {
+  const before = await lastSwap(host, paths, volume);
+  yield* content;
+  if ((await lastSwap(host, paths, volume)) !== before) throw restoredMeanwhile(volume);
+}
+
+/** Names the last swap that was begun; undefined where there was none. */
+async function lastSwap(host: Host, paths: Paths, volume: string): Promise<string | undefined> {
+  const journal = await parsed(host, journalFile(paths, volume));
+  if (journal?.phase === 'swapping') throw restoredMeanwhile(volume);
+  const content = await host.read(lastSwapFile(paths, volume));
+  return content === undefined ? undefined : Buffer.from(content).toString('utf8');
+}
+
+function lastSwapFile(paths: Paths, volume: string): string {
+  return posix.join(paths.agent, FOLDER, `${volume}.swapped`);
+}
+
+function restoredMeanwhile(volume: string): AppError {
+  return new AppError({
+    code: 'backup/restored-meanwhile',
+    what: `a restore put other files into ${volume} while it was saved`,
+    why: 'the backup would hold some of the old ones and some of the new ones',
+    hint: 'once the restore has ended: `holdfast backup run`',
+  });
+}
+
 async function parsed(host: Host, file: string): Promise<Journal | undefined> {
   const content = await host.read(file);
   if (content === undefined) return undefined;

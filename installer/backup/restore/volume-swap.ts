@@ -10,6 +10,7 @@ import { layDown } from './lay-down.ts';
 import {
   type Journal,
   journalFile,
+  noteSwap,
   readJournal,
   saveJournal,
   unfinishedSwaps,
@@ -146,6 +147,7 @@ export async function finishSwaps(server: SwapServer, report: Report): Promise<v
 
 async function finishSwap(server: SwapServer, volume: string, journal: Journal): Promise<void> {
   const { host, engine, paths, project } = server;
+  await noteSwap(host, paths, volume, journal);
   await removeHelpers(host, engine, project, taskOf(volume));
   for (const { id } of await usersOf(server, volume, 'running')) {
     await host.run({ argv: ['docker', 'stop', '--time', '60', id] });

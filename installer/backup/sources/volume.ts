@@ -11,6 +11,7 @@ import {
   VOLUME_MOUNT,
 } from '../helper-container.ts';
 import { objectNamePart } from '../keys.ts';
+import { unlessSwapped } from '../restore/swap-journal.ts';
 import { compress } from '../zstd.ts';
 import type { Source } from './source.ts';
 
@@ -35,7 +36,9 @@ export async function openVolumeSource(
     if (source.calm !== undefined) calming = calmDown(context, source, job);
     const held = await calming;
     try {
-      for await (const chunk of tarOf(context, request)) {
+      const { host, paths } = context;
+      const content = tarOf(context, request);
+      for await (const chunk of unlessSwapped(host, paths, source.volume, content)) {
         held?.assertStill();
         yield chunk;
       }
