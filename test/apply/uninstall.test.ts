@@ -176,7 +176,7 @@ t.test('an uninstall that kept the data may be followed by a purge', async (t) =
 
 t.test('where an earlier version left no record, the config tells the project', async (t) => {
   const world = await applied();
-  const config = `version: 1\nproject: shop\ndomain: app.example.com\nservices:\n  web: { image: "a:1", port: 80 }\n`;
+  const config = `version: 1\nproject: shop\ndomain: app.example.com\ncontact: ops@example.com\nservices:\n  web: { image: "a:1", port: 80 }\n`;
   world.host.files.write(PATHS.config, Buffer.from(config), OWN_FILE);
   t.equal(await projectOn(world.host, PATHS), 'shop');
   world.host.files.write(PATHS.config, Buffer.from('nonsense'), OWN_FILE);
