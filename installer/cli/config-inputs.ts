@@ -56,11 +56,13 @@ export async function readSeeds(
   for (const { name, seed } of Object.values(config.services)) {
     if (seed === undefined) continue;
     const path = pathOf(seed.file);
-    const bytes = await sources.read(path);
+    const found = await sources.stat(path);
+    const bytes = found?.type === 'file' ? await sources.read(path) : undefined;
     if (bytes === undefined) {
       throw new AppError({
         code: 'config/no-seed-file',
         what: `services.${name}.seed.file: cannot read ${path}`,
+        why: found === undefined ? 'there is no such file' : 'it is no file',
         hint: 'correct the path, which starts from the folder of the config file',
       });
     }
