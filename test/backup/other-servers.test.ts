@@ -118,12 +118,23 @@ t.test('the newest backups of a lost server outlive those of the one in its plac
   t.strictSame(await othersBackups(context, JOB), []);
 });
 
-t.test('a server that was taken over spares those of the one that did', async (t) => {
-  const { context, store, us, backup, run, left } = await lab(t);
+t.test('whom another server took over from is not continued by this one', async (t) => {
+  const { context, store, backup, run, left } = await lab(t);
   const theirs = await backup(0, LOST);
-  await takeOver(store, context.settings, LOST, [us.id], new Date());
+  const third = { host: 'third.example', id: 'id-of-the-third' };
+  await takeOver(store, context.settings, third, [LOST.id], new Date());
   for (let day = 1; day < 20; day += 1) await run(day);
   t.ok((await left()).includes(theirs));
+});
+
+t.test('a jump of the clock is remembered from run to run', async (t) => {
+  const { events, run, left } = await lab(t);
+  for (let day = 0; day < 6; day += 1) await run(day);
+  for (let day = 66; day < 73; day += 1) await run(day);
+  t.equal((await left()).length, 6 + 7);
+  t.match(events.at(-1), { code: 'backup/retention-held', text: /a long pause ended/ });
+  await run(73);
+  t.equal((await left()).length, 8);
 });
 
 t.test('what this server stored and somebody else removed is known for a week', async (t) => {
