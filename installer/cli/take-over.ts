@@ -20,7 +20,9 @@ export async function backupTakeOver(args: ParsedArguments, context: CliContext)
     try {
       const found = await readTakeOver(store, settings);
       const isFenced = found?.fenced.includes(us.id) === true;
-      const others = isFenced ? [] : await namedOthers(backup, name);
+      const done = found?.writer.id === us.id ? found.fenced : [];
+      const named = isFenced ? [] : await namedOthers(backup, name);
+      const others = named.filter(({ writer }) => !done.includes(writer.id));
       if (!isFenced && others.length === 0) {
         context.io.out(`${name}: this server stores its backups there; nothing to do\n`);
         continue;
