@@ -24,6 +24,22 @@ const MEANING: Readonly<Record<ErrorClass, string>> = {
   certificate: 'A public certificate was not issued; the one that is there stays.',
 };
 
+/** Of findings in a config, whose class is understood. */
+function ruleCodes(file: string, text: string): string[] {
+  if (!file.startsWith('installer/components/')) return [];
+  return [...text.matchAll(/\b(?:error|warning)\(\s*'([a-z0-9-]+)'/g)].map(
+    ([, name]) => `config/${name}`,
+  );
+}
+
+/** Those that end with a name which is known only then. */
+function openCodes(text: string): string[] {
+  return [...text.matchAll(/`([a-z]+\/[a-z0-9-]+-)\$\{(\w+)\}`/g)].flatMap(
+    ([, begin = '', end = '']) =>
+      (begin.split('/')[0] ?? '') in EXIT_CODES ? [`${begin}${end.toUpperCase()}`] : [],
+  );
+}
+
 /** `docs/reference/errors.md`: every code in the sources, with what it says where that is plain text. */
 export function errorsReference(): string {
   const found = new Map<string, string>();
@@ -36,6 +52,9 @@ export function errorsReference(): string {
       const said = /^,\s*what:\s*(['"])(.+?)\1,/s.exec(after)?.[2];
       const code = `${errorClass}/${name}`;
       if (!found.has(code) || said !== undefined) found.set(code, said ?? found.get(code) ?? '');
+    }
+    for (const code of [...ruleCodes(file, text), ...openCodes(text)]) {
+      if (!found.has(code)) found.set(code, '');
     }
   }
   const classes = Object.keys(EXIT_CODES) as ErrorClass[];
