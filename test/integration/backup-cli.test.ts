@@ -106,6 +106,10 @@ t.test('the bad day, by the commands of its page', async (t) => {
   t.equal(await stack.sql('shop', 'SELECT count(*) FROM orders'), '100');
   // Later tests go back to the backups of this one.
   await writeFile(restoreTestIdentityFile(stack.paths), key, { mode: 0o600 });
+  // What was restored to look at it is saved as all else, until somebody drops it.
+  for (const name of ['check', 'shop_check']) {
+    await stack.sql('postgres', `DROP DATABASE "${name}"`);
+  }
 });
 
 /** Makes a key of a person, which lies there for the time of a restore. */
@@ -172,6 +176,7 @@ t.test('a damaged manifest: told where it is asked for, and passed over where no
   t.equal(restored.code, 0, restored.stderr);
   t.match(restored.stderr, `${id} is damaged, so the one before it is used`);
   t.not((JSON.parse(restored.stdout) as { id: string }).id, id);
+  await stack.sql('postgres', 'DROP DATABASE passed_over');
 });
 
 t.test('one flipped bit anywhere in any object is found, and nothing of it is read', async (t) => {

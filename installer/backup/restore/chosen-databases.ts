@@ -23,9 +23,8 @@ export function databasesOf(
     );
     return catalog === undefined ? [] : [{ object, catalog, database: object.database }];
   });
-  const chosen = found.filter(
-    ({ database }) => wish.database === undefined || wish.database === database,
-  );
+  const meant = wish.database ?? (wish.into === undefined ? undefined : onlyNamed(manifest, found));
+  const chosen = found.filter(({ database }) => meant === undefined || meant === database);
   const names = found.map(({ database }) => database).join(', ');
   if (chosen.length === 0) {
     throw new AppError({
@@ -44,4 +43,11 @@ export function databasesOf(
     });
   }
   return chosen;
+}
+
+/** The one that the config named, whatever else there was on the server: what somebody restored to look at it, say. */
+function onlyNamed({ source }: BackupManifest, found: readonly DatabasePair[]): string | undefined {
+  const named = source.kind === 'postgres' ? source.databases : [];
+  const [first, ...more] = found.filter(({ database }) => named.includes(database));
+  return more.length === 0 ? first?.database : undefined;
 }
