@@ -2,10 +2,9 @@ import t from 'tap';
 import type { BackupManifest } from '../../installer/backup/manifest.ts';
 import { databasesOf } from '../../installer/backup/restore/chosen-databases.ts';
 
-const manifestOf = (named: readonly string[], dumped: readonly string[]) =>
+const manifestOf = (dumped: readonly string[]) =>
   ({
     id: '20261130T085535Z-0c4945',
-    source: { kind: 'postgres', databases: named },
     objects: dumped.flatMap((database) =>
       ['database', 'catalog'].map((role) => ({ role, database, name: `${role}-${database}` })),
     ),
@@ -13,7 +12,7 @@ const manifestOf = (named: readonly string[], dumped: readonly string[]) =>
 
 t.test('a restore beside takes the one database that the config names', async (t) => {
   const chosen = (named: string[], dumped: string[], wish: Parameters<typeof databasesOf>[1]) =>
-    databasesOf(manifestOf(named, dumped), wish).map(({ database }) => database);
+    databasesOf(manifestOf(dumped), wish, named).map(({ database }) => database);
   const copy = ['shop', 'shop_check'];
   t.strictSame(chosen(['shop'], copy, { into: 'x' }), ['shop']);
   t.strictSame(chosen(['shop'], copy, {}), copy, 'all, where each goes to its own place');

@@ -10,11 +10,14 @@ export interface DatabasePair {
 
 /**
  * What of a backup shall be restored.
+ * @param named by the config of now: of several the one that goes beside, whatever else there was on the server, such as
+ *   what somebody restored to look at it
  * @throws AppError `usage/no-such-database`, `usage/several-databases`
  */
 export function databasesOf(
   manifest: BackupManifest,
   wish: { readonly into?: string; readonly database?: string },
+  named: readonly string[] = [],
 ): DatabasePair[] {
   const found = manifest.objects.flatMap((object) => {
     if (object.role !== 'database' || object.database === undefined) return [];
@@ -23,7 +26,7 @@ export function databasesOf(
     );
     return catalog === undefined ? [] : [{ object, catalog, database: object.database }];
   });
-  const meant = wish.database ?? (wish.into === undefined ? undefined : onlyNamed(manifest, found));
+  const meant = wish.database ?? (wish.into === undefined ? undefined : onlyNamed(found, named));
   const chosen = found.filter(({ database }) => meant === undefined || meant === database);
   const names = found.map(({ database }) => database).join(', ');
   if (chosen.length === 0) {
@@ -45,9 +48,7 @@ export function databasesOf(
   return chosen;
 }
 
-/** The one that the config named, whatever else there was on the server: what somebody restored to look at it, say. */
-function onlyNamed({ source }: BackupManifest, found: readonly DatabasePair[]): string | undefined {
-  const named = source.kind === 'postgres' ? source.databases : [];
+function onlyNamed(found: readonly DatabasePair[], named: readonly string[]): string | undefined {
   const [first, ...more] = found.filter(({ database }) => named.includes(database));
   return more.length === 0 ? first?.database : undefined;
 }

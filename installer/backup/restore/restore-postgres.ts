@@ -83,7 +83,8 @@ async function restoreInto(
   await runSql(server, 'postgres', `${settings}\n${endEarlierSessions(server)}`);
   const facts = await serverFacts(server);
   refuseOlderServer(facts, backup.manifest);
-  const databases = replaceable(context, databasesOf(backup.manifest, wish), backup, wish);
+  const chosen = databasesOf(backup.manifest, wish, namedByConfig(context));
+  const databases = replaceable(context, chosen, backup, wish);
   if (wish.into !== undefined && facts.comments[wish.into] !== undefined) {
     throw nameTaken(wish.into);
   }
@@ -96,6 +97,12 @@ async function restoreInto(
   const restored = await swapAll(context, server, backup.manifest, prepared, wish);
   for (const { name } of restored) await refineStatistics(context.host, server, name);
   return restored;
+}
+
+function namedByConfig({ settings }: BackupContext): string[] {
+  return settings.jobs.flatMap(({ source }) =>
+    source.kind === 'postgres' ? source.databases : [],
+  );
 }
 
 /**
