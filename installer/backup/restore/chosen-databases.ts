@@ -1,4 +1,5 @@
 import { AppError } from '../../errors.ts';
+import type { BackupSettings } from '../../model/backup-settings.ts';
 import type { BackupManifest, BackupObject } from '../manifest.ts';
 
 /** A dump and what is known of the database that it was made of. */
@@ -6,6 +7,11 @@ export interface DatabasePair {
   readonly object: BackupObject;
   readonly catalog: BackupObject;
   readonly database: string;
+}
+
+/** Databases that the config names. */
+export function namedByConfig({ jobs }: Pick<BackupSettings, 'jobs'>): string[] {
+  return jobs.flatMap(({ source }) => (source.kind === 'postgres' ? source.databases : []));
 }
 
 /**

@@ -17,7 +17,7 @@ import { type OpenBackup, readText } from '../read-object.ts';
 import { type Catalog, parseCatalog } from '../sources/catalog.ts';
 import { livePostgres } from '../sources/open-source.ts';
 import { checkDatabase } from './check-database.ts';
-import { type DatabasePair, databasesOf } from './chosen-databases.ts';
+import { type DatabasePair, databasesOf, namedByConfig } from './chosen-databases.ts';
 import { beforeName, MAINTENANCE_DATABASE, restoredName } from './database-names.ts';
 import {
   analyzeDatabase,
@@ -83,7 +83,7 @@ async function restoreInto(
   await runSql(server, 'postgres', `${settings}\n${endEarlierSessions(server)}`);
   const facts = await serverFacts(server);
   refuseOlderServer(facts, backup.manifest);
-  const chosen = databasesOf(backup.manifest, wish, namedByConfig(context));
+  const chosen = databasesOf(backup.manifest, wish, namedByConfig(context.settings));
   const databases = replaceable(context, chosen, backup, wish);
   if (wish.into !== undefined && facts.comments[wish.into] !== undefined) {
     throw nameTaken(wish.into);
@@ -97,12 +97,6 @@ async function restoreInto(
   const restored = await swapAll(context, server, backup.manifest, prepared, wish);
   for (const { name } of restored) await refineStatistics(context.host, server, name);
   return restored;
-}
-
-function namedByConfig({ settings }: BackupContext): string[] {
-  return settings.jobs.flatMap(({ source }) =>
-    source.kind === 'postgres' ? source.databases : [],
-  );
 }
 
 /**

@@ -13,6 +13,7 @@ import { type Catalog, parseCatalog } from '../sources/catalog.ts';
 import { checkAssertions } from './assertions.ts';
 import { checkDatabase } from './check-database.ts';
 import { withBackup } from './choose-backup.ts';
+import { namedByConfig } from './chosen-databases.ts';
 import { proofName } from './database-names.ts';
 import { provePointInTime } from './prove-point-in-time.ts';
 import { restoreDatabase } from './restore-database.ts';
@@ -116,11 +117,9 @@ async function attempt(context: BackupContext): Promise<DumpProof> {
 }
 
 /** Assertions are of the databases of the config: a tenant's, or a copy that somebody made, may be empty. */
-function asserted({ jobs }: BackupSettings, saved: readonly string[]): readonly string[] {
-  const named = new Set(
-    jobs.flatMap(({ source }) => (source.kind === 'postgres' ? source.databases : [])),
-  );
-  const ours = saved.filter((name) => named.has(name));
+function asserted(settings: BackupSettings, saved: readonly string[]): readonly string[] {
+  const named = namedByConfig(settings);
+  const ours = saved.filter((name) => named.includes(name));
   return ours.length > 0 ? ours : saved.map(proofName);
 }
 
