@@ -97,15 +97,6 @@ async function theirs(
   };
 }
 
-/** pgBackRest reads its newest backup back, as ours does before it calls one proved. */
-async function theirProof(pitr: PitrStack, peer: string): ReturnType<typeof theirs> {
-  const info = ['exec', peer, 'pgbackrest', '--stanza=shop', '--output=json', 'info'];
-  const [stanza] = JSON.parse(await pitr.stack.docker(info)) as [{ backup: { label: string }[] }];
-  const newest = stanza.backup.at(-1)?.label;
-  if (newest === undefined) throw new Error('pgBackRest has no backup');
-  return await theirs(pitr, peer, ['verify', `--set=${newest}`]);
-}
-
 async function measure(
   pitr: PitrStack,
   peer: string,
@@ -122,7 +113,6 @@ async function measure(
   const backup = await ours(stack, ['backup', 'run', 'base', '--json']);
   const postgres = (await postgresCpu(stack)) - start;
   const after = await theirs(pitr, peer, full);
-  const proof = await theirProof(pitr, peer);
   const { storedSeconds, seconds: proved, bytes: stored } = outcomeOf(backup.output);
   if (storedSeconds === undefined) throw new Error('the backup does not tell when it was stored');
   // With the start of the program, as pgBackRest's seconds have it.
@@ -171,10 +161,6 @@ async function measure(
       what: `${label}: CPU seconds of the base until proved: Postgres, ours`,
       value: cpu(postgres, backup.cpu),
       goal: '≤ pgBackRest',
-    },
-    {
-      what: `${label}: CPU seconds of pgBackRest's verify, which reads it back`,
-      value: cpu(proof.cpu),
     },
     { what: `${label}: peak memory of pgBackRest`, value: mib(Math.max(before.peak, after.peak)) },
     { what: `${label}: peak memory of ours`, value: mib(backup.peak), goal: '≤ 200 MiB' },
