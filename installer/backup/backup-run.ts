@@ -6,6 +6,7 @@ import type { BackupContext } from './context.ts';
 import { backupPrefix, MANIFEST_NAME, RUN_MARKER_NAME, VERIFIED_NAME } from './keys.ts';
 import { LocalCopy, localCopiesFolder } from './local-copy.ts';
 import { type BackupManifest, manifestBytes } from './manifest.ts';
+import { Pace } from './pace.ts';
 import { prepareRecipients, type Recipients, restoreTestIdentityFile } from './recovery-keys.ts';
 import { livePostgres } from './sources/open-source.ts';
 import type { Source } from './sources/source.ts';
@@ -82,7 +83,10 @@ export class BackupRun {
 
   async #storeAll(recipients: Recipients | undefined): Promise<BackupManifest> {
     const objects: BackupManifest['objects'] = [];
-    for (const object of this.#input.source.objects) {
+    const { context, source } = this.#input;
+    const pace =
+      source.isPressed === undefined ? undefined : Pace.beside(context, source.isPressed);
+    for (const object of source.objects) {
       objects.push(
         await storeObject(
           {
@@ -90,6 +94,7 @@ export class BackupRun {
             folder: this.#folder,
             recipientsFile: recipients?.file,
             localCopy: this.#localCopy,
+            pace,
             lockedUntil: lockEnd(this.#input.job, this.#input.startedAt),
             onProgress: this.#progress(object.name),
           },

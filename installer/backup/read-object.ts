@@ -2,6 +2,7 @@ import { AppError } from '../errors.ts';
 import { CommandError } from '../host/command-error.ts';
 import { decrypt } from './age.ts';
 import type { BackupManifest, BackupObject } from './manifest.ts';
+import type { Pace } from './pace.ts';
 import type { Store } from './store/store.ts';
 import type { ChildOutput } from './through-child.ts';
 import { verifiedBytes } from './verified-bytes.ts';
@@ -15,6 +16,8 @@ export interface OpenBackup {
   readonly manifest: BackupManifest;
   /** Needed for an encrypted one. */
   readonly identityFile: string | undefined;
+  /** Beside a busy product, where nobody waits for it. */
+  readonly pace?: Pace;
   /** Ends the reading early; what was read so far is thrown away then. */
   readonly signal?: AbortSignal;
 }
@@ -25,18 +28,20 @@ export interface OpenBackup {
  * @throws AppError `backup/damaged`, `restore/wrong-identity`
  */
 export async function* readObject(
-  { placeOf, folder, manifest, identityFile, signal }: OpenBackup,
+  { placeOf, folder, manifest, identityFile, pace, signal }: OpenBackup,
   object: BackupObject,
   output?: ChildOutput,
 ): AsyncGenerator<Buffer> {
   const store = await placeOf(object);
+  const verified = verifiedBytes(store, folder, object, signal);
+  const stored = pace?.through(verified) ?? verified;
   if (manifest.encryption.kind === 'none') {
-    yield* verifiedBytes(store, folder, object, signal);
+    yield* stored;
     return;
   }
   if (identityFile === undefined) throw noIdentity();
   try {
-    yield* decrypt(verifiedBytes(store, folder, object, signal), identityFile, output);
+    yield* decrypt(stored, identityFile, output);
   } catch (error) {
     // age notices a changed byte before its range is read to the end; the range is what helps. One in its header may
     // look like a key that does not fit, or like anything else: the header lies in the first range.

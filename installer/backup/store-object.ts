@@ -3,6 +3,7 @@ import { formatBytes } from '../model/format-bytes.ts';
 import { encrypt, encryptOutput } from './age.ts';
 import type { LocalCopy } from './local-copy.ts';
 import type { BackupObject } from './manifest.ts';
+import type { Pace } from './pace.ts';
 import { outputOfProgram } from './program-output.ts';
 import { RangeHasher, rangeBytesFor } from './range-hasher.ts';
 import type { SourceObject } from './sources/source.ts';
@@ -16,6 +17,8 @@ export interface ObjectTarget {
   readonly recipientsFile: string | undefined;
   readonly localCopy: LocalCopy | undefined;
   readonly lockedUntil?: Date | undefined;
+  /** Beside a busy product, where nobody waits for it. */
+  readonly pace?: Pace | undefined;
   /** May throw to stop. */
   readonly onProgress: (plainBytes: number) => void;
 }
@@ -47,7 +50,8 @@ export async function storeObject(
     if (plainSize < source.floorBytes) throw tooSmall(source, plainSize);
   }
 
-  const stored = hashed(floored(await contentOf(source, target.recipientsFile, counted)));
+  const content = await contentOf(source, target.recipientsFile, counted);
+  const stored = hashed(floored(target.pace?.through(content) ?? content));
   const body = target.localCopy === undefined ? stored : target.localCopy.tee(key, stored);
   await target.store.put(key, body, source.expectedBytes, target.lockedUntil);
   const { size, sha256, rangeBytes, ranges } = hasher.finish();

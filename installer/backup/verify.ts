@@ -13,6 +13,7 @@ import {
   sha256Hex,
   type VerifiedMark,
 } from './manifest.ts';
+import { Pace } from './pace.ts';
 import { type PostgresServer, postgresExec } from './psql.ts';
 import { type OpenBackup, readObject } from './read-object.ts';
 import { readSmall, type Store } from './store/store.ts';
@@ -39,6 +40,7 @@ export async function verifyBackup(input: VerifyInput): Promise<VerifiedMark> {
   // A mark that nobody can read needs no word: it is made anew below.
   const { manifest, digest } = await readManifest(store, folder, id);
   const opens = manifest.encryption.kind === 'none' || input.identityFile !== undefined;
+  const pace = Pace.beside(context);
   for (const [index, object] of manifest.objects.entries()) {
     context.report({
       kind: 'progress',
@@ -47,7 +49,7 @@ export async function verifyBackup(input: VerifyInput): Promise<VerifiedMark> {
       done: index,
       total: manifest.objects.length,
     });
-    await checkObject(input, manifest, folder, object);
+    await checkObject(input, manifest, folder, object, pace);
   }
   const archives = manifest.objects.some(({ format }) => format === 'pg-custom');
   const mark: VerifiedMark = {
@@ -130,12 +132,13 @@ async function checkObject(
   manifest: BackupManifest,
   folder: string,
   object: BackupObject,
+  pace: Pace,
 ): Promise<void> {
   const encrypted = manifest.encryption.kind === 'age';
   if (encrypted && identityFile === undefined) {
-    return await drain(verifiedBytes(store, folder, object));
+    return await drain(pace.through(verifiedBytes(store, folder, object)));
   }
-  const backup = { placeOf: async () => store, folder, manifest, identityFile };
+  const backup = { placeOf: async () => store, folder, manifest, identityFile, pace };
   if (object.format !== 'pg-custom' || server === undefined) return await prove(backup, object);
   const onlyHead = encrypted && object.plainSize > ARCHIVE_HEAD;
   const output = onlyHead ? { into: startChild({ argv: HEAD_ALONE }) } : {};

@@ -1,4 +1,5 @@
 import { mkdir, readdir, readFile, unlink, writeFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import t from 'tap';
@@ -10,6 +11,7 @@ import {
 import { exclusively } from '../../installer/backup/exclusive.ts';
 import { listStored } from '../../installer/backup/inventory.ts';
 import { backupPrefix } from '../../installer/backup/keys.ts';
+import { ProductLoad } from '../../installer/backup/product-load.ts';
 import { filteredOutput } from '../../installer/backup/program-output.ts';
 import { readObject } from '../../installer/backup/read-object.ts';
 import { restoreTestIdentityFile } from '../../installer/backup/recovery-keys.ts';
@@ -367,6 +369,24 @@ t.test('local copies are kept beside the store and can be given up again', async
   t.match(await listStored(copies, context.settings, 'copied'), [{ id, verified: true }]);
   await runBackup(stack.context({ jobs: [stack.job({ name: 'copied' })] }), 'copied');
   t.strictSame(await listStored(copies, context.settings, 'copied'), []);
+});
+
+t.test('what the containers of the stack take of the processors is seen', async (t) => {
+  const load = await ProductLoad.of(stack.context());
+  t.ok(load.isKnown);
+  const shareOf = async (script: string): Promise<number> => {
+    load.look();
+    await stack
+      .docker(['exec', stack.container, 'timeout', '2', 'sh', '-c', script])
+      .catch((error) => {
+        t.equal(error.code, 124, 'it was ended by its time');
+      });
+    return load.look();
+  };
+  const idle = await shareOf('sleep 10');
+  // A process takes one of the processors at most, and here others run beside it.
+  const busy = await shareOf('while :; do :; done');
+  t.ok(busy - idle > 0.25 / availableParallelism(), `${idle} of all, then ${busy}`);
 });
 
 t.test('Postgres down: the error names it, and no object is left', async (t) => {

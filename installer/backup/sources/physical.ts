@@ -16,6 +16,9 @@ import type { Source, SourceProgram } from './source.ts';
 /** The template databases alone come to two megabytes compressed. */
 const BASE_FLOOR = 256 * 1024;
 
+/** As much WAL as the server keeps by our own settings, half of it, bytes. */
+const UNBOUNDED_WAL = 1024 ** 3;
+
 interface ClusterFacts {
   readonly version: string;
   readonly major: number;
@@ -75,6 +78,7 @@ export async function openPhysicalSource(
         content: { kind: 'program', prepare: async () => program(server, told, pitr?.maxRate) },
       },
     ],
+    isPressed: () => isShortOfWal(held),
     close: async () => {
       await held.cancel();
       await behind;
@@ -150,6 +154,18 @@ export async function holdWal(server: PostgresServer): Promise<PsqlSession> {
     throw error;
   }
   return session;
+}
+
+/**
+ * Whether half of what the server keeps for us was written meanwhile (`max_slot_wal_keep_size`): a base backup whose
+ * WAL is gone at its end is none. Without that bound the disk would be what fills, so the same amount counts.
+ */
+async function isShortOfWal(held: PsqlSession): Promise<boolean> {
+  const [answer] = await held.run(`SELECT coalesce(safe_wal_size < kept / 2,
+      pg_current_wal_lsn() - restart_lsn > ${UNBOUNDED_WAL}) FROM pg_replication_slots,
+      (SELECT setting::bigint * 1024 * 1024 AS kept FROM pg_settings WHERE name = 'max_slot_wal_keep_size') AS bound
+    WHERE slot_name = 'holdfast_base_' || pg_backend_pid();`);
+  return answer !== 'f';
 }
 
 async function clusterFacts(server: PostgresServer): Promise<ClusterFacts> {

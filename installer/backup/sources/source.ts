@@ -59,6 +59,11 @@ export interface Source {
   readonly tools: Readonly<Record<string, string>>;
   /** In the order in which they are read: a later one may tell of an earlier one. */
   readonly objects: readonly SourceObject[];
+  /**
+   * Present where nobody waits for the end of it, so that it may take longer beside a busy product.
+   * @returns true when it may not any more
+   */
+  readonly isPressed?: () => Promise<boolean>;
   /** Frees what was held, also after a failure. */
   readonly close: () => Promise<void>;
 }
