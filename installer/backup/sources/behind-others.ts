@@ -7,6 +7,9 @@ import { type PostgresServer, runSql } from '../psql.ts';
  */
 const NICENESS = '10';
 
+/** Linux knows a priority of each thread, and new ones have that of the one which starts them. */
+const RENICE = 'renice -n "$1" -p "$2" && renice -n "$1" -p $(ls "/proc/$2/task")';
+
 /** Before the argv of a program of the container, which its sessions do not wait for. */
 export const BEHIND_OTHERS = ['nice', '-n', NICENESS] as const;
 
@@ -25,7 +28,7 @@ export async function putSenderBehindOthers(server: PostgresServer): Promise<voi
   // It was done already.
   if (pid === undefined) return;
   const { exitCode, stderr } = await server.engine.exec(server.container, {
-    argv: ['renice', '-n', NICENESS, '-p', pid],
+    argv: ['sh', '-c', RENICE, 'sh', NICENESS, pid],
     user: 'postgres',
   });
   if (exitCode === 0 || /no such process/i.test(stderr)) return;

@@ -13,6 +13,9 @@ import { makeSlot } from '../wal/slot.ts';
 import { BEHIND_OTHERS, putSenderBehindOthers } from './behind-others.ts';
 import type { Source, SourceProgram } from './source.ts';
 
+/** One would be what all else waits for: the server reads and sends twice as much as one compresses. */
+const COMPRESSING_THREADS = 2;
+
 /** The template databases alone come to two megabytes compressed. */
 const BASE_FLOOR = 256 * 1024;
 
@@ -97,7 +100,12 @@ function program(
     ...['--pgdata=-', '--format=tar', '--wal-method=fetch', '--checkpoint=fast'],
     // The server cannot put a list of files into a tar that it has compressed already; age and our own checksums
     // prove the bytes, the pages' checksums are looked at as they are read.
-    ...['--compress=server-zstd:1', '--no-manifest', '--no-sync', '--verbose'],
+    ...[
+      `--compress=server-zstd:level=1,workers=${COMPRESSING_THREADS}`,
+      '--no-manifest',
+      '--no-sync',
+      '--verbose',
+    ],
     `--label=${server.applicationName}`,
     // The server sleeps between its reads, after the compression: it is what goes out that is counted.
     ...(maxRate === undefined ? [] : [`--max-rate=${Math.floor(maxRate / 1024)}`]),
