@@ -12,6 +12,7 @@ import { type HeldLock, withLock } from './lock.ts';
 import { type ObserveContext, observeDesired, observeServer } from './observe.ts';
 import { waitForOrphans } from './orphans.ts';
 import type { ThisProcess } from './process-identity.ts';
+import { notAnswering } from './sick.ts';
 import { settleUpgrade } from './upgrade/return-to-old.ts';
 
 export interface ApplyRequest {
@@ -30,7 +31,10 @@ export interface ApplyRequest {
   /** sha256 of the config file's bytes as they are now. */
   readonly configDigest: () => Promise<string>;
   /** Asks through the front door. @throws AppError `health/…` */
-  readonly verify?: (desired: Desired) => Promise<void>;
+  readonly verify?: (
+    desired: Desired,
+    isSickItself: (service: string, why: string) => Promise<boolean>,
+  ) => Promise<void>;
   /** Take over, or put back, files that somebody else wrote. */
   readonly adopt?: boolean;
   readonly interrupt?: AbortSignal;
@@ -41,7 +45,7 @@ export interface ApplyOutcome {
   readonly plan: Plan;
   readonly desired: Desired;
   readonly seconds: number;
-  /** Names of containers that are not healthy although nothing had to be changed. */
+  /** Names of containers that are not healthy although nothing has to be changed about them. */
   readonly unhealthy: readonly string[];
 }
 
@@ -89,7 +93,7 @@ async function applyLocked(
     plan,
     desired,
     seconds: (context.clock.now().getTime() - start) / 1000,
-    unhealthy: result === 'unchanged' ? await sickContainers(context, planned) : [],
+    unhealthy: result === 'declined' ? [] : await sickContainers(context, planned, result),
   });
   refuseBlockingDrift(plan);
   const nothingToDo = plan.operations.length === 0;
@@ -103,16 +107,22 @@ async function applyLocked(
 
 /** A release that does not serve is stopped for the way back: that is no sickness. */
 async function sickContainers(
-  { engine }: ApplyContext,
+  context: ApplyContext,
   { desired, observed }: Planned,
+  result: 'unchanged' | 'applied',
 ): Promise<string[]> {
+  const silent = await notAnswering({ ...context, desired });
+  // Whatever was changed was waited for.
+  if (result === 'applied') return silent;
+  const { engine } = context;
   const { containers, edge } = observed;
   const suspects = containers.filter(({ service, slot, healthy }) => {
     const isOther = desired.rolled.has(service) && edge.services[service]?.slot !== slot;
     return !healthy && !isOther;
   });
   const verdicts = await Promise.all(suspects.map(({ id }) => isWell(engine, id)));
-  return suspects.filter((_, index) => verdicts[index] === false).map(({ name }) => name);
+  const sick = suspects.filter((_, index) => verdicts[index] === false).map(({ name }) => name);
+  return [...new Set([...sick, ...silent])];
 }
 
 /** Nothing is shown as certain that is not so any more when the answer comes. */

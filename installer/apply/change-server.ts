@@ -12,6 +12,7 @@ import { ManifestKeeper, setUnreadableManifestAside } from './manifest.ts';
 import { checkPorts } from './ports.ts';
 import { recordImages } from './record-images.ts';
 import { type Run, stopIfInterrupted } from './run.ts';
+import { isSickItself } from './sick.ts';
 import { afterFailure } from './upgrade/after-failure.ts';
 import { settleUpgrade } from './upgrade/return-to-old.ts';
 import { validate } from './validate.ts';
@@ -34,6 +35,7 @@ export async function changeServer(
     desired,
     observed,
     plan,
+    began: begin,
     manifest: new ManifestKeeper(host, paths.manifest, observed.manifest),
     done: [],
     ...(request.interrupt === undefined ? {} : { interrupt: request.interrupt }),
@@ -85,7 +87,9 @@ async function perform(run: Run, request: ApplyRequest): Promise<void> {
     );
     await waitForChanged(recorded);
     if (recorded.desired.postgresUpgrade !== undefined) await waitForAll(recorded);
-    await request.verify?.(recorded.desired);
+    await request.verify?.(recorded.desired, (service, why) =>
+      isSickItself(recorded, service, why),
+    );
   } catch (error) {
     throw await afterFailure(recorded, error);
   }

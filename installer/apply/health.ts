@@ -61,7 +61,19 @@ export function patience({ healthcheck }: StackService): number {
   return Math.min(LONGEST_WAIT_SECONDS, Math.max(SHORTEST_WAIT_SECONDS, own + 30));
 }
 
-function checksOf({ desired }: Run, name: string): (HttpCheck | PortCheck)[] {
+/** Whether a container answers our own checks of its service at this moment. */
+export async function answersNow(
+  context: Pick<Run, 'host' | 'desired'>,
+  service: string,
+  container: ContainerState,
+): Promise<boolean> {
+  for (const check of checksOf(context, service)) {
+    if ((await probe(context.host, check, container)) !== undefined) return false;
+  }
+  return true;
+}
+
+function checksOf({ desired }: Pick<Run, 'desired'>, name: string): (HttpCheck | PortCheck)[] {
   return [...desired.httpChecks, ...desired.portChecks].filter(({ service }) => service === name);
 }
 

@@ -18,6 +18,7 @@ export interface Run extends ApplyContext {
   readonly observed: Observed;
   readonly plan: Plan;
   readonly manifest: ManifestKeeper;
+  readonly began: Date;
   /** Ids of finished operations, in order. */
   readonly done: string[];
   /** Aborted when the user asks to stop: the current operation is finished first. */

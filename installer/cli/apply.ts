@@ -1,5 +1,5 @@
 import { posix } from 'node:path';
-import { apply as applyServer } from '../apply/apply.ts';
+import { type ApplyOutcome, apply as applyServer } from '../apply/apply.ts';
 import { thisProcess } from '../apply/process-identity.ts';
 import { env } from '../env.ts';
 import { EXIT_CODES } from '../errors.ts';
@@ -54,7 +54,7 @@ export async function apply(args: ParsedArguments, context: CliContext): Promise
     keepRendered: prepared.keepRendered,
     keepConfig: () =>
       keepConfig({ host: server.host, paths: context.paths }, loaded, sourceHost(server, loaded)),
-    verify: (desired) => verifyFrontDoor(server.host, context.paths, desired),
+    verify: verifyFrontDoor(server.host, context.paths),
   });
   if (outcome.result === 'declined') throw refused(args);
   if (outcome.result === 'applied') await bringCertificates(context, server);
@@ -70,17 +70,18 @@ export async function apply(args: ParsedArguments, context: CliContext): Promise
     const { result, seconds, unhealthy } = outcome;
     out(`${JSON.stringify({ ...planJson(outcome.plan), result, seconds, unhealthy })}\n`);
   } else {
-    out(endingText(outcome.result, outcome.seconds));
+    out(endingText(outcome));
     for (const name of outcome.unhealthy) out(`! ${name} is not healthy: holdfast status\n`);
   }
   return outcome.unhealthy.length === 0 ? 0 : EXIT_CODES.health;
 }
 
-function endingText(result: 'unchanged' | 'applied', seconds: number): string {
-  switch (result) {
-    case 'unchanged':
-      return 'Nothing to do: the server is as the config says.\n';
-    case 'applied':
-      return `Applied in ${durationText(seconds)}. Everything is healthy.\n`;
-  }
+function endingText({ result, seconds, unhealthy }: ApplyOutcome): string {
+  if (result !== 'applied') return 'Nothing to do: the server is as the config says.\n';
+  return `Applied in ${durationText(seconds)}. ${healthText(unhealthy)}\n`;
+}
+
+/** @param unhealthy containers that were sick before, and that the apply had nothing to do with */
+export function healthText(unhealthy: readonly string[]): string {
+  return unhealthy.length === 0 ? 'Everything is healthy.' : 'What was changed is healthy.';
 }

@@ -104,7 +104,7 @@ async function releaseImage(
       });
     },
     keepRendered: prepared.keepRendered,
-    verify: (desired) => verifyFrontDoor(server.host, context.paths, desired),
+    verify: verifyFrontDoor(server.host, context.paths),
   });
   const { result, seconds, unhealthy } = outcome;
   if (result === 'declined') throw refused(args);

@@ -130,7 +130,7 @@ export async function postgresRevert(args: ParsedArguments, context: CliContext)
       await saveUpgrade(host, paths, reverting);
     },
     keepConfig: () => keepConfig({ host, paths }, loaded, sourceHost(server, loaded)),
-    verify: (desired) => verifyFrontDoor(host, paths, desired),
+    verify: verifyFrontDoor(host, paths),
   });
   if (outcome.result === 'declined') throw refused(args);
   await startAnew(context, server);

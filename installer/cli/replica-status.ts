@@ -1,11 +1,7 @@
+import { readReplicas } from '../apply/sick.ts';
 import type { Host } from '../host/host.ts';
 import type { Paths } from '../model/paths.ts';
-import {
-  REPLICAS_RESULT,
-  type ReplicasResult,
-  type ScalingResult,
-  type ServiceReplicas,
-} from '../model/replicas-result.ts';
+import type { ScalingResult, ServiceReplicas } from '../model/replicas-result.ts';
 
 /** What the agent sees of a service beyond what the engine says. */
 export interface WatchedStatus {
@@ -29,9 +25,7 @@ export async function watchedStatus(
   host: Host,
   paths: Paths,
 ): Promise<ReadonlyMap<string, WatchedStatus>> {
-  const bytes = await host.read(`${paths.agent}/${REPLICAS_RESULT}`);
-  if (bytes === undefined) return new Map();
-  const { services } = JSON.parse(new TextDecoder().decode(bytes)) as ReplicasResult;
+  const services = await readReplicas(host, paths);
   return new Map(services.map((service) => [service.service, statusOf(service)]));
 }
 

@@ -153,7 +153,7 @@ export async function swapVolume(
     configDigest: async () => loaded.digest,
     confirm: async () => true,
     keepRendered: prepared.keepRendered,
-    verify: (desired) => verifyFrontDoor(host, paths, desired),
+    verify: verifyFrontDoor(host, paths),
   });
   return { kept: engineName(loaded.config.project, before) };
 }

@@ -38,7 +38,7 @@ export async function firstApply(context: CliContext, server: Server): Promise<v
 /** Everything healthy and answering through the front door. @throws AppError class `health` among others */
 export async function applyKept(context: CliContext, server: Server): Promise<void> {
   const outcome: ApplyOutcome = await applyServer(...(await keptApply(context, server)));
-  await verifyFrontDoor(server.host, context.paths, outcome.desired);
+  await verifyFrontDoor(server.host, context.paths)(outcome.desired, async () => false);
   await bringCertificates(context, server);
 }
 
@@ -62,7 +62,7 @@ async function keptApply(
       confirm: async () => true,
       keepRendered,
       keepConfig: () => keepConfig({ host, paths }, loaded, host),
-      verify: (desired) => verifyFrontDoor(host, paths, desired),
+      verify: verifyFrontDoor(host, paths),
     },
   ];
 }

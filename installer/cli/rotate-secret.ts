@@ -86,7 +86,7 @@ export async function rotateSecret(args: ParsedArguments, context: CliContext): 
         configDigest: async () => loaded.digest,
         confirm: async () => true,
         keepRendered: prepared.keepRendered,
-        verify: (desired) => verifyFrontDoor(server.host, paths, desired),
+        verify: verifyFrontDoor(server.host, paths),
       });
     },
   });

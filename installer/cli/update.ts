@@ -12,6 +12,7 @@ import type { Observed } from '../plan/observed.ts';
 import { planText } from '../plan/text.ts';
 import { appliedBackupSettings } from './applied.ts';
 import { configInForce } from './applied-config.ts';
+import { healthText } from './apply.ts';
 import type { ParsedArguments } from './command.ts';
 import { consent, refused } from './consent.ts';
 import type { CliContext, Server } from './context.ts';
@@ -66,7 +67,7 @@ export async function update(args: ParsedArguments, context: CliContext): Promis
       return await consent(args, context, { text: `Update ${server.host.name}? [y/N] ` });
     },
     keepRendered: prepared.keepRendered,
-    verify: (updated) => verifyFrontDoor(server.host, context.paths, updated),
+    verify: verifyFrontDoor(server.host, context.paths),
   });
   const { result, seconds, unhealthy } = outcome;
   if (result === 'declined') throw refused(args);
@@ -74,7 +75,7 @@ export async function update(args: ParsedArguments, context: CliContext): Promis
   if (json) {
     context.io.out(`${JSON.stringify({ version: 1, pending, result, seconds, unhealthy })}\n`);
   } else if (result === 'applied') {
-    show(`Updated in ${durationText(seconds)}. Everything is healthy.\n`);
+    show(`Updated in ${durationText(seconds)}. ${healthText(unhealthy)}\n`);
   } else show('No changes were made.\n');
   return unhealthy.length === 0 ? 0 : EXIT_CODES.health;
 }

@@ -237,6 +237,7 @@ export interface Route {
   readonly maxBody?: number;
   readonly sticky?: 'ip' | 'cookie';
   readonly allowFrom: readonly string[];
+  readonly asksPassword?: boolean;
 }
 
 export interface ScrapeTarget {

@@ -64,6 +64,8 @@ export interface Desired {
 }
 
 export interface FrontDoorCheck {
+  /** Absent for a site. */
+  readonly service?: string;
   readonly host: string;
   readonly path: string;
   /** Text that must stand in the body. */

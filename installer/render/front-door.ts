@@ -4,7 +4,7 @@ import type { SiteHost } from '../model/site.ts';
 
 /**
  * For each route, the health path of its service as a client would ask for it; a route that does not lead
- * to that path, or that lets in only some addresses, cannot be asked, and neither can a closed path.
+ * to that path, lets in only some addresses or asks for a password cannot be asked, and neither can a closed path.
  */
 export function frontDoorChecks(
   routes: readonly Route[],
@@ -13,7 +13,8 @@ export function frontDoorChecks(
 ): FrontDoorCheck[] {
   return routes.flatMap((route) => {
     const check = checks.find(({ service }) => service === route.service);
-    if (check === undefined || route.allowFrom.length > 0) return [];
+    const isGuarded = route.allowFrom.length > 0 || route.asksPassword === true;
+    if (check === undefined || isGuarded) return [];
     const path = pathThrough(route, check.path);
     const isShadowed = routes.some(
       (other) =>
@@ -22,9 +23,8 @@ export function frontDoorChecks(
         path?.startsWith(other.path),
     );
     if (path === undefined || isShadowed || isClosed(path, closedPaths)) return [];
-    return [
-      { host: route.host, path, ...(check.expect === undefined ? {} : { expect: check.expect }) },
-    ];
+    const { service, expect } = check;
+    return [{ service, host: route.host, path, ...(expect === undefined ? {} : { expect }) }];
   });
 }
 

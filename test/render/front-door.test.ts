@@ -30,6 +30,7 @@ t.test('the health path is asked where a client could ask for it', async (t) => 
     ['a prefix that is stripped', { path: '/api/', strip: true }, {}, '/api/health'],
     ['a route that does not lead there', { path: '/api/' }, {}, undefined],
     ['a route for some addresses', { allowFrom: ['192.0.2.0/24'] }, {}, undefined],
+    ['a route that asks for a password', { asksPassword: true }, {}, undefined],
     ['a closed path', {}, { path: '/metrics' }, undefined],
     ['below a closed path', {}, { path: '/internal/health' }, undefined],
     ['a name that begins like a closed path', {}, { path: '/internals' }, '/internals'],
@@ -42,7 +43,7 @@ t.test('the health path is asked where a client could ask for it', async (t) => 
     );
     t.strictSame(
       checks,
-      path === undefined ? [] : [{ host: 'a.example.com', path, expect: 'ok' }],
+      path === undefined ? [] : [{ service: 'web', host: 'a.example.com', path, expect: 'ok' }],
       name,
     );
   }

@@ -123,16 +123,19 @@ function networkKinds(
 
 function routesOf({ name, port, routes }: Service): Route[] {
   if (port === undefined) return [];
-  return routes.map(({ host, path, strip, websocket, rawBody, maxBody, sticky, allowFrom }) => ({
-    host,
-    path,
-    service: name,
-    port,
-    strip,
-    websocket,
-    rawBody,
-    ...(maxBody !== undefined && { maxBody }),
-    ...(sticky !== undefined && { sticky }),
-    allowFrom,
-  }));
+  return routes.map(
+    ({ host, path, strip, websocket, rawBody, maxBody, sticky, allowFrom, basicAuth }) => ({
+      host,
+      path,
+      service: name,
+      port,
+      strip,
+      websocket,
+      rawBody,
+      ...(maxBody !== undefined && { maxBody }),
+      ...(sticky !== undefined && { sticky }),
+      allowFrom,
+      ...(basicAuth !== undefined && { asksPassword: true }),
+    }),
+  );
 }
