@@ -18,6 +18,7 @@ import { restoreTestIdentityFile } from '../../installer/backup/recovery-keys.ts
 import { withBackup } from '../../installer/backup/restore/choose-backup.ts';
 import { runBackup } from '../../installer/backup/run-backup.ts';
 import { livePostgres } from '../../installer/backup/sources/open-source.ts';
+import { openPhysicalSource } from '../../installer/backup/sources/physical.ts';
 import type { ContainerPipe } from '../../installer/backup/sources/source.ts';
 import { DirectoryStore } from '../../installer/backup/store/directory-store.ts';
 import type { Store } from '../../installer/backup/store/store.ts';
@@ -387,6 +388,28 @@ t.test('what the containers of the stack take of the processors is seen', async 
   // A process takes one of the processors at most, and here others run beside it.
   const busy = await shareOf('while :; do :; done');
   t.ok(busy - idle > 0.25 / availableParallelism(), `${idle} of all, then ${busy}`);
+});
+
+t.test('a base backup hurries before the server gives up its WAL', async (t) => {
+  const server = await livePostgres(stack.context(), 'holdfast-backup-hurry');
+  const pressed = async (setting: string, megabytes: number): Promise<(boolean | undefined)[]> => {
+    await stack.sql('postgres', `ALTER SYSTEM SET max_slot_wal_keep_size = '${setting}'`);
+    await stack.sql('postgres', 'SELECT pg_reload_conf();');
+    const source = await openPhysicalSource(server, undefined, (problem) =>
+      t.fail(problem.message),
+    );
+    try {
+      const before = await source.isPressed?.();
+      const message = `pg_logical_emit_message(false, 'fill', repeat('x', ${1024 ** 2}))`;
+      await stack.sql('postgres', `SELECT ${message} FROM generate_series(1, ${megabytes});`);
+      return [before, await source.isPressed?.()];
+    } finally {
+      await source.close();
+    }
+  };
+  t.strictSame(await pressed('128MB', 16), [false, false]);
+  t.strictSame(await pressed('128MB', 100), [false, true], 'more than half of it is written');
+  t.strictSame(await pressed('-1', 100), [false, false], 'no bound: a gigabyte');
 });
 
 t.test('Postgres down: the error names it, and no object is left', async (t) => {
