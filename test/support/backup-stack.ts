@@ -85,6 +85,8 @@ export class BackupStack {
     await stack.docker([
       'run',
       '--detach',
+      // As in the product: a server that is the first process takes a killed program that lost its parent for a crash.
+      '--init',
       ...['--name', stack.container],
       ...stack.labels(),
       ...(options.includes('--network') ? [] : ['--network', 'none']),

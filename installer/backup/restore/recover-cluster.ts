@@ -87,7 +87,7 @@ async function start(
   const { stdout } = await host.run({
     argv: [
       'docker',
-      ...['run', '--detach'],
+      ...['run', '--detach', '--init'],
       ...labelArguments({ project: settings.project, task }),
       ...['--network', 'none'],
       ...limits,

@@ -50,6 +50,7 @@ export async function withThrowawayPostgres<T>(
       'docker',
       'run',
       '--detach',
+      '--init',
       ...labelArguments({ project: settings.project, task }),
       ...['--network', 'none'],
       ...['--cpus', String(limits.cpus)],
