@@ -11,8 +11,11 @@ const JITTER_SHARE = 1 / 20;
 const URGENT_SHARE = 1 / 4;
 /** Let's Encrypt takes five failed proofs an hour and host, and five certificates of the same names a week. */
 const ATTEMPTS_PER_HOUR = 4;
-const ISSUED_PER_WEEK = 4;
+const MOST_ISSUED = 4;
+const WEEK = 7 * DAY;
 const LONGEST_WAIT = DAY;
+/** Of its life: eight attempts fit into the third that is left. */
+const LONGEST_WAIT_SHARE = 1 / 24;
 
 /** Times, milliseconds since the epoch. */
 export interface Validity {
@@ -119,23 +122,36 @@ function urgentTime({ from, until }: Validity): number {
   return until - (until - from) * URGENT_SHARE;
 }
 
-function pauseOf({ now, record, fraction, force }: DecideInput): Decision | undefined {
+function pauseOf(input: DecideInput): Decision | undefined {
+  const { now, record, fraction, force, validity } = input;
   const { failures, attempts, issued, retryAt = 0 } = record;
   if (retryAt > now) return { act: 'wait', until: retryAt, why: 'asked' };
   const limits = [
     freeAgain(attempts, ATTEMPTS_PER_HOUR, HOUR),
-    freeAgain(issued, ISSUED_PER_WEEK, 7 * DAY),
+    freeAgain(issued, MOST_ISSUED, issuedWindow(input)),
   ];
   const limit = Math.max(...limits);
   if (limit > now) return { act: 'wait', until: limit, why: 'limit' };
   if (force || failures === 0) return undefined;
-  const until = (attempts.at(-1) ?? 0) + backoff(failures, fraction);
+  const until = (attempts.at(-1) ?? 0) + backoff(failures, fraction, validity);
   return until > now ? { act: 'wait', until, why: 'backoff' } : undefined;
 }
 
-/** An hour after the first failure, doubled up to a day; up to a tenth later by jitter. */
-function backoff(failures: number, fraction: number): number {
-  return Math.min(HOUR * 2 ** (failures - 1), LONGEST_WAIT) * (1 + fraction / 10);
+/**
+ * A week, as Let's Encrypt counts. What lives shorter, from an authority of one's own, needs more of them: for the
+ * last quarter of a life the window is so short that what was issued before that life cannot fill it.
+ */
+function issuedWindow({ now, validity }: DecideInput): number {
+  if (validity === undefined) return WEEK;
+  const life = validity.until - validity.from;
+  return Math.min(WEEK, now >= urgentTime(validity) ? life / 2 : life * 2);
+}
+
+/** An hour after the first failure, doubled up to a day or a share of a short life; up to a tenth later by jitter. */
+function backoff(failures: number, fraction: number, validity: Validity | undefined): number {
+  const life = validity === undefined ? Infinity : validity.until - validity.from;
+  const longest = Math.max(HOUR, Math.min(LONGEST_WAIT, life * LONGEST_WAIT_SHARE));
+  return Math.min(HOUR * 2 ** (failures - 1), longest) * (1 + fraction / 10);
 }
 
 /** When one more fits into a sliding window; 0 when it does now. */
@@ -158,8 +174,8 @@ export function atTime(record: AttemptRecord, now: number): AttemptRecord {
       ? {}
       : { advice: { ...advice, checkAt: Math.min(advice.checkAt, now + DAY) } }),
     attempts: kept(record.attempts, 2 * LONGEST_WAIT),
-    issued: kept(record.issued, 7 * DAY),
-    ...(retryAt === undefined ? {} : { retryAt: Math.min(retryAt, now + 7 * DAY) }),
+    issued: kept(record.issued, WEEK),
+    ...(retryAt === undefined ? {} : { retryAt: Math.min(retryAt, now + WEEK) }),
   };
 }
 

@@ -146,3 +146,51 @@ t.test('a certificate that will be taken back is renewed by the hourly look too'
   t.match(ask({ suggested: over, urgentOnly }), { act: 'issue', reason: 'renewal' });
   t.match(ask({ suggested: over, urgentOnly, record: failed(1, 0) }), { act: 'wait' });
 });
+
+/** Hourly looks, one a day for all that is due; `isDown` says how long after an issue the authority fails. */
+function live(span: number, life: number, fraction: number, isDown: (since: number) => boolean) {
+  let record: AttemptRecord = NO_RECORD;
+  let validity: DecideInput['validity'];
+  const seen = { issued: 0, expiredHours: 0 };
+  for (let now = NOW; now < NOW + span; now += HOUR) {
+    record = atTime(record, now);
+    const urgentOnly = new Date(now).getUTCHours() !== 3;
+    const decision = ask({ now, fraction, validity, record, urgentOnly });
+    if (decision.act === 'issue') {
+      const attempts = [...record.attempts, now];
+      if (validity !== undefined && isDown(now - validity.from)) {
+        const problem = { code: 'x', what: 'x', hint: 'x', at: now };
+        record = { ...record, attempts, failures: record.failures + 1, problem };
+      } else {
+        seen.issued += 1;
+        validity = { from: now, until: now + life };
+        record = { failures: 0, attempts, issued: [...record.issued, now] };
+      }
+    }
+    if (validity !== undefined && now >= validity.until) seen.expiredHours += 1;
+  }
+  return seen;
+}
+
+for (const hours of [24, 48, 6 * 24, 47 * 24, 90 * 24]) {
+  t.test(`a chain of certificates of ${hours} h never ends, by as few as can be`, async (t) => {
+    const life = hours * HOUR;
+    const span = Math.max(21 * DAY, 3 * life);
+    for (const fraction of [0, 0.5, 0.999]) {
+      const { issued, expiredHours } = live(span, life, fraction, () => false);
+      t.equal(expiredHours, 0);
+      t.ok(issued <= Math.ceil(span / (life * (2 / 3))), `${issued} issued`);
+      const down = live(span, life, fraction, (since) => since < life * 0.85);
+      t.equal(down.expiredHours, 0, 'nor by pauses after failures that last until near its end');
+    }
+  });
+}
+
+t.test('changes of names never keep a short certificate from its renewal', async (t) => {
+  const life = DAY;
+  const issued = [3, 2, 1, 0].map((minutes) => NOW - minutes * 60_000);
+  const validity = { from: NOW, until: NOW + life };
+  const held = { validity, record: { ...NO_RECORD, issued } };
+  t.match(ask({ ...held, fits: false, now: NOW + HOUR }), { act: 'wait', why: 'limit' });
+  t.match(ask({ ...held, now: NOW + life * 0.75, urgentOnly: true }), { act: 'issue' });
+});
