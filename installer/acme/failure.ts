@@ -21,9 +21,28 @@ export class AcmeFailure extends Error {
   }
 }
 
+/**
+ * What acme-client finds wrong with an answer, such as a check that never ends, is a plain Error of words only. A
+ * TypeError and its like, or an error of this machine (which has a code), is not the authority's.
+ */
+export function withAuthoritysFault(error: unknown): unknown {
+  const isPlain = error instanceof Error && error.constructor === Error && !('code' in error);
+  return isPlain ? new AcmeFailure({ status: 500, detail: error.message }, error) : error;
+}
+
+/** Work of acme-client whose plain errors are the authority's. */
+export async function atAuthority<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw withAuthoritysFault(error);
+  }
+}
+
 /** What a failure to get a certificate means and what to do; errors that say so already pass through. */
-export function asAppError(error: unknown, name: string, directory: string): unknown {
-  if (!(error instanceof AcmeFailure)) return error;
+export function asAppError(error: unknown, name: string, directory: string): AppError {
+  if (error instanceof AppError) return error;
+  if (!(error instanceof AcmeFailure)) return unexpected(error, name);
   const { problem } = error;
   const { host } = new URL(directory);
   const of = (code: ErrorCode, what: string, hint: string): AppError =>
@@ -70,11 +89,28 @@ export function asAppError(error: unknown, name: string, directory: string): unk
       const isTheirs = problem.status >= 500 || problem.type === 'badNonce';
       return of(
         isTheirs ? 'certificate/unreachable' : 'certificate/refused',
-        `${host} refuses a certificate for ${name}`,
+        isTheirs
+          ? `${host} does not get the certificate for ${name} done`
+          : `${host} refuses a certificate for ${name}`,
         isTheirs
           ? 'the authority has trouble of its own; holdfast tries again by itself'
           : 'correct what the reason says, then: holdfast certificates renew --now',
       );
     }
   }
+}
+
+/** Frames of the stack that are told: where to look, rather than all of it. */
+const TOLD_FRAMES = 5;
+
+/** Told as what it is, and remembered like any other: the names beside it are not to wait for its mending. */
+function unexpected(error: unknown, name: string): AppError {
+  const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  return new AppError({
+    code: 'certificate/unexpected',
+    what: `holdfast itself failed at the certificate of ${name}`,
+    why: stack.split('\n').slice(0, TOLD_FRAMES).join('\n'),
+    hint: 'a bug in holdfast, or an answer that it does not understand: please report it with these lines; it tries again by itself',
+    cause: error,
+  });
 }

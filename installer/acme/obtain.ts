@@ -1,14 +1,19 @@
 import { type Authorization, Client, crypto, type Order } from 'acme-client';
-import { AppError } from '../errors.ts';
 import { Secret } from '../model/secret.ts';
 import type { CertificatePair } from '../tls/certificate-pair.ts';
 import type { Account } from './account.ts';
 import { baseName, type ChallengeKind, type Proof } from './challenge.ts';
-import { AcmeFailure } from './failure.ts';
+import { AcmeFailure, withAuthoritysFault } from './failure.ts';
 import { problemOf } from './transport.ts';
 
-/** The authority is asked this often while it checks a proof or signs; about two minutes in all. */
-const POLLING = { backoffAttempts: 40, backoffMin: 500, backoffMax: 4000 };
+/** How the authority is asked while it checks a proof or signs: for about five times as long as one answer may take. */
+function polling(answerSeconds: number) {
+  return {
+    backoffAttempts: Math.ceil((answerSeconds * 4) / 3),
+    backoffMin: 500,
+    backoffMax: 4000,
+  };
+}
 
 export interface ObtainInput {
   readonly hosts: readonly string[];
@@ -19,7 +24,7 @@ export interface ObtainInput {
   readonly warn: (text: string) => void;
 }
 
-export function acmeClient(directory: string, account: Account): Client {
+export function acmeClient(directory: string, account: Account, answerSeconds: number): Client {
   const { key, url, eab } = account;
   return new Client({
     directoryUrl: directory,
@@ -28,7 +33,7 @@ export function acmeClient(directory: string, account: Account): Client {
     ...(eab === undefined
       ? {}
       : { externalAccountBinding: { kid: eab.keyId, hmacKey: eab.key.reveal() } }),
-    ...POLLING,
+    ...polling(answerSeconds),
   });
 }
 
@@ -46,18 +51,8 @@ export async function obtain(client: Client, input: ObtainInput): Promise<Certif
   await prove(client, order, open, input);
   const key = await crypto.createPrivateEcdsaKey('P-256');
   const [, csr] = await crypto.createCsr({ altNames: [...hosts] }, key);
-  const certificate = await signed(client, order, csr);
+  const certificate = await client.getCertificate(await client.finalizeOrder(order, csr));
   return { certificate: `${certificate.trim()}\n`, key: new Secret(key.toString()) };
-}
-
-/** What acme-client finds wrong itself, such as an order that is never signed, is told without a type. */
-async function signed(client: Client, order: Order, csr: Buffer): Promise<string> {
-  try {
-    return await client.getCertificate(await client.finalizeOrder(order, csr));
-  } catch (error) {
-    if (error instanceof AcmeFailure || !(error instanceof Error)) throw error;
-    throw new AcmeFailure({ status: 500, detail: error.message }, error);
-  }
 }
 
 async function prove(
@@ -75,8 +70,8 @@ async function prove(
     for (const { challenge } of asked) await client.completeChallenge(challenge);
     for (const authorization of open) await client.waitForValidStatus(authorization);
   } catch (error) {
-    if (error instanceof AcmeFailure || error instanceof AppError) throw error;
-    throw (await refusedProof(client, order)) ?? error;
+    const isWordsOnly = !(error instanceof AcmeFailure) && withAuthoritysFault(error) !== error;
+    throw (isWordsOnly ? await unprovedName(client, order) : undefined) ?? error;
   } finally {
     await kind.takeBack(proofs).catch((error: unknown) => {
       warn(`what proved ${order.identifiers.map(({ value }) => value).join(', ')} stays: ${error}`);
@@ -99,8 +94,8 @@ async function proofFor(client: Client, authorization: Authorization, kind: Chal
   return { challenge, proof };
 }
 
-/** acme-client says only that a proof failed; the authorization says why. */
-async function refusedProof(client: Client, order: Order): Promise<AcmeFailure | undefined> {
+/** acme-client says only that a proof failed; the authorization says whose and why. */
+async function unprovedName(client: Client, order: Order): Promise<AcmeFailure | undefined> {
   const authorizations = await client.getAuthorizations(order).catch(() => {
     // The first failure tells more than one of looking for its reason.
     return [];
@@ -117,5 +112,8 @@ async function refusedProof(client: Client, order: Order): Promise<AcmeFailure |
       });
     }
   }
-  return undefined;
+  const open = authorizations.find(({ status }) => status === 'pending');
+  if (open === undefined) return undefined;
+  const detail = `${open.identifier.value}: it has not come to an end with checking the proof`;
+  return new AcmeFailure({ status: 500, detail });
 }

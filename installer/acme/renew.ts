@@ -20,7 +20,7 @@ import {
   fractionOf,
   type RenewalAdvice,
 } from './decide.ts';
-import { AcmeFailure, asAppError } from './failure.ts';
+import { AcmeFailure, asAppError, atAuthority } from './failure.ts';
 import { obtain } from './obtain.ts';
 import { askRenewalAdvice } from './renewal-info.ts';
 import {
@@ -119,7 +119,6 @@ class RenewRun {
       return { name, outcome: 'issued', until };
     } catch (thrown) {
       const error = asAppError(thrown, name, this.#input.settings.directory);
-      if (!(error instanceof AppError)) throw thrown;
       await this.#remember(name, error, thrown, hasAsked);
       return { name, outcome: 'failed', error };
     }
@@ -175,7 +174,7 @@ class RenewRun {
     if (settings.precheck) {
       for (const one of hosts) await checkCaa(one, caaIdentities, challenge.type);
     }
-    const pair = await obtain(client, { hosts, challenge, onAttempt, warn });
+    const pair = await atAuthority(() => obtain(client, { hosts, challenge, onAttempt, warn }));
     const record = this.#state.of(name);
     const issued = [...record.issued, now().getTime()];
     await this.#state.set(name, { ...record, issued });

@@ -8,6 +8,7 @@ import type { Paths } from '../model/paths.ts';
 import type { Secret } from '../model/secret.ts';
 import { type Account, openAccount, registerAccount } from './account.ts';
 import { storedSecret } from './dns/open-provider.ts';
+import { atAuthority } from './failure.ts';
 import { acmeClient } from './obtain.ts';
 import { ANSWER_SECONDS, useTransport } from './transport.ts';
 
@@ -75,8 +76,10 @@ export async function openSession(input: SessionInput): Promise<Session> {
     eab === undefined
       ? stored
       : { ...stored, eab: { keyId: eab.keyId, key: storedSecret(secrets, eab.secret) } };
-  const client = acmeClient(directory, account);
-  await registerAccount({ host, paths, directory }, client, account, settings.contact);
+  const client = acmeClient(directory, account, input.answerSeconds ?? ANSWER_SECONDS);
+  await atAuthority(() =>
+    registerAccount({ host, paths, directory }, client, account, settings.contact),
+  );
   return { client, account, caaIdentities: meta.caaIdentities };
 }
 

@@ -6,21 +6,21 @@ import { programOnServer, REMOTE_COMMAND_SECONDS } from './program-on-server.ts'
 /**
  * After an apply the front door is up and proofs can be seen: asks the public authority for what is missing.
  * The server works with the private certificates whatever comes of it, so a failure is told and fails nothing.
- * @param where for tests: other ports than those of a server
+ * @param where for tests: other ports than those of a server, less patience
  */
 export async function bringCertificates(
   context: CliContext,
   server: Server,
-  where: Pick<RenewRequest, 'httpPort' | 'edge'> = {},
+  where: Pick<RenewRequest, 'httpPort' | 'edge' | 'answerSeconds'> = {},
 ): Promise<void> {
-  const { source, acme } = await certificateSettings(server.host, context.paths);
-  if (source !== 'acme' || acme === undefined) return;
   const warn = ({ code, what, why, hint }: AppError): void => {
     const reason = why === undefined ? '' : `: ${why.replaceAll('\n', '; ')}`;
     context.report({ kind: 'warning', code, text: `${what}${reason}. ${hint}` });
   };
-  if (server.host.name !== 'localhost') return renewThere(context, server);
   try {
+    const { source, acme } = await certificateSettings(server.host, context.paths);
+    if (source !== 'acme' || acme === undefined) return;
+    if (server.host.name !== 'localhost') return await renewThere(context, server);
     const { results } = await renewOnServer(context, server, {
       urgentOnly: false,
       force: false,
@@ -28,9 +28,19 @@ export async function bringCertificates(
     });
     for (const result of results) if (result.outcome === 'failed') warn(result.error);
   } catch (error) {
-    if (!(error instanceof AppError)) throw error;
-    warn(error);
+    warn(error instanceof AppError ? error : bugAtCertificates(error));
   }
+}
+
+/** What comes after it in an apply is not to wait for a mended holdfast; the command shows all of it. */
+function bugAtCertificates(error: unknown): AppError {
+  return new AppError({
+    code: 'bug/certificates',
+    what: 'asking for certificates ended in a bug of holdfast',
+    why: String(error),
+    hint: 'See all of it with `holdfast certificates renew`, and please report it',
+    cause: error,
+  });
 }
 
 /** Whether names lead to a server and what it can reach is known on that server only. */

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdir, rm, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
 import type { RenewResult } from '../../installer/acme/renew.ts';
@@ -266,6 +266,34 @@ t.test('an apply brings what is missing, and one that cannot only warns', async 
   const { serialNumber, validToDate } = await edge.served(GOOD);
   t.strictSame(await edge.bring(validToDate.getTime() - DAY), []);
   await servedAnew(GOOD, serialNumber);
+});
+
+t.test(
+  'a proof that is checked for ever is remembered, and the names after it go on',
+  async (t) => {
+    const slow = 'six.edge.example';
+    await edge.settings(wants([slow, GOOD], { precheck: false }));
+    await rm(state());
+    const { serialNumber, validToDate } = await edge.served(GOOD);
+    const at = validToDate.getTime() - DAY;
+    lab.undecided = slow;
+    const warnings = await edge.bring(at, { answerSeconds: 1 });
+    lab.undecided = undefined;
+    t.strictSame(warnings, [
+      `certificate/unreachable: ${new URL(lab.directory).host} does not get the certificate for ${slow} done: ` +
+        `${slow}: it has not come to an end with checking the proof. ` +
+        'the authority has trouble of its own; holdfast tries again by itself',
+    ]);
+    await servedAnew(GOOD, serialNumber);
+    const remembered = JSON.parse(await readFile(state(), 'utf8')).certificates[slow];
+    t.match(remembered, { failures: 1, problem: { code: 'certificate/unreachable' } });
+    t.match(resultOf(await edge.renew({ at }), slow), { outcome: 'wait' }, 'and paused');
+  },
+);
+
+t.test('an apply carries on even where asking for certificates is broken', async (t) => {
+  await writeFile(join(edge.paths.stack, 'agent/certificates.json'), '{');
+  t.match(await edge.bring(), [/^bug\/certificates: .*SyntaxError.*holdfast certificates renew/]);
 });
 
 t.test('the authority says when to renew, and that counts', async (t) => {

@@ -148,12 +148,15 @@ export class AcmeEdge {
   }
 
   /** What an apply does at its end; @returns what it warned of. */
-  async bring(at?: number): Promise<string[]> {
+  async bring(at?: number, patience: { answerSeconds?: number } = {}): Promise<string[]> {
     const warnings: string[] = [];
     const report: Report = (event) => {
       if (event.kind === 'warning') warnings.push(`${event.code}: ${event.text}`);
     };
-    await bringCertificates({ ...this.#context(at), report }, this.#server, this.where);
+    await bringCertificates({ ...this.#context(at), report }, this.#server, {
+      ...this.where,
+      ...patience,
+    });
     return warnings;
   }
 

@@ -31,6 +31,8 @@ export class AcmeLab {
   readonly ca: string;
   readonly directory: string;
   fault: AcmeFault | undefined;
+  /** A name whose proof it goes on checking for ever. */
+  undecided: string | undefined;
   /** What it says about when to renew (RFC 9773), which Pebble 2.4 cannot; nothing when undefined. */
   suggested: { readonly start: number; readonly end: number } | undefined;
   /** Called with each path before it is answered. */
@@ -148,6 +150,20 @@ export class AcmeLab {
     answer.end(JSON.stringify({ suggestedWindow: { start: of(start), end: of(end) } }));
   }
 
+  /** Pebble says nothing about CAA in its directory, as real authorities do, and always comes to an end. */
+  #altered(path: string, body: string): string {
+    if (path === '/dir') {
+      const directory = JSON.parse(body);
+      if (this.suggested !== undefined) directory.renewalInfo = this.#renewalInfo;
+      directory.meta = { ...directory.meta, caaIdentities: [CAA_IDENTITY] };
+      return JSON.stringify(directory);
+    }
+    if (this.undecided === undefined || !path.startsWith('/authZ/')) return body;
+    const authorization = JSON.parse(body);
+    if (authorization.identifier?.value === this.undecided) authorization.status = 'pending';
+    return JSON.stringify(authorization);
+  }
+
   #handle(incoming: IncomingMessage, answer: ServerResponse, port: number, ca: string): void {
     const { fault } = this;
     const path = incoming.url ?? '';
@@ -180,8 +196,7 @@ export class AcmeLab {
       },
       (response) => {
         if (path === '/order-plz' && response.statusCode === 201) this.orders += 1;
-        const more = this.suggested === undefined ? {} : { renewalInfo: this.#renewalInfo };
-        relay(response, answer, path === '/dir' ? more : undefined);
+        relay(response, answer, (body) => this.#altered(path, body));
       },
     );
     outgoing.on('error', () => answer.destroy());
@@ -189,23 +204,16 @@ export class AcmeLab {
   }
 }
 
-/** Pebble says nothing about CAA in its directory, as real authorities do. */
 function relay(
   response: IncomingMessage,
   answer: ServerResponse,
-  inDirectory: Readonly<Record<string, string>> | undefined,
+  altered: (body: string) => string,
 ): void {
   const chunks: Buffer[] = [];
   response.on('data', (chunk: Buffer) => chunks.push(chunk));
   response.on('end', () => {
-    let body = Buffer.concat(chunks);
     const { 'content-length': _length, ...headers } = response.headers;
-    if (inDirectory !== undefined) {
-      const directory = JSON.parse(body.toString());
-      Object.assign(directory, inDirectory);
-      directory.meta = { ...directory.meta, caaIdentities: [CAA_IDENTITY] };
-      body = Buffer.from(JSON.stringify(directory));
-    }
+    const body = altered(Buffer.concat(chunks).toString());
     answer.writeHead(response.statusCode ?? 502, headers).end(body);
   });
 }
