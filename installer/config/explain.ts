@@ -85,11 +85,19 @@ function fittingBranch(issue: Extract<Issue, { code: 'invalid_union' }>): readon
     (branch) =>
       !branch.some((nested) => nested.path.length === 0 && nested.code === 'invalid_type'),
   );
-  if (isContainer) return rightKind[0] ?? [];
+  if (isContainer) {
+    const inside = rightKind.find((branch) => branch.every(looksInside));
+    return inside ?? (issue.message === 'another value' ? (rightKind[0] ?? []) : []);
+  }
   // A scalar has one message for all forms, if the union has a phrase; else that of its scalar form.
   if (issue.message !== 'another value') return [];
   const scalar = branches.find((branch) => !expectsContainer(branch));
   return rightKind[0] ?? scalar ?? [];
+}
+
+/** The form takes such a container, and something in it is wrong. */
+function looksInside(nested: Issue): boolean {
+  return nested.path.length > 0 || nested.code === 'unrecognized_keys';
 }
 
 function expectsContainer(branch: readonly Issue[]): boolean {

@@ -1,13 +1,31 @@
 import { z } from 'zod';
+import { decodedPath, isBelow } from '../model/url-path.ts';
 import { type About, textMatching, word } from './fields.ts';
 
 const LABEL = '[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?';
 /** A name never ends in a part of digits alone: that would be an address. */
 const HOST_FORM = new RegExp(`^(?!(.*\\.)?\\d+$)${LABEL}(\\.${LABEL})*$`);
 
+/** Files have the names of hosts, with an ending and, while they are written, more: 255 bytes in all. */
+const LONGEST_HOST = 200;
+
 /** A DNS name in lower case. */
 export function hostName(about: About) {
-  return textMatching('host name', 'a host name such as app.example.com', HOST_FORM, about, 253);
+  return word(
+    {
+      kind: 'host name',
+      expected: (value) =>
+        typeof value === 'string' && value.length > LONGEST_HOST && HOST_FORM.test(value)
+          ? `a host name of at most ${LONGEST_HOST} characters`
+          : 'a host name such as app.example.com',
+      parse: (value) =>
+        typeof value === 'string' && value.length <= LONGEST_HOST && HOST_FORM.test(value)
+          ? value
+          : undefined,
+      json: { type: 'string', pattern: HOST_FORM.source },
+    },
+    about,
+  );
 }
 
 export function hostNameOrAddress(about: About) {
@@ -80,15 +98,40 @@ export function image(about: About) {
   return textMatching('image', 'an image such as ghcr.io/acme/web:1.4.2', IMAGE_FORM, about, 512);
 }
 
-/** The path of a URL as a route or a probe names it. */
+const PATH_FORM = /^\/(?!.*\/\.\.?(?:\/|$))[A-Za-z0-9\-._~!&'()*+,=:@%/]*$/;
+const PATH_PHRASE = 'a URL path such as /api/';
+
+/** The path of a URL as a probe names it. */
 export function urlPath(about: About) {
-  return textMatching(
-    'URL path',
-    'a URL path such as /api/',
-    /^\/(?!.*\/\.\.?(?:\/|$))[A-Za-z0-9\-._~!&'()*+,=:@%/]*$/,
+  return textMatching('URL path', PATH_PHRASE, PATH_FORM, about, 1024);
+}
+
+/** A path that nginx compares with those of requests. */
+export function edgePath(about: About) {
+  return word(
+    {
+      kind: 'URL path',
+      expected: (value) => edgePathFault(value) ?? PATH_PHRASE,
+      parse: (value) =>
+        typeof value === 'string' && edgePathFault(value) === undefined ? value : undefined,
+      json: { type: 'string', pattern: PATH_FORM.source },
+    },
     about,
-    1024,
   );
+}
+
+/** What it would have to be. */
+function edgePathFault(path: unknown): string | undefined {
+  if (typeof path !== 'string' || path.length > 1024 || !PATH_FORM.test(path)) return PATH_PHRASE;
+  const decoded = decodedPath(path);
+  if (decoded === undefined) return 'a URL path whose % codes stand for text in UTF-8';
+  if (decoded.includes('//')) return 'a URL path without // (nginx takes slashes in a row for one)';
+  if (/\/\.\.?(?:\/|$)/.test(decoded)) return 'a URL path without . or .. between slashes';
+  if (/[$\p{Cc}]/u.test(decoded)) {
+    return 'a URL path that stands for no dollar sign and no control character';
+  }
+  if (isBelow(decoded, '/.holdfast')) return 'a URL path outside of /.holdfast/, which is our own';
+  return undefined;
 }
 
 /** An http or https URL without a user or a password in it. */

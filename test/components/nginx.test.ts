@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import t from 'tap';
 import { nginx } from '../../installer/components/nginx/component.ts';
+import { sites } from '../../installer/components/sites/component.ts';
 import type { Desired } from '../../installer/model/desired.ts';
 import {
   componentInput,
@@ -144,10 +145,24 @@ t.test('without IPv6 there is no relay, and the plan says so', async (t) => {
   t.match(notices, [{ code: 'edge/ipv4-only', text: /no IPv6/ }]);
 });
 
-t.test('a header that nginx cannot quote is refused with its name', async (t) => {
-  const config = `${SERVICES}\nhttp: { headers: { permissionsPolicy: "camera=($)" } }`;
-  t.throws(() => rendered(config), { code: 'config/invalid', what: /Permissions-Policy/ });
-});
+t.test(
+  'a path is closed for its metrics unless a route or downloads name it: never both',
+  async (t) => {
+    const metrics = 'services: { web: { image: "a:1", port: 3000, metrics: { path: /%73tats } } }';
+    const site = 'sites: { f: { artifact: ./d, hosts: [app.example.com] } }';
+    const downloads = site.replace('] }', '], downloads: { path: "/st%61ts", volume: v } }');
+    const locations = (text: string, routes = [routeTo('web', 3000, { path: '/api/' })]) => {
+      const config = configFrom(`domain: app.example.com\n${metrics}\n${text}`);
+      const desired = renderWith([contributing({ routes }), sites, nginx], componentInput(config));
+      const text_ = `${fileOf(desired, 'hosts/app.example.com.conf')}${fileOf(desired, 'sites/app.example.com.conf')}`;
+      return [...text_.matchAll(/^ *location (.*"\/stats.*") \{/gm)].map(([, what]) => what);
+    };
+    t.strictSame(locations(site), ['= "/stats"', '^~ "/stats/"']);
+    t.strictSame(locations(downloads), ['"/stats/"'], 'decoded, as nginx compares it');
+    const routes = ['/', '/stats'].map((path) => routeTo('web', 3000, { path }));
+    t.strictSame(locations('', routes), ['= "/stats"', '"/stats"']);
+  },
+);
 
 t.test('without a service for / the host answers 404 there', async (t) => {
   const bare = fileOf(rendered(SERVICES, []), 'hosts/app.example.com.conf');

@@ -296,6 +296,40 @@ const rows: readonly BadConfig[] = [
     ],
   },
   {
+    name: 'one path in two spellings',
+    yaml: [
+      'services:',
+      '  web:',
+      '    image: ghcr.io/acme/web:1.4.2',
+      '    port: 3000',
+      '    routes: [{ path: /%61pi/ }, { path: /api }, { path: /caf%C3%A9/ }, { path: /caf%c3%a9/ }]',
+      'sites:',
+      '  front: { artifact: ./dist, hosts: [app.example.com], downloads: { path: /ap%69, volume: files } }',
+    ],
+    says: [
+      'config.yaml:8:33 services.web.routes[1]: app.example.com/api/ already leads to service web, as /%61pi/',
+      'config.yaml:8:72 services.web.routes[3]: app.example.com/caf%c3%a9/ already leads to service web, as /caf%C3%A9/',
+      'config.yaml:10:75 sites.front.downloads.path: app.example.com/ap%69/ already leads to service web, as /%61pi/',
+    ],
+  },
+  {
+    name: 'downloads where everything is closed',
+    yaml: [
+      WEB,
+      'http: { denyPaths: [/internal/, /%66iles] }',
+      'sites:',
+      '  same: { artifact: ./d, hosts: [a.example.com], downloads: { path: /files, volume: files } }',
+      '  deeper: { artifact: ./d, hosts: [b.example.com], downloads: { path: /files/x/, volume: files } }',
+      '  figures: { artifact: ./d, hosts: [c.example.com], downloads: { path: /metrics/, volume: files } }',
+      '  open: { artifact: ./d, hosts: [d.example.com], downloads: { path: /filesystem/, volume: files } }',
+    ],
+    says: [
+      'config.yaml:8:69 sites.same.downloads.path: is closed by /%66iles in http.denyPaths',
+      'config.yaml:9:71 sites.deeper.downloads.path: is closed by /%66iles in http.denyPaths',
+      'config.yaml:10:72 sites.figures.downloads.path: is closed on every host, for figures of services: choose another path',
+    ],
+  },
+  {
     name: 'the same stream twice',
     yaml: [WEB, 'logs: { streams: [{ name: all }, { name: all }] }'],
     says: ['config.yaml:6:42 logs.streams[1].name: there is a stream all already'],

@@ -297,7 +297,84 @@ const rows: readonly BadConfig[] = [
     name: 'a header that would start another',
     yaml: [WEB, 'http: { headers: { permissionsPolicy: "camera=()\\r\\nX-Other: 1" } }'],
     says: [
-      'config.yaml:6:39 http.headers.permissionsPolicy: expected one line of printable text, got "camera=()\\r\\nX-Other: 1"',
+      'config.yaml:6:39 http.headers.permissionsPolicy: expected one line of at most 2000 ASCII characters without $, got "camera=()\\r\\nX-Other: 1"',
+    ],
+  },
+  {
+    name: 'headers that nginx could not quote, or has no room for',
+    yaml: [
+      WEB,
+      'http:',
+      "  headers: { permissionsPolicy: 'camera=$x' }",
+      `  csp: { default-src: ["'self'"], img-src: [${'https://cdn.example.com, '.repeat(170)}] }`,
+      `  cors: { allowOrigins: ["https://${'a'.repeat(300)}.example.com"] }`,
+    ],
+    says: [
+      'config.yaml:7:33 http.headers.permissionsPolicy: expected one line of at most 2000 ASCII characters without $, got "camera=$x"',
+      'config.yaml:8:8 http.csp: makes a header of 4107 bytes: at most 4000 fit',
+      `config.yaml:9:26 http.cors.allowOrigins[0]: expected an origin of at most 300 characters, got "https://${'a'.repeat(51)}…"`,
+    ],
+  },
+  {
+    name: 'origins of a cache that nginx could not fetch from as they are written',
+    yaml: [
+      WEB,
+      'edgeCache:',
+      '  - { host: a.example.com, origin: "https://files.example.com/a$b" }',
+      '  - { host: b.example.com, origin: "https://files.example.com/?a=b" }',
+    ],
+    says: ['$b', '?a=b'].map(
+      (end, index) =>
+        `config.yaml:${7 + index}:36 edgeCache[${index}].origin: expected bucket:<name> or a URL such as https://files.example.com, without $, ? or #, got "https://files.example.com/${index === 0 ? 'a' : ''}${end}"`,
+    ),
+  },
+  {
+    name: 'a host longer than the name of a file',
+    yaml: [
+      WEB,
+      `sites: { front: { artifact: ./dist, hosts: [${'a.'.repeat(99)}com, ${'a.'.repeat(125)}eu] } }`,
+    ],
+    says: [
+      `config.yaml:6:45 sites.front.hosts[0]: expected a host name of at most 200 characters, got "${'a.'.repeat(29)}a…"`,
+      `config.yaml:6:248 sites.front.hosts[1]: expected a host name of at most 200 characters, got "${'a.'.repeat(29)}a…"`,
+    ],
+  },
+  {
+    name: 'proxies to believe, some of them no addresses',
+    yaml: [WEB, 'http: { realIp: [10.0.0.0/8, 10.0.0.0/33, fe80::1%1] }'],
+    says: [
+      'config.yaml:6:30 http.realIp[1]: expected an address or a network such as 203.0.113.7 or 10.0.0.0/8, got "10.0.0.0/33"',
+      'config.yaml:6:43 http.realIp[2]: expected an address or a network such as 203.0.113.7 or 10.0.0.0/8, got "fe80::1%1"',
+    ],
+  },
+  {
+    name: 'proxies to believe in a form of nobody',
+    yaml: [WEB, 'http: { realIp: {} }'],
+    says: [
+      'config.yaml:6:17 http.realIp: expected none, cloudflare or a list of networks, got a mapping',
+    ],
+  },
+  {
+    name: 'paths that nginx compares with no request, or cannot write',
+    yaml: [
+      'http: { denyPaths: [//secret/, /a%2F%2Fb/, "/%2e%2e/x", /%ff/, /.holdfast/errors] }',
+      'services:',
+      '  web:',
+      '    image: ghcr.io/acme/web:1.4.2',
+      '    port: 3000',
+      '    metrics: { path: /m%24 }',
+      '    routes: [{ path: /a//b/ }, { path: /a%24b/ }, { path: /%0A/ }, { path: /50%/ }]',
+    ],
+    says: [
+      'config.yaml:4:21 http.denyPaths[0]: expected a URL path without // (nginx takes slashes in a row for one), got "//secret/"',
+      'config.yaml:4:32 http.denyPaths[1]: expected a URL path without // (nginx takes slashes in a row for one), got "/a%2F%2Fb/"',
+      'config.yaml:4:44 http.denyPaths[2]: expected a URL path without . or .. between slashes, got "/%2e%2e/x"',
+      'config.yaml:4:57 http.denyPaths[3]: expected a URL path whose % codes stand for text in UTF-8, got "/%ff/"',
+      'config.yaml:4:64 http.denyPaths[4]: expected a URL path outside of /.holdfast/, which is our own, got "/.holdfast/errors"',
+      'config.yaml:9:22 services.web.metrics.path: expected a URL path that stands for no dollar sign and no control character, got "/m%24"',
+      'config.yaml:10:22 services.web.routes[0].path: expected a URL path without // (nginx takes slashes in a row for one), got "/a//b/"',
+      'config.yaml:10:40 services.web.routes[1].path: expected a URL path that stands for no dollar sign and no control character, got "/a%24b/"',
+      'config.yaml:10:59 services.web.routes[2].path: expected a URL path that stands for no dollar sign and no control character, got "/%0A/"',
     ],
   },
   {

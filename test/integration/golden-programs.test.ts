@@ -2,9 +2,15 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import t from 'tap';
+import { edgeFolders } from '../../installer/components/nginx/places.ts';
+import { loadConfig } from '../../installer/config/load.ts';
+import { formatProblem } from '../../installer/config/problem.ts';
 import { SLOTS, slotName } from '../../installer/model/edge-state.ts';
+import { pathsUnder } from '../../installer/model/paths.ts';
 import { Secret } from '../../installer/model/secret.ts';
 import { composeSecretsText } from '../../installer/render/compose-file.ts';
+import { builtImage, writeDesired } from '../support/containers.ts';
+import { edgeDesired, routeTo } from '../support/edge.ts';
 import { renderScenario, scenarios } from '../support/golden.ts';
 import { outcome } from './support/docker.ts';
 
@@ -25,6 +31,56 @@ t.test('every character that an environment can hold arrives behind docker compo
   t.equal(code, 0, stderr);
   const found: string = JSON.parse(stdout).services.web.environment.ALL;
   t.ok(found.replaceAll('$$', '$') === value, 'byte for byte');
+});
+
+t.test('nginx takes what check takes at its bounds', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'holdfast-bounds-'));
+  t.teardown(() => rm(folder, { recursive: true, force: true }));
+  const host = 'a.'.repeat(98).concat('com');
+  const policy = 'a'.repeat(4000 - 'img-src '.length);
+  const many = Array.from(
+    { length: 130 },
+    (_, index) => `  service-with-a-rather-long-name-no-${index}:
+    { image: "a:1", port: 3000, resources: { memory: 6m }, routes: [{ path: /${index}/ }] }`,
+  );
+  const text = `version: 1
+domain: ${host}
+contact: ops@example.com
+http:
+  headers: { permissionsPolicy: '${'"'.repeat(2000)}' }
+  csp: { img-src: [${policy}] }
+  cors: { allowOrigins: ["https://${'a.'.repeat(140)}example.com"] }
+edgeCache: [{ host: b${host.slice(1)}, origin: "https://c.example.com/${'%22'.repeat(330)}" }]
+sites:
+  front: { artifact: ./d, hosts: [c.example.com], downloads: { path: /st%61ts, volume: files } }
+services:
+  web:
+    image: "a:1"
+    port: 3000
+    metrics: { path: /stats }
+    resources: { memory: 6m }
+    routes: [{ path: /stats/ }, { path: "/a%22%5C%7B%3B%20(b)+*/", strip: true }, { path: "/${'%22'.repeat(340)}", strip: true }, { host: c.example.com, path: /api/ }]
+${many.join('\n')}
+`;
+  const loaded = loadConfig(text, 'config.yaml');
+  t.strictSame(loaded.ok ? [] : loaded.problems.map(formatProblem), []);
+  if (!loaded.ok) return;
+  const routes = Object.values(loaded.config.services).flatMap(({ name, port = 0, routes: own }) =>
+    own.map(({ host, path, strip }) => routeTo(name, port, { host, path, strip })),
+  );
+  const { desired } = await edgeDesired(folder, text, routes);
+  await writeDesired(desired);
+  const paths = pathsUnder(folder);
+  const { code, stderr } = await outcome([
+    'docker',
+    ...['run', '--rm', '--network', 'none', '--entrypoint', 'nginx'],
+    ...['--volume', `${paths.stack}/nginx:/etc/nginx/holdfast:ro`],
+    ...['--volume', `${edgeFolders(paths).certificates}:/etc/nginx/certificates:ro`],
+    ...['--tmpfs', '/var/cache/nginx', '--tmpfs', '/var/log/nginx'],
+    await builtImage('nginx'),
+    ...['-t', '-c', '/etc/nginx/holdfast/nginx.conf'],
+  ]);
+  t.equal(code, 0, stderr);
 });
 
 for (const name of scenarios()) {

@@ -7,10 +7,11 @@ import {
   list,
   mapping,
   size,
+  textMatching,
   wholeNumber,
 } from '../../config/fields.ts';
 import { name, secretName } from '../../config/fields-names.ts';
-import { cidr, urlPath } from '../../config/fields-network.ts';
+import { cidr, edgePath } from '../../config/fields-network.ts';
 
 const rateLimitKey = z
   .string({ error: 'ip, jwt:<claim>, header:<name> or cookie:<name>' })
@@ -57,6 +58,15 @@ const realIp = z
   )
   .meta({ description: 'Whose X-Forwarded-For is believed.' });
 
+/** nginx has no escape for a dollar sign, and takes 4096 bytes in which each quotation mark counts twice. */
+const permissionsPolicy = textMatching(
+  'one line of text',
+  'one line of at most 2000 ASCII characters without $',
+  /^[\x20-\x23\x25-\x7e]+$/,
+  { description: 'Permissions-Policy header.', examples: ['camera=(), microphone=()'] },
+  2000,
+);
+
 const cspSource = line({ description: 'A source.' }).refine((value) => !/[;,"\\$]/.test(value), {
   error: 'a source without ; , " $ or a backslash',
 });
@@ -71,6 +81,7 @@ const corsOrigin = z
   .regex(/^(?:\*|https?:\/\/(?:\*\.)?[a-z0-9-]+(?:\.[a-z0-9-]+)*(?::\d{1,5})?)$/, {
     error: 'an origin such as https://app.example.com or https://*.example.com',
   })
+  .max(300, { error: 'an origin of at most 300 characters' })
   .meta({
     description: 'An origin; `*.` stands for any subdomain.',
     examples: ['https://*.example.com'],
@@ -84,7 +95,7 @@ export const httpSection = mapping(
       description: 'Connections per nginx worker.',
     }).default(1024),
     clientMaxBodySize: size({ description: 'Largest request body.' }).prefault('10m'),
-    denyPaths: list(urlPath({ description: 'A path prefix.' }), {
+    denyPaths: list(edgePath({ description: 'A path prefix.' }), {
       description: 'Path prefixes that answer 404 on every host.',
       examples: [['/internal/']],
     }).default([]),
@@ -108,10 +119,7 @@ export const httpSection = mapping(
           ],
           { description: 'What other sites learn about where a visitor came from.' },
         ).prefault('strict-origin-when-cross-origin'),
-        permissionsPolicy: line({
-          description: 'Permissions-Policy header.',
-          examples: ['camera=(), microphone=()'],
-        }).optional(),
+        permissionsPolicy: permissionsPolicy.optional(),
       },
       { description: 'Security headers, on every answer.' },
     ).prefault({}),
@@ -132,7 +140,7 @@ export const httpSection = mapping(
           description: 'Whether ModSecurity logs or blocks.',
         }).prefault('off'),
         ruleset: choice(['owasp-crs'], { description: 'Rules.' }).prefault('owasp-crs'),
-        exclude: list(urlPath({ description: 'A route path.' }), {
+        exclude: list(edgePath({ description: 'A route path.' }), {
           description: 'Route paths that are left alone.',
           examples: [['/uploads/']],
         }).default([]),

@@ -1,6 +1,6 @@
-import { AppError } from '../../errors.ts';
 import type { Route } from '../../model/contribution.ts';
 import type { SiteHost } from '../../model/site.ts';
+import { decodedPath, isBelow, withoutSlash } from '../../model/url-path.ts';
 import { limitsOfRoute } from '../http/limits.ts';
 import { hasWaf, wafLeavesAlone } from '../http/waf.ts';
 import type { Config } from '../sections.ts';
@@ -52,8 +52,13 @@ export function hostBlocks(
   return [...hosts].sort().map((host) => {
     const own = routes.filter((route) => route.host === host);
     const open = own.filter(({ path }) => !denied.some((deny) => isBelow(decoded(path), deny)));
-    const closed = [...denied, ...metricsPaths(config, own)].map(withoutSlash);
-    const site = closed.includes('') ? undefined : sites.find((each) => each.host === host);
+    const ownSite = sites.find((each) => each.host === host);
+    const downloads = ownSite?.redirectTo === undefined ? ownSite?.downloads?.path : undefined;
+    const named = new Set([...open.map(({ path }) => path), downloads ?? '/'].map(folderOf));
+    // What a route or a site's downloads name is open, and nginx takes a path once only.
+    const metrics = metricsPaths(config, own).filter((path) => !named.has(folderOf(path)));
+    const closed = [...denied, ...metrics].map(withoutSlash);
+    const site = closed.includes('') ? undefined : ownSite;
     return {
       host,
       closed: [...new Set(closed)].sort(),
@@ -119,33 +124,12 @@ function metricsPaths(config: Config, routes: readonly Route[]): string[] {
   return [...declared, ...byDefault];
 }
 
-function isBelow(path: string, folder: string): boolean {
-  return `${withoutSlash(path)}/`.startsWith(`${withoutSlash(folder)}/`);
+function folderOf(path: string): string {
+  return withoutSlash(decoded(path));
 }
 
-function withoutSlash(path: string): string {
-  return path.replace(/\/+$/, '');
-}
-
-/** nginx compares locations with the decoded path. */
 function decoded(path: string): string {
-  const text = decodedAsFarAsLegal(path);
-  if (!/[$\p{Cc}]/u.test(text)) return text;
-  throw new AppError({
-    code: 'config/invalid',
-    what: `The path ${path} stands for one with a dollar sign or a control character`,
-    hint: 'Choose another path for the route in config.yaml.',
-  });
-}
-
-function decodedAsFarAsLegal(path: string): string {
-  try {
-    return decodeURIComponent(path);
-  } catch (error) {
-    // A lone % is legal in our path type and stands for itself.
-    if (error instanceof URIError) return path;
-    throw error;
-  }
+  return decodedPath(path) ?? path;
 }
 
 function quoted(text: string): string {

@@ -1,4 +1,3 @@
-import { AppError } from '../../errors.ts';
 import type { Config } from '../sections.ts';
 
 export interface SecurityHeaders {
@@ -38,7 +37,7 @@ export function securityHeaders(config: Config): SecurityHeaders {
             {
               name,
               variable: name.toLowerCase().replaceAll('-', '_'),
-              value: quotable(name, value),
+              value,
             },
           ],
     ),
@@ -60,15 +59,4 @@ function strictTransportSecurity(hsts: Config['tls']['hsts']): string {
     ...(hsts.includeSubDomains ? ['includeSubDomains'] : []),
     ...(hsts.preload ? ['preload'] : []),
   ].join('; ');
-}
-
-/** nginx has no escape for a dollar sign, and none of these headers has a use for one. */
-function quotable(name: string, value: string): string {
-  if (!value.includes('$')) return value;
-  throw new AppError({
-    code: 'config/invalid',
-    what: `The value of the header ${name} contains a dollar sign`,
-    why: 'no browser gives it a meaning there',
-    hint: 'Take it out of the section `http` in config.yaml.',
-  });
 }

@@ -2,13 +2,13 @@ import { databaseNamesAreFree, postgresSettingsAreSafe } from '../postgres/rules
 import { mountsFit, volumesAreTheirOwn } from '../services/rules.ts';
 import { backupTargetsFit, jobsSaveSomething } from './backups.ts';
 import { connectionsSuffice } from './budgets.ts';
-import { policyIsStrict } from './content-policy.ts';
+import { policyFits, policyIsStrict } from './content-policy.ts';
 import { challengeArrives, jailsAreKnown, portsAreSane } from './firewall.ts';
 import { edgeFiltersFit, limitsAreClear } from './http.ts';
 import { imagesArePinned } from './images.ts';
 import { nodesFit } from './nodes.ts';
 import { secretsAreTheProducts } from './platform-secrets.ts';
-import { domainAnswers, routesAreUnique, routesLeadSomewhere } from './routes.ts';
+import { domainAnswers, downloadsAreOpen, routesAreUnique, routesLeadSomewhere } from './routes.ts';
 import type { Rule } from './rule.ts';
 import {
   accessoriesAreComplete,
@@ -41,6 +41,7 @@ export const rules: readonly Rule[] = [
   secretsAreTheProducts,
   poolsAreUsed,
   routesAreUnique,
+  downloadsAreOpen,
   routesLeadSomewhere,
   sitesAreComplete,
   issuerIsComplete,
@@ -48,6 +49,7 @@ export const rules: readonly Rule[] = [
   hstsIsMeant,
   limitsAreClear,
   policyIsStrict,
+  policyFits,
   edgeFiltersFit,
   portsAreSane,
   jailsAreKnown,

@@ -1,4 +1,5 @@
-import { warning } from './finding.ts';
+import { contentSecurityPolicy } from '../nginx/security-headers.ts';
+import { error, warning } from './finding.ts';
 import { didYouMean } from './nearest.ts';
 import type { Rule } from './rule.ts';
 
@@ -79,4 +80,14 @@ export const policyIsStrict: Rule = function* ({ file }) {
       yield warning('csp-open', [...at, directive, index], `${source} ${effect}`);
     }
   }
+};
+
+/** A parameter of nginx's has 4096 bytes with its quotation marks. */
+const LONGEST_POLICY = 4000;
+
+export const policyFits: Rule = function* ({ file }) {
+  const bytes = Buffer.byteLength(contentSecurityPolicy(file.http.csp));
+  if (bytes <= LONGEST_POLICY) return;
+  const message = `makes a header of ${bytes} bytes: at most ${LONGEST_POLICY} fit`;
+  yield error('csp-too-long', ['http', 'csp'], message);
 };

@@ -1,3 +1,4 @@
+import { decodedPath, isBelow, withoutSlash } from '../../model/url-path.ts';
 import type { Config, ConfigFile } from '../sections.ts';
 import type { RouteInput } from '../services/section.ts';
 import { error, type Finding, type PathStep, warning } from './finding.ts';
@@ -17,10 +18,14 @@ export const routesAreUnique: Rule = function* ({ file, config }) {
   const taken = new Map<string, Claim>();
   const hosts = new Map<string, string>();
   for (const claim of claims(file, config)) {
-    const key = `${claim.host}${claim.path}`;
+    const key = `${claim.host}${decodedPath(claim.path)}`;
     const other = taken.get(key);
     if (other === undefined) taken.set(key, claim);
-    else yield error('duplicate-route', claim.at, `${key} already leads to ${other.owner}`);
+    else {
+      const spelling = other.path === claim.path ? '' : `, as ${other.path}`;
+      const message = `${claim.host}${claim.path} already leads to ${other.owner}${spelling}`;
+      yield error('duplicate-route', claim.at, message);
+    }
     if (!hosts.has(claim.host)) hosts.set(claim.host, `leads to ${claim.owner}`);
   }
   if (!hosts.has(file.domain)) hosts.set(file.domain, 'is the domain');
@@ -32,6 +37,22 @@ export const routesAreUnique: Rule = function* ({ file, config }) {
     }
     const message = `${host} ${use} already: an edge cache needs a host of its own`;
     yield error('duplicate-route', ['edgeCache', index, 'host'], message);
+  }
+};
+
+/** nginx would show what lies deeper than a closed path, and would not start with two of the same. */
+export const downloadsAreOpen: Rule = function* ({ file }) {
+  for (const [name, { downloads }] of Object.entries(file.sites)) {
+    if (downloads === undefined) continue;
+    const at = ['sites', name, 'downloads', 'path'];
+    const path = decodedPath(downloads.path) ?? '';
+    const denied = file.http.denyPaths.find((deny) => isBelow(path, decodedPath(deny) ?? deny));
+    if (denied !== undefined) {
+      yield error('closed-path', at, `is closed by ${denied} in http.denyPaths`);
+    } else if (withoutSlash(path) === '/metrics') {
+      const message = 'is closed on every host, for figures of services: choose another path';
+      yield error('closed-path', at, message);
+    }
   }
 };
 

@@ -11,7 +11,7 @@ import {
   wholeNumber,
 } from '../../config/fields.ts';
 import { absolutePath, command, environment, filePath, name } from '../../config/fields-names.ts';
-import { urlPath } from '../../config/fields-network.ts';
+import { edgePath, urlPath } from '../../config/fields-network.ts';
 
 /** What services say about their containers, and accessories too. The defaults are filled in after the profiles are merged. */
 
@@ -170,7 +170,7 @@ export const volumes = list(volume, { description: 'Files that outlive the conta
 
 export const metrics = mapping(
   {
-    path: urlPath({ description: 'Path with the metrics.' }).default('/metrics'),
+    path: edgePath({ description: 'Path with the metrics.' }).default('/metrics'),
     port: port({
       description: 'Port of the metrics, if not the port of the service.',
       examples: [9100],

@@ -10,7 +10,7 @@ import {
   secretName,
   secretWish,
 } from '../../config/fields-names.ts';
-import { cidr, hostName, image, urlPath } from '../../config/fields-network.ts';
+import { cidr, edgePath, hostName, image } from '../../config/fields-network.ts';
 import { build, health, metrics, replicas, resources, volumes } from './container-section.ts';
 
 /**
@@ -25,7 +25,7 @@ const route = mapping(
       examples: ['api.example.com'],
       defaultText: 'the value of `domain`',
     }).optional(),
-    path: urlPath({
+    path: edgePath({
       description: 'Path prefix. `/api/` also takes `/api`; the longest match wins.',
       examples: ['/api/'],
     }).default('/'),

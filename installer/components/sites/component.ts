@@ -1,9 +1,11 @@
 import type { Contribution } from '../../model/contribution.ts';
 import type { DesiredSite, SiteHost } from '../../model/site.ts';
 import { engineName } from '../../model/stack.ts';
+import { decodedPath } from '../../model/url-path.ts';
 import type { Component, ComponentInput } from '../component.ts';
 import { edgeImage } from '../http/waf.ts';
 import { imageNeed, requiredImage } from '../platform-image.ts';
+import { normalisePath } from '../rules/resolve-service.ts';
 import type { Config } from '../sections.ts';
 import type { Site } from './section.ts';
 
@@ -66,7 +68,7 @@ function siteHosts(name: string, site: Site): SiteHost[] {
       default: cacheControl(cache.default),
     },
     downloads: downloads && {
-      path: downloads.path.endsWith('/') ? downloads.path : `${downloads.path}/`,
+      path: normalisePath(decodedPath(downloads.path) ?? downloads.path),
       volume: downloads.volume,
       cache: cacheControl(downloads.expires),
     },

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { duration, flag, list, mapping, text } from '../../config/fields.ts';
 import { environment, filePath, name, named } from '../../config/fields-names.ts';
-import { hostName, hostPattern, image, urlPath } from '../../config/fields-network.ts';
+import { edgePath, hostName, hostPattern, image } from '../../config/fields-network.ts';
 
 function cacheTime(description: string) {
   return z
@@ -79,7 +79,7 @@ const site = mapping(
     ).prefault({}),
     downloads: mapping(
       {
-        path: urlPath({
+        path: edgePath({
           description: 'Path under which the files are.',
           examples: ['/downloads/'],
         }),

@@ -177,10 +177,10 @@ local function follow(routed)
 end
 
 -- Called in every worker; the first one does the work, and its successor goes on when it ends.
--- `names` are the routed services, separated by spaces.
+-- `names` are the routed services.
 function M.start(names)
   local routed = {}
-  for name in names:gmatch("%S+") do routed[name] = true end
+  for _, name in ipairs(names) do routed[name] = true end
   -- Before the first request: what is closed stays so over a start of nginx.
   maintenance.look(routed, true)
   if ngx.worker.id() ~= 0 then return end
