@@ -329,6 +329,16 @@ const rows: readonly BadConfig[] = [
     ),
   },
   {
+    name: 'an endpoint that no name of a bucket can follow',
+    yaml: [
+      WEB,
+      "storage: { providers: { main: { kind: s3, endpoint: 'https://s3.example.com/x$y', secretRef: MAIN } } }",
+    ],
+    says: [
+      'config.yaml:6:53 storage.providers.main.endpoint: expected a URL of at most 1024 characters, without $, ? or #, got "https://s3.example.com/x$y"',
+    ],
+  },
+  {
     name: 'a host longer than the name of a file',
     yaml: [
       WEB,
