@@ -43,7 +43,7 @@ t.test('the fewest replicas and what the platform needs have to fit', (t) => {
   const [problem] = problems(web, 4 * GIB);
   t.match(
     problem?.message,
-    /^the fewest replicas and the platform need 4\.4 GiB, more than the 4\.0 GiB of this machine: services\.web 3\.0 GiB, postgres 1\.0 GiB, the rest of the platform \d+ MiB, redis 144 MiB$/,
+    /^the fewest replicas and the platform need 4\.5 GiB, more than the 4\.0 GiB of this machine: services\.web 3\.0 GiB, postgres 1\.0 GiB, the rest of the platform \d+ MiB, redis 144 MiB$/,
   );
   t.match(problems(web, 6 * GIB), [
     {

@@ -6,7 +6,7 @@ import { connect as connectPlain, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { validatorCommand } from '../../installer/apply/validate.ts';
 import { REOPEN_LOGS } from '../../installer/components/nginx/access-log.ts';
 import { edgeStatePath } from '../../installer/engine/edge-state.ts';
@@ -22,6 +22,7 @@ const CONFIG = `
 domain: app.example.com
 tls: { hsts: { includeSubDomains: true } }
 http:
+  clientMaxRequests: 60
   denyPaths: [/internal/]
   headers: { frameOptions: DENY, permissionsPolicy: 'camera=(), microphone=(self "https://a.example")' }
   cors: { allowOrigins: ["https://front.example.com", "https://*.apps.example.com:8443"] }
@@ -576,6 +577,81 @@ t.test(
     t.equal((await edge.ask('/')).status, 200);
   },
 );
+
+/** Clients of one household, over HTTP/1.1 or HTTP/2. */
+async function household(t: Test, client: string, protocol: 'http/1.1' | 'h2') {
+  const plain = connectPlain(8453, edge.address);
+  plain.write(`PROXY TCP6 ${client} 2001:db8::1 40000 443\r\n`);
+  const servername = 'app.example.com';
+  const socket = connectTls({
+    ...{ socket: plain, servername, ca: edge.authority, ALPNProtocols: [protocol] },
+  });
+  for (const each of [plain, socket]) each.on('error', () => undefined);
+  t.teardown(() => plain.destroy());
+  await once(socket, 'secureConnect');
+  return socket;
+}
+
+t.test('one client holds as many requests as it may, and others are served', async (t) => {
+  const refused: string[] = [];
+  const sockets = await Promise.all(
+    Array.from({ length: 80 }, (_, index) => household(t, `2001:db8:9::${index}`, 'http/1.1')),
+  );
+  for (const socket of sockets) {
+    socket.on('data', (data) => refused.push(String(data)));
+    socket.write('POST / HTTP/1.1\r\nHost: app.example.com\r\nContent-Length: 9000\r\n\r\nx');
+  }
+  await waitFor('those that are too many', async () => (refused.length >= 20 ? true : undefined));
+  const answer = await edge.askOverIpv6('2001:db8:9::ff', '/');
+  t.equal(answer.status, 429);
+  t.match(answer.headers, { ...HEADERS, 'retry-after': '1' });
+  t.match(answer.body, /<h1>Too many requests<\/h1>/);
+  t.match(refused[0], /^HTTP\/1\.1 429 /);
+  t.equal((await edge.askOverIpv6('2001:db8:9:1::1', '/')).status, 200, 'another household');
+  t.equal(refused.length, 20);
+  const line = await waitFor('the refusal in the log', async () =>
+    (await edge.accessLog()).split('\n').find((text) => text.includes('"refused":"at-once"')),
+  );
+  t.match(JSON.parse(line), { status: 429, host: 'app.example.com', service: 'edge' });
+  for (const socket of sockets) socket.destroy();
+  await waitFor('room again', async () => {
+    const again = Array.from({ length: 60 }, () => edge.askOverIpv6('2001:db8:9::1', '/gone/'));
+    return (await Promise.all(again)).every(({ status }) => status === 502) ? true : undefined;
+  });
+  for (let count = 0; count < 70; count += 1) {
+    const { status } = await edge.askOverIpv6('2001:db8:9::1', '/internal/');
+    if (status !== 404) t.equal(status, 404, 'pages of errors leave nothing behind');
+  }
+});
+
+t.test('one connection of HTTP/2 has 64 requests at most, of which each counts', async (t) => {
+  const socket = await household(t, '2001:db8:a::1', 'h2');
+  const session = connectHttp2('https://app.example.com', { createConnection: () => socket });
+  const [settings] = await once(session, 'remoteSettings');
+  t.equal(settings.maxConcurrentStreams, 64);
+  const statuses: unknown[] = [];
+  for (let count = 0; count < 64; count += 1) {
+    const stream = session.request({ ':method': 'POST', ':path': '/', 'content-length': 9000 });
+    stream.on('error', () => undefined).on('response', (head) => statuses.push(head[':status']));
+    stream.write('x');
+  }
+  await waitFor('what is too much', async () => (statuses.length >= 4 ? true : undefined));
+  t.equal((await edge.askOverIpv6('2001:db8:a::2', '/')).status, 429);
+  t.same(statuses, [429, 429, 429, 429]);
+  session.destroy();
+});
+
+t.test('an address of a proxy that is believed is no client', async (t) => {
+  // This machine speaks as the relay does.
+  const asked = Array.from({ length: 90 }, () => edge.ask('/', { headers: { 'x-delay': '2000' } }));
+  t.same([...new Set((await Promise.all(asked)).map(({ status }) => status))], [200]);
+});
+
+t.test('a worker may have as many files open as its connections need', async (t) => {
+  const [worker = ''] = await servingWorkers();
+  const limits = await docker('exec', edge.container, 'cat', worker.replace('cmdline', 'limits'));
+  t.match(limits, /^Max open files +8448 /m);
+});
 
 t.test('a line per request, for people and for the counters of the agent', async (t) => {
   await edge.ask('/api/secret-path?token=abc', { headers: { 'x-status': '503' } });

@@ -10,7 +10,7 @@ services:
 `;
 const CONFIG = `
 domain: app.example.com
-http: { waf: { mode: block, exclude: [/editor/] } }
+http: { clientMaxRequests: 40, waf: { mode: block, exclude: [/editor/] } }
 ${services}`;
 const ROUTES = [
   routeTo('web', 3000, {}),
@@ -281,6 +281,35 @@ t.test('an answer of a service is its own, whatever its status', async (t) => {
   const answer = await edge.ask('/', { headers: { 'x-status': '470' } });
   t.equal(answer.status, 470);
   t.match(answer.body, '"service":"web"');
+});
+
+t.test('uploads that never end count too, though the firewall waits for them', async (t) => {
+  const refused: string[] = [];
+  const sockets = Array.from({ length: 50 }, () =>
+    connectTls({
+      host: edge.address,
+      port: 8443,
+      servername: 'app.example.com',
+      ca: edge.authority,
+    })
+      .on('error', () => undefined)
+      .on('data', (data) => refused.push(String(data))),
+  );
+  t.teardown(() => sockets.forEach((socket) => void socket.destroy()));
+  for (const socket of sockets) {
+    socket.write('POST / HTTP/1.1\r\nHost: app.example.com\r\nContent-Length: 9000\r\n\r\nx');
+  }
+  await waitFor('those that are too many', async () => (refused.length >= 10 ? true : undefined));
+  t.equal((await edge.ask('/')).status, 429);
+  t.equal(refused.length, 10);
+  // Another client: what asks from inside.
+  const url = 'https://app.example.com:8443/';
+  const argv = ['curl', '-sko/dev/null', '-w%{http_code}', '--connect-to', '::127.0.0.1:8443', url];
+  t.equal(await docker('exec', edge.container, ...argv), '200');
+  for (const socket of sockets) socket.destroy();
+  await waitFor('room again', async () =>
+    (await edge.ask('/')).status === 200 ? true : undefined,
+  );
 });
 
 t.test('detect: nothing is refused, all of it is in the log', async (t) => {

@@ -93,7 +93,11 @@ export const httpSection = mapping(
     http2: flag({ description: 'Speak HTTP/2.' }).default(true),
     workerConnections: wholeNumber(64, 65_536, {
       description: 'Connections per nginx worker.',
-    }).default(1024),
+    }).default(4096),
+    clientMaxRequests: wholeNumber(0, 65_536, {
+      description:
+        'Requests that one client address (of IPv6 its /64) may have open at once, WebSockets included; 429 beyond. 0 for any number.',
+    }).default(512),
     clientMaxBodySize: size({ description: 'Largest request body.' }).prefault('10m'),
     denyPaths: list(edgePath({ description: 'A path prefix.' }), {
       description: 'Path prefixes that answer 404 on every host.',

@@ -37,8 +37,8 @@ export interface AccessLine {
   readonly cache: string;
   readonly user_agent: string;
   readonly request_id: string;
-  /** Which guard of the edge ended the request; empty for none, absent where the config has no guards. */
-  readonly refused?: '' | 'limit' | 'uncounted' | 'waf';
+  /** Which guard of the edge ended the request; empty for none. */
+  readonly refused: '' | 'at-once' | 'limit' | 'uncounted' | 'waf';
 }
 
 export const ACCESS_LOG_FILE = 'access.json';
@@ -79,21 +79,18 @@ const FIELDS: readonly LogField[] = [
   text('cache', 'upstream_cache_status'),
   text('user_agent', 'http_user_agent'),
   text('request_id', 'edge_request_id'),
+  text('refused', 'refused'),
 ];
-
-const REFUSED = text('refused', 'refused');
 
 /** Body of a `log_format … escape=json` directive, as an nginx string. */
 export function logFormat({
-  refusals,
   anonymised,
 }: {
-  readonly refusals: boolean;
   /** Addresses are cut short. */
   readonly anonymised: boolean;
 }): string {
   const client = text('client', anonymised ? 'logged_client' : 'remote_addr');
-  const fields = [TIME, client, ...FIELDS, ...(refusals ? [REFUSED] : [])];
+  const fields = [TIME, client, ...FIELDS];
   const members = fields.map(({ key, variable, isNumber }) =>
     isNumber ? `"${key}":$${variable}` : `"${key}":"$${variable}"`,
   );

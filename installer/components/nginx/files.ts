@@ -12,14 +12,25 @@ import type { HostBlock } from './hosts.ts';
 import { hasLimits } from './limits.ts';
 import { luaFiles } from './lua-files.ts';
 import { edgeFolders, IN_CONTAINER, NGINX_UID, pairFile, pairText } from './places.ts';
-import { doorsOf, snippetFiles } from './relay.ts';
+import { doorsOf, proxiesOf, snippetFiles } from './relay.ts';
 import { securityHeaders } from './security-headers.ts';
 import { siteFileInContainer } from './site-files.ts';
 
 export const RELOAD: readonly Reaction[] = [{ kind: 'reload', service: 'nginx' }];
 
 /** Modules in `nginx/lua/`, which nginx finds by name: `require("balancer")`. */
-const LUA_MODULES = ['balancer', 'closing', 'maintenance', 'replicas', 'request-id', 'status'];
+const LUA_MODULES = [
+  'balancer',
+  'clients',
+  'closing',
+  'maintenance',
+  'replicas',
+  'request-id',
+  'status',
+];
+
+/** Of one client in `nginx/lua/clients.lua`, bytes; all connections may be of different ones. */
+const MEMORY_PER_CLIENT = 128;
 
 /** Everything that nginx reads, but for certificates and passwords. */
 export function configFiles(
@@ -49,11 +60,11 @@ export function configFiles(
       gzip: config.http.gzip,
       doors,
       realIp,
+      proxies: proxiesOf({ doors, realIp }),
+      clientMaxRequests: config.http.clientMaxRequests,
+      clientsMemory: `${Math.ceil((workers * workerConnections * MEMORY_PER_CLIENT) / 1024)}k`,
       anonymiseClients: config.logs.anonymise.includes('ip'),
-      logFormat: logFormat({
-        refusals: hasWaf(config) || hasLimits(config),
-        anonymised: config.logs.anonymise.includes('ip'),
-      }),
+      logFormat: logFormat({ anonymised: config.logs.anonymise.includes('ip') }),
       countsPasswords: bansPasswordGuessers(config),
       headers,
       limits: hasLimits(config),

@@ -67,6 +67,12 @@ export interface Doors {
   readonly realIp: RealIp;
 }
 
+/** Networks and addresses that speak for others, at whichever door. */
+export function proxiesOf({ doors, realIp: first }: Doors): readonly string[] {
+  const believed = doors.flatMap(({ believes }) => believes?.realIp.trusted ?? []);
+  return [...new Set([...first.trusted, ...believed])];
+}
+
 export function doorsOf({ config, facts, cloudflare, relaySubnet }: RelayInput): Doors {
   const proxies = realIp(config.http.realIp, cloudflare);
   const direct = door({ http: HTTP_PORT, https: HTTPS_PORT }, false);
