@@ -132,6 +132,26 @@ const rows: readonly {
     ],
   },
   {
+    name: 'a limit by what a client shows, where none by address holds',
+    yaml: [
+      'services:',
+      '  web: { image: ghcr.io/acme/web:1.4.2, port: 3000, routes: [{ path: /, rateLimit: key }, { path: /door/, rateLimit: door }] }',
+      'http: { rateLimits: [{ name: key, key: "header:X-Api-Key", limit: 5 }, { name: door, limit: 9 }] }',
+    ],
+    says: [
+      'config.yaml:6:40 http.rateLimits[0].key: a client may make up as many as it likes: no limit by ip holds on the same route (one that no route names holds on all)',
+    ],
+  },
+  {
+    name: 'a limit by what a client shows beside one by address',
+    yaml: [
+      'services:',
+      '  web: { image: ghcr.io/acme/web:1.4.2, port: 3000, routes: [{ path: /, rateLimit: key }, { path: /door/, rateLimit: door }] }',
+      'http: { rateLimits: [{ name: key, key: "cookie:sid", limit: 5 }, { name: door, limit: 9 }, { name: all, limit: 99 }] }',
+    ],
+    says: [],
+  },
+  {
     name: 'a page that reaches nobody',
     yaml: [
       WEB,

@@ -1,3 +1,4 @@
+import { countingLimits, limitsOfRoute } from '../http/limits.ts';
 import { hasWaf, wafLeavesAlone } from '../http/waf.ts';
 import { error, type Finding, warning } from './finding.ts';
 import { didYouMean } from './nearest.ts';
@@ -5,7 +6,25 @@ import { normalisePath } from './resolve-service.ts';
 import type { Rule } from './rule.ts';
 import { uniqueNames } from './unique-names.ts';
 
-export const limitsAreClear: Rule = function* ({ file }) {
+/** What a client shows of itself it can make up: a limit by address bounds how often. */
+function* claimedLimits(config: Parameters<Rule>[0]['config']): Generator<Finding> {
+  const counting = countingLimits(config.http);
+  const byAddress = new Set(counting.flatMap(({ key, name }) => (key === 'ip' ? [name] : [])));
+  const onRoutes = Object.values(config.services)
+    .flatMap(({ routes }) => routes)
+    .map(({ rateLimit }) => limitsOfRoute(config, rateLimit))
+    .filter((names) => !names.some((name) => byAddress.has(name)));
+  for (const [index, { key, name }] of config.http.rateLimits.entries()) {
+    if (!/^(?:header|cookie):/.test(key) || !onRoutes.some((names) => names.includes(name)))
+      continue;
+    const message =
+      'a client may make up as many as it likes: no limit by ip holds on the same route (one that no route names holds on all)';
+    yield warning('limit-without-ip', ['http', 'rateLimits', index, 'key'], message);
+  }
+}
+
+export const limitsAreClear: Rule = function* ({ file, config }) {
+  yield* claimedLimits(config);
   const limits = file.http.rateLimits;
   yield* uniqueNames(limits, ['http', 'rateLimits'], 'limit');
   for (const [index, limit] of limits.entries()) {

@@ -47,21 +47,32 @@ local IDENTITY = {
   cookie = function(limit) return ngx.var[limit.variable] end,
 }
 
--- Limits of these names that hold for this request, with the key of its client. Who shows nothing that a limit
--- counts by does not fall under it.
+-- Values that one address may begin to use within a window: whoever makes them up must not fill Redis. Those that a
+-- token vouches for are nobody's to make up.
+local MOST_NEW = 256
+
+-- A digest: keys are short, whatever a client sends, and hold nobody's token.
+local function key_of(kind, limit, identity)
+  return 'holdfast:limit:' .. limit.name .. kind .. ngx.encode_base64(ngx.sha1_bin(identity), true)
+end
+
+-- Limits of these names, with what the script needs of each. Who shows nothing that a limit counts by is counted by
+-- his address.
 local function applicable(names)
   local found, keys, arguments = {}, {}, {}
-  for _, name in ipairs(names) do
+  for index, name in ipairs(names) do
     local limit = limits[name]
-    local identity = IDENTITY[limit.by](limit)
-    if identity and identity ~= '' then
-      -- A digest: keys are short, whatever a client sends, and hold nobody's token.
-      local digest = ngx.encode_base64(ngx.sha1_bin(identity), true)
-      found[#found + 1] = limit
-      keys[#keys + 1] = 'holdfast:limit:' .. limit.name .. ':' .. digest
-      arguments[#arguments + 1] = limit.limit
-      arguments[#arguments + 1] = limit.window * 1000000
-    end
+    local shown = IDENTITY[limit.by](limit)
+    local is_address = limit.by == 'ip' or not shown or shown == ''
+    local by_address = key_of(':', limit, address())
+    local is_claimed = not is_address and limit.by ~= 'jwt'
+    found[index] = limit
+    keys[3 * index - 2] = is_address and by_address or key_of(':shown:', limit, shown)
+    keys[3 * index - 1] = by_address
+    keys[3 * index] = key_of(':new:', limit, address())
+    arguments[3 * index - 2] = limit.limit
+    arguments[3 * index - 1] = limit.window * 1000000
+    arguments[3 * index] = is_claimed and MOST_NEW or 0
   end
   return found, keys, arguments
 end
@@ -104,7 +115,6 @@ end
 --- Lets the request pass, or ends it with 429, or with 503 where it cannot be counted and must be.
 local function enforce(names)
   local found, keys, arguments = applicable(names)
-  if #found == 0 then return end
   local answer, problem = counter.ask(secrets.redis, script, keys, arguments)
   if not answer then return uncounted(found, problem) end
   announce(found, answer)
