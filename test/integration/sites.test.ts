@@ -39,6 +39,12 @@ function webFiles(version: string) {
     'logo.svg': '<svg/>',
     '.env': 'PASSWORD=x',
     '.well-known': { 'security.txt': 'Contact: mailto:ops@example.com' },
+    'banner-1920x1080.jpg': 'jpg',
+    'logo-Original.svg': '<svg/>',
+    [`${version}-0a1b2c3d.svg`]: '<svg/>',
+    guide: { 'index.html': `guide of ${version}` },
+    'both.html': 'the page',
+    both: { 'index.html': 'the folder' },
     assets: { [`index-${version}T3x9Qa.js`]: SCRIPT, 'plain.css': 'body{}' },
   };
 }
@@ -60,6 +66,9 @@ t.test('pages, deep links and files each answer as they should, with our headers
     ['/users/', 200, 'no-cache'],
     ['/about', 200, 'no-cache'],
     ['/logo.svg', 200, 'public, max-age=3600'],
+    ['/banner-1920x1080.jpg', 200, 'public, max-age=3600'],
+    ['/logo-Original.svg', 200, 'public, max-age=3600'],
+    ['/Dk1-0a1b2c3d.svg', 200, 'public, max-age=31536000, immutable'],
     ['/.well-known/security.txt', 200, 'public, max-age=3600'],
     ['/assets/plain.css', 200, 'public, max-age=3600'],
     ['/assets/index-Dk1T3x9Qa.js', 200, 'public, max-age=31536000, immutable'],
@@ -80,6 +89,25 @@ t.test('pages, deep links and files each answer as they should, with our headers
   t.match((await edge.ask('/about')).body, 'about');
   const post = await edge.ask('/', { method: 'POST', body: 'x' });
   t.match(post, { status: 405, headers: SECURITY });
+});
+
+t.test('a folder is asked for with its slash, so that links of its page fit', async (t) => {
+  for (const [path, location] of [
+    ['/guide', '/guide/'],
+    ['/guide?a=b&c', '/guide/?a=b&c'],
+    ['/%67uide', '/%67uide/'],
+    // Never to another host.
+    ['//evil.example/%2e%2e/guide', '//evil.example/%2e%2e/guide/'],
+  ] as const) {
+    const { status, headers } = await edge.ask(path);
+    t.match({ status, headers }, { status: 301, headers: SECURITY }, path);
+    t.equal(headers.location, `https://app.example.com${location}`);
+  }
+  t.match((await edge.ask('/guide/')).body, 'guide of Dk1');
+  t.match(await edge.ask('/both'), { status: 200, body: 'the page' });
+  t.match(await edge.ask('/both/'), { status: 200, body: 'the folder' });
+  const packed = await edge.ask('/guide/none', { headers: { 'accept-encoding': 'gzip' } });
+  t.match(packed, { status: 200, headers: { 'cache-control': 'no-cache', ...SECURITY } });
 });
 
 t.test('services on the same host keep their paths, endings and hidden names too', async (t) => {
@@ -148,7 +176,10 @@ t.test(
     );
     const ask = (path: string): Promise<Answer> => edge.ask(path, { host: 'docs.example.com' });
     t.match(await ask('/'), { status: 200, headers: { 'cache-control': 'public, max-age=300' } });
-    t.match(await ask('/guide'), { status: 200, body: 'guide' });
+    t.match(await ask('/guide'), {
+      status: 301,
+      headers: { location: 'https://docs.example.com/guide/' },
+    });
     t.match(await ask('/guide/'), { status: 200, body: 'guide' });
     t.match(await ask('/nothing'), { status: 404, headers: SECURITY });
   },
@@ -184,6 +215,8 @@ t.test(
     t.equal(etags.size, 4, 'pages of the same length are never taken for unchanged');
     t.match(await edge.ask('/assets/index-Dk3T3x9Qa.js'), { status: 200 }, 'of the release before');
     t.match(await edge.ask('/assets/index-Dk2T3x9Qa.js'), { status: 404 });
+    t.match(await edge.ask('/Dk4-0a1b2c3d.svg'), { status: 200 });
+    t.match(await edge.ask('/Dk3-0a1b2c3d.svg'), { status: 404 }, 'what is no code is gone');
   },
 );
 

@@ -1,5 +1,6 @@
 import type { FileSpec } from '../../model/contribution.ts';
 import type { SiteHost } from '../../model/site.ts';
+import { CODE_PATH, HASHED_PATH } from './hashed-names.ts';
 import type { HostBlock } from './hosts.ts';
 import { IN_CONTAINER } from './places.ts';
 
@@ -17,6 +18,8 @@ export function siteFiles(blocks: readonly HostBlock[], brotli: boolean): FileSp
               data: {
                 site,
                 brotli,
+                hashedPath: HASHED_PATH,
+                codePath: CODE_PATH,
                 root: `${IN_CONTAINER.sites}/${site.site}`,
                 downloads: site.downloads && `${IN_CONTAINER.volumes}/${site.downloads.volume}/`,
               },
