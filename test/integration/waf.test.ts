@@ -97,6 +97,10 @@ const ATTACKS: Readonly<Record<string, readonly [string, Question?]>> = {
   'smuggling of a header': [`/go?to=${encodeURIComponent('x\r\nSet-Cookie: a=b')}`],
   'a method of WebDAV': ['/', { method: 'PROPFIND' }],
   'a body that is not what it says': ['/api', { ...json({}), body: '{"id": "1\' or \'1\'=\'1"' }],
+  'SQL: in text/json': ['/api', json({ id: "1' or '1'='1" }, 'text/json; charset=utf-8')],
+  'behind many arguments': [`/search?${'a&'.repeat(1000)}q=${encodeURIComponent("1' or '1'='1")}`],
+  'behind many fields': ['/login', form(`${'a=1&'.repeat(1000)}user=1'+or+'1'%3D'1`)],
+  'behind a query and fields': [`/login?${'a&'.repeat(600)}`, form('a=1&'.repeat(600))],
   'before much padding': ['/api', json({ id: "1' or '1'='1", pad: 'x'.repeat(400_000) })],
 };
 
@@ -162,6 +166,10 @@ const BENIGN: Readonly<Record<string, readonly [string, Question?]>> = {
       query: 'query Q($id: ID!) { user(id: $id) { name posts(first: 10) { title } } }',
       variables: { id: 7 },
     }),
+  ],
+  'a long query and a long form': [
+    `/contact?${Array.from({ length: 300 }, (_, id) => `id=${id}`).join('&')}`,
+    form(Array.from({ length: 300 }, (_, id) => `id=${id}`).join('&')),
   ],
   'a form': ['/contact', form('name=Ann&mail=ann%40example.com&text=Hello%2C+how+are+you%3F')],
   'polling of Socket.IO': [
