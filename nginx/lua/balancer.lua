@@ -1,5 +1,6 @@
 -- Chooses the replica that gets a request, and counts what is on its way to each.
 local balancer = require "ngx.balancer"
+local complain = require "complaint"
 local replicas = require "replicas"
 
 local M = {}
@@ -86,7 +87,7 @@ end
 local function use(peer, service)
   enter(peer)
   local ok, err = balancer.set_current_peer(peer.address, service.port or tonumber(ngx.var.service_port))
-  if not ok then ngx.log(ngx.ERR, "the replica ", peer.name, " cannot be used: ", err) end
+  if not ok then complain("the replica ", peer.name, " cannot be used: ", err) end
 end
 
 -- The replica that has failed is not asked again while there is another.

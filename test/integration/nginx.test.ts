@@ -671,6 +671,23 @@ t.test('a line per request, for people and for the counters of the agent', async
   t.notMatch(await logsOf(edge.container), 'secret-path', 'the engine has no work with them');
 });
 
+t.test('the query of a request that fails stands in no log', async (t) => {
+  const large = { method: 'POST', body: Buffer.alloc(2048) };
+  const wrong = { headers: { authorization: `Basic ${Buffer.from('ann:x').toString('base64')}` } };
+  for (const [status, path, question] of [
+    [401, '/guarded/refused', wrong],
+    [403, '/office/refused', {}],
+    [413, '/api/refused', large],
+    [502, '/gone/refused', {}],
+  ] as const) {
+    t.equal((await edge.ask(`${path}?token=of-the-query`, question)).status, status);
+    await waitFor(`the line of ${path}`, async () =>
+      (await edge.accessLog()).includes(`"path":"${path}"`) ? true : undefined,
+    );
+  }
+  t.notMatch((await logsOf(edge.container)) + (await edge.accessLog()), 'of-the-query');
+});
+
 /** Those that take connections, by the names of their /proc files. */
 async function servingWorkers(): Promise<string[]> {
   const find = "grep -lsxz 'nginx: worker process' /proc/[0-9]*/cmdline || true";

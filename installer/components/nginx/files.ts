@@ -23,6 +23,7 @@ const LUA_MODULES = [
   'balancer',
   'clients',
   'closing',
+  'complaint',
   'maintenance',
   'replicas',
   'request-id',

@@ -1,5 +1,6 @@
 -- Limits of requests, the same for all workers since Redis counts. Written by holdfast from config.yaml.
 local cjson = require 'cjson'
+local complain = require 'complaint'
 local counter = require 'limits.counter'
 local digests = require 'digests'
 local token = require 'limits.token'
@@ -22,7 +23,7 @@ local verifiers = {}
 for name, secret in pairs(secrets.verifyWith) do
   verifiers[name] = token.verifier(secret)
   if not verifiers[name] then
-    ngx.log(ngx.ERR, 'limit ', name, ' counts nobody: its secret is neither text for HS256 nor a public key')
+    complain('limit ', name, ' counts nobody: its secret is neither text for HS256 nor a public key')
   end
 end
 
@@ -101,7 +102,7 @@ local function uncounted(found, problem)
   -- Once in ten seconds from each worker: a log that fills the disk helps nobody.
   if ngx.now() - told > 10 then
     told = ngx.now()
-    ngx.log(ngx.ERR, 'limits cannot be counted: ', problem)
+    complain('limits cannot be counted: ', problem)
   end
   for _, limit in ipairs(found) do
     if limit.closed then
