@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { pathsUnder } from '../../installer/model/paths.ts';
@@ -144,7 +144,7 @@ t.test('the other hosts lead to the canonical one with path and query', async (t
   });
 });
 
-t.test('downloads come from their volume, without lists', async (t) => {
+t.test('downloads come from their volume, without lists, never by a link', async (t) => {
   const mounts = JSON.parse(await docker('inspect', '-f', '{{json .Mounts}}', edge.container));
   const volume = mounts.find(
     (mount: { Destination: string }) => mount.Destination === '/srv/volumes/files',
@@ -152,12 +152,22 @@ t.test('downloads come from their volume, without lists', async (t) => {
   mkdirSync(join(volume.Source, 'sub'));
   writeFileSync(join(volume.Source, 'manual.pdf'), '%PDF-1.7 manual');
   writeFileSync(join(volume.Source, '.secret'), 'x');
+  writeFileSync(join(volume.Source, 'sub/part.txt'), 'part');
+  symlinkSync('/etc/nginx/certificates', join(volume.Source, 'keys'));
+  symlinkSync('/etc/nginx/certificates/app.example.com.pem', join(volume.Source, 'key.pem'));
+  symlinkSync('../../../../etc/nginx/certificates', join(volume.Source, 'sub/keys'));
+  symlinkSync('manual.pdf', join(volume.Source, 'latest.pdf'));
   t.match(await edge.ask('/downloads/manual.pdf'), {
     status: 200,
     body: '%PDF-1.7 manual',
     headers: { 'cache-control': 'public, max-age=604800', ...SECURITY },
   });
+  t.match(await edge.ask('/downloads/sub/part.txt'), { status: 200, body: 'part' });
   for (const path of [
+    '/downloads/key.pem',
+    '/downloads/keys/app.example.com.pem',
+    '/downloads/sub/keys/app.example.com.pem',
+    '/downloads/latest.pdf',
     '/downloads/',
     '/downloads/sub/',
     '/downloads/none.pdf',
