@@ -1,5 +1,6 @@
 import t from 'tap';
 import { nginx } from '../../installer/components/nginx/component.ts';
+import { plainSpelling, refusedSpellings } from '../../installer/components/nginx/spellings.ts';
 import { redis } from '../../installer/components/redis/component.ts';
 import type { Route } from '../../installer/model/contribution.ts';
 import type { Desired } from '../../installer/model/desired.ts';
@@ -120,6 +121,47 @@ t.test('without limits and firewall there is no trace of them', async (t) => {
     t.notMatch(path, /limits|waf/);
     t.notMatch(content, /enforce|modsecurity|rate_limit/, path);
   }
+});
+
+t.test('what a spelling is refused for is a guard that the route above it lacks', async (t) => {
+  const open = { allowFrom: [], basicAuth: undefined, limits: ['all'], inspected: true };
+  const route = (path: string, more: object = {}) => ({ ...open, path, written: path, ...more });
+  const own = { allowFrom: ['192.0.2.0/24'] };
+  const routes = [
+    route(''),
+    route('/api'),
+    route('/admin', own),
+    route('/admin/keys', { ...own, basicAuth: 'USERS' }),
+    route('/ADMIN'),
+    route('/admin/open'),
+    route('/login', { limits: ['all', 'login'] }),
+    route('/raw', { inspected: false }),
+    route('/raw/seen'),
+  ];
+  const patterns = refusedSpellings(['/metrics', ''], routes, false).map(
+    (pattern) => new RegExp(pattern.replaceAll('\\z', '$')),
+  );
+  const isRefused = (path: string) => patterns.some((pattern) => pattern.test(path));
+  for (const path of ['/Admin', '/admin;/x', '/admin/KEYS/1', '/ADMIN/keys', '/Login', '/Raw/seen'])
+    t.ok(isRefused(path), path);
+  for (const path of ['/metrics', '/METRICS/x', '/RAW/Seen']) t.ok(isRefused(path), path);
+  for (const path of [
+    '/',
+    '/API/x',
+    '/api;x',
+    '/ADMIN/x',
+    '/admin/x',
+    '/admin/keys',
+    '/administer',
+  ])
+    t.notOk(isRefused(path), path);
+  for (const path of ['/Raw', '/raw/seen/x', '/metricsx']) t.notOk(isRefused(path), path);
+  const plain = routes.filter((one) => plainSpelling(one, routes) !== undefined);
+  t.strictSame(
+    plain.map(({ path }) => path),
+    ['/admin/open', '/raw'],
+    'where the way to a path of more guards leads by',
+  );
 });
 
 const WAF = 'http: { clientMaxBodySize: 20m, waf: { mode: block, exclude: [/editor/] } }';

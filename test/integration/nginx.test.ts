@@ -44,6 +44,8 @@ const ROUTES = [
   routeTo('api', 3001, { path: '/internal/report/' }),
   routeTo('api', 3001, { path: '/guarded/' }),
   routeTo('api', 3001, { path: '/office/', allowFrom: ['192.0.2.0/24', '2001:db8:7::/48'] }),
+  routeTo('web', 3000, { path: '/office/lobby/' }),
+  routeTo('web', 3000, { path: '/OFFICE/' }),
   routeTo('api', 3001, { path: '/hooks/', rawBody: true }),
   routeTo('web', 3000, { path: '/live/', websocket: true }),
   routeTo('chat', 3000, { path: '/socket.io/', sticky: 'ip', websocket: true }),
@@ -134,6 +136,59 @@ t.test('closed paths answer 404, also below a route and where metrics are', asyn
   t.match(await reached('/internals'), { service: 'web' });
   t.equal((await edge.ask('/stats')).status, 404, 'where the service says its metrics are');
   t.equal((await edge.ask('/.holdfast/errors/404.html')).status, 404);
+});
+
+t.test('no other spelling of a path gets past what guards it', async (t) => {
+  const refused: Readonly<Record<number, readonly string[]>> = {
+    400: [
+      ...['//x/office/a', '//office/a', 'https://app.example.com//x/office/a'],
+      ...['/office\\a', '/x\\..\\office/a', '/x\\office'],
+      ...['/office/../x', '/office//../x', '/x/../office/a', '/x/./office/a', '/office/.', '/..'],
+      ...['/office/..%2fx', '/office%2F..%2fx', '/x/%2E%2e/office', '/office/%2e./x', '/x/.%2e%2F'],
+      ...[
+        '/x/..;/office/a',
+        '/x/.;a/office',
+        '/;/office/a',
+        '/;x/office/a',
+        '/x..%5c/..%5coffice/a',
+      ],
+    ],
+    404: [
+      ...['/METRICS', '/Metrics/x', '/metrics;x', '/Internal/x', '/INTERNAL', '/internal;a=b/x'],
+      ...[
+        '/Stats',
+        '/%53TATS',
+        '/internal%2Fx',
+        '/Office/a',
+        '/oFFICE',
+        '/%4fffice/a',
+        '/office;a/b',
+        '/office;a',
+      ],
+      ...['/GUARDED/', '/Guarded?x', '/guarded;/x'],
+      ...['/office/lobby%2Fa', '/office//lobby/a', '/office%2flobby/a', '/office/lobby;a/b'],
+    ],
+    403: ['/office/a', '/office/LOBBY/a', '/office//a', '/%6fffice/a', '/office%2Fa'],
+    401: ['/guarded//x', '/%67uarded/x', '/guarded%2fx'],
+  };
+  for (const [status, paths] of Object.entries(refused)) {
+    for (const path of paths) {
+      const answer = await edge.ask(path);
+      t.match(answer, { status: Number(status), headers: HEADERS }, path);
+    }
+  }
+  t.match((await edge.ask('/x\\y')).body, /<h1>Bad request<\/h1>/);
+  const open = [
+    '/a%5Cb',
+    '/a;b=c/d;e',
+    '/a//b/...',
+    '/a/..b/.c',
+    '/a?b=..%2F../\\//',
+    '/.well-known/x',
+  ];
+  for (const path of [...open, '/OFFICE/a', '/office/lobby/a%2Fb', '/office/lobby?x', '/officer']) {
+    t.match(await reached(path), { service: 'web', url: path }, 'byte for byte');
+  }
 });
 
 t.test('every answer carries each security header once', async (t) => {

@@ -11,6 +11,7 @@ import { publishSite } from '../support/publish-site.ts';
 const CONFIG = `
 domain: app.example.com
 tls: { hsts: { includeSubDomains: true } }
+http: { denyPaths: [/internal/, /assets/draft.css, /plan.html] }
 services:
   api: { image: "a:1", port: 3001, routes: [{ path: /api/ }] }
 sites:
@@ -45,7 +46,13 @@ function webFiles(version: string) {
     guide: { 'index.html': `guide of ${version}` },
     'both.html': 'the page',
     both: { 'index.html': 'the folder' },
-    assets: { [`index-${version}T3x9Qa.js`]: SCRIPT, 'plain.css': 'body{}' },
+    'plan.html': 'x'.repeat(4000),
+    Internal: { 'a.css': 'a{}' },
+    assets: {
+      [`index-${version}T3x9Qa.js`]: SCRIPT,
+      'plain.css': 'body{}',
+      'draft.css': 'b{}'.repeat(2000),
+    },
   };
 }
 
@@ -77,9 +84,19 @@ t.test('pages, deep links and files each answer as they should, with our headers
     ['/favicon.ico', 404, 'no-store'],
     ['/.env', 404, 'no-store'],
     ['/.git/config', 404, 'no-store'],
-    ['/assets/../.env', 404, 'no-store'],
+    ['/assets/../.env', 400, 'no-store'],
     ['/current/index.html', 404, 'no-store'],
     ['/metrics', 404, 'no-store'],
+    ['/Internal/a.css', 404, 'no-store'],
+    ['/assets/draft.css', 404, 'no-store'],
+    ['/assets/draft.css.gz', 404, 'no-store'],
+    ['/assets/draft.css.br', 404, 'no-store'],
+    ['/assets/Draft.css.GZ', 404, 'no-store'],
+    ['/plan.html', 404, 'no-store'],
+    ['/plan.html.gz', 404, 'no-store'],
+    ['/plan', 404, 'no-store'],
+    ['/plan/', 404, 'no-store'],
+    ['/plans', 200, 'no-cache'],
   ];
   for (const [path, status, cache] of asked) {
     const answer = await edge.ask(path);

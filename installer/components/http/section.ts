@@ -100,7 +100,8 @@ export const httpSection = mapping(
     }).default(512),
     clientMaxBodySize: size({ description: 'Largest request body.' }).prefault('10m'),
     denyPaths: list(edgePath({ description: 'A path prefix.' }), {
-      description: 'Path prefixes that answer 404 on every host.',
+      description:
+        'Path prefixes that answer 404 on every host, in upper and lower case, with the compressed copies of files of sites.',
       examples: [['/internal/']],
     }).default([]),
     realIp: realIp.prefault('none'),
@@ -149,7 +150,10 @@ export const httpSection = mapping(
           examples: [['/uploads/']],
         }).default([]),
       },
-      { description: 'Web application firewall.' },
+      {
+        description:
+          'Web application firewall, for services; caches of `edgeCache` are not inspected.',
+      },
     ).prefault({}),
     geo: mapping(
       {

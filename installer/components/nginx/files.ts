@@ -96,6 +96,7 @@ export function configFiles(
     }),
     ...snippetFiles(doors, { component: 'nginx', onChange: RELOAD }),
     file('snippets/proxy.conf', 'snippets/proxy.conf', { headers, cors }),
+    file('snippets/targets.conf', 'snippets/targets.conf', {}),
     file('snippets/errors.conf', 'snippets/errors.conf', { pages: ERROR_PAGES }),
     file('snippets/error-files.conf', 'snippets/error-files.conf', {}),
     file('snippets/maintenance.conf', 'snippets/maintenance.conf', {}),

@@ -4,6 +4,7 @@ import { decodedPath, isBelow, withoutSlash } from '../../model/url-path.ts';
 import { limitsOfRoute } from '../http/limits.ts';
 import { hasWaf, wafLeavesAlone } from '../http/waf.ts';
 import type { Config } from '../sections.ts';
+import { type Guards, isWithin, plainSpelling, quoted, refusedSpellings } from './spellings.ts';
 
 /** Closed on every host unless a route names it: figures of a service are nobody else's business. */
 const CLOSED_BY_DEFAULT = ['/metrics'];
@@ -29,12 +30,14 @@ export interface Location {
   readonly limits: readonly string[];
   /** Whether the web application firewall looks at requests. */
   readonly inspected: boolean;
+  /** Regular expression that a request's path has to match as it came. */
+  readonly plainly: string | undefined;
 }
 
 export interface HostBlock {
   readonly host: string;
-  /** Paths that answer 404, each with all below it; without a slash at the end. */
-  readonly closed: readonly string[];
+  /** Regular expressions for decoded paths that answer 404. */
+  readonly refused: readonly string[];
   readonly locations: readonly Location[];
   /** The site of this host, in what no route takes. */
   readonly site: SiteHost | undefined;
@@ -48,33 +51,67 @@ export function hostBlocks(
   sites: readonly SiteHost[],
 ): HostBlock[] {
   const hosts = new Set([config.domain, ...[...routes, ...sites].map(({ host }) => host)]);
-  const denied = config.http.denyPaths.map(decoded);
+  const denied = deniedPaths(config);
   return [...hosts].sort().map((host) => {
     const own = routes.filter((route) => route.host === host);
-    const open = own.filter(({ path }) => !denied.some((deny) => isBelow(decoded(path), deny)));
+    const open = own
+      .filter(({ path }) => !denied.some((deny) => isWithin(prefixOf(path), deny)))
+      .toSorted((a, b) => (a.path < b.path ? -1 : 1))
+      .map((route) => ({ route, ...guardedPath(route, config) }));
     const ownSite = sites.find((each) => each.host === host);
     const downloads = ownSite?.redirectTo === undefined ? ownSite?.downloads?.path : undefined;
-    const named = new Set([...open.map(({ path }) => path), downloads ?? '/'].map(folderOf));
-    // What a route or a site's downloads name is open, and nginx takes a path once only.
-    const metrics = metricsPaths(config, own).filter((path) => !named.has(folderOf(path)));
-    const closed = [...denied, ...metrics].map(withoutSlash);
+    // What a route or a site's downloads name is open.
+    const named = new Set([...open.map(({ path }) => path), prefixOf(downloads ?? '/')]);
+    const metrics = metricsPaths(config, own).map(withoutSlash);
+    const closed = [...denied, ...metrics.filter((path) => !named.has(path))];
     const site = closed.includes('') ? undefined : ownSite;
     return {
       host,
-      closed: [...new Set(closed)].sort(),
-      locations: open
-        .toSorted((a, b) => (a.path < b.path ? -1 : 1))
-        .flatMap((route) => locationsOf(route, config)),
+      refused: refusedSpellings([...new Set(closed)].sort(), open, site !== undefined),
+      locations: open.flatMap(({ route, ...guarded }) =>
+        locationsOf(route, config, guarded, plainSpelling(guarded, open)),
+      ),
       site,
-      hasRoot: site !== undefined || open.some(({ path }) => path === '/') || closed.includes(''),
+      hasRoot: site !== undefined || open.some(({ path }) => path === ''),
     };
   });
 }
 
-/** nginx takes the longest prefix, so only the two spellings of a folder need words here. */
-function locationsOf(route: Route, config: Config): Location[] {
-  const folder = decoded(route.path);
+/** What a host without routes answers with 404, as regular expressions for the decoded path. */
+export function closedOnEveryHost(config: Config): { refused: string[]; all: boolean } {
+  const denied = deniedPaths(config);
+  const closed = [...new Set([...denied, ...CLOSED_BY_DEFAULT])].sort();
+  return { refused: refusedSpellings(closed, [], false), all: denied.includes('') };
+}
+
+function deniedPaths({ http }: Config): string[] {
+  return http.denyPaths.map(prefixOf);
+}
+
+function prefixOf(path: string): string {
+  return withoutSlash(decoded(path));
+}
+
+function guardedPath(route: Route, config: Config) {
   const written = writtenRoute(route, config);
+  return {
+    path: prefixOf(route.path),
+    written: withoutSlash(route.path),
+    allowFrom: route.allowFrom,
+    basicAuth: written?.basicAuth,
+    limits: limitsOfRoute(config, written?.rateLimit),
+    inspected: hasWaf(config) && wafLeavesAlone(config.http, route) === undefined,
+  };
+}
+
+/** nginx takes the longest prefix, so only the two spellings of a folder need words here. */
+function locationsOf(
+  route: Route,
+  config: Config,
+  { allowFrom, basicAuth, limits, inspected }: Guards,
+  plainly: string | undefined,
+): Location[] {
+  const folder = decoded(route.path);
   const location = {
     service: route.service,
     port: route.port,
@@ -83,10 +120,11 @@ function locationsOf(route: Route, config: Config): Location[] {
     sticky: stickyOf(route, config),
     rawBody: route.rawBody,
     maxBody: route.maxBody,
-    allowFrom: route.allowFrom,
-    basicAuth: written?.basicAuth,
-    limits: limitsOfRoute(config, written?.rateLimit),
-    inspected: hasWaf(config) && wafLeavesAlone(config.http, route) === undefined,
+    allowFrom,
+    basicAuth,
+    limits,
+    inspected,
+    plainly,
   };
   const below = { ...location, path: folder, exact: false };
   // Without it nginx would answer /api with a redirect to /api/.
@@ -124,14 +162,6 @@ function metricsPaths(config: Config, routes: readonly Route[]): string[] {
   return [...declared, ...byDefault];
 }
 
-function folderOf(path: string): string {
-  return withoutSlash(decoded(path));
-}
-
 function decoded(path: string): string {
   return decodedPath(path) ?? path;
-}
-
-function quoted(text: string): string {
-  return text.replace(/[\\^$.|?*+()[\]{}]/g, '\\$&');
 }
