@@ -15,13 +15,15 @@ const DAY = 86_400_000;
 const HOUR = 3_600_000;
 const LIFE_DAYS = 6;
 const GOOD = 'good.edge.example';
+const CACHE = 'cdn.edge.example';
 const BAD = ['caa', 'elsewhere', 'nowhere', 'six'].map((label) => `${label}.edge.example`);
 
-const edge = await AcmeEdge.start([GOOD, ...BAD]);
+const edge = await AcmeEdge.start([GOOD, ...BAD], [CACHE]);
 t.teardown(() => edge.stop());
 const zone = [
   `good A ${edge.address}`,
   `good CAA 0 issue "${CAA_IDENTITY}"`,
+  `cdn A ${edge.address}`,
   `caa A ${edge.address}`,
   'caa CAA 0 issue "other.example"',
   'elsewhere A 127.0.0.78',
@@ -96,6 +98,13 @@ t.test('port 80 shows proofs and redirects the rest, and none is left there', as
     status: 301,
     location: `https://${GOOD}/x?y=1`,
   });
+});
+
+t.test('a host of the edge cache gets its certificate as others do', async (t) => {
+  const before = await edge.served(CACHE);
+  await edge.settings(wants([CACHE]));
+  t.strictSame((await edge.renew()).changed, [CACHE]);
+  t.match((await servedAnew(CACHE, before.serialNumber)).issuer, /Pebble/);
 });
 
 t.test('renewed when a third of six days is left, and not before', async (t) => {
@@ -209,7 +218,7 @@ t.test(
     t.match(resultOf(outcome, 'edge.example'), { outcome: 'issued' });
     t.strictSame(
       [...outcome.changed].sort(),
-      [...BAD, GOOD].sort(),
+      [...BAD, CACHE, GOOD].sort(),
       'every host takes what lasts longest',
     );
     const served = await waitFor('the wildcard on the wire', async () => {

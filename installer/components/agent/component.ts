@@ -5,6 +5,7 @@ import type { Contribution, FileSpec, Reaction } from '../../model/contribution.
 import { allReceivers } from '../alerting/receivers.ts';
 import { backupAgentJobs, backupSettings } from '../backups/component.ts';
 import type { Collected, Component, ComponentInput } from '../component.ts';
+import { cacheHosts } from '../edge-cache/origins.ts';
 import { ACCESS_LOG_FILE, REOPEN_LOGS } from '../nginx/access-log.ts';
 import { edgeFolders } from '../nginx/places.ts';
 import { PROMETHEUS_PORT, PROMETHEUS_SERVICE } from '../prometheus/places.ts';
@@ -107,7 +108,9 @@ function walSettings({ folder, rpoSeconds, job }: PitrSettings): NonNullable<Age
 }
 
 function edgeHosts(config: ComponentInput['config'], collected: Collected): string[] {
-  const served = [...collected.routes, ...collected.siteHosts].map(({ host }) => host);
+  const served = [...collected.routes, ...collected.siteHosts, ...cacheHosts(config)].map(
+    ({ host }) => host,
+  );
   return [...new Set([config.domain, ...served])].sort();
 }
 

@@ -1,6 +1,8 @@
 import type { Contribution, Reaction } from '../../model/contribution.ts';
 import type { Component, ComponentInput } from '../component.ts';
+import { corsOf } from '../nginx/cors.ts';
 import { certificateFiles } from '../nginx/files.ts';
+import { refusedOnEveryHost } from '../nginx/hosts.ts';
 import { IN_CONTAINER, pairFile } from '../nginx/places.ts';
 import { doorsOf } from '../nginx/relay.ts';
 import { bucketFiles, bucketSecrets } from './buckets.ts';
@@ -23,6 +25,7 @@ export const edgeCache: Component = {
 function contribute(input: ComponentInput): Contribution {
   const { config } = input;
   const { doors } = doorsOf(input);
+  const refused = refusedOnEveryHost(config);
   return {
     files: [
       ...cacheHosts(config).flatMap((cache, index) => [
@@ -31,7 +34,13 @@ function contribute(input: ComponentInput): Contribution {
           component: 'edge-cache',
           content: {
             template: 'nginx/cache-host.conf.ejs',
-            data: { ...templateData(cache, index, config.http.http2), doors },
+            data: {
+              ...templateData(cache, index, config.http.http2),
+              doors,
+              challenges: IN_CONTAINER.challenges,
+              cors: corsOf(config.http) !== undefined,
+              refused,
+            },
             format: 'nginx' as const,
           },
           onChange: RELOAD,

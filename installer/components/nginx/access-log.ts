@@ -9,7 +9,8 @@
  * - The agent moves the file away at the size of its choice and then runs `nginx -s reopen`
  *   ({@link REOPEN_LOGS}) in the container; nginx makes the new file. Lines written between the two are
  *   in the moved file. It keeps some of those.
- * - Requests for hosts that are not configured are not in it.
+ * - Requests for hosts that are not configured are not in it, but for those over a TLS connection to a known host,
+ *   which are answered 421: their host is `_`.
  */
 export interface AccessLine {
   /** ISO 8601 with an offset, to the second. */

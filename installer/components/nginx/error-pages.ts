@@ -12,6 +12,7 @@ export const ERROR_PAGES: readonly {
   page(408, 'Too slow', 'The request took too long to arrive.'),
   page(413, 'Too large', 'The request is larger than this address accepts.'),
   page(414, 'Address too long', 'The address of the request is too long.'),
+  page(421, 'Wrong server', 'The server has nothing under the name that was asked for.'),
   page(
     429,
     'Too many requests',

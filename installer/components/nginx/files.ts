@@ -6,6 +6,7 @@ import { bansPasswordGuessers } from '../firewall/jails.ts';
 import { hasWaf } from '../http/waf.ts';
 import { logFormat } from './access-log.ts';
 import { passwordFile } from './basic-auth.ts';
+import { CLAIMS } from './claims.ts';
 import { CORS_MAX_AGE, CORS_METHODS, corsOf } from './cors.ts';
 import { ERROR_PAGES } from './error-pages.ts';
 import type { HostBlock } from './hosts.ts';
@@ -95,7 +96,11 @@ export function configFiles(
       limits: hasLimits(config),
     }),
     ...snippetFiles(doors, { component: 'nginx', onChange: RELOAD }),
-    file('snippets/proxy.conf', 'snippets/proxy.conf', { headers, cors }),
+    file('snippets/proxy.conf', 'snippets/proxy.conf', {
+      cloudflare: config.http.realIp === 'cloudflare',
+    }),
+    file('snippets/claims.conf', 'snippets/claims.conf', { claims: CLAIMS }),
+    file('snippets/hidden.conf', 'snippets/hidden.conf', { headers, cors }),
     file('snippets/targets.conf', 'snippets/targets.conf', {}),
     file('snippets/errors.conf', 'snippets/errors.conf', { pages: ERROR_PAGES }),
     file('snippets/error-files.conf', 'snippets/error-files.conf', {}),

@@ -77,11 +77,12 @@ export function hostBlocks(
   });
 }
 
-/** What a host without routes answers with 404, as regular expressions for the decoded path. */
-export function closedOnEveryHost(config: Config): { refused: string[]; all: boolean } {
+/** Regular expressions for the decoded paths that a host without routes answers with 404. */
+export function refusedOnEveryHost(config: Config): string[] {
   const denied = deniedPaths(config);
-  const closed = [...new Set([...denied, ...CLOSED_BY_DEFAULT])].sort();
-  return { refused: refusedSpellings(closed, [], false), all: denied.includes('') };
+  // All but our own pages.
+  if (denied.includes('')) return ['^/(?!\\.holdfast/)'];
+  return refusedSpellings([...new Set([...denied, ...CLOSED_BY_DEFAULT])].sort(), [], false);
 }
 
 function deniedPaths({ http }: Config): string[] {

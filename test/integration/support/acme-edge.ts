@@ -10,6 +10,7 @@ import { bringCertificates } from '../../../installer/cli/bring-certificates.ts'
 import { type RenewOutcome, renewOnServer } from '../../../installer/cli/certificates.ts';
 import type { CliContext, Server } from '../../../installer/cli/context.ts';
 import { agent } from '../../../installer/components/agent/component.ts';
+import { edgeCache } from '../../../installer/components/edge-cache/component.ts';
 import { nginx } from '../../../installer/components/nginx/component.ts';
 import { tls } from '../../../installer/components/tls/component.ts';
 import { DockerEngine } from '../../../installer/engine/docker.ts';
@@ -54,14 +55,14 @@ export class AcmeEdge {
     this.#server = server;
   }
 
-  static async start(hosts: readonly string[]): Promise<AcmeEdge> {
+  static async start(hosts: readonly string[], caches: readonly string[] = []): Promise<AcmeEdge> {
     const root = await mkdtemp(join(tmpdir(), 'holdfast-acme-'));
     const edge = new AcmeEdge(root, new TestStack(), {
       host: new LocalHost(),
       engine: new DockerEngine(),
     });
     try {
-      await edge.#start(hosts);
+      await edge.#start(hosts, caches);
     } catch (error) {
       await edge.stop();
       throw error;
@@ -73,11 +74,14 @@ export class AcmeEdge {
     return pathsUnder(this.root);
   }
 
-  async #start(hosts: readonly string[]): Promise<void> {
+  async #start(hosts: readonly string[], caches: readonly string[]): Promise<void> {
     const { paths } = this;
-    const config = configFrom(`domain: ${hosts[0]}\nservices: {}`);
+    const edgeCaches = caches.map((host) => `{ host: ${host}, origin: "http://web:3000" }`);
+    const config = configFrom(
+      `domain: ${hosts[0]}\nservices: {}\nedgeCache: [${edgeCaches.join(', ')}]`,
+    );
     const certificates = await signedCertificates(this.#server.host, paths, {
-      hosts,
+      hosts: [...hosts, ...caches],
       project: config.project,
       directory: 'https://localhost/',
       now: new Date(),
@@ -89,7 +93,7 @@ export class AcmeEdge {
       certificates: certificates.pairs,
     });
     const routes = hosts.map((host) => routeTo('web', 3000, { host }));
-    const desired = renderWith([contributing({ routes }), tls, nginx, agent], input);
+    const desired = renderWith([contributing({ routes }), tls, nginx, edgeCache, agent], input);
     await writeDesired(desired);
     const service = desired.stack.services['nginx'];
     if (service === undefined) throw new Error('no nginx in the stack');
