@@ -158,16 +158,17 @@ t.test(
     const metrics = 'services: { web: { image: "a:1", port: 3000, metrics: { path: /%73tats } } }';
     const site = 'sites: { f: { artifact: ./d, hosts: [app.example.com] } }';
     const downloads = site.replace('] }', '], downloads: { path: "/st%61ts", volume: v } }');
-    const locations = (text: string, routes = [routeTo('web', 3000, { path: '/api/' })]) => {
+    const ways = (text: string, routes = [routeTo('web', 3000, { path: '/api/' })]) => {
       const config = configFrom(`domain: app.example.com\n${metrics}\n${text}`);
       const desired = renderWith([contributing({ routes }), sites, nginx], componentInput(config));
       const text_ = `${fileOf(desired, 'hosts/app.example.com.conf')}${fileOf(desired, 'sites/app.example.com.conf')}`;
-      return [...text_.matchAll(/^ *location (.*"\/stats.*") \{/gm)].map(([, what]) => what);
+      const found = text_.matchAll(/^ *(if|location) (.*\/stats.*) \{/gm);
+      return [...found].map(([, kind, what]) => `${kind} ${what}`);
     };
-    t.strictSame(locations(site), ['= "/stats"', '^~ "/stats/"']);
-    t.strictSame(locations(downloads), ['"/stats/"'], 'decoded, as nginx compares it');
+    t.match(ways(site), [/^if \(\$uri ~ "\^\(\?i:\/stats\)/], 'closed');
+    t.strictSame(ways(downloads), ['location "/stats/"'], 'decoded, as nginx compares it');
     const routes = ['/', '/stats'].map((path) => routeTo('web', 3000, { path }));
-    t.strictSame(locations('', routes), ['= "/stats"', '"/stats"']);
+    t.strictSame(ways('', routes), ['location = "/stats"', 'location "/stats"']);
   },
 );
 
