@@ -82,7 +82,7 @@ async function applyLocked(
   request: ApplyRequest,
   lock: HeldLock,
 ): Promise<ApplyOutcome> {
-  const start = context.clock.now().getTime();
+  const start = context.clock.elapsed();
   await waitForOrphans(context.host, context.paths, context.clock);
   await finishSwaps(context, context.report);
   await settleUpgrade(context);
@@ -92,7 +92,7 @@ async function applyLocked(
     result,
     plan,
     desired,
-    seconds: (context.clock.now().getTime() - start) / 1000,
+    seconds: (context.clock.elapsed() - start) / 1000,
     unhealthy: result === 'declined' ? [] : await sickContainers(context, planned, result),
   });
   refuseBlockingDrift(plan);

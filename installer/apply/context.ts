@@ -74,11 +74,14 @@ export interface ClusterMaker {
 
 export interface Clock {
   now(): Date;
+  /** Milliseconds that only ever go on: the time of day may be set meanwhile. For deadlines and durations. */
+  elapsed(): number;
   /** Resolves after that many seconds. */
   pause(seconds: number): Promise<void>;
 }
 
 export const SYSTEM_CLOCK: Clock = {
   now: () => new Date(),
+  elapsed: () => performance.now(),
   pause: (seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000)),
 };

@@ -17,7 +17,7 @@ export function deployNews(
   { process, command }: Pick<ApplyRequest, 'process' | 'command'>,
 ): DeployNews {
   const { announce, clock } = run;
-  const begin = clock.now().getTime();
+  const begin = clock.elapsed();
   const released = changesOf(run, ['create', 'release']);
   const scaled = changesOf(run, ['scale']);
   const told: Promise<void>[] = [];
@@ -33,7 +33,7 @@ export function deployNews(
   return {
     began: () => tell('started', [...released, ...sitesOf(run)]),
     ended: async (failure) => {
-      const seconds = (clock.now().getTime() - begin) / 1000;
+      const seconds = (clock.elapsed() - begin) / 1000;
       const deployed = [...released, ...sitesOf(run)];
       if (failure === undefined) {
         const onRequest = command.startsWith('holdfast rollback ');

@@ -35,8 +35,8 @@ export async function execute(run: Run, operations: readonly Operation[]): Promi
 
 async function reported(run: Run, operation: Operation): Promise<void> {
   const { id } = operation;
-  const start = run.clock.now().getTime();
-  const seconds = (): number => (run.clock.now().getTime() - start) / 1000;
+  const start = run.clock.elapsed();
+  const seconds = (): number => (run.clock.elapsed() - start) / 1000;
   run.report({ kind: 'start', id, text: describeOperation(operation) });
   try {
     await carryOut(run, operation);

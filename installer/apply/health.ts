@@ -83,14 +83,14 @@ async function waitForAnswers(
   containers: readonly ContainerState[],
 ): Promise<void> {
   const deadline =
-    run.clock.now().getTime() +
+    run.clock.elapsed() +
     Math.max(SHORTEST_WAIT_SECONDS, check.intervalSeconds * check.unhealthy) * 1000;
   for (const container of containers) {
     let successes = 0;
     while (successes < check.healthy) {
       const failure = await probe(run.host, check, container);
       successes = failure === undefined ? successes + 1 : 0;
-      if (failure !== undefined && run.clock.now().getTime() >= deadline) {
+      if (failure !== undefined && run.clock.elapsed() >= deadline) {
         throw await notAnswering(run, check, container, failure);
       }
       if (successes < check.healthy) await run.clock.pause(Math.min(1, check.intervalSeconds));

@@ -68,7 +68,7 @@ export async function acquireLock(
     command: request.command,
   };
   await host.makeDirectory(paths.state, { mode: 0o755, uid: 0, gid: 0 });
-  const deadline = clock.now().getTime() + request.waitSeconds * 1000;
+  const deadline = clock.elapsed() + request.waitSeconds * 1000;
   for (let races = 0; !(await takeLock(host, paths, owner)); ) {
     const holder = await lockOwner(host, paths);
     if (holder === undefined) {
@@ -80,7 +80,7 @@ export async function acquireLock(
       ? await breakLock(host, paths, { stale: holder, owner, process })
       : holder;
     if (blocker === undefined) continue;
-    if (clock.now().getTime() >= deadline) throw lockHeld(blocker, host);
+    if (clock.elapsed() >= deadline) throw lockHeld(blocker, host);
     await clock.pause(POLL_SECONDS);
   }
   const lock = holdingOf(host, paths, owner);

@@ -14,11 +14,11 @@ const POLL_SECONDS = 0.5;
  * @throws AppError `lock/orphan`
  */
 export async function waitForOrphans(host: Host, paths: Paths, clock: Clock): Promise<void> {
-  const deadline = clock.now().getTime() + PATIENCE_SECONDS * 1000;
+  const deadline = clock.elapsed() + PATIENCE_SECONDS * 1000;
   for (;;) {
     const orphans = await findOrphans(host, paths);
     if (orphans === '') return;
-    if (clock.now().getTime() >= deadline) {
+    if (clock.elapsed() >= deadline) {
       throw new AppError({
         code: 'lock/orphan',
         what: `a docker command that a killed run left behind is still at work on ${host.name}`,

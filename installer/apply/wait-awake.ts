@@ -15,12 +15,12 @@ export async function waitUntilAwake({
   clock,
   report,
 }: Pick<ApplyContext, 'engine' | 'project' | 'clock' | 'report'>): Promise<void> {
-  const deadline = clock.now().getTime() + PATIENCE_SECONDS * 1000;
+  const deadline = clock.elapsed() + PATIENCE_SECONDS * 1000;
   for (;;) {
     const all = await engine.containers({ [LABELS.project]: project });
     const paused = all.filter(({ status }) => status === 'paused').map(({ name }) => name);
     if (paused.length === 0) return;
-    if (clock.now().getTime() >= deadline) {
+    if (clock.elapsed() >= deadline) {
       const text = `${paused.join(', ')} stay paused: \`docker unpause\` wakes them, unless a backup is at it`;
       report({ kind: 'warning', code: 'engine/paused', text });
       return;

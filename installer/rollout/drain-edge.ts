@@ -52,9 +52,9 @@ async function waitWhile(
   container: ContainerState,
   isBusy: () => Promise<boolean>,
 ): Promise<void> {
-  const deadline = run.clock.now().getTime() + DRAIN_SECONDS * 1000;
+  const deadline = run.clock.elapsed() + DRAIN_SECONDS * 1000;
   while (await isBusy()) {
-    if (run.clock.now().getTime() >= deadline) {
+    if (run.clock.elapsed() >= deadline) {
       run.report({
         kind: 'warning',
         code: 'rollout/cut-off',

@@ -66,7 +66,7 @@ export async function waitForAdoption(
   service: string,
   containers: readonly string[],
 ): Promise<void> {
-  const deadline = run.clock.now().getTime() + ADOPTION_SECONDS * 1000;
+  const deadline = run.clock.elapsed() + ADOPTION_SECONDS * 1000;
   for (;;) {
     const listed = (await edgeStatuses(run)).flatMap(({ services }) => {
       const own = services[service];
@@ -75,7 +75,7 @@ export async function waitForAdoption(
     const names = [...new Set(listed.flatMap((one) => Object.keys(one)))];
     const hasAll = listed.every((one) => Object.keys(one).length > 0);
     if (hasAll && names.every((name) => containers.includes(name))) return;
-    if (run.clock.now().getTime() >= deadline) {
+    if (run.clock.elapsed() >= deadline) {
       throw new AppError({
         code: 'health/edge-not-following',
         what: `nginx does not send the requests for ${service} to ${containers.join(', ')}`,
@@ -96,7 +96,7 @@ export async function waitForMaintenance(
   run: Edge & Pick<Run, 'clock'>,
   wanted: Maintenance | undefined,
 ): Promise<void> {
-  const deadline = run.clock.now().getTime() + ADOPTION_SECONDS * 1000;
+  const deadline = run.clock.elapsed() + ADOPTION_SECONDS * 1000;
   for (;;) {
     const statuses = await edgeStatuses(run);
     if (statuses.some(({ maintenance }) => maintenance === undefined)) {
@@ -108,7 +108,7 @@ export async function waitForMaintenance(
       });
     }
     if (statuses.every((status) => isClosedAs(status, wanted))) return;
-    if (run.clock.now().getTime() >= deadline) {
+    if (run.clock.elapsed() >= deadline) {
       throw new AppError({
         code: 'health/edge-not-following',
         what: `nginx does not follow: maintenance is ${wanted === undefined ? 'off' : 'on'}, but not there`,
@@ -140,14 +140,14 @@ function isClosedAs(
  */
 export async function drain(run: Run, containers: readonly string[]): Promise<void> {
   if (containers.length === 0) return;
-  const deadline = run.clock.now().getTime() + DRAIN_SECONDS * 1000;
+  const deadline = run.clock.elapsed() + DRAIN_SECONDS * 1000;
   for (;;) {
     const statuses = await edgeStatuses(run);
     const busy = containers.filter((name) =>
       statuses.some(({ inFlight }) => (inFlight[name]?.requests ?? 0) > 0),
     );
     if (busy.length === 0) return;
-    if (run.clock.now().getTime() >= deadline) {
+    if (run.clock.elapsed() >= deadline) {
       run.report({
         kind: 'warning',
         code: 'rollout/cut-off',

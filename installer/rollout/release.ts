@@ -22,7 +22,7 @@ export interface Replacement {
   readonly containers: readonly ContainerState[];
   /** Empty for the first release. */
   readonly before: readonly ContainerState[];
-  /** Milliseconds of the run's clock. */
+  /** As `elapsed` of the run's clock. */
   readonly switchedAt: number;
 }
 
@@ -53,7 +53,7 @@ export async function release(
     // As they were before the first client: nginx may send one to them, and they may die of it, before we know.
     const containers = (await slots(run, service)).inSlot(slot);
     await switchTo(run, [{ rolled, slot }]);
-    return { rolled, slot, containers, before, switchedAt: run.clock.now().getTime() };
+    return { rolled, slot, containers, before, switchedAt: run.clock.elapsed() };
   } catch (error) {
     if (before.length > 0) await abandon(run, rolled, { to: serving, from: slot });
     throw error;

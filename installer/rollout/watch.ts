@@ -18,7 +18,7 @@ export async function watch(run: Run, replacements: readonly Replacement[]): Pro
     0,
     ...replacing.map(({ switchedAt, rolled }) => switchedAt + rolled.watchSeconds * 1000),
   );
-  while (run.clock.now().getTime() < end) {
+  while (run.clock.elapsed() < end) {
     for (const replacement of replacing) {
       const dead = await findDead(run, replacement);
       if (dead !== undefined) throw await goBack(run, replacement, dead);

@@ -22,6 +22,7 @@ export const SERVER = 'boot-1/7';
 /** Time passes only when somebody waits. */
 export class TestClock implements Clock {
   #milliseconds = Date.UTC(2026, 0, 2, 3, 4, 5);
+  #elapsed = 0;
   /** Called after each pause, with the seconds. */
   onPause: (seconds: number) => unknown = () => undefined;
 
@@ -29,7 +30,17 @@ export class TestClock implements Clock {
     return new Date(this.#milliseconds);
   }
 
+  elapsed(): number {
+    return this.#elapsed;
+  }
+
+  /** Somebody sets the time of day. */
+  set(seconds: number): void {
+    this.#milliseconds += seconds * 1000;
+  }
+
   async pause(seconds: number): Promise<void> {
+    this.#elapsed += seconds * 1000;
     this.#milliseconds += seconds * 1000;
     this.onPause(seconds);
   }

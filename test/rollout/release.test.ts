@@ -288,3 +288,25 @@ t.test(
     t.match(after.services, { mail: { slot: 'a' }, web: { slot: 'a' } });
   },
 );
+
+t.test('a clock that is set meanwhile neither ends nor prolongs what is waited for', async (t) => {
+  for (const seconds of [86_400, -86_400]) {
+    const world = await applied();
+    let pauses = 0;
+    world.clock.onPause = () => {
+      pauses += 1;
+      world.clock.set(seconds);
+    };
+    const status = world.edgeStatus.bind(world);
+    let looks = 0;
+    world.edgeStatus = () => {
+      looks += 1;
+      const { services, ...rest } = status();
+      const stale = { web: { 'demo-web_a-1': { address: '', state: 'up' as const } } };
+      return { ...rest, services: looks < 5 ? stale : services };
+    };
+    await world.apply(platform({ web: '2' }));
+    t.match(web(world), [/a-1 exited/, /b-1 running/]);
+    t.ok(pauses > 9 && pauses < 60, `${pauses} pauses: the whole watch, and no more`);
+  }
+});
