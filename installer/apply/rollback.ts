@@ -1,3 +1,7 @@
+import { posix } from 'node:path';
+import { parse } from 'yaml';
+import { z } from 'zod';
+import { COMPOSE_FILE } from '../engine/compose.ts';
 import { isUp } from '../engine/container-state.ts';
 import { AppError } from '../errors.ts';
 import { LABELS } from '../model/labels.ts';
@@ -65,7 +69,7 @@ interface RestoredServices {
 
 async function restoreServices(
   run: Run,
-  { specs, networks, rolled }: Generation,
+  { files, specs, networks, rolled }: Generation,
 ): Promise<RestoredServices> {
   const containers = await run.engine.containers({ [LABELS.project]: run.project });
   const ours = containers.filter(({ service }) => service !== '');
@@ -94,14 +98,27 @@ async function restoreServices(
   await waitForServices(run, started);
   await retireStandIns(run);
   const returned: string[] = [];
+  const scales = scalesOf(files.get(posix.join(run.paths.stack, COMPOSE_FILE))?.content);
   for (const one of rolled) {
-    if (await bringBack(run, one, specs[one.service] ?? '')) returned.push(one.service);
+    const { service } = one;
+    const spec = specs[service] ?? '';
+    if (await bringBack(run, one, { spec, replicas: scales[service]?.scale ?? 1 })) {
+      returned.push(service);
+    }
   }
   return {
     started: [...started, ...returned],
     removed: [...new Set(surplus.map(({ service }) => service))],
     networksLeft: last,
   };
+}
+
+const ComposeScales = z.object({
+  services: z.record(z.string(), z.object({ scale: z.int().optional() })),
+});
+
+function scalesOf(text = 'services: {}'): z.infer<typeof ComposeScales>['services'] {
+  return ComposeScales.parse(parse(text)).services;
 }
 
 /** Brings back services whose ports go on answering meanwhile. */

@@ -106,7 +106,8 @@ function isOfScaling(operation: Operation, service: string, paths: Paths): boole
       return [paths.lock, `${paths.stack}/compose.yaml`].includes(operation.path);
     case 'compose-up':
       return operation.services.every(
-        (change) => change.service === service && change.change === 'scale',
+        // `start`: a replica that an earlier change of the number left behind.
+        (change) => change.service === service && ['scale', 'start'].includes(change.change),
       );
     default:
       return false;

@@ -104,9 +104,23 @@ export function withActive(
   return { ...state, services: { ...state.services, [service]: next } };
 }
 
-/** Puts the late replicas of a service into service: they were seen healthy. */
+/** Whether it waits for somebody who puts it into service: it came late, or it was to go and stayed. */
+function isHeldBack({ state, reason }: EdgeReplica): boolean {
+  return reason === STARTING || state === 'draining';
+}
+
+/** Whether each of these containers, which are all that the service has, was put into service; a sick one was. */
+export function areInService(
+  { replicas }: EdgeService,
+  containers: readonly { readonly id: string }[],
+): boolean {
+  const isListed = ({ id }: { readonly id: string }) => replicas.some((one) => one.id === id);
+  return containers.every(isListed) && !replicas.some(isHeldBack);
+}
+
+/** Puts the replicas of a service into service that were held back: they were seen healthy. */
 export function withStarted(state: EdgeState, service: string): EdgeState {
-  const late = state.services[service]?.replicas.filter(({ reason }) => reason === STARTING) ?? [];
+  const late = state.services[service]?.replicas.filter(isHeldBack) ?? [];
   return late.reduce(
     (changed, { container }) => withVerdict(changed, container, { state: 'up' }),
     state,

@@ -1,6 +1,6 @@
 import type { RolledService } from '../model/contribution.ts';
 import type { Desired } from '../model/desired.ts';
-import { type EdgeState, STARTING, servingSlot } from '../model/edge-state.ts';
+import { areInService, type EdgeState, servingSlot } from '../model/edge-state.ts';
 import type { Drift, Gap, ServiceChange } from '../model/operation.ts';
 import type { StackService } from '../model/stack.ts';
 import { alterations } from './altered.ts';
@@ -33,7 +33,13 @@ export function serviceChanges(
     const imageId = observed.images.get(service.image);
     const found = changeOf(service, spec, imageId, containers, staleNetworks);
     const change =
-      rolled === undefined ? found : rolledChange(found, rolled, observed.edge, restarts.has(name));
+      rolled === undefined
+        ? found
+        : rolledChange(found, rolled, {
+            edge: observed.edge,
+            containers,
+            isRestarted: restarts.has(name),
+          });
     const others = all.filter(
       ({ id, atRest }) => !atRest && !containers.some((one) => one.id === id),
     );
@@ -125,8 +131,16 @@ function changeOf(
 function rolledChange(
   found: Change | undefined,
   { service, port }: RolledService,
-  edge: EdgeState,
-  isRestarted: boolean,
+  {
+    edge,
+    containers,
+    isRestarted,
+  }: {
+    readonly edge: EdgeState;
+    /** Of the slot that serves. */
+    readonly containers: readonly ObservedContainer[];
+    readonly isRestarted: boolean;
+  },
 ): Change | undefined {
   if (found?.change === 'recreate') return { ...found, change: 'release' };
   if (found?.change === 'create') return found;
@@ -136,9 +150,9 @@ function rolledChange(
   if (known === undefined || known.port !== port) {
     return { change: 'start', cause: 'requests do not find it yet' };
   }
-  return known.replicas.some(({ reason }) => reason === STARTING)
-    ? { change: 'start', cause: 'a replica was not put into service' }
-    : undefined;
+  return areInService(known, containers)
+    ? undefined
+    : { change: 'start', cause: 'a replica was not put into service' };
 }
 
 /** Groups of services in the order of `depends_on`: each group needs only earlier ones. */

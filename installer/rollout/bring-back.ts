@@ -1,24 +1,45 @@
 import type { Run } from '../apply/run.ts';
 import { isUp } from '../engine/container-state.ts';
+import { readEdgeState } from '../engine/edge-state.ts';
 import type { ContainerState } from '../engine/engine.ts';
 import type { RolledService } from '../model/contribution.ts';
-import { otherSlot, SLOTS, servingSlot } from '../model/edge-state.ts';
+import { areInService, otherSlot, SLOTS, servingSlot } from '../model/edge-state.ts';
 import { LABELS } from '../model/labels.ts';
 import { release, retire, returnTo, slots } from './release.ts';
+import { scaleSlot } from './scale-slot.ts';
+
+/** A service of the last complete apply. */
+export interface ServiceBefore {
+  /** Digest of what its containers were made from. */
+  readonly spec: string;
+  readonly replicas: number;
+}
 
 /**
- * After a failed apply: lets the release serve again that served before it, of containers made from `spec`.
+ * After a failed apply, with the files of before: lets as many containers of the release serve again as served
+ * before it.
  * @returns whether anything had to be done
  */
-export async function bringBack(run: Run, rolled: RolledService, spec: string): Promise<boolean> {
+export async function bringBack(
+  run: Run,
+  rolled: RolledService,
+  { spec, replicas }: ServiceBefore,
+): Promise<boolean> {
   const { service } = rolled;
   const { serving, inSlot } = await slots(run, service);
   const observed = run.observed.containers.filter((one) => one.service === service);
   const before = servingSlot(run.observed.edge, service, observed);
   const isWhole = (containers: readonly ContainerState[]): boolean =>
     containers.length > 0 && containers.every(({ labels }) => labels[LABELS.spec] === spec);
+  if (isWhole(inSlot(before)) && inSlot(before).length !== replicas) {
+    await scaleSlot(run, rolled, before, replicas);
+    await returnTo(run, rolled, before);
+    return true;
+  }
   const isRunning = inSlot(serving).every(isUp);
-  if (serving === before && isWhole(inSlot(serving)) && isRunning) {
+  const known = (await readEdgeState(run)).services[service];
+  const isServed = known !== undefined && areInService(known, inSlot(serving));
+  if (serving === before && isWhole(inSlot(serving)) && isRunning && isServed) {
     await retire(run, inSlot(otherSlot(serving)));
     return false;
   }

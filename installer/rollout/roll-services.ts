@@ -1,13 +1,9 @@
-import { up } from '../apply/compose-run.ts';
 import { waitForContainers } from '../apply/health.ts';
 import type { Run } from '../apply/run.ts';
-import { updateEdgeState } from '../engine/edge-state.ts';
-import type { ContainerState } from '../engine/engine.ts';
 import type { RolledService } from '../model/contribution.ts';
-import { slotName, withVerdict } from '../model/edge-state.ts';
 import type { ServiceChange } from '../model/operation.ts';
-import { drain } from './edge-view.ts';
 import { type Replacement, release, retire, slots, takeOver } from './release.ts';
+import { scaleSlot } from './scale-slot.ts';
 import { startTogether } from './start-together.ts';
 import { watch } from './watch.ts';
 
@@ -45,28 +41,11 @@ function isPlainStart({ desired }: Run, { service, change }: ServiceChange): boo
   return change === 'create' && !desired.migrations.some((one) => one.service === service);
 }
 
-/** Another number of replicas, or containers that were stopped: those that go are drained first. */
+/** Another number of replicas, containers that were stopped, or some that get no requests. */
 async function resize(run: Run, rolled: RolledService): Promise<void> {
   const { service } = rolled;
-  const { serving, inSlot } = await slots(run, service);
-  const wanted = run.desired.stack.services[service]?.scale ?? 1;
-  const surplus = inSlot(serving).toSorted(byNumber).slice(wanted);
-  for (const { name } of surplus) {
-    await updateEdgeState(run, (state) =>
-      withVerdict(state, name, { state: 'draining', reason: 'fewer replicas are wanted' }),
-    );
-  }
-  await drain(
-    run,
-    surplus.map(({ name }) => name),
-  );
-  await up(run, [slotName(service, serving)], { recreate: false });
+  const { serving } = await slots(run, service);
+  await scaleSlot(run, rolled, serving, run.desired.stack.services[service]?.scale ?? 1);
   await waitForContainers(run, service, (await slots(run, service)).inSlot(serving));
   await takeOver(run, rolled, serving);
-}
-
-/** Compose takes away those with the highest numbers. */
-function byNumber(a: ContainerState, b: ContainerState): number {
-  const number = ({ name }: ContainerState) => Number(/\d+$/.exec(name)?.[0] ?? 0);
-  return number(a) - number(b);
 }

@@ -52,7 +52,10 @@ t.test('nothing else is carried along', async (t) => {
     refuseOtherChanges({ project: 'p', operations, notices: [], drift: [] }, 'web', PATHS);
   refused();
   refused(write(PATHS.lock), write(`${PATHS.stack}/compose.yaml`), up(SCALED));
+  const left = { ...SCALED, change: 'start', cause: 'a replica was not put into service' } as const;
+  refused(write(PATHS.lock), up(left));
   const others = [
+    up({ ...left, service: 'api' }),
     write(`${PATHS.stack}/nginx/nginx.conf`),
     up(SCALED, { service: 'api', change: 'scale', cause: '' }),
     up({ service: 'web', change: 'recreate', cause: 'its image changed' }),

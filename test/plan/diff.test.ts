@@ -1,5 +1,6 @@
 import t from 'tap';
 import { planExitCode, planJson } from '../../installer/cli/plan.ts';
+import { type ReplicaState, STARTING } from '../../installer/model/edge-state.ts';
 import type { StackService, UpdatableSettings } from '../../installer/model/stack.ts';
 import { makePlan } from '../../installer/plan/diff.ts';
 import type { ObservedContainer } from '../../installer/plan/observed.ts';
@@ -254,6 +255,42 @@ t.test('containers: what differs decides what happens', async (t) => {
     t.equal(found, change, name);
     if (drift !== undefined) t.match(plan.drift, [{ text: new RegExp(drift) }]);
   }
+});
+
+t.test('a replica that nginx was not told of, or that is to go, is put into service', async (t) => {
+  const rolled = { service: 'web', port: 3000, peerNetworks: [], watchSeconds: 30 };
+  const containers = [1, 2].map((number) =>
+    container('web', { id: `id-${number}`, name: `demo-web_a-${number}` }),
+  );
+  const changeWith = (...states: (readonly [ReplicaState, string?])[]) => {
+    const replicas = states.map(([state, reason], index) => ({
+      container: `demo-web_a-${index + 1}`,
+      id: `id-${index + 1}`,
+      state,
+      ...(reason === undefined ? {} : { reason }),
+    }));
+    const { operations } = makePlan(
+      desiredWith({
+        ...stackOf({ web: service({ scale: 2 }) }),
+        rolled: new Map([['web', rolled]]),
+      }),
+      observedWith({
+        containers,
+        images: new Map([['demo:1', 'sha256:1']]),
+        edge: {
+          version: 1,
+          generation: 1,
+          services: { web: { slot: 'a', port: 3000, replicas } },
+        },
+      }),
+    );
+    return operations.flatMap((one) => (one.kind === 'compose-up' ? one.services : []))[0]?.change;
+  };
+  t.equal(changeWith(['up'], ['up']), undefined);
+  t.equal(changeWith(['up'], ['out', 'status 500']), undefined, 'a sick one is the agent’s');
+  t.equal(changeWith(['up'], ['out', STARTING]), 'start');
+  t.equal(changeWith(['up'], ['draining', 'fewer replicas are wanted']), 'start');
+  t.equal(changeWith(['up']), 'start');
 });
 
 t.test('a service that left the config loses its containers and network last', async (t) => {

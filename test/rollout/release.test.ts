@@ -1,7 +1,8 @@
 import t from 'tap';
-import { readEdgeState } from '../../installer/engine/edge-state.ts';
+import { readEdgeState, updateEdgeState } from '../../installer/engine/edge-state.ts';
 import type { ContainerState } from '../../installer/engine/engine.ts';
 import { AppError } from '../../installer/errors.ts';
+import { withVerdict } from '../../installer/model/edge-state.ts';
 import { platform } from '../apply/platform.ts';
 import { MIGRATE, PATHS, World } from '../apply/world.ts';
 
@@ -288,6 +289,81 @@ t.test(
     t.match(after.services, { mail: { slot: 'a' }, web: { slot: 'a' } });
   },
 );
+
+/** As a scale-down leaves it that is killed while its replica drains. */
+async function killedWhileDraining(world: World): Promise<void> {
+  await updateEdgeState(world.context, (state) =>
+    withVerdict(state, 'demo-web_a-3', { state: 'draining', reason: 'fewer replicas are wanted' }),
+  );
+}
+
+t.test('a replica that a killed scale-down left draining serves again', async (t) => {
+  const world = await applied({ webReplicas: 3 });
+  await killedWhileDraining(world);
+  const { plan } = await world.apply(platform({ webReplicas: 3 }));
+  t.match(plan.operations, [{ services: [{ service: 'web', change: 'start' }] }]);
+  t.match(await serving(world), [/1 up/, /2 up/, 'demo-web_a-3 up']);
+  t.equal((await world.apply(platform({ webReplicas: 3 }))).result, 'unchanged');
+});
+
+t.test('a scale-down that fails leaves as many serving as before', async (t) => {
+  const world = await applied({ webReplicas: 3 });
+  let isRefused = false;
+  const answer = world.edgeStatus.bind(world);
+  // The engine fails right after the replica was set to draining.
+  world.edgeStatus = () => {
+    if (!isRefused) world.engine.images.delete('holdfast-build/web:1');
+    isRefused = true;
+    return answer();
+  };
+  const image = world.engine.findImage('holdfast-build/web:1');
+  const restore = world.events.push.bind(world.events);
+  world.events.push = (...events) => {
+    const hasFailed = events.some((event) => event.kind === 'end' && event.result === 'failed');
+    if (hasFailed && image !== undefined) world.engine.images.set('holdfast-build/web:1', image);
+    return restore(...events);
+  };
+  await t.rejects(world.apply(platform({ webReplicas: 2 })), {
+    code: 'health/not-started',
+    why: /rolled back: .*web brought back as before/,
+  });
+  t.ok(isRefused);
+  t.match(await serving(world), [/1 up/, /2 up/, /3 up/]);
+  t.equal((await world.apply(platform({ webReplicas: 3 }))).result, 'unchanged');
+});
+
+t.test('a scale-up whose replica is sick leaves nothing of it, each time', async (t) => {
+  const world = await applied({ webReplicas: 2 });
+  world.sickImages.add('holdfast-build/web:1');
+  for (const attempt of ['first', 'second']) {
+    await t.rejects(world.apply(platform({ webReplicas: 3 })), { code: 'health/not-healthy' });
+    t.strictSame(await serving(world), ['demo-web_a-1 up', 'demo-web_a-2 up'], attempt);
+    t.equal(web(world).length, 2, attempt);
+  }
+  t.equal((await world.apply(platform({ webReplicas: 2 }))).result, 'unchanged');
+});
+
+t.test('a replica of a killed scale-up has to be healthy before it counts', async (t) => {
+  const world = await applied({ webReplicas: 2 });
+  const status = world.engine.waitHealthy.bind(world.engine);
+  world.engine.waitHealthy = async () => {
+    world.host.effects.crashAt({ effect: 1, when: 'before' });
+    await world.host.write('/killed', '', { mode: 0o600, uid: 0, gid: 0 });
+  };
+  await t.rejects(world.apply(platform({ webReplicas: 3 })), { name: 'SimulatedKill' });
+  world.host.effects.revive();
+  world.engine.waitHealthy = status;
+  t.equal((await serving(world)).length, 2, 'nginx was not told of it');
+  const sick = named(world, 'demo-web_a-3');
+  world.sickImages.add('holdfast-build/web:1');
+  world.engine.start(sick.id);
+  await t.rejects(world.apply(platform({ webReplicas: 3 })), { code: 'health/not-healthy' });
+  world.sickImages.clear();
+  world.engine.behave('web', {});
+  t.equal(web(world).length, 2, 'and is taken away when it is not');
+  await world.apply(platform({ webReplicas: 3 }));
+  t.match(await serving(world), [/1 up/, /2 up/, /3 up/]);
+});
 
 t.test('a clock that is set meanwhile neither ends nor prolongs what is waited for', async (t) => {
   for (const seconds of [86_400, -86_400]) {
