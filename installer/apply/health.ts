@@ -73,7 +73,11 @@ export async function answersNow(
   return true;
 }
 
-function checksOf({ desired }: Pick<Run, 'desired'>, name: string): (HttpCheck | PortCheck)[] {
+/** How the replicas of a service are asked from outside. */
+export function checksOf(
+  { desired }: Pick<Run, 'desired'>,
+  name: string,
+): (HttpCheck | PortCheck)[] {
   return [...desired.httpChecks, ...desired.portChecks].filter(({ service }) => service === name);
 }
 

@@ -137,8 +137,13 @@ function isClosedAs(
 /**
  * Resolves when no request is on its way to these containers any more, or after 30 s. WebSockets are not waited
  * for: the program closes them when it is told to end.
+ * @param isGivenUp looked at again and again: then nobody waits any more
  */
-export async function drain(run: Run, containers: readonly string[]): Promise<void> {
+export async function drain(
+  run: Run,
+  containers: readonly string[],
+  isGivenUp: () => boolean = () => false,
+): Promise<void> {
   if (containers.length === 0) return;
   const deadline = run.clock.elapsed() + DRAIN_SECONDS * 1000;
   for (;;) {
@@ -146,7 +151,7 @@ export async function drain(run: Run, containers: readonly string[]): Promise<vo
     const busy = containers.filter((name) =>
       statuses.some(({ inFlight }) => (inFlight[name]?.requests ?? 0) > 0),
     );
-    if (busy.length === 0) return;
+    if (busy.length === 0 || isGivenUp()) return;
     if (run.clock.elapsed() >= deadline) {
       run.report({
         kind: 'warning',

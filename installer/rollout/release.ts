@@ -198,14 +198,23 @@ async function waitForOld(
   }
 }
 
-/** Stops containers that get no new requests once they have answered what they had, and keeps them. */
-export async function retire(run: Run, containers: readonly ContainerState[]): Promise<void> {
+/**
+ * Stops containers that get no new requests once they have answered what they had, and keeps them.
+ * @param isWanted whether they have to serve again meanwhile: then they are not stopped
+ */
+export async function retire(
+  run: Run,
+  containers: readonly ContainerState[],
+  isWanted: () => boolean = () => false,
+): Promise<void> {
   const active = containers.filter((container) => !isAtRest(container));
   if (active.length === 0) return;
   await drain(
     run,
     active.map(({ name }) => name),
+    isWanted,
   );
+  if (isWanted()) return;
   await stopContainers(run, ids(active));
 }
 

@@ -5,28 +5,38 @@ import type { ServiceChange } from '../model/operation.ts';
 import { type Replacement, release, retire, slots, takeOver } from './release.ts';
 import { scaleSlot } from './scale-slot.ts';
 import { startTogether } from './start-together.ts';
-import { watch } from './watch.ts';
+import { ReleaseWatch } from './watch.ts';
 
 /** Carries out the changes of services whose releases take turns. */
 export async function rollServices(run: Run, changes: readonly ServiceChange[]): Promise<void> {
-  const replacements: Replacement[] = [];
   const together = changes.length > 1 ? changes.filter((one) => isPlainStart(run, one)) : [];
   await startTogether(
     run,
     together.map(({ service }) => rolledOf(run, service)),
   );
-  for (const { service, change } of changes.filter((one) => !together.includes(one))) {
-    const rolled = rolledOf(run, service);
-    if (change !== 'create' && change !== 'release') {
-      await resize(run, rolled);
-      continue;
+  const watch = new ReleaseWatch(run);
+  const replacements: Replacement[] = [];
+  try {
+    for (const { service, change } of changes.filter((one) => !together.includes(one))) {
+      await watch.refuseFailed();
+      const rolled = rolledOf(run, service);
+      if (change !== 'create' && change !== 'release') {
+        await resize(run, rolled);
+        continue;
+      }
+      const replacement = await release(run, rolled, { migrate: true });
+      replacements.push(replacement);
+      watch.add(replacement);
+      // One at a time: the memory of the machine holds two releases of one service, not of all.
+      if (changes.length > 1) await watch.retireBefore(replacement);
     }
-    const replacement = await release(run, rolled, { migrate: true });
-    replacements.push(replacement);
-    // One at a time: the memory of the machine holds two releases of one service, not of all.
-    if (changes.length > 1) await retire(run, replacement.before);
+    await watch.end();
+  } catch (error) {
+    await watch.leave();
+    // What a watched release died of came first.
+    await watch.refuseFailed();
+    throw error;
   }
-  await watch(run, replacements);
   for (const { before } of replacements) await retire(run, before);
 }
 

@@ -1,3 +1,4 @@
+import type { HttpCheck } from '../../installer/model/contribution.ts';
 import type { Desired, DesiredFile } from '../../installer/model/desired.ts';
 import { type LockedImage, lockFileText } from '../../installer/model/lock-file.ts';
 import { Secret } from '../../installer/model/secret.ts';
@@ -24,6 +25,10 @@ export interface PlatformOptions {
   readonly page?: string;
   /** Whether web and the database share a network of their own. */
   readonly dataNetwork?: boolean;
+  /** How the replicas of web are asked from outside. */
+  readonly webCheck?: HttpCheck;
+  /** Images of further services that differ from their first one, by service. */
+  readonly moreImages?: Readonly<Record<string, string>>;
   /** Further services of the product, with nothing to migrate. */
   readonly more?: readonly string[];
   /** What the server's database runs from. */
@@ -147,6 +152,7 @@ export function platform(options: PlatformOptions = {}): (observed: Observed) =>
         },
       ],
       migrations: [{ service: 'web', argv: ['migrate'] }],
+      httpChecks: options.webCheck === undefined ? [] : [options.webCheck],
       rolled,
       standIns: [
         { service: 'nginx', network: 'front', ...(options.relay === true && { relay: RELAY }) },
@@ -190,7 +196,7 @@ function stackOf(options: PlatformOptions): Stack {
     }),
   };
   for (const name of options.more ?? []) {
-    services[name] = service(`holdfast-build/${name}:1`, {
+    services[name] = service(`holdfast-build/${name}:${options.moreImages?.[name] ?? '1'}`, {
       depends_on: { postgres: { condition: 'service_healthy' } },
     });
   }

@@ -22,6 +22,7 @@ t.test('deploys, rollbacks, other numbers, edits and failures lose no request', 
     5: 'sick',
     6: 'unmigratable',
     7: 'good',
+    8: 'fading',
   } as const;
   const lab = await DeployLab.start(releases, WATCH_SECONDS);
   t.teardown(() => lab.remove());
@@ -142,6 +143,15 @@ t.test('deploys, rollbacks, other numbers, edits and failures lose no request', 
     (await lab.containers()).filter((line) => line.includes(' running ')),
     [/:3$/, /:3$/],
   );
+
+  const begun = lab.run('deploy', 'app', lab.image('8'));
+  await waitFor('the release takes over', async () =>
+    (await lab.ask()).version === '8' ? true : undefined,
+  );
+  const fading = await begun;
+  t.equal(fading.exitCode, 11, fading.stderr);
+  t.match(fading.stderr, /stopped answering within[\s\S]*GET \/health on port 3000 answered 500/);
+  t.equal((await lab.ask()).version, '3');
 });
 
 async function refreshesNetworks(t: Test, { appliance }: DeployLab): Promise<void> {

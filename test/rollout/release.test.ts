@@ -3,7 +3,7 @@ import { readEdgeState, updateEdgeState } from '../../installer/engine/edge-stat
 import type { ContainerState } from '../../installer/engine/engine.ts';
 import { AppError } from '../../installer/errors.ts';
 import { withVerdict } from '../../installer/model/edge-state.ts';
-import { platform } from '../apply/platform.ts';
+import { type PlatformOptions, platform } from '../apply/platform.ts';
 import { MIGRATE, PATHS, World } from '../apply/world.ts';
 
 async function applied(options = {}): Promise<World> {
@@ -363,6 +363,152 @@ t.test('a replica of a killed scale-up has to be healthy before it counts', asyn
   t.equal(web(world).length, 2, 'and is taken away when it is not');
   await world.apply(platform({ webReplicas: 3 }));
   t.match(await serving(world), [/1 up/, /2 up/, /3 up/]);
+});
+
+/** Calls `then` at each pause while the second release of web serves. */
+function whileNewServes(world: World, then: () => void): void {
+  const pause = world.clock.pause.bind(world.clock);
+  world.clock.pause = async (seconds) => {
+    const { services } = await readEdgeState({ host: world.host, paths: PATHS });
+    if (services['web']?.slot === 'b') then();
+    await pause(seconds);
+  };
+}
+
+t.test('a death is noticed while the release of another service is on its way', async (t) => {
+  const more = ['zeta'];
+  const before: PlatformOptions = { more };
+  const world = await applied(before);
+  let servedAgain: string | undefined;
+  const waitHealthy = world.engine.waitHealthy.bind(world.engine);
+  world.engine.waitHealthy = async (ids) => {
+    const [waited] = world.engine.all().filter(({ id }) => ids.includes(id));
+    if (waited?.name === 'demo-zeta_b-1' && servedAgain === undefined) {
+      world.engine.stop(named(world, 'demo-web_b-1').id);
+      for (let turn = 0; turn < 2_000 && servedAgain === undefined; turn += 1) {
+        await new Promise((resolve) => setImmediate(resolve));
+        const [first = ''] = await serving(world);
+        if (first.includes('web_a')) servedAgain = first;
+      }
+    }
+    return waitHealthy(ids);
+  };
+  await t.rejects(world.apply(platform({ more, web: '2', moreImages: { zeta: '2' } })), {
+    code: 'health/release-died',
+    what: /^web died/,
+    why: /rolled back/,
+  });
+  t.equal(servedAgain, 'demo-web_a-1 up', 'before the other one was done');
+  t.match(web(world), [/a-1 running .*:1$/, /b-1 exited/]);
+  t.equal((await world.apply(platform(before))).result, 'unchanged');
+});
+
+t.test('what has to serve again is not stopped meanwhile', async (t) => {
+  const more = ['zeta'];
+  const world = await applied({ more });
+  const status = world.edgeStatus.bind(world);
+  // Somebody is still being answered by the old one: it is not stopped yet.
+  world.edgeStatus = () => ({
+    ...status(),
+    inFlight: { 'demo-web_a-1': { requests: 1, webSockets: 0 } },
+  });
+  whileNewServes(world, () => {
+    const fresh = named(world, 'demo-web_b-1');
+    if (fresh.status === 'running') world.engine.stop(fresh.id);
+  });
+  const { startedAt } = named(world, 'demo-web_a-1');
+  await t.rejects(world.apply(platform({ more, web: '2', moreImages: { zeta: '2' } })), {
+    code: 'health/release-died',
+  });
+  t.match(web(world), [/a-1 running/, /b-1 exited/]);
+  t.equal(named(world, 'demo-web_a-1').startedAt, startedAt, 'it never ended');
+});
+
+t.test('a watch that a long start of another service outlasts still looks', async (t) => {
+  const more = ['zeta'];
+  const world = await applied({ more });
+  const waitHealthy = world.engine.waitHealthy.bind(world.engine);
+  world.engine.waitHealthy = async (ids) => {
+    const [waited] = world.engine.all().filter(({ id }) => ids.includes(id));
+    if (waited?.name === 'demo-zeta_a-1') {
+      world.engine.stop(named(world, 'demo-web_b-1').id);
+      await world.clock.pause(60);
+    }
+    return waitHealthy(ids);
+  };
+  world.engine.stop(named(world, 'demo-zeta_a-1').id);
+  await t.rejects(world.apply(platform({ more, web: '2' })), { code: 'health/release-died' });
+  t.match(web(world), [/a-1 running/, /b-1 exited/]);
+});
+
+const CHECK = {
+  service: 'web',
+  port: 3000,
+  path: '/health',
+  intervalSeconds: 10,
+  timeoutSeconds: 5,
+  healthy: 2,
+  unhealthy: 3,
+} as const;
+
+t.test('a release that answers badly after it took over gives way to the one before', async (t) => {
+  const world = await applied({ webCheck: CHECK });
+  let asked = 0;
+  whileNewServes(world, () => {
+    world.httpStatus = 500;
+    asked += 1;
+  });
+  const before = world.clock.elapsed();
+  world.clock.onPause = () => {
+    if (named(world, 'demo-web_b-1').status !== 'running') world.httpStatus = 200;
+  };
+  await t.rejects(world.apply(platform({ web: '2', webCheck: CHECK })), {
+    code: 'health/release-died',
+    what: /^web stopped answering within 5 s/,
+    why: /failed 3 checks in a row: GET \/health on port 3000 answered 500/,
+  });
+  t.ok(asked > 0);
+  t.ok(world.clock.elapsed() - before < 120_000);
+  t.match(web(world), [/a-1 running/, /b-1 exited/]);
+});
+
+t.test(
+  'one that begins to fail right before its watch ends is asked until that is clear',
+  async (t) => {
+    const world = await applied({ webCheck: CHECK });
+    let switchedAt: number | undefined;
+    whileNewServes(world, () => {
+      switchedAt ??= world.clock.elapsed();
+      if (world.clock.elapsed() - switchedAt >= 3_000) world.httpStatus = 500;
+    });
+    world.clock.onPause = () => {
+      if (named(world, 'demo-web_b-1').status !== 'running') world.httpStatus = 200;
+    };
+    await t.rejects(world.apply(platform({ web: '2', webCheck: CHECK })), {
+      code: 'health/release-died',
+      why: /failed 3 checks in a row/,
+    });
+    t.match(web(world), [/a-1 running/, /b-1 exited/]);
+  },
+);
+
+t.test('one bad answer of a release that took over is no reason to go back', async (t) => {
+  const world = await applied({ webCheck: CHECK });
+  let isAnswering = false;
+  whileNewServes(world, () => {
+    isAnswering = true;
+  });
+  const answers: number[] = [];
+  Object.defineProperty(world, 'httpStatus', {
+    get: () => {
+      const status = isAnswering && !answers.includes(500) ? 500 : 200;
+      answers.push(status);
+      return status;
+    },
+  });
+  await world.apply(platform({ web: '2', webCheck: CHECK }));
+  t.match(answers.slice(answers.indexOf(500)), [500, 200, 200]);
+  t.match(web(world), [/a-1 exited/, /b-1 running/]);
 });
 
 t.test('a clock that is set meanwhile neither ends nor prolongs what is waited for', async (t) => {

@@ -10,7 +10,8 @@ export const REPOSITORY = '127.0.0.1:1/deploytest';
 
 /**
  * Answers with its version, its name, the bytes that it was sent, whom nginx has seen, and when it had been found
- * healthy often enough (twice; milliseconds since the epoch). `/die` ends it as a crash does.
+ * healthy often enough (twice; milliseconds since the epoch). `/die` ends it as a crash does; one that fades is sick
+ * from its first client on.
  */
 const PROGRAM = `
 const [kind, version] = require('node:fs').readFileSync('/kind', 'utf8').split(' ');
@@ -22,9 +23,11 @@ if (kind === 'crashing') { console.error('cannot find module app'); process.exit
 const { createServer } = require('node:http');
 const { createHash } = require('node:crypto');
 const asked = [];
+let isSick = kind === 'sick';
 const server = createServer((request, response) => {
   if (request.url === '/health') asked.push(Date.now());
-  if (request.url === '/health') return response.writeHead(kind === 'sick' ? 500 : 200).end();
+  if (request.url === '/health') return response.writeHead(isSick ? 500 : 200).end();
+  if (kind === 'fading') isSick = true;
   if (request.url === '/die') process.exit(9);
   let bytes = 0;
   request.on('data', (chunk) => { bytes += chunk.length; });
@@ -50,7 +53,7 @@ process.on('SIGTERM', () => {
 server.listen(3000);
 `;
 
-export type Kind = 'good' | 'crashing' | 'sick' | 'unmigratable';
+export type Kind = 'good' | 'crashing' | 'sick' | 'fading' | 'unmigratable';
 
 /** An image that only this machine has. @returns its reference */
 export async function buildRelease(
