@@ -83,7 +83,7 @@ async function applyLocked(
   lock: HeldLock,
 ): Promise<ApplyOutcome> {
   const start = context.clock.elapsed();
-  await waitForOrphans(context.host, context.paths, context.clock);
+  await waitForOrphans(context);
   await finishSwaps(context, context.report);
   await settleUpgrade(context);
   const planned = await planServer(context, request);

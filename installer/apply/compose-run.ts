@@ -10,6 +10,7 @@ import {
 import { AppError } from '../errors.ts';
 import { CommandError } from '../host/command-error.ts';
 import type { Command } from '../host/host.ts';
+import { LABELS } from '../model/labels.ts';
 import { quoted, type Run } from './run.ts';
 
 /** @throws AppError `health/not-started` with what compose said */
@@ -38,7 +39,8 @@ export async function runBeside(
 export async function migrate(run: Run, services: readonly string[]): Promise<void> {
   for (const { service, argv } of run.desired.migrations) {
     if (!services.includes(service)) continue;
-    await runOrExplain(run, composeRunOnce(composeProject(run), service, argv), {
+    const labels = { [LABELS.migration]: service };
+    await runOrExplain(run, composeRunOnce(composeProject(run), service, argv, labels), {
       code: 'health/migration-failed',
       what: `the migration of ${service} failed, so ${service} was not replaced`,
     });

@@ -1,8 +1,12 @@
+import { isAtRest } from '../engine/container-state.ts';
+import type { ContainerState } from '../engine/engine.ts';
 import { AppError } from '../errors.ts';
 import { CommandError } from '../host/command-error.ts';
 import type { Host } from '../host/host.ts';
+import { LABELS } from '../model/labels.ts';
 import type { Paths } from '../model/paths.ts';
-import type { Clock } from './context.ts';
+import type { ApplyContext } from './context.ts';
+import { stopAndRemove } from './stop-containers.ts';
 
 /** As long as the longest change through compose may take. */
 const PATIENCE_SECONDS = 900;
@@ -10,10 +14,16 @@ const POLL_SECONDS = 0.5;
 
 /**
  * A run that was killed, or whose connection was lost, leaves its docker program at work: it runs in a
- * process group of its own. Whoever holds the lock next waits until that one has ended.
+ * process group of its own. Where that is gone too, a migration still runs in its container. Whoever holds the lock
+ * next waits until both have ended.
  * @throws AppError `lock/orphan`
  */
-export async function waitForOrphans(host: Host, paths: Paths, clock: Clock): Promise<void> {
+export async function waitForOrphans(context: ApplyContext): Promise<void> {
+  await waitForPrograms(context);
+  await waitForMigrations(context);
+}
+
+async function waitForPrograms({ host, paths, clock }: ApplyContext): Promise<void> {
   const deadline = clock.elapsed() + PATIENCE_SECONDS * 1000;
   for (;;) {
     const orphans = await findOrphans(host, paths);
@@ -28,6 +38,43 @@ export async function waitForOrphans(host: Host, paths: Paths, clock: Clock): Pr
     }
     await clock.pause(POLL_SECONDS);
   }
+}
+
+/** Two migrations of one service at once would work on the same tables. */
+async function waitForMigrations(context: ApplyContext): Promise<void> {
+  const { clock, report } = context;
+  const deadline = clock.elapsed() + PATIENCE_SECONDS * 1000;
+  for (let looks = 0; ; looks += 1) {
+    const all = await migrationContainers(context);
+    const [running] = all.filter((container) => !isAtRest(container));
+    if (running === undefined) {
+      // Compose, which removes them, was killed.
+      await stopAndRemove(
+        context,
+        all.map(({ id }) => id),
+      );
+      return;
+    }
+    const what = `a migration of ${running.labels[LABELS.migration]} that a killed run left behind is still at work`;
+    if (clock.elapsed() >= deadline) {
+      throw new AppError({
+        code: 'lock/orphan',
+        what: `${what} on ${context.host.name}`,
+        why: `container ${running.name}`,
+        hint: `wait for its end or end it (\`docker stop ${running.name}\`), then run the same command again`,
+      });
+    }
+    if (looks === 0) {
+      const text = `${what} in ${running.name}: its end is waited for, ${PATIENCE_SECONDS / 60} min at most`;
+      report({ kind: 'warning', code: 'lock/orphan', text });
+    }
+    await clock.pause(POLL_SECONDS);
+  }
+}
+
+async function migrationContainers({ engine, project }: ApplyContext): Promise<ContainerState[]> {
+  const all = await engine.containers({ [LABELS.project]: project });
+  return all.filter(({ labels }) => labels[LABELS.migration] !== undefined);
 }
 
 async function findOrphans(host: Host, paths: Paths): Promise<string> {

@@ -85,18 +85,20 @@ export function composeRemove(
 
 /**
  * Runs a program once in a fresh container of a service, with its image, networks, secrets and volumes.
- * The container is removed afterwards.
+ * The container is removed afterwards, by compose: where that is killed, the program goes on in it.
  */
 export function composeRunOnce(
   project: ComposeProject,
   service: string,
   [program, ...rest]: readonly [string, ...string[]],
+  labels: Readonly<Record<string, string>> = {},
 ): Command {
   return compose(project, RUN_ONCE_SECONDS, [
     'run',
     '--rm',
     '--no-deps',
     '--no-TTY',
+    ...labelOptions(labels),
     '--entrypoint',
     program,
     service,
@@ -130,7 +132,7 @@ export function composeRunBeside(
     '--no-deps',
     '--name',
     name,
-    ...Object.entries(labels).flatMap(([key, value]) => ['--label', `${key}=${value}`]),
+    ...labelOptions(labels),
     ...ports.flatMap((port) => ['--publish', port]),
     service,
     ...command,
@@ -144,6 +146,10 @@ export function composeRunBeside(
     ...compose(project, UP_SECONDS, rest, [...projectFiles(project), '-']),
     stdin: JSON.stringify({ services: { [service]: { networks: Object.fromEntries(networks) } } }),
   };
+}
+
+function labelOptions(labels: Readonly<Record<string, string>>): string[] {
+  return Object.entries(labels).flatMap(([key, value]) => ['--label', `${key}=${value}`]);
 }
 
 /** Checks a candidate of `compose.yaml` without writing it anywhere. */

@@ -10,4 +10,6 @@ export const LABELS = {
   slot: 'io.holdfast.slot',
   /** On the container that answers while that of the named service is replaced. */
   standIn: 'io.holdfast.stand-in',
+  /** On the container in which the named service's migration runs. */
+  migration: 'io.holdfast.migration',
 } as const;

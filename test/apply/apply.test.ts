@@ -1,9 +1,10 @@
 import t from 'tap';
 import { readAudit } from '../../installer/apply/audit.ts';
 import { AppError } from '../../installer/errors.ts';
+import { LABELS } from '../../installer/model/labels.ts';
 import { platform } from './platform.ts';
 import { processOn, SERVER } from './process.ts';
-import { kinds, PATHS, World } from './world.ts';
+import { kinds, MIGRATE, PATHS, World } from './world.ts';
 
 const NGINX_CONF = `${PATHS.stack}/nginx/nginx.conf`;
 const PAGE = `${PATHS.stack}/site/pages/page.html`;
@@ -406,6 +407,72 @@ t.test('a compose command that never ends is named', async (t) => {
     why: 'process 4711, 4712',
   });
   t.notOk(world.host.files.stat(PATHS.applyLock), 'the lock is free again');
+});
+
+/** A migration whose CLI and compose client were killed: it runs on, and nobody removes its container. */
+function leftMigration(world: World): string {
+  const { id } = world.engine.create({
+    name: 'demo-web-run-1a2b3c',
+    service: '',
+    image: 'holdfast-build/web:1',
+    labels: {
+      'com.docker.compose.oneoff': 'True',
+      [LABELS.project]: 'demo',
+      [LABELS.migration]: 'web',
+    },
+    checked: false,
+    memoryLimit: 0,
+    networks: [],
+  });
+  world.engine.start(id);
+  return id;
+}
+
+t.test('a migration that goes on after a kill is waited for, and told', async (t) => {
+  const world = await applied();
+  const left = leftMigration(world);
+  let pauses = 0;
+  world.clock.onPause = () => {
+    pauses += 1;
+    if (pauses === 5) world.engine.stop(left);
+  };
+  world.host.on(MIGRATE, () => {
+    t.ok(pauses >= 5, 'no second one beside it');
+    return {};
+  });
+  const lines = world.host.effects.transcript.length;
+  t.equal((await world.apply(platform({ ...CHANGED, web: '2' }))).result, 'applied');
+  t.ok(world.host.effects.transcript.slice(lines).some((line) => line.includes(MIGRATE.join(' '))));
+  t.match(
+    world.events.filter(({ kind }) => kind === 'warning'),
+    [{ code: 'lock/orphan', text: /a migration of web .* still at work in demo-web-run-1a2b3c/ }],
+  );
+  t.notOk(
+    world.engine.all().some(({ id }) => id === left),
+    'nobody else removes it',
+  );
+});
+
+t.test('a migration that never ends is named', async (t) => {
+  const world = await applied();
+  leftMigration(world);
+  await t.rejects(world.apply(platform(CHANGED)), {
+    code: 'lock/orphan',
+    what: /a migration of web that a killed run left behind/,
+    why: 'container demo-web-run-1a2b3c',
+    hint: /`docker stop demo-web-run-1a2b3c`/,
+  });
+  t.notOk(world.host.files.stat(PATHS.applyLock), 'the lock is free again');
+});
+
+t.test('a migration is known by its label', async (t) => {
+  const world = await applied();
+  const lines = world.host.effects.transcript.length;
+  await world.apply(platform({ web: '2' }));
+  t.match(
+    world.host.effects.transcript.slice(lines).find((line) => line.includes(' run --rm ')),
+    / --label io\.holdfast\.migration=web /,
+  );
 });
 
 t.test('a restore that was killed in its swap is finished before anything else', async (t) => {
