@@ -48,6 +48,17 @@ export function nextRestart(
   )[0];
 }
 
+/** A time to come is one of a clock that was set back: from here on it counts as now. */
+export function withoutFuture(
+  { standing, restarts }: Pick<RestartCandidate, 'standing' | 'restarts'>,
+  now: number,
+): Pick<RestartCandidate, 'standing' | 'restarts'> {
+  return {
+    standing: { ...standing, since: Math.min(standing.since, now) },
+    restarts: restarts && { ...restarts, lastAt: Math.min(restarts.lastAt, now) },
+  };
+}
+
 /** Whether it was restarted so often that it is left alone. */
 export function isGivenUp(restarts: RestartCount | undefined, now: number): boolean {
   const known = remembered(restarts, now);

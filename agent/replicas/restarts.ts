@@ -2,7 +2,7 @@ import type { ReplicasResult } from '../../installer/model/replicas-result.ts';
 import type { Clock } from '../clock.ts';
 import { type Log, reasonOf } from '../log.ts';
 import type { EngineSocket } from './engine-socket.ts';
-import { countRestart, nextRestart, type RestartCount } from './restart-policy.ts';
+import { countRestart, nextRestart, type RestartCount, withoutFuture } from './restart-policy.ts';
 import { restartCandidateOf, type Watched } from './watched.ts';
 
 const LOOK_EVERY = 5_000;
@@ -66,7 +66,9 @@ export class Restarts {
   async #round(): Promise<void> {
     const { clock, log, engine, all, isChanging, onChange } = this.#context;
     if (this.#isRestarting || isChanging()) return;
-    const due = nextRestart(all().map(restartCandidateOf), clock.now());
+    const now = clock.now();
+    for (const one of all()) Object.assign(one, withoutFuture(one, now));
+    const due = nextRestart(all().map(restartCandidateOf), now);
     const watched = all().find(({ id }) => id === due?.id);
     if (watched === undefined) return;
     this.#isRestarting = true;

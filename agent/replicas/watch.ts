@@ -204,7 +204,9 @@ export class ReplicaWatch {
     if (outcome !== undefined && watched.replica.isRunning) this.#judge(watched, outcome);
     const isQuick = watched.standing.verdict === 'sick' && clock.now() < watched.quickUntil;
     const pause = isQuick ? SECOND : intervalSeconds * SECOND;
-    this.#schedule(watched, Math.max(pause - (clock.now() - started), SHORTEST_PAUSE));
+    // Less than nothing where the clock was set back meanwhile.
+    const asking = Math.max(0, clock.now() - started);
+    this.#schedule(watched, Math.max(pause - asking, SHORTEST_PAUSE));
   }
 
   #judge(watched: Watched, outcome: Outcome): void {

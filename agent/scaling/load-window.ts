@@ -16,6 +16,8 @@ export class LoadWindow {
   }
 
   add(sample: LoadSample): void {
+    // The clock was set back: how long ago the others were cannot be told any more.
+    if (sample.at < (this.latest()?.at ?? 0)) this.clear();
     this.#samples.push(sample);
     const oldest = sample.at - this.#keepMilliseconds;
     // One sample before the window stays: it covers its beginning.

@@ -13,12 +13,16 @@ export class ScaledService {
   readonly load: LoadWindow;
   /** Why more replicas were not started although the load asks for them. */
   blocked: string | undefined;
-  /** Nothing is changed until then, milliseconds since the epoch. */
-  quietUntil = 0;
+  /** The newest change, milliseconds since the epoch; nothing is changed for a while after it. */
+  #pausedAt = Number.NEGATIVE_INFINITY;
   #ids = '';
   #replicas = 0;
   #failures = 0;
   #changes: Pick<ScalingResult, 'changesUp' | 'changesDown' | 'last'>;
+  /** What a change that does not begin after all leaves standing. */
+  #before: { readonly last?: ScalingResult['last']; readonly pausedAt: number } = {
+    pausedAt: Number.NEGATIVE_INFINITY,
+  };
 
   constructor(name: string, rule: ScalingRule, before: ScalingResult | undefined) {
     this.name = name;
@@ -26,7 +30,7 @@ export class ScaledService {
     this.load = new LoadWindow(Math.max(rule.scaleUp.forSeconds, rule.scaleDown.forSeconds));
     const { changesUp = 0, changesDown = 0, last } = before ?? {};
     this.#changes = { changesUp, changesDown, ...(last === undefined ? {} : { last }) };
-    if (last !== undefined) this.quietUntil = Date.parse(last.at) + rule.cooldownSeconds * 1_000;
+    if (last !== undefined) this.#pausedAt = Date.parse(last.at);
   }
 
   get shortestSeconds(): number {
@@ -45,20 +49,38 @@ export class ScaledService {
     change: { readonly from: number; readonly to: number; readonly reason: string },
     now: number,
   ): void {
-    this.#pauseFrom(now);
-    const { changesUp, changesDown } = this.#changes;
-    this.#changes = {
-      changesUp: changesUp + Number(change.to > change.from),
-      changesDown: changesDown + Number(change.to < change.from),
-      last: { at: new Date(now).toISOString(), ...change },
-    };
+    this.#before = { last: this.#changes.last, pausedAt: this.#pausedAt };
+    this.#pausedAt = now;
+    const last = { at: new Date(now).toISOString(), ...change };
+    this.#changes = { ...this.#changes, last };
   }
 
   ended(ok: boolean, now: number): void {
     this.#failures = ok ? 0 : this.#failures + 1;
-    this.#pauseFrom(now);
-    const { last } = this.#changes;
-    if (last !== undefined) this.#changes = { ...this.#changes, last: { ...last, ok } };
+    this.#pausedAt = now;
+    const { changesUp, changesDown, last } = this.#changes;
+    if (last === undefined) return;
+    this.#changes = {
+      changesUp: changesUp + Number(ok && last.to > last.from),
+      changesDown: changesDown + Number(ok && last.to < last.from),
+      last: { ...last, ok },
+    };
+  }
+
+  /** Somebody else was changing the server: as if it had not begun. */
+  notBegun(): void {
+    const { changesUp, changesDown } = this.#changes;
+    const { last, pausedAt } = this.#before;
+    this.#changes = { changesUp, changesDown, ...(last === undefined ? {} : { last }) };
+    this.#pausedAt = pausedAt;
+  }
+
+  /** Nothing is changed until then, milliseconds since the epoch. */
+  quietUntil(now: number): number {
+    // A time to come is one of a clock that was set back.
+    this.#pausedAt = Math.min(this.#pausedAt, now);
+    const times = 2 ** Math.min(this.#failures, MOST_DOUBLINGS);
+    return this.#pausedAt + this.rule.cooldownSeconds * 1_000 * times;
   }
 
   result(): ScalingResult {
@@ -72,10 +94,5 @@ export class ScaledService {
       ...(this.blocked === undefined ? {} : { blocked: this.blocked }),
       ...this.#changes,
     };
-  }
-
-  #pauseFrom(now: number): void {
-    const times = 2 ** Math.min(this.#failures, MOST_DOUBLINGS);
-    this.quietUntil = now + this.rule.cooldownSeconds * 1_000 * times;
   }
 }

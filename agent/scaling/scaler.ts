@@ -87,9 +87,9 @@ export class Scaler {
   /** The child process of a change has ended. */
   ended(job: string, result: RunResult): void {
     if (!job.startsWith(JOB_PREFIX)) return;
-    this.#services
-      .get(job.slice(JOB_PREFIX.length))
-      ?.ended(result === 'done', this.#context.clock.now());
+    const scaled = this.#services.get(job.slice(JOB_PREFIX.length));
+    if (result === 'skipped') scaled?.notBegun();
+    else scaled?.ended(result === 'done', this.#context.clock.now());
     this.#context.onChange();
   }
 
@@ -133,10 +133,11 @@ export class Scaler {
   #follow(scaled: ScaledService): void {
     const { clock, members, log } = this.#context;
     const replicas = members(scaled.name).length;
+    const now = clock.now();
     const wish = scalingWish(scaled.rule, scaled.load, {
       replicas,
-      quietUntil: scaled.quietUntil,
-      now: clock.now(),
+      quietUntil: scaled.quietUntil(now),
+      now,
     });
     const why =
       wish?.direction === 'up' ? this.#whyNot(scaled.name, wish.replicas - replicas) : undefined;

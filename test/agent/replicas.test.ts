@@ -147,6 +147,45 @@ t.test(
   },
 );
 
+t.test(
+  'a restart in the future of a clock that was set back stops no other for ever',
+  async (t) => {
+    const world = new ReplicaWorld();
+    for (const name of ['web-1', 'web-2']) world.add(name, { answer: () => BROKEN });
+    world.route({ 'web-1': 'up', 'web-2': 'up' });
+    const first = world.watch([watchedService()]);
+    await world.pass(110);
+    t.equal(world.restarted.length, 1);
+    const before = { version: 1, services: first.results() } as const;
+    first.stop();
+    world.clock.set(-24 * 3_600_000);
+    const next = world.watch([watchedService()], before);
+    await world.pass(130);
+    t.equal(world.restarted.length, 2, 'a new agent');
+    world.clock.set(-24 * 3_600_000);
+    await world.pass(300);
+    t.ok(world.restarted.length > 2, 'and the one that saw it happen');
+    next.stop();
+  },
+);
+
+t.test('a clock that is set back during a question does not put off the next one', async (t) => {
+  const world = new ReplicaWorld();
+  let isSet = false;
+  const answer = (): Outcome => {
+    if (!isSet) world.clock.set(-600_000);
+    isSet = true;
+    return WELL;
+  };
+  world.add('web-1', { answer });
+  world.route({ 'web-1': 'up' });
+  const watch = world.watch([watchedService()]);
+  await world.pass(60);
+  t.ok(isSet);
+  t.ok(world.asked.length > 30, `asked ${world.asked.length} times in ten minutes`);
+  watch.stop();
+});
+
 t.test('the deep path alerts and does nothing else', async (t) => {
   const world = new ReplicaWorld();
   const answer = (check: { path?: string }): Outcome =>

@@ -61,12 +61,12 @@ function world(t: Test, services: readonly WatchedService[] = [SCALED], before?:
       for (let turn = 0; turn < 4; turn += 1) await setImmediate();
     }
   };
-  const end = (ok: boolean, replicas = state.replicas) => {
+  const end = (ok: boolean | 'skipped', replicas = state.replicas) => {
     state.replicas = replicas;
-    scaler.ended(state.running, ok ? 'done' : 'failed');
+    scaler.ended(state.running, ok === 'skipped' ? ok : ok ? 'done' : 'failed');
     state.running = '';
   };
-  return { scaler, state, jobs, log, pass, end, folder };
+  return { scaler, state, jobs, log, pass, end, folder, clock };
 }
 
 t.test('load starts one replica more as a child process, with its reason', async (t) => {
@@ -78,11 +78,11 @@ t.test('load starts one replica more as a child process, with its reason', async
   t.match(jobs, [
     { id: 'scale-web', argv: ['scale', 'web', '2', '--reason', /CPU 90 % for 60 s/] },
   ]);
-  t.match(scaler.result('web'), { changesUp: 1, last: { from: 1, to: 2, reason: /90 %/ } });
+  t.match(scaler.result('web'), { changesUp: 0, last: { from: 1, to: 2, reason: /90 %/ } });
   await pass(200);
   t.equal(jobs.length, 1, 'one at a time');
   end(true, ['web-1', 'web-2']);
-  t.match(scaler.result('web'), { last: { ok: true } });
+  t.match(scaler.result('web'), { changesUp: 1, last: { ok: true } }, 'counted once it is done');
   await pass(175);
   t.equal(jobs.length, 1, 'the pause after a change');
   await pass(30);
@@ -139,11 +139,55 @@ t.test('a change that failed is tried again after a longer pause', async (t) => 
   state.cores = 0.5;
   await pass(80);
   end(false);
-  t.match(scaler.result('web'), { last: { ok: false } });
+  t.match(scaler.result('web'), { changesUp: 0, last: { ok: false } });
   await pass(350);
   t.equal(jobs.length, 1);
   await pass(30);
   t.equal(jobs.length, 2);
+});
+
+t.test('a change that met the lock of somebody else counts as none', async (t) => {
+  const { scaler, state, jobs, pass, end } = world(t);
+  state.cores = 0.5;
+  await pass(80);
+  end('skipped');
+  t.equal(scaler.result('web')?.last, undefined);
+  t.match(scaler.result('web'), { changesUp: 0 });
+  await pass(20);
+  t.equal(jobs.length, 2, 'it is tried again at the next look');
+  end(false);
+  await pass(350);
+  t.equal(jobs.length, 2);
+  await pass(30);
+  t.equal(jobs.length, 3, 'after one failure, not two');
+  end('skipped');
+  t.match(scaler.result('web'), { last: { ok: false } }, 'what was before it stays');
+});
+
+t.test('a clock that is set back neither stops the measuring nor prolongs the pause', async (t) => {
+  const { state, jobs, pass, end, clock } = world(t);
+  state.cores = 0.5;
+  await pass(80);
+  end(true, ['web-1', 'web-2']);
+  clock.set(-3_600_000);
+  await pass(170);
+  t.equal(jobs.length, 1, 'the pause begins anew');
+  await pass(30);
+  t.match(jobs[1]?.argv, ['scale', 'web', '3']);
+});
+
+t.test('a pause that lies in the future of a new agent begins with it', async (t) => {
+  const last = { at: '2026-06-01T00:00:00.000Z', from: 1, to: 2, reason: 'CPU', ok: true };
+  const scaling = { min: 1, max: 3, atMaximum: false, changesUp: 4, changesDown: 2, last };
+  const { state, jobs, pass } = world(t, [SCALED], {
+    version: 1,
+    services: [{ service: 'web', replicas: [], restarts: 0, takenOut: 0, scaling }],
+  });
+  state.cores = 0.5;
+  await pass(170);
+  t.strictSame(jobs, []);
+  await pass(40);
+  t.equal(jobs.length, 1);
 });
 
 t.test('without room nothing is started, and why is said once', async (t) => {

@@ -92,6 +92,15 @@ t.test('after the load was forgotten, all of the time has to be seen again', asy
   t.equal(load.thirds(120), undefined);
 });
 
+t.test('after the clock was set back, too', async (t) => {
+  const load = new LoadWindow(300);
+  for (let index = 0; index < 20; index += 1) load.add({ at: (500 + index) * 10_000, percent: 5 });
+  for (let index = 0; index < 12; index += 1) load.add({ at: index * 10_000, percent: 90 });
+  t.equal(load.thirds(120), undefined);
+  load.add({ at: 120_000, percent: 90 });
+  t.strictSame(load.thirds(120), [90, 90, 90]);
+});
+
 const GIB = 1024 ** 3;
 const MIB = 1024 ** 2;
 const FREE = { memoryAvailable: 2 * GIB, memoryTotal: 4 * GIB, cpuBusyPercent: 40 };

@@ -9,7 +9,7 @@ import { type Paths, pathsUnder } from '../../installer/model/paths.ts';
 /** A clock that stands still until the test moves it. */
 export class HandClock implements Clock {
   #now: number;
-  #waiting: { readonly at: number; readonly run: () => void }[] = [];
+  #waiting: { at: number; readonly run: () => void }[] = [];
 
   constructor(start: string) {
     this.#now = Date.parse(start);
@@ -25,6 +25,12 @@ export class HandClock implements Clock {
     return () => {
       this.#waiting = this.#waiting.filter((other) => other !== entry);
     };
+  }
+
+  /** Somebody sets the time of day; what waits goes on waiting as long as before. */
+  set(milliseconds: number): void {
+    this.#now += milliseconds;
+    for (const entry of this.#waiting) entry.at += milliseconds;
   }
 
   /** Goes on to an instant and does on the way what was due. */
