@@ -2,7 +2,7 @@ import { apply as applyServer } from '../apply/apply.ts';
 import { thisProcess } from '../apply/process-identity.ts';
 import { env } from '../env.ts';
 import { AppError, EXIT_CODES } from '../errors.ts';
-import type { LockFile } from '../model/lock-file.ts';
+import { EMPTY_LOCK, type LockFile } from '../model/lock-file.ts';
 import { planText } from '../plan/text.ts';
 import { observeSites } from '../rollout/site-folders.ts';
 import { configInForce } from './applied-config.ts';
@@ -13,6 +13,7 @@ import { colouredPlan } from './display/plan.ts';
 import { durationText } from './display/quantity.ts';
 import { styleFor } from './display/style.ts';
 import { verifyFrontDoor } from './front-door.ts';
+import { refuseEditedConfig, refuseOtherChanges } from './one-service.ts';
 import { wholeNumber } from './parse.ts';
 import { planJson } from './plan.ts';
 import { prepare } from './prepare.ts';
@@ -80,8 +81,10 @@ async function releaseImage(
   requireService(loaded, service);
   const prepared = await prepare(context, server, {
     loaded,
-    pins: (lock) => ({ [service]: image(lock) }),
+    isOneService: true,
+    pins: (current) => ({ [service]: image(current) }),
   });
+  let lock = EMPTY_LOCK;
   const json = args.flag('json');
   const show = (text: string): void => {
     if (!json) context.io.out(text);
@@ -91,13 +94,22 @@ async function releaseImage(
     command,
     waitSeconds: wholeNumber('wait', args.value('wait') ?? '0', 0, 86_400),
     render: async (observed) => {
-      const desired = await prepared.render(observed);
-      if (observed.manifest.configDigest !== desired.configDigest) throw editedConfig();
-      return desired;
+      refuseEditedConfig(observed, loaded);
+      lock = observed.lock;
+      return prepared.render(observed);
     },
     interrupt: context.signal,
     configDigest: async () => loaded.digest,
-    confirm: async (plan) => {
+    confirm: async (plan, desired) => {
+      refuseOtherChanges(
+        plan,
+        {
+          service,
+          changes: ['create', 'start', 'release', 'scale'],
+          refusal: `there is no other release of ${service}`,
+        },
+        { paths: context.paths, lock, image: desired.stack.services[service]?.image },
+      );
       show(colouredPlan(planText(plan), styleFor(context.io.color)));
       return await consent(args, context, {
         text: `Release this on ${server.host.name}? [y/N] `,
@@ -152,15 +164,5 @@ function previousImage({ services }: LockFile, service: string): string {
     code: 'usage/no-previous-release',
     what: `no other release of ${service} has served on this server`,
     hint: `holdfast deploy ${service} IMAGE`,
-  });
-}
-
-/** A release brings another image of one service and nothing else: least of all half of an edit. */
-function editedConfig(): AppError {
-  return new AppError({
-    code: 'config/not-applied',
-    what: 'config.yaml was edited after the last apply',
-    why: 'a release brings another image of one service and no other change',
-    hint: 'holdfast apply',
   });
 }

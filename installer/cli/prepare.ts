@@ -28,6 +28,7 @@ import { allNeeds } from './needs.ts';
 import { configNotices, memoryNotices, pinNotices } from './notices.ts';
 import { clusterMaker } from './postgres-clusters.ts';
 import type { LoadedConfig } from './read-config.ts';
+import { secretsInForce } from './secrets-in-force.ts';
 import { servedReleases, siteReleases } from './site-releases.ts';
 import { snapshot } from './snapshot.ts';
 import { wantedUpgrade } from './wanted-upgrade.ts';
@@ -44,6 +45,11 @@ export interface PrepareOptions {
   readonly loaded: LoadedConfig;
   /** Decide versions and digests anew, as `update` does. */
   readonly refreshImages?: boolean;
+  /**
+   * One service is to change: builds, sites and the services' secrets stay what they are in force, whatever has
+   * happened to their sources since. They neither come along nor stand in the way.
+   */
+  readonly isOneService?: boolean;
   /** The value of `--host`. */
   readonly target?: string | undefined;
   /** Another number of replicas for these services, from now on. */
@@ -155,6 +161,8 @@ async function renderFor(
   const { loaded } = options;
   const { config } = loaded;
   const sources = sourceHost(server, loaded);
+  const isOneService = options.isOneService ?? false;
+  const made: LoadedConfig = { ...loaded, isKept: loaded.isKept || isOneService };
   const needs = allNeeds(components, config);
   const directory = acmeSettings(config)?.directory;
   const newSecrets = await generateMissing(host, needs.secrets, observed.secrets);
@@ -165,8 +173,8 @@ async function renderFor(
       engine,
       project: config.project,
       sources,
-      needs: [...needs.images, ...(await builtOnNode(sources, loaded, observed.lock))],
-      services: serviceImages(loaded),
+      needs: [...needs.images, ...(await builtOnNode(sources, made, observed.lock))],
+      services: serviceImages(made),
       lock: observed.lock,
       programPath,
       refresh: options.refreshImages ?? false,
@@ -181,14 +189,18 @@ async function renderFor(
       project: config.project,
       ...(directory === undefined ? {} : { directory }),
       now: context.now(),
+      renews: !isOneService,
     }),
     loadAssets(context.packageRoot),
     readSeeds(sources, loaded),
     readAcmeAuthority(sources, loaded),
   ]);
-  const releases = loaded.isKept
+  const releases = made.isKept
     ? await servedReleases(host, context.paths, config)
     : await siteReleases(sources, loaded, outcome.images);
+  const inForce = isOneService
+    ? await secretsInForce(host, context.paths, observed.manifest)
+    : undefined;
   const { scales } = keptScales(config, { ...observed.lock.scales, ...options.scales });
   const { scales: _before, ...lock } = observed.lock;
   const cloudflare = options.cloudflare ?? lock.cloudflare;
@@ -213,6 +225,7 @@ async function renderFor(
     certificates: certificates.pairs,
     acmeAuthority,
     siteReleases: releases,
+    ...(inForce !== undefined && { secretsInForce: inForce }),
     lock: {
       ...lock,
       ...outcome.lock,

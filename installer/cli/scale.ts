@@ -3,8 +3,7 @@ import { thisProcess } from '../apply/process-identity.ts';
 import type { Service } from '../components/rules/resolved.ts';
 import { env } from '../env.ts';
 import { AppError } from '../errors.ts';
-import type { Operation, Plan } from '../model/operation.ts';
-import type { Paths } from '../model/paths.ts';
+import { EMPTY_LOCK } from '../model/lock-file.ts';
 import { planText } from '../plan/text.ts';
 import { configInForce } from './applied-config.ts';
 import type { ParsedArguments } from './command.ts';
@@ -12,6 +11,7 @@ import type { CliContext } from './context.ts';
 import { colouredPlan } from './display/plan.ts';
 import { durationText } from './display/quantity.ts';
 import { styleFor } from './display/style.ts';
+import { refuseEditedConfig, refuseOtherChanges } from './one-service.ts';
 import { wholeNumber } from './parse.ts';
 import { prepare } from './prepare.ts';
 import type { LoadedConfig } from './read-config.ts';
@@ -32,18 +32,31 @@ export async function scale(args: ParsedArguments, context: CliContext): Promise
     host: server.host,
     paths: context.paths,
   });
-  const prepared = await prepare(context, server, { loaded, target, scales });
+  const prepared = await prepare(context, server, { loaded, target, scales, isOneService: true });
   refuseOutOfRange(scaledService(loaded, name), replicas);
   const json = args.flag('json');
+  let lock = EMPTY_LOCK;
   const { result, seconds } = await applyServer(prepared.apply, {
     process: await thisProcess(env.sudoUser ?? env.user ?? 'unknown'),
     command: `holdfast scale ${name} ${replicas}${reason === undefined ? '' : ` (${reason})`}`,
     waitSeconds: wholeNumber('wait', args.value('wait') ?? '0', 0, 86_400),
-    render: prepared.render,
+    render: async (observed) => {
+      refuseEditedConfig(observed, loaded);
+      lock = observed.lock;
+      return prepared.render(observed);
+    },
     interrupt: signal,
     configDigest: async () => loaded.digest,
     confirm: async (plan) => {
-      refuseOtherChanges(plan, name, paths);
+      refuseOtherChanges(
+        plan,
+        {
+          service: name,
+          changes: ['scale'],
+          refusal: `the replicas of ${name} are not changed`,
+        },
+        { paths, lock, image: undefined },
+      );
       if (!json) io.out(colouredPlan(planText(plan, { diffs: false }), styleFor(io.color)));
       return true;
     },
@@ -83,33 +96,4 @@ export function refuseOutOfRange(
         : `the config says that it has ${min} to ${max}`,
     hint: `change services.${name}.replicas in config.yaml and run holdfast apply`,
   });
-}
-
-/**
- * A change of the number brings nothing else along: least of all half of an edit.
- * @throws AppError `config/not-applied`
- */
-export function refuseOtherChanges({ operations }: Plan, service: string, paths: Paths): void {
-  const others = operations.filter((operation) => !isOfScaling(operation, service, paths));
-  if (others.length === 0) return;
-  throw new AppError({
-    code: 'config/not-applied',
-    what: `the replicas of ${service} are not changed while other changes wait`,
-    why: others.map(({ id }) => id).join('\n'),
-    hint: 'holdfast apply',
-  });
-}
-
-function isOfScaling(operation: Operation, service: string, paths: Paths): boolean {
-  switch (operation.kind) {
-    case 'write-file':
-      return [paths.lock, `${paths.stack}/compose.yaml`].includes(operation.path);
-    case 'compose-up':
-      return operation.services.every(
-        // `start`: a replica that an earlier change of the number left behind.
-        (change) => change.service === service && ['scale', 'start'].includes(change.change),
-      );
-    default:
-      return false;
-  }
 }

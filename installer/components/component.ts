@@ -25,6 +25,8 @@ export interface ComponentInput {
   readonly relaySubnet?: string;
   /** The stored value of a secret that may be missing. */
   readonly optionalSecret: (name: string) => Secret | undefined;
+  /** By service and variable: what the containers have, for a run that gives none of them another value. */
+  readonly secretsInForce?: Contribution['secretEnvironment'];
   /** PEM texts by host name: private CA or given files. */
   readonly certificates: ReadonlyMap<
     string,

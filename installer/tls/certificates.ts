@@ -24,6 +24,8 @@ export interface CertificateRequest {
   /** URL of the ACME directory; absent where no public authority is asked. */
   readonly directory?: string;
   readonly now: Date;
+  /** Whether what is due is made anew; true when absent. The agent does it every day. */
+  readonly renews?: boolean;
 }
 
 export interface Certificates {
@@ -93,13 +95,13 @@ async function givenCertificates({
 export async function signedCertificates(
   host: Host,
   paths: Paths,
-  { hosts, project, directory, now }: Omit<CertificateRequest, 'files' | 'tls'>,
+  { hosts, project, directory, now, renews = true }: Omit<CertificateRequest, 'files' | 'tls'>,
 ): Promise<Certificates> {
   const open = await publicPairs(host, paths, hosts, directory);
   const privateHosts = hosts.filter((name) => !open.has(name));
   const before = await readPrivateCa(host, paths);
-  const needed = certificatesNeeded(before, privateHosts, now);
-  const after = await withCertificates(before, privateHosts, { now, name: project });
+  const needed = certificatesNeeded(before, privateHosts, now, renews);
+  const after = await withCertificates(before, privateHosts, { now, name: project, renews });
   const pairs = hosts.flatMap((name) => {
     const pair = open.get(name) ?? after.leaves.get(name);
     return pair === undefined ? [] : [[name, pair] as const];

@@ -21,15 +21,16 @@ export interface NeededCertificate {
   readonly reason: 'missing' | 'unreadable' | 'other-authority' | 'wrong-name' | 'renewal';
 }
 
-/** Which hosts need a new certificate, and why. Pure. */
+/** Which hosts need a new certificate, and why; what is only due for renewal is left out unless `renews`. Pure. */
 export function certificatesNeeded(
   ca: PrivateCa,
   hosts: readonly string[],
   now: Date,
+  renews = true,
 ): NeededCertificate[] {
   return hosts.flatMap((host) => {
     const reason = reasonToIssue(ca, host, now);
-    return reason === undefined ? [] : [{ host, reason }];
+    return reason === undefined || (reason === 'renewal' && !renews) ? [] : [{ host, reason }];
   });
 }
 
@@ -73,10 +74,10 @@ function readPair({ certificate, key }: CertificatePair): X509Certificate | unde
 export async function withCertificates(
   ca: PrivateCa,
   hosts: readonly string[],
-  options: { readonly now: Date; readonly name: string },
+  options: { readonly now: Date; readonly name: string; readonly renews?: boolean },
 ): Promise<PrivateCa> {
   const authority = await completeAuthority(ca.authority, options);
-  const needed = certificatesNeeded({ ...ca, authority }, hosts, options.now);
+  const needed = certificatesNeeded({ ...ca, authority }, hosts, options.now, options.renews);
   if (needed.length === 0) return { ...ca, authority };
   const { signLeaf } = await loadSigner();
   const leaves = new Map(ca.leaves);

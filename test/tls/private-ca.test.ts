@@ -154,4 +154,10 @@ t.test('looking stores nothing, storing makes the next look quiet', async (t) =>
   const second = await prepareCertificates(host, paths, request);
   t.same(second.notices, []);
   t.equal(second.pairs.get('localhost')?.certificate, first.pairs.get('localhost')?.certificate);
+
+  const due = { ...request, now: daysLater(300) };
+  const kept = await prepareCertificates(host, paths, { ...due, renews: false });
+  t.same(kept.notices, [], 'a change of something else renews nothing');
+  t.equal(kept.pairs.get('localhost')?.certificate, first.pairs.get('localhost')?.certificate);
+  t.match((await prepareCertificates(host, paths, due)).notices, [{ text: /renewed/ }]);
 });

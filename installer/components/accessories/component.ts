@@ -111,8 +111,9 @@ function containerOf(
 
 function secretsOf(
   input: ComponentInput,
-  { secrets }: Accessory,
+  { name: accessory, secrets }: Accessory,
 ): Readonly<Record<string, Secret>> {
+  if (input.secretsInForce !== undefined) return input.secretsInForce[accessory] ?? {};
   return Object.fromEntries(
     secrets.flatMap(({ name }) => {
       const value = input.optionalSecret(name);

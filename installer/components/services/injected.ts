@@ -37,7 +37,10 @@ export function environmentOf(input: ComponentInput, service: Service): Environm
   } as Record<string, string>;
   return {
     plain: without(plain, (name) => name in secret && !(name in service.env)),
-    secret: without(secret, (name) => name in service.env),
+    secret: without(
+      input.secretsInForce === undefined ? secret : (input.secretsInForce[service.name] ?? {}),
+      (name) => name in service.env,
+    ),
   };
 }
 
