@@ -2,7 +2,9 @@ import { apply as applyServer } from '../apply/apply.ts';
 import { thisProcess } from '../apply/process-identity.ts';
 import { env } from '../env.ts';
 import { AppError, EXIT_CODES } from '../errors.ts';
-import { EMPTY_LOCK, type LockFile } from '../model/lock-file.ts';
+import type { Pin } from '../images/services.ts';
+import { EMPTY_LOCK } from '../model/lock-file.ts';
+import type { Observed } from '../plan/observed.ts';
 import { planText } from '../plan/text.ts';
 import { observeSites } from '../rollout/site-folders.ts';
 import { configInForce } from './applied-config.ts';
@@ -18,6 +20,7 @@ import { wholeNumber } from './parse.ts';
 import { planJson } from './plan.ts';
 import { prepare } from './prepare.ts';
 import type { LoadedConfig } from './read-config.ts';
+import { listReleases, wayBack } from './releases.ts';
 import { rollback as rollbackSite } from './rollback.ts';
 
 /**
@@ -35,24 +38,28 @@ export async function deploy(
     service,
     actor,
     command: `holdfast deploy ${service} ${image}`,
-    image: () => image,
+    pin: () => ({ image, isRollback: false }),
   });
 }
 
-/** `holdfast rollback NAME`: the release that served before. Stopped containers of it start again. */
+/**
+ * `holdfast rollback NAME [IMAGE]`: the release that served before, or the one named. Stopped containers of it start
+ * again.
+ */
 export async function rollback(
   args: ParsedArguments,
   context: CliContext,
   actor = caller(),
 ): Promise<number> {
-  const [service = ''] = args.positionals;
+  const [service = '', wanted] = args.positionals;
   const { host } = await context.open(args.value('host'));
   if ((await observeSites(host, context.paths)).has(service)) return rollbackSite(args, context);
+  if (args.flag('list')) return listReleases(service, args, context, host);
   return releaseImage(args, context, {
     service,
     actor,
-    command: `holdfast rollback ${service}`,
-    image: (lock) => previousImage(lock, service),
+    command: `holdfast rollback ${service}${wanted === undefined ? '' : ` ${wanted}`}`,
+    pin: (observed) => ({ image: wayBack(observed, service, wanted), isRollback: true }),
   });
 }
 
@@ -65,13 +72,13 @@ interface ReleaseRequest {
   /** Who asks, for the lock and the audit log. */
   readonly actor: string;
   readonly command: string;
-  readonly image: (lock: LockFile) => string;
+  readonly pin: (observed: Observed) => Pin;
 }
 
 async function releaseImage(
   args: ParsedArguments,
   context: CliContext,
-  { service, actor, command, image }: ReleaseRequest,
+  { service, actor, command, pin }: ReleaseRequest,
 ): Promise<number> {
   const server = await context.open(args.value('host'));
   const loaded = await configInForce(args.value('config'), {
@@ -82,7 +89,7 @@ async function releaseImage(
   const prepared = await prepare(context, server, {
     loaded,
     isOneService: true,
-    pins: (current) => ({ [service]: image(current) }),
+    pins: (observed) => ({ [service]: pin(observed) }),
   });
   let lock = EMPTY_LOCK;
   const json = args.flag('json');
@@ -154,15 +161,5 @@ function requireService({ config }: LoadedConfig, service: string): void {
     what: `there is no service ${JSON.stringify(service)} in the config`,
     why: `the services are ${Object.keys(config.services).join(', ')}`,
     hint: 'holdfast status',
-  });
-}
-
-function previousImage({ services }: LockFile, service: string): string {
-  const previous = services[service]?.previous?.[0];
-  if (previous !== undefined) return previous.reference;
-  throw new AppError({
-    code: 'usage/no-previous-release',
-    what: `no other release of ${service} has served on this server`,
-    hint: `holdfast deploy ${service} IMAGE`,
   });
 }

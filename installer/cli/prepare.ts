@@ -7,8 +7,8 @@ import type { Host } from '../host/host.ts';
 import { LocalHost } from '../host/local.ts';
 import { bakeImages, pullImage } from '../images/build.ts';
 import { resolveImages } from '../images/resolve.ts';
+import type { Pin } from '../images/services.ts';
 import type { Desired } from '../model/desired.ts';
-import type { LockFile } from '../model/lock-file.ts';
 import type { Secret } from '../model/secret.ts';
 import type { Observed } from '../plan/observed.ts';
 import { render } from '../render/render.ts';
@@ -61,7 +61,7 @@ export interface PrepareOptions {
   /** Networks of Cloudflare's proxies from now on. */
   readonly cloudflare?: readonly string[];
   /** Images that take the place of what the config says, by service. */
-  readonly pins?: (lock: LockFile) => Readonly<Record<string, string>>;
+  readonly pins?: (observed: Observed) => Readonly<Record<string, Pin>>;
 }
 
 /** From a config and a server to what `planServer` and `apply` take. Changes nothing. */
@@ -179,7 +179,7 @@ async function renderFor(
       programPath,
       refresh: options.refreshImages ?? false,
       keepReleases: config.updates.rollback.keepReleases,
-      pins: options.pins?.(observed.lock) ?? {},
+      pins: options.pins?.(observed) ?? {},
       ...(config.images.registry === undefined ? {} : { registry: config.images.registry }),
     }),
     prepareCertificates(host, context.paths, {

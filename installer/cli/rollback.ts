@@ -13,7 +13,14 @@ import { appliedContext } from './server-context.ts';
 
 /** `holdfast rollback SITE`: the files that were served before. */
 export async function rollback(args: ParsedArguments, context: CliContext): Promise<number> {
-  const [site = ''] = args.positionals;
+  const [site = '', image] = args.positionals;
+  if (image !== undefined || args.flag('list')) {
+    throw new AppError({
+      code: 'usage/site-release',
+      what: `${site} is a site: it goes back to the release that it showed before, and to no other`,
+      hint: `holdfast rollback ${site}`,
+    });
+  }
   const server = await context.open(args.value('host'));
   const known = [...(await observeSites(server.host, context.paths)).keys()].sort();
   if (!known.includes(site)) {

@@ -5,7 +5,7 @@ import type { LockFile } from '../model/lock-file.ts';
 import { askDebian, type DebianCatalogue, recipeDigest } from './debian.ts';
 import { PlatformResolver } from './platform.ts';
 import { RegistryClient } from './registry.ts';
-import { type ServiceImage, ServiceResolver } from './services.ts';
+import { type Pin, type ServiceImage, ServiceResolver } from './services.ts';
 
 export interface ImageRequest {
   readonly host: Host;
@@ -24,7 +24,7 @@ export interface ImageRequest {
   /** Decide all anew, as `update` does; otherwise a decision of the lock file holds while its wish does. */
   readonly refresh?: boolean;
   /** By service: images that a deploy puts in the place of what the config says. */
-  readonly pins?: Readonly<Record<string, string>>;
+  readonly pins?: Readonly<Record<string, Pin>>;
   /** Releases of each service that are remembered; 3 when absent, as in the config. */
   readonly keepReleases?: number;
 }

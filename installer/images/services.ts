@@ -2,9 +2,16 @@ import type { Engine } from '../engine/engine.ts';
 import { AppError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import type { ResolvedImage } from '../model/images.ts';
-import type { LockedImage, LockFile } from '../model/lock-file.ts';
+import type { LockedImage, LockFile, PreviousRelease } from '../model/lock-file.ts';
 import { type BuildSource, contextDigest, dockerfileOf } from './context-digest.ts';
 import { pinned, type RegistryClient } from './registry.ts';
+
+/** An image that takes the place of what the config says. */
+export interface Pin {
+  readonly image: string;
+  /** It is one that served before, by its whole reference. */
+  readonly isRollback: boolean;
+}
 
 /** What the config says of a service's image; `built` where the sources are not at hand. */
 export type ServiceImage =
@@ -21,7 +28,7 @@ export interface ServiceContext {
   readonly locked: LockFile['services'];
   readonly refresh: boolean;
   /** Images that a deploy or a rollback puts in the place of what the config says, by service. */
-  readonly pins: Readonly<Record<string, string>>;
+  readonly pins: Readonly<Record<string, Pin>>;
   /** How many releases are remembered for the way back. */
   readonly keepReleases: number;
   /** The platform's own Node image, when there is one: Dockerfiles get it as `HOLDFAST_NODE_IMAGE`. */
@@ -70,13 +77,14 @@ export class ServiceResolver {
     return isPinned(kept, source.image) ? this.#asLocked(kept) : this.#pulled(name, source.image);
   }
 
-  async #pinned(service: string, pin: string, wish: string) {
+  async #pinned(service: string, { image, isRollback }: Pin, wish: string) {
     const { locked, engine } = this.#context;
     const before = [locked[service], ...(locked[service]?.previous ?? [])];
-    const known = before.find((one) => one?.reference === pin);
-    // What served here before may be gone from its registry, and what was built here was never in one.
-    const isHere = known !== undefined && (await engine.image(pin)) !== undefined;
-    const found = isHere ? known : (await this.#pulled(service, pin)).locked;
+    const known = before.find((one) => one?.reference === image);
+    // What served here before may be gone from its registry, and what was built here was never in one. A deploy asks
+    // all the same: its tag may have moved.
+    const isHere = isRollback && known !== undefined && (await engine.image(image)) !== undefined;
+    const found = isHere ? known : await this.#asked(service, image);
     const { reference, version, source, digest } = found;
     return this.#asLocked({
       reference,
@@ -85,6 +93,7 @@ export class ServiceResolver {
       ...(digest === undefined ? {} : { digest }),
       wish,
       pinned: true,
+      ...(isRollback ? { rolledBack: true } : {}),
     });
   }
 
@@ -98,13 +107,22 @@ export class ServiceResolver {
 
   /** What served until now goes to the front of the releases that served before. */
   #withPrevious(service: string, locked: LockedImage): LockedImage {
-    const { locked: all, keepReleases } = this.#context;
+    const { locked: all, keepReleases, pins } = this.#context;
     const { previous: _own, ...own } = locked;
     const kept = all[service];
     if (kept === undefined) return own;
     const earlier = kept.previous ?? [];
     const { reference, version, source, digest } = kept;
-    const last = { reference, version, source, ...(digest === undefined ? {} : { digest }) };
+    // Going back to what was withdrawn takes the rollback back: what served meanwhile was good.
+    const isReturn = earlier.some((one) => one.reference === own.reference && one.withdrawn);
+    const isWithdrawn = pins[service]?.isRollback === true && !isReturn;
+    const last: PreviousRelease = {
+      reference,
+      version,
+      source,
+      ...(digest === undefined ? {} : { digest }),
+      ...(isWithdrawn ? { withdrawn: true } : {}),
+    };
     const previous = (kept.reference === own.reference ? earlier : [last, ...earlier])
       .filter((one) => one.reference !== own.reference)
       .slice(0, keepReleases);
@@ -161,10 +179,16 @@ export class ServiceResolver {
   }
 
   async #pin(service: string, wish: string): Promise<LockedImage> {
-    const { locked, refresh, registry, engine } = this.#context;
+    const { locked, refresh } = this.#context;
     const kept = locked[service];
-    if (!refresh && kept?.source === 'registry' && kept.wish === wish) return kept;
+    const isSameWish = kept?.source === 'registry' && kept.wish === wish;
+    if (isSameWish && !refresh) return kept;
+    return this.#asked(service, wish, isSameWish ? kept : undefined);
+  }
 
+  /** @param kept serves on as it is while its registry is down */
+  async #asked(service: string, wish: string, kept?: LockedImage): Promise<LockedImage> {
+    const { registry, engine } = this.#context;
     const version = versionOf(wish);
     const given = /@(sha256:[0-9a-f]{64})$/.exec(wish)?.[1];
     if (given !== undefined) {
@@ -176,7 +200,7 @@ export class ServiceResolver {
       return { reference: pinned(wish, digest), version, source: 'registry', digest, wish };
     }
     // An image that was loaded by hand, or an old one while its registry is down, serves as it is.
-    if (refresh && kept?.wish === wish) return kept;
+    if (kept !== undefined) return kept;
     const local = await engine.image(wish);
     if (local !== undefined) {
       return { reference: wish, version, source: 'registry', digest: local.id, wish };

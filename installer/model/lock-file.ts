@@ -30,11 +30,17 @@ export interface LockedImage {
   readonly wish: string;
   /** Of a service: set by `holdfast deploy` or `rollback`, and kept until the config's image changes. */
   readonly pinned?: true;
-  /** Of a service: releases that served before, newest first; `holdfast rollback` goes to the first. */
+  /** Of a pinned service: `rollback` brought it back, and it has done what it had to before it served. */
+  readonly rolledBack?: true;
+  /** Of a service: releases that served before, newest first; `holdfast rollback` goes to the first not withdrawn. */
   readonly previous?: readonly PreviousRelease[];
 }
 
-export type PreviousRelease = Pick<LockedImage, 'reference' | 'version' | 'source' | 'digest'>;
+export interface PreviousRelease
+  extends Pick<LockedImage, 'reference' | 'version' | 'source' | 'digest'> {
+  /** A rollback took it out of service: the next one does not bring it back by itself. */
+  readonly withdrawn?: true;
+}
 
 export const EMPTY_LOCK: LockFile = { version: 1, images: {}, services: {}, subnets: {} };
 

@@ -42,12 +42,15 @@ export async function release(
   const slot = before.length === 0 ? serving : otherSlot(serving);
   const isKept = await canServeAgain(run, service, inSlot(slot));
   if (!isKept) {
-    if (options.migrate) await migrateAfterSnapshot(run, service, before);
+    if (options.migrate && !isRolledBack(run, service))
+      await migrateAfterSnapshot(run, service, before);
     await stopAndRemove(run, ids(inSlot(slot)));
   }
   try {
-    if (isKept) await startStopped(run, inSlot(slot));
-    else await up(run, [slotName(service, slot)], { recreate: false });
+    const kept = isKept ? await startKept(run, service, inSlot(slot)) : 0;
+    if (kept < scaleOf(run, service)) {
+      await up(run, [slotName(service, slot)], { recreate: false });
+    }
     await waitForContainers(run, service, (await slots(run, service)).inSlot(slot));
     await takeName(run, rolled, slot);
     // As they were before the first client: nginx may send one to them, and they may die of it, before we know.
@@ -113,6 +116,29 @@ async function startStopped(run: Run, containers: readonly ContainerState[]): Pr
   if (first !== undefined) await run.host.run(startContainers([first.id, ...ids(others)]));
 }
 
+/** Of containers that were kept, as many as are wanted now. @returns how many those are */
+async function startKept(
+  run: Run,
+  service: string,
+  containers: readonly ContainerState[],
+): Promise<number> {
+  const inOrder = containers.toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  const wanted = scaleOf(run, service);
+  await stopAndRemove(run, ids(inOrder.slice(wanted)));
+  const kept = inOrder.slice(0, wanted);
+  await startStopped(run, kept);
+  return kept.length;
+}
+
+function scaleOf({ desired }: Run, service: string): number {
+  return desired.stack.services[service]?.scale ?? 1;
+}
+
+/** It has migrated before it served, and the database may be beyond what its migration knows. */
+function isRolledBack({ desired }: Run, service: string): boolean {
+  return desired.lock.services[service]?.rolledBack === true;
+}
+
 /** Whether these containers are just what the compose file would make: then a start is enough. */
 async function canServeAgain(
   run: Run,
@@ -126,7 +152,7 @@ async function canServeAgain(
     container.imageId === image?.id &&
     definition !== undefined &&
     alterations(definition, container).length === 0;
-  return containers.length === (definition?.scale ?? 1) && containers.every(isSame);
+  return containers.length > 0 && containers.every(isSame);
 }
 
 /**

@@ -1,6 +1,6 @@
 import type { HttpCheck } from '../../installer/model/contribution.ts';
 import type { Desired, DesiredFile } from '../../installer/model/desired.ts';
-import { type LockedImage, lockFileText } from '../../installer/model/lock-file.ts';
+import { type LockedImage, type LockFile, lockFileText } from '../../installer/model/lock-file.ts';
 import { Secret } from '../../installer/model/secret.ts';
 import type { Stack, StackPort, StackService } from '../../installer/model/stack.ts';
 import { RELAY_SERVICE, type Relay } from '../../installer/model/stand-in.ts';
@@ -16,6 +16,8 @@ const { stack: STACK } = PATHS;
 export interface PlatformOptions {
   readonly web?: string;
   readonly webReplicas?: number;
+  /** A rollback has brought this release of `web` back. */
+  readonly rolledBack?: boolean;
   /** A variable of `web`. */
   readonly webLevel?: string;
   readonly nginxConf?: string;
@@ -70,6 +72,17 @@ const RELAY: Relay = {
   ],
 };
 
+const ROLLED_BACK: LockFile['services'] = {
+  web: {
+    reference: 'holdfast-build/web:1',
+    version: '1',
+    source: 'build',
+    wish: 'build',
+    pinned: true,
+    rolledBack: true,
+  },
+};
+
 let generated = 0;
 
 /**
@@ -95,7 +108,7 @@ export function platform(options: PlatformOptions = {}): (observed: Observed) =>
     const lock = {
       version: 1,
       images: options.postgres === undefined ? {} : { postgres: options.postgres.image },
-      services: {},
+      services: options.rolledBack === true ? ROLLED_BACK : {},
       subnets: { front: '10.9.0.0/24' },
       ...(options.postgres === undefined ? {} : { postgresVolume: options.postgres.volume }),
     } as const;

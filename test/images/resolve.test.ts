@@ -283,3 +283,109 @@ t.test(
     t.strictSame(kept.lock.images, fresh.lock.images);
   },
 );
+
+/** Digests by reference, as the registry has them at the moment. */
+function registryOf(digests: Readonly<Record<string, string>>): Answer {
+  return ({ argv }) => {
+    if (!argv.includes('imagetools')) return undefined;
+    const digest = digests[argv.at(-1) ?? ''];
+    return digest === undefined
+      ? { exitCode: 1, stderr: 'ERROR: not found' }
+      : { stdout: JSON.stringify({ digest: `sha256:${digest.repeat(64)}` }) };
+  };
+}
+
+const WEB = 'ghcr.io/acme/web';
+const at = (version: string, digest: string) => `${WEB}:${version}@sha256:${digest.repeat(64)}`;
+
+/** Deploys and rolls back one service whose config says version 1; every image is on the machine. */
+class Releases {
+  lock = lockOf({ images: {}, services: {} });
+  readonly digests: Record<string, string> = {};
+
+  async apply(pin?: { readonly image: string; readonly isRollback: boolean }) {
+    const all = Object.entries(this.digests).map(([reference, digest]) =>
+      at(reference.slice(WEB.length + 1), digest),
+    );
+    const { lock } = await resolveImages(
+      request({
+        host: hostWith([debian, registryOf(this.digests)]),
+        engine: engineWith(all),
+        services: { web: { image: `${WEB}:1` } },
+        lock: this.lock,
+        ...(pin === undefined ? {} : { pins: { web: pin } }),
+      }),
+    );
+    this.lock = lockOf(lock);
+    return lock.services['web'];
+  }
+
+  deploy(version: string) {
+    return this.apply({ image: `${WEB}:${version}`, isRollback: false });
+  }
+
+  rollBack(image: string) {
+    return this.apply({ image, isRollback: true });
+  }
+
+  get previous(): string[] {
+    const { previous = [] } = this.lock.services['web'] ?? {};
+    return previous.map(({ version, withdrawn }) => `${version}${withdrawn === true ? '*' : ''}`);
+  }
+}
+
+t.test('a deploy of the image that the config names goes back to it from another', async (t) => {
+  const releases = new Releases();
+  Object.assign(releases.digests, { [`${WEB}:1`]: 'a', [`${WEB}:2`]: 'b' });
+  t.match(await releases.apply(), { reference: at('1', 'a') });
+  t.match(await releases.deploy('2'), { reference: at('2', 'b'), pinned: true });
+  t.match(await releases.apply(), { reference: at('2', 'b') }, 'an apply keeps it');
+  t.match(await releases.deploy('1'), { reference: at('1', 'a') });
+});
+
+t.test('a deploy asks what a tag is now', async (t) => {
+  const releases = new Releases();
+  Object.assign(releases.digests, { [`${WEB}:1`]: 'a', [`${WEB}:2`]: 'b' });
+  await releases.apply();
+  releases.digests[`${WEB}:1`] = 'c';
+  t.match(await releases.apply(), { reference: at('1', 'a') }, 'an apply does not');
+  t.match(await releases.deploy('1'), { reference: at('1', 'c') });
+  await releases.deploy('2');
+  releases.digests[`${WEB}:2`] = 'd';
+  t.match(await releases.deploy('2'), { reference: at('2', 'd') });
+});
+
+t.test('also of an image that was loaded by hand before its registry had it', async (t) => {
+  const services = { web: { image: `${WEB}:1` } };
+  const engine = engineWith([`${WEB}:1`]);
+  const asked = (answer: Answer, more: object) =>
+    resolveImages(request({ host: hostWith([debian, answer]), engine, services, ...more }));
+  const loaded = await asked(registrySilent, {});
+  t.match(loaded.lock.services['web'], { reference: `${WEB}:1` });
+  const lock = lockOf(loaded.lock);
+  const pin = { image: `${WEB}:1`, isRollback: false };
+  const deployed = await asked(registryOf({ [`${WEB}:1`]: 'a' }), { lock, pins: { web: pin } });
+  t.match(deployed.lock.services['web'], { reference: at('1', 'a') });
+});
+
+t.test('a rollback marks what it leaves, a return to that marks nothing', async (t) => {
+  const releases = new Releases();
+  for (const [version, digest] of Object.entries({ 1: 'a', 2: 'b', 3: 'c', 4: 'd', 5: 'e' })) {
+    releases.digests[`${WEB}:${version}`] = digest;
+  }
+  await releases.apply();
+  for (const version of ['2', '3', '4']) await releases.deploy(version);
+  t.strictSame(releases.previous, ['3', '2', '1']);
+  t.match(await releases.rollBack(at('3', 'c')), { version: '3', rolledBack: true });
+  t.strictSame(releases.previous, ['4*', '2', '1']);
+  await releases.rollBack(at('2', 'b'));
+  await releases.rollBack(at('2', 'b'));
+  t.strictSame(releases.previous, ['3*', '4*', '1'], 'twice the same is once');
+  await releases.apply();
+  t.match(releases.lock.services['web'], { version: '2', rolledBack: true }, 'an apply keeps it');
+  await releases.rollBack(at('4', 'd'));
+  t.strictSame(releases.previous, ['2', '3*', '1']);
+  const fifth = await releases.deploy('5');
+  t.notOk(fifth?.rolledBack);
+  t.strictSame(releases.previous, ['4', '2', '3*']);
+});

@@ -230,6 +230,40 @@ t.test('going back starts the containers that are there, without a migration', a
   t.notMatch(commands(world, before).join('\n'), MIGRATE.join(' '));
 });
 
+t.test('going back to another number starts those that are there, and what lacks', async (t) => {
+  for (const [before, after] of [
+    [2, 3],
+    [3, 2],
+  ] as const) {
+    const world = await applied({ webReplicas: before });
+    await world.apply(platform({ web: '2', webReplicas: before }));
+    const kept = [1, 2].map((number) => named(world, `demo-web_a-${number}`).id);
+    const since = world.host.effects.transcript.length;
+    await world.apply(platform({ webReplicas: after }));
+    t.strictSame(
+      web(world).filter((line) => line.includes(' running ')),
+      [1, 2, 3].slice(0, after).map((n) => `demo-web_a-${n} running holdfast-build/web:1`),
+    );
+    t.notMatch(web(world).join('\n'), /demo-web_a-\d exited/);
+    t.strictSame(
+      [1, 2].map((number) => named(world, `demo-web_a-${number}`).id),
+      kept,
+    );
+    t.notMatch(commands(world, since).join('\n'), MIGRATE.join(' '));
+  }
+});
+
+t.test('a release that a rollback brought back is never migrated to', async (t) => {
+  const world = await applied();
+  await world.apply(platform({ web: '2' }));
+  world.host.on(MIGRATE, () => ({ exitCode: 1, stderr: 'knows nothing of revision 2' }));
+  await t.rejects(world.apply(platform({ webLevel: 'debug' })), {
+    code: 'health/migration-failed',
+  });
+  await world.apply(platform({ webLevel: 'debug', rolledBack: true }));
+  t.match(web(world), [/a-1 running .*:1$/, /b-1 exited/]);
+});
+
 t.test(
   'a replica that is taken away is drained first; a new one waits for its health',
   async (t) => {

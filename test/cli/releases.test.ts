@@ -1,0 +1,73 @@
+import t from 'tap';
+import { wayBack } from '../../installer/cli/releases.ts';
+import { EMPTY_EDGE_STATE } from '../../installer/model/edge-state.ts';
+import {
+  EMPTY_LOCK,
+  type LockedImage,
+  type PreviousRelease,
+} from '../../installer/model/lock-file.ts';
+import type { ObservedContainer } from '../../installer/plan/observed.ts';
+
+const release = (version: string, withdrawn = false): PreviousRelease => ({
+  reference: `acme/web:${version}@sha256:${version.repeat(64)}`,
+  version,
+  source: 'registry',
+  ...(withdrawn && { withdrawn }),
+});
+
+function world(
+  current: string,
+  previous: readonly PreviousRelease[],
+  more: Partial<LockedImage> = {},
+) {
+  const { reference, version, source } = release(current);
+  const locked: LockedImage = { reference, version, source, wish: 'acme/web:1', previous, ...more };
+  return {
+    lock: { ...EMPTY_LOCK, services: { web: locked } },
+    edge: EMPTY_EDGE_STATE,
+    containers: [
+      { service: 'web', slot: 'a', running: true, image: reference } as ObservedContainer,
+    ],
+  };
+}
+
+t.test('each rollback goes one release further back', async (t) => {
+  t.equal(wayBack(world('4', [release('3'), release('2')]), 'web'), release('3').reference);
+  const second = world('3', [release('4', true), release('2')], { rolledBack: true });
+  t.equal(wayBack(second, 'web'), release('2').reference);
+  const last = world('2', [release('3', true), release('4', true)], { rolledBack: true });
+  t.throws(() => wayBack(last, 'web'), {
+    code: 'usage/no-previous-release',
+    why: /web:2@.*serves[\s\S]*web:3@.*left it[\s\S]*web:4@/,
+    hint: 'holdfast rollback web IMAGE, with one of these',
+  });
+  t.throws(() => wayBack(world('1', []), 'web'), {
+    code: 'usage/no-previous-release',
+    hint: 'holdfast deploy web IMAGE',
+  });
+});
+
+t.test('one that was killed before it served is finished', async (t) => {
+  const killed = world('3', [release('4', true), release('2')], { rolledBack: true });
+  const [container] = killed.containers;
+  if (container === undefined) throw new Error('no container');
+  const containers = [{ ...container, image: release('4').reference }];
+  t.equal(wayBack({ ...killed, containers }, 'web'), release('3').reference);
+});
+
+t.test('a release is named by its image or its version', async (t) => {
+  const all = world('4', [release('3', true), release('2')]);
+  for (const name of ['3', 'acme/web:3', release('3').reference]) {
+    t.equal(wayBack(all, 'web', name), release('3').reference, name);
+  }
+  t.throws(() => wayBack(all, 'web', '9'), {
+    code: 'usage/no-such-release',
+    why: /web:3@[\s\S]*web:2@/,
+  });
+  t.throws(() => wayBack(all, 'web', '4'), { code: 'usage/no-such-release' }, 'it serves');
+  const moved = { ...release('3'), reference: `acme/web:3@sha256:${'f'.repeat(64)}` };
+  t.throws(() => wayBack(world('4', [release('3'), moved]), 'web', '3'), {
+    code: 'usage/no-such-release',
+    what: /more than one/,
+  });
+});
