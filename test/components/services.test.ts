@@ -258,13 +258,3 @@ t.test('routes, scrape targets and clients are told to those who collect them', 
   ]);
   t.match(contribution.databases, [{ service: 'web', database: 'web', pool: 7, maxReplicas: 2 }]);
 });
-
-t.test('a release is watched as long as the config says', async (t) => {
-  const watched = (more: string) => {
-    const config = configOf(`services: { web: { ${APP} } }\n${more}`);
-    const rolled = services.contribute?.(inputOf(config, [services])).rolled ?? [];
-    return rolled.map(({ watchSeconds }) => watchSeconds);
-  };
-  t.strictSame(watched(''), [30]);
-  t.strictSame(watched('updates: { rollback: { within: 5m } }'), [300]);
-});

@@ -299,13 +299,6 @@ const rows: readonly BadConfig[] = [
     yaml: [WEB, 'updates: { window: { from: "02:00", to: "02:00" } }'],
     says: ['config.yaml:6:41 updates.window.to: is the same as from: the window never opens'],
   },
-  {
-    name: 'a release that is watched for a day',
-    yaml: [WEB, 'updates: { rollback: { within: 1d } }'],
-    says: [
-      'config.yaml:6:32 updates.rollback.within: is longer than 15m: until then a deploy does not end, and nothing else can be changed',
-    ],
-  },
 ];
 
 for (const { name, yaml, says } of rows) {

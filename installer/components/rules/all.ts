@@ -27,7 +27,7 @@ import {
   storageGrowthFits,
   streamsMatchSomething,
 } from './watching.ts';
-import { jobsKeepToWindows, watchesEnd, windowsAreOpen } from './windows.ts';
+import { jobsKeepToWindows, windowsAreOpen } from './windows.ts';
 
 /** Every rule that spans keys and needs nothing but the config. */
 export const rules: readonly Rule[] = [
@@ -65,7 +65,6 @@ export const rules: readonly Rule[] = [
   backupTargetsFit,
   jobsSaveSomething,
   windowsAreOpen,
-  watchesEnd,
   jobsKeepToWindows,
   probesAndRulesAreNamed,
   receiversHaveChannels,

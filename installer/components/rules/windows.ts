@@ -24,18 +24,6 @@ export const windowsAreOpen: Rule = function* ({ file }) {
   }
 };
 
-/** Nothing else is changed while a release is watched, and two of it are in memory. */
-const LONGEST_WATCH_SECONDS = 15 * 60;
-
-export const watchesEnd: Rule = function* ({ file }) {
-  if (file.updates.rollback.within <= LONGEST_WATCH_SECONDS) return;
-  yield error(
-    'long-watch',
-    ['updates', 'rollback', 'within'],
-    'is longer than 15m: until then a deploy does not end, and nothing else can be changed',
-  );
-};
-
 /** A backup should not run while updates restart what it reads. */
 export const jobsKeepToWindows: Rule = function* ({ file, config }) {
   const maintenance = config.updates.window;

@@ -12,6 +12,9 @@ import { environmentOf } from './injected.ts';
 import { secretFile } from './secret-file.ts';
 import { volumeNames, volumesOf } from './volumes.ts';
 
+/** A release that dies later than this after it took over has other causes than being new. */
+const LONGEST_WATCH_SECONDS = 30;
+
 export const services: Component = {
   id: 'services',
   enabled: (config) => Object.keys(config.services).length > 0,
@@ -88,7 +91,7 @@ export const services: Component = {
         peerNetworks: [...peers]
           .filter(([, members]) => members.includes(service.name))
           .map(([name]) => name),
-        watchSeconds: input.config.updates.rollback.within,
+        watchSeconds: Math.min(input.config.updates.rollback.within, LONGEST_WATCH_SECONDS),
       })),
       scrapes: all.flatMap(({ name, metrics, replicas }) =>
         metrics === undefined

@@ -55,10 +55,7 @@ export const updatesSection = mapping(
     ).optional(),
     rollback: mapping(
       {
-        within: duration({
-          description:
-            'How long a new release is watched after it has taken over, 15m at most. Until then the release before runs beside it, and the deploy has not ended.',
-        }).prefault('30s'),
+        within: duration({ description: 'How long a new release is watched.' }).prefault('5m'),
         keepReleases: wholeNumber(1, 50, {
           description: 'Old releases that stay on the server.',
         }).default(3),
