@@ -55,7 +55,10 @@ export const updatesSection = mapping(
     ).optional(),
     rollback: mapping(
       {
-        within: duration({ description: 'How long a new release is watched.' }).prefault('5m'),
+        within: duration({
+          description:
+            'Most time until a release that does not hold is taken back. A deploy watches it for 30 s after it has taken over, or as long as this where that is less.',
+        }).prefault('5m'),
         keepReleases: wholeNumber(1, 50, {
           description: 'Old releases that stay on the server.',
         }).default(3),
