@@ -13,9 +13,9 @@ const CONFIG = configOf(`
 tls: { issuer: selfsigned }
 monitoring: { grafana: { enabled: false } }
 services:
-  web: { image: "acme/web:1", port: 3000, uses: [postgres], secrets: [API_KEY, "OWN?"] }
+  web: { image: "acme/web:1", port: 3000, uses: [postgres], secrets: [ZONE, API_KEY, "OWN?"] }
 accessories:
-  search: { image: "acme/search:1", secrets: [API_KEY] }
+  search: { image: "acme/search:1", secrets: [ZONE, API_KEY] }
 `);
 const pair = { certificate: 'certificate\n', key: new Secret('key\n') };
 
@@ -33,13 +33,13 @@ t.test('a value that waits for its apply reaches no container before', async (t)
   const stack = t.testdir({});
   const path = join(stack, 'compose.secrets.yaml');
   const odd = 'pa$$word ${HOME} $1 "q" \\ \n\u2028 é';
-  const before = textsWith({ API_KEY: odd });
+  const before = textsWith({ API_KEY: odd, ZONE: 'eu' });
   const text = before.files['/var/lib/holdfast/stack/compose.secrets.yaml'] ?? '';
   writeFileSync(path, text);
   const inForce = (files: Record<string, string>, intents: Record<string, string> = {}) =>
     secretsInForce(new LocalHost(), { stack }, { files, intents });
   const secrets = await inForce({ [path]: sha256(text) });
-  const waiting = { API_KEY: 'new', OWN: 'first value' };
+  const waiting = { API_KEY: 'new', ZONE: 'us', OWN: 'first value' };
   t.notSame(textsWith(waiting), before, 'an apply brings it');
   t.strictSame(textsWith(waiting, { secretsInForce: secrets }), before);
   t.ok(await inForce({}, { [path]: sha256(text) }), 'also of an apply that was killed');

@@ -5,6 +5,7 @@ import { engineName, type StackService } from '../../model/stack.ts';
 import type { Component, ComponentInput } from '../component.ts';
 import { dataNetwork } from '../networks.ts';
 import type { Accessory } from '../rules/resolved.ts';
+import { asInForce } from '../secrets-in-force.ts';
 import type { Config } from '../sections.ts';
 import { httpCheck, portCheck } from '../services/checks.ts';
 import { CAPABILITIES, healthcheckOf, secretPath } from '../services/container.ts';
@@ -113,13 +114,13 @@ function secretsOf(
   input: ComponentInput,
   { name: accessory, secrets }: Accessory,
 ): Readonly<Record<string, Secret>> {
-  if (input.secretsInForce !== undefined) return input.secretsInForce[accessory] ?? {};
-  return Object.fromEntries(
+  const stored = Object.fromEntries(
     secrets.flatMap(({ name }) => {
       const value = input.optionalSecret(name);
       return value === undefined ? [] : [[name, value] as const];
     }),
   );
+  return asInForce(input, accessory, stored);
 }
 
 /** A volume that a service mounts too is declared there. */

@@ -4,6 +4,7 @@ import { databaseOf } from '../postgres/databases.ts';
 import { POSTGRES_PORT, POSTGRES_SERVICE } from '../postgres/names.ts';
 import { REDIS_PORT, REDIS_SERVICE, redisUser, redisUserSecret } from '../redis/names.ts';
 import type { Service } from '../rules/resolved.ts';
+import { asInForce } from '../secrets-in-force.ts';
 
 /** Variables that a service gets. What holds a password is apart: it goes into another file. */
 export interface Environment {
@@ -37,10 +38,7 @@ export function environmentOf(input: ComponentInput, service: Service): Environm
   } as Record<string, string>;
   return {
     plain: without(plain, (name) => name in secret && !(name in service.env)),
-    secret: without(
-      input.secretsInForce === undefined ? secret : (input.secretsInForce[service.name] ?? {}),
-      (name) => name in service.env,
-    ),
+    secret: without(asInForce(input, service.name, secret), (name) => name in service.env),
   };
 }
 
