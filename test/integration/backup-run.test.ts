@@ -384,7 +384,7 @@ t.test('what the containers of the stack take of the processors is seen', async 
   t.ok([128 + 9, 128 + 24].includes(code ?? 0), 'the kernel ended it');
   const share = load.look();
   const used = (share * availableParallelism() * (performance.now() - began)) / 1_000;
-  t.ok(used > 0.9 && used < 3, `${used} s of one that took one`);
+  t.ok(used > 0.5 && used < 3, `${used} s of one that took one`);
 });
 
 t.test('a base backup hurries before the server gives up its WAL', async (t) => {
@@ -392,6 +392,7 @@ t.test('a base backup hurries before the server gives up its WAL', async (t) => 
   const pressed = async (setting: string, megabytes: number): Promise<(boolean | undefined)[]> => {
     await stack.sql('postgres', `ALTER SYSTEM SET max_slot_wal_keep_size = '${setting}'`);
     await stack.sql('postgres', 'SELECT pg_reload_conf();');
+    await stack.sql('postgres', 'CHECKPOINT;');
     const source = await openPhysicalSource(server, undefined, (problem) =>
       t.fail(problem.message),
     );

@@ -81,7 +81,7 @@ export async function openPhysicalSource(
         content: { kind: 'program', prepare: async () => program(server, told, pitr?.maxRate) },
       },
     ],
-    isPressed: () => isShortOfWal(held),
+    isPressed: walWatch(held),
     close: async () => {
       await held.cancel();
       await behind;
@@ -165,15 +165,30 @@ export async function holdWal(server: PostgresServer): Promise<PsqlSession> {
 }
 
 /**
- * Whether half of what the server keeps for us was written meanwhile (`max_slot_wal_keep_size`): a base backup whose
- * WAL is gone at its end is none. Without that bound the disk would be what fills, so the same amount counts.
+ * Tells whether half of what the server would still keep for us was written since the first look
+ * (`max_slot_wal_keep_size`): a base backup whose WAL is gone at its end is none. Without that bound the disk would be
+ * what fills, so the half of our own setting counts. The slot holds WAL from the last checkpoint on, so some is used at once.
  */
-async function isShortOfWal(held: PsqlSession): Promise<boolean> {
-  const [answer] = await held.run(`SELECT coalesce(safe_wal_size < kept / 2,
-      pg_current_wal_lsn() - restart_lsn > ${UNBOUNDED_WAL}) FROM pg_replication_slots,
-      (SELECT setting::bigint * 1024 * 1024 AS kept FROM pg_settings WHERE name = 'max_slot_wal_keep_size') AS bound
-    WHERE slot_name = 'holdfast_base_' || pg_backend_pid();`);
-  return answer !== 'f';
+function walWatch(held: PsqlSession): () => Promise<boolean> {
+  let first: WalLeft | undefined;
+  return async () => {
+    const [answer = ''] = await held.run(`SELECT json_build_object(
+        'left', safe_wal_size, 'written', pg_current_wal_lsn() - '0/0')
+      FROM pg_replication_slots WHERE slot_name = 'holdfast_base_' || pg_backend_pid();`);
+    const now = JSON.parse(answer) as WalLeft;
+    first ??= now;
+    if (now.left === null || first.left === null)
+      return now.written - first.written > UNBOUNDED_WAL;
+    return now.left < first.left / 2;
+  };
+}
+
+/** Bytes. */
+interface WalLeft {
+  /** Until the slot is lost; null without a bound. */
+  readonly left: number | null;
+  /** Ever. */
+  readonly written: number;
 }
 
 async function clusterFacts(server: PostgresServer): Promise<ClusterFacts> {
