@@ -26,7 +26,7 @@ const PATIENCE = 2 * 3_600_000;
 export interface PaceInput {
   /** What the product takes; anew every ten seconds. */
   readonly load: () => Promise<Pick<ProductLoad, 'look' | 'isKnown'>>;
-  /** Why there is no time for rests any more. */
+  /** Whether there is no time for rests any more. */
   readonly isPressed?: () => Promise<boolean>;
   /** Told once, when it first steps back. */
   readonly onBusy?: () => void;

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
+import { AppError } from '../errors.ts';
 import { LABELS } from '../model/labels.ts';
 import type { BackupContext } from './context.ts';
 
@@ -15,14 +16,22 @@ export class ProductLoad {
     this.#files = files;
   }
 
+  /** Not known while the engine does not answer: what is read back from a store needs no engine otherwise. */
   static async of({
     engine,
     settings,
-  }: Pick<BackupContext, 'engine' | 'settings'>): Promise<ProductLoad> {
-    const containers = await engine.containers({ [LABELS.project]: settings.project });
-    return new ProductLoad(
-      containers.flatMap(({ pid }) => (pid === undefined ? [] : (accountOf(pid) ?? []))),
-    );
+  }: Pick<BackupContext, 'engine'> & {
+    readonly settings: Pick<BackupContext['settings'], 'project'>;
+  }): Promise<ProductLoad> {
+    try {
+      const containers = await engine.containers({ [LABELS.project]: settings.project });
+      return new ProductLoad(
+        containers.flatMap(({ pid }) => (pid === undefined ? [] : (accountOf(pid) ?? []))),
+      );
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error;
+      return new ProductLoad([]);
+    }
   }
 
   /** Whether there is an account of anything. */

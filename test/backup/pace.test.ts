@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { Pace } from '../../installer/backup/pace.ts';
 import { ProductLoad } from '../../installer/backup/product-load.ts';
+import { FakeEngine } from '../support/fake-engine.ts';
 
 /** Milliseconds that a chunk takes by the clock here. */
 const CHUNK = 10;
@@ -110,3 +111,14 @@ t.test('what containers take is read from the accounts of the kernel', async (t)
   t.notOk(new ProductLoad([join(folder, 'gone')]).isKnown);
   t.notOk(new ProductLoad([]).isKnown);
 });
+
+t.test(
+  'an engine that does not answer fails no reading back: there are no rests then',
+  async (t) => {
+    const engine = new FakeEngine();
+    engine.unreachable = true;
+    await t.rejects(engine.containers({}), { code: 'engine/unreachable' });
+    const load = await ProductLoad.of({ engine, settings: { project: 'demo' } });
+    t.notOk(load.isKnown);
+  },
+);
