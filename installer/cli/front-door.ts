@@ -1,46 +1,54 @@
-import { setTimeout as wait } from 'node:timers/promises';
 import type { ApplyRequest } from '../apply/apply.ts';
+import { type Clock, SYSTEM_CLOCK } from '../apply/context.ts';
 import { edgeFolders } from '../components/nginx/places.ts';
 import { AppError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import type { FrontDoorCheck } from '../model/desired.ts';
 import type { Paths } from '../model/paths.ts';
 
-/** How often one is asked, a second apart: nginx may have been started just now. */
-const ATTEMPTS = 6;
+/** How often one that failed is asked again, a second apart: nginx may have been started just now. */
+const MORE_ATTEMPTS = 5;
 
 /**
  * For the end of an apply: asks every service with an HTTP health check through nginx, over TLS, as a client would.
  * Only on routes that lead to the check's path; a service without such a route was checked directly. One that was
  * sick before, and that this apply left alone, is told and holds up nobody else.
  */
-export function verifyFrontDoor(host: Host, paths: Paths): NonNullable<ApplyRequest['verify']> {
+export function verifyFrontDoor(
+  host: Host,
+  paths: Paths,
+  pause: Clock['pause'] = SYSTEM_CLOCK.pause,
+): NonNullable<ApplyRequest['verify']> {
   return async (desired, isSickItself) => {
     for (const check of desired.frontDoor) {
-      const failure = await failureOf(host, paths, check);
-      if (failure === undefined) continue;
+      const first = await ask(host, paths, check);
+      if (first === undefined) continue;
       const { service, host: name, path } = check;
-      if (service !== undefined && (await isSickItself(service, failure))) continue;
+      if (service !== undefined && (await isSickItself(service, first))) continue;
+      const last = await askAgain(() => ask(host, paths, check), pause);
+      if (last === undefined) continue;
       throw new AppError({
         code: 'health/front-door',
         what: `https://${name}${path} does not answer as it should`,
-        why: failure,
+        why: last,
         hint: 'holdfast logs nginx',
       });
     }
   };
 }
 
-async function failureOf(
-  host: Host,
-  paths: Paths,
-  check: FrontDoorCheck,
+/** The last failure; undefined as soon as the answer is good. */
+async function askAgain(
+  ask: () => Promise<string | undefined>,
+  pause: Clock['pause'],
 ): Promise<string | undefined> {
-  for (let attempt = 1; ; attempt += 1) {
-    const failure = await ask(host, paths, check);
-    if (failure === undefined || attempt === ATTEMPTS) return failure;
-    await wait(1_000);
+  let failure: string | undefined;
+  for (let attempt = 0; attempt < MORE_ATTEMPTS; attempt += 1) {
+    await pause(1);
+    failure = await ask();
+    if (failure === undefined) break;
   }
+  return failure;
 }
 
 async function ask(

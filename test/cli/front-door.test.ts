@@ -25,14 +25,22 @@ async function ask(answers: Readonly<Record<string, readonly string[]>>, sick: s
   );
   const excused: string[] = [];
   const desired = desiredWith({ frontDoor: [SHOP, DOCS] });
-  const failed = await verifyFrontDoor(host, pathsUnder())(desired, async (service, why) => {
+  let seconds = 0;
+  const pause = async (more: number): Promise<void> => {
+    seconds += more;
+  };
+  const failed = await verifyFrontDoor(
+    host,
+    pathsUnder(),
+    pause,
+  )(desired, async (service, why) => {
     excused.push(`${service}: ${why}`);
     return sick.includes(service);
   }).then(
     () => undefined,
     (error: unknown) => error,
   );
-  return { asked, excused, failed };
+  return { asked, excused, failed, seconds };
 }
 
 const SHOP_URL = 'https://shop.example.com/health';
@@ -60,8 +68,10 @@ t.test('a service that was sick before holds nobody up; a site does', async (t) 
   const sick = { [SHOP_URL]: ['no\n500'] };
   const passed = await ask(sick, ['shop']);
   t.equal(passed.failed, undefined);
+  t.equal(passed.seconds, 0, 'nobody waits for it');
   t.equal(passed.asked.at(-1), DOCS_URL, 'the others are asked all the same');
   const held = await ask(sick);
+  t.equal(held.seconds, 5);
   t.match(held.failed, { code: 'health/front-door', why: 'it answered 500' });
   t.strictSame(held.excused, ['shop: it answered 500']);
   const site = await ask({ [DOCS_URL]: ['gone\n404'] }, ['shop']);
