@@ -1,7 +1,6 @@
 import { posix } from 'node:path';
-import { parse } from 'yaml';
-import { z } from 'zod';
 import { COMPOSE_FILE } from '../engine/compose.ts';
+import { composedServices } from '../engine/composed-services.ts';
 import { isUp } from '../engine/container-state.ts';
 import { AppError } from '../errors.ts';
 import { LABELS } from '../model/labels.ts';
@@ -98,11 +97,12 @@ async function restoreServices(
   await waitForServices(run, started);
   await retireStandIns(run);
   const returned: string[] = [];
-  const scales = scalesOf(files.get(posix.join(run.paths.stack, COMPOSE_FILE))?.content);
+  const compose = files.get(posix.join(run.paths.stack, COMPOSE_FILE))?.content;
+  const composed = compose === undefined ? undefined : composedServices(compose);
   for (const one of rolled) {
     const { service } = one;
     const spec = specs[service] ?? '';
-    if (await bringBack(run, one, { spec, replicas: scales[service]?.scale ?? 1 })) {
+    if (await bringBack(run, one, { spec, replicas: composed?.get(service)?.replicas ?? 1 })) {
       returned.push(service);
     }
   }
@@ -111,14 +111,6 @@ async function restoreServices(
     removed: [...new Set(surplus.map(({ service }) => service))],
     networksLeft: last,
   };
-}
-
-const ComposeScales = z.object({
-  services: z.record(z.string(), z.object({ scale: z.int().optional() })),
-});
-
-function scalesOf(text = 'services: {}'): z.infer<typeof ComposeScales>['services'] {
-  return ComposeScales.parse(parse(text)).services;
 }
 
 /** Brings back services whose ports go on answering meanwhile. */

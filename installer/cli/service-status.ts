@@ -1,7 +1,6 @@
-import { parse } from 'yaml';
-import { z } from 'zod';
 import { readText } from '../apply/read-text.ts';
 import { COMPOSE_FILE } from '../engine/compose.ts';
+import { type ComposedService, composedServices } from '../engine/composed-services.ts';
 import { isUp } from '../engine/container-state.ts';
 import { edgeContainer, readEdgeState } from '../engine/edge-state.ts';
 import type { ContainerState } from '../engine/engine.ts';
@@ -22,12 +21,6 @@ export interface ServiceStatus {
   readonly image: string;
   /** What the agent sees of it; absent for parts of the platform, which it does not ask. */
   readonly watched?: WatchedStatus;
-}
-
-/** What an applied stack has of a service. */
-interface Wanted {
-  readonly replicas: number;
-  readonly image: string;
 }
 
 /** Every service of the applied stack, also one whose containers are gone, and every container of another one. */
@@ -60,7 +53,7 @@ function statusOf(
     seen,
   }: {
     readonly edge: EdgeState;
-    readonly wanted: Wanted | undefined;
+    readonly wanted: ComposedService | undefined;
     readonly seen: WatchedStatus | undefined;
   },
 ): ServiceStatus {
@@ -100,28 +93,12 @@ function missingText(missing: number): string {
   return `${missing} ${missing === 1 ? 'container is' : 'containers are'} gone: holdfast apply`;
 }
 
-const ComposeServices = z.looseObject({
-  services: z.record(
-    z.string(),
-    z.looseObject({
-      image: z.string().optional(),
-      scale: z.int().optional(),
-      extends: z.unknown().optional(),
-    }),
-  ),
-});
-
-/** As the compose file says, in which the number that the load asked for stands too. */
-async function appliedServices(host: Host, paths: Paths): Promise<ReadonlyMap<string, Wanted>> {
+async function appliedServices(
+  host: Host,
+  paths: Paths,
+): Promise<ReadonlyMap<string, ComposedService>> {
   const text = await readText(host, `${paths.stack}/${COMPOSE_FILE}`);
-  if (text === undefined) return new Map();
-  const { services } = ComposeServices.parse(parse(text));
-  return new Map(
-    Object.entries(services).flatMap(([name, { image = '', scale = 1, extends: base }]) =>
-      // The two slots of a service that is rolled: its own entry counts.
-      base === undefined ? [[name, { replicas: scale, image }]] : [],
-    ),
-  );
+  return text === undefined ? new Map() : composedServices(text);
 }
 
 async function judgedContainers(server: Server, paths: Paths): Promise<ContainerState[]> {
