@@ -3,7 +3,6 @@ import { thisProcess } from '../apply/process-identity.ts';
 import { env } from '../env.ts';
 import { AppError, EXIT_CODES } from '../errors.ts';
 import type { Pin } from '../images/services.ts';
-import { EMPTY_LOCK } from '../model/lock-file.ts';
 import type { Observed } from '../plan/observed.ts';
 import { planText } from '../plan/text.ts';
 import { observeSites } from '../rollout/site-folders.ts';
@@ -15,7 +14,7 @@ import { colouredPlan } from './display/plan.ts';
 import { durationText } from './display/quantity.ts';
 import { styleFor } from './display/style.ts';
 import { verifyFrontDoor } from './front-door.ts';
-import { refuseEditedConfig, refuseOtherChanges } from './one-service.ts';
+import { changingOneService } from './one-service.ts';
 import { wholeNumber } from './parse.ts';
 import { planJson } from './plan.ts';
 import { prepare } from './prepare.ts';
@@ -91,7 +90,16 @@ async function releaseImage(
     isOneService: true,
     pins: (observed) => ({ [service]: pin(observed) }),
   });
-  let lock = EMPTY_LOCK;
+  const { render, refuseOthers } = changingOneService(
+    {
+      service,
+      changes: ['create', 'start', 'release', 'scale'],
+      refusal: `there is no other release of ${service}`,
+    },
+    loaded,
+    context.paths,
+    prepared.render,
+  );
   const json = args.flag('json');
   const show = (text: string): void => {
     if (!json) context.io.out(text);
@@ -100,23 +108,11 @@ async function releaseImage(
     process: await thisProcess(actor),
     command,
     waitSeconds: wholeNumber('wait', args.value('wait') ?? '0', 0, 86_400),
-    render: async (observed) => {
-      refuseEditedConfig(observed, loaded);
-      lock = observed.lock;
-      return prepared.render(observed);
-    },
+    render,
     interrupt: context.signal,
     configDigest: async () => loaded.digest,
     confirm: async (plan, desired) => {
-      refuseOtherChanges(
-        plan,
-        {
-          service,
-          changes: ['create', 'start', 'release', 'scale'],
-          refusal: `there is no other release of ${service}`,
-        },
-        { paths: context.paths, lock, image: desired.stack.services[service]?.image },
-      );
+      refuseOthers(plan, desired);
       show(colouredPlan(planText(plan), styleFor(context.io.color)));
       return await consent(args, context, {
         text: `Release this on ${server.host.name}? [y/N] `,

@@ -1,5 +1,7 @@
+import type { ApplyRequest } from '../apply/apply.ts';
 import { AppError } from '../errors.ts';
-import type { LockFile } from '../model/lock-file.ts';
+import type { Desired } from '../model/desired.ts';
+import { EMPTY_LOCK, type LockFile } from '../model/lock-file.ts';
 import type { Operation, Plan, ServiceChange } from '../model/operation.ts';
 import type { Paths } from '../model/paths.ts';
 import type { Observed } from '../plan/observed.ts';
@@ -12,6 +14,31 @@ export interface OneServiceChange {
   readonly changes: readonly ServiceChange['change'][];
   /** What does not happen while other changes wait. */
   readonly refusal: string;
+}
+
+/** Renders for a change of one service, and looks at the plan that comes of it. */
+export function changingOneService(
+  change: OneServiceChange,
+  loaded: LoadedConfig,
+  paths: Paths,
+  render: ApplyRequest['render'],
+): Pick<ApplyRequest, 'render'> & {
+  /** @throws AppError `config/not-applied` */
+  readonly refuseOthers: (plan: Plan, desired: Desired) => void;
+} {
+  let lock = EMPTY_LOCK;
+  return {
+    render: async (observed) => {
+      refuseEditedConfig(observed, loaded);
+      lock = observed.lock;
+      return render(observed);
+    },
+    refuseOthers: (plan, { stack }) =>
+      refuseOtherChanges(plan, change, {
+        ...{ paths, lock },
+        image: stack.services[change.service]?.image,
+      }),
+  };
 }
 
 /** Least of all half of an edit. @throws AppError `config/not-applied`, `usage/nothing-applied` */

@@ -3,7 +3,6 @@ import { thisProcess } from '../apply/process-identity.ts';
 import type { Service } from '../components/rules/resolved.ts';
 import { env } from '../env.ts';
 import { AppError } from '../errors.ts';
-import { EMPTY_LOCK } from '../model/lock-file.ts';
 import { planText } from '../plan/text.ts';
 import { configInForce } from './applied-config.ts';
 import type { ParsedArguments } from './command.ts';
@@ -11,7 +10,7 @@ import type { CliContext } from './context.ts';
 import { colouredPlan } from './display/plan.ts';
 import { durationText } from './display/quantity.ts';
 import { styleFor } from './display/style.ts';
-import { refuseEditedConfig, refuseOtherChanges } from './one-service.ts';
+import { changingOneService } from './one-service.ts';
 import { wholeNumber } from './parse.ts';
 import { prepare } from './prepare.ts';
 import type { LoadedConfig } from './read-config.ts';
@@ -35,28 +34,21 @@ export async function scale(args: ParsedArguments, context: CliContext): Promise
   const prepared = await prepare(context, server, { loaded, target, scales, isOneService: true });
   refuseOutOfRange(scaledService(loaded, name), replicas);
   const json = args.flag('json');
-  let lock = EMPTY_LOCK;
+  const { render, refuseOthers } = changingOneService(
+    { service: name, changes: ['scale'], refusal: `the replicas of ${name} are not changed` },
+    loaded,
+    paths,
+    prepared.render,
+  );
   const { result, seconds } = await applyServer(prepared.apply, {
     process: await thisProcess(env.sudoUser ?? env.user ?? 'unknown'),
     command: `holdfast scale ${name} ${replicas}${reason === undefined ? '' : ` (${reason})`}`,
     waitSeconds: wholeNumber('wait', args.value('wait') ?? '0', 0, 86_400),
-    render: async (observed) => {
-      refuseEditedConfig(observed, loaded);
-      lock = observed.lock;
-      return prepared.render(observed);
-    },
+    render,
     interrupt: signal,
     configDigest: async () => loaded.digest,
-    confirm: async (plan) => {
-      refuseOtherChanges(
-        plan,
-        {
-          service: name,
-          changes: ['scale'],
-          refusal: `the replicas of ${name} are not changed`,
-        },
-        { paths, lock, image: undefined },
-      );
+    confirm: async (plan, desired) => {
+      refuseOthers(plan, desired);
       if (!json) io.out(colouredPlan(planText(plan, { diffs: false }), styleFor(io.color)));
       return true;
     },
