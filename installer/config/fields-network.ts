@@ -152,6 +152,16 @@ export function url(about: About) {
   );
 }
 
+/**
+ * A URL that is put before the path of a request, in requests and in strings of nginx's, which know no escape for a
+ * dollar sign and hold 4096 bytes.
+ */
+export function urlBeforePath(about: About) {
+  return url(about).refine((value) => value.length <= 1024 && !/[$?#]/.test(value), {
+    error: 'a URL of at most 1024 characters, without $, ? or #',
+  });
+}
+
 export function mail(about: About) {
   return textMatching(
     'mail address',

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { flag, list, mapping, seconds } from '../../config/fields.ts';
-import { hostName, url } from '../../config/fields-network.ts';
+import { hostName, urlBeforePath } from '../../config/fields-network.ts';
 
 const phrase = 'bucket:<name> or a URL such as https://files.example.com, without $, ? or #';
 
@@ -8,10 +8,7 @@ const origin = z
   .union(
     [
       z.string().regex(/^bucket:[a-z][a-z0-9]*(-[a-z0-9]+)*$/, { error: phrase }),
-      // A path is put before that of a request, in a string of nginx's: no query, no dollar sign, not 4096 bytes.
-      url({ description: 'URL of the origin.' }).refine(
-        (value) => value.length <= 1024 && !/[$?#]/.test(value),
-      ),
+      urlBeforePath({ description: 'URL of the origin.' }),
     ],
     { error: phrase },
   )

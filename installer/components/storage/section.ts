@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { type About, choice, duration, flag, mapping, size } from '../../config/fields.ts';
+import { choice, duration, flag, mapping, size } from '../../config/fields.ts';
 import { absolutePath, name, named, secretName } from '../../config/fields-names.ts';
-import { url } from '../../config/fields-network.ts';
+import { urlBeforePath } from '../../config/fields-network.ts';
 
 const secretRef = secretName({
   description: 'Stands for the secrets `<NAME>_ACCESS_KEY_ID` and `<NAME>_SECRET_ACCESS_KEY`.',
@@ -14,13 +14,6 @@ const deleteSecretRef = secretName({
   examples: ['BACKUP_PRUNE'],
 }).optional();
 
-/** A bucket's name comes after it, in requests and in strings of nginx's, which know no escape for a dollar sign. */
-function endpoint(about: About) {
-  return url(about).refine((value) => value.length <= 1024 && !/[$?#]/.test(value), {
-    error: 'a URL of at most 1024 characters, without $, ? or #',
-  });
-}
-
 const region = z
   .string({ error: 'a region such as eu-west-3' })
   .regex(/^[a-z0-9-]{1,40}$/, { error: 'a region such as eu-west-3' })
@@ -29,7 +22,7 @@ const region = z
 const s3 = mapping(
   {
     kind: z.literal('s3'),
-    endpoint: endpoint({
+    endpoint: urlBeforePath({
       description: 'Address of the S3 service.',
       examples: ['https://s3.eu-west-3.amazonaws.com'],
     }),
@@ -47,7 +40,7 @@ const r2 = mapping(
       description: 'Secret with the account id.',
       examples: ['R2_ACCOUNT_ID'],
     }).optional(),
-    endpoint: endpoint({
+    endpoint: urlBeforePath({
       description: 'Endpoint, instead of `accountSecret`.',
       examples: ['https://r2.example.com'],
     }).optional(),
