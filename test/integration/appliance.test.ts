@@ -92,7 +92,8 @@ t.test('from a bare Debian 13 to a running platform and back', async (t) => {
     );
     t.match(await curl('https://localhost/notes'), /a note worth keeping/);
     const before = await ids();
-    const edit = `\ntimezone: ${QUIET_ZONE}\nhttp: { clientMaxBodySize: 33m }\n`;
+    // Every deploy below would watch its release for half a minute.
+    const edit = `\ntimezone: ${QUIET_ZONE}\nhttp: { clientMaxBodySize: 33m }\nupdates: { rollback: { within: 2s } }\n`;
     await ok('sh', '-c', 'printf %s "$1" >>/etc/holdfast/config.yaml', 'sh', edit);
     t.equal((await machine.exec('holdfast', 'plan')).code, 10);
     await ok('holdfast', 'apply', '--yes');
@@ -302,7 +303,7 @@ t.test('from a bare Debian 13 to a running platform and back', async (t) => {
   await t.test('a service goes, its data stays until it is asked for', async (t) => {
     const config = '/etc/holdfast/config.yaml';
     const scratch =
-      '  scratch: { build: { context: examples/demo }, command: [sleep, infinity], volumes: [{ name: papers, mount: /papers }] }';
+      '  scratch: { build: { context: examples/demo }, command: [sh, -c, "trap : TERM; sleep infinity & wait"], volumes: [{ name: papers, mount: /papers }] }';
     await ok('sed', '--in-place', `/^services:/a\\${scratch}`, config);
     await ok('holdfast', 'apply', '--yes');
     const asked = await machine.exec(
@@ -336,21 +337,15 @@ t.test('from a bare Debian 13 to a running platform and back', async (t) => {
   });
 
   await t.test('the agent takes newer images; what nothing needs any more goes', async (t) => {
-    const add = (line: string, file: string) =>
-      ok('sh', '-c', 'echo "$1" >>"$2"', 'sh', line, file);
-    await add(
-      'updates: { images: { policy: auto }, window: { from: "00:00", to: "23:59", every: daily } }',
-      '/etc/holdfast/config.yaml',
-    );
+    const always = 'images: { policy: auto }, window: { from: "00:00", to: "23:59", every: daily }';
+    await ok('sed', '-i', `s/^updates: { /&${always}, /`, '/etc/holdfast/config.yaml');
     await ok('holdfast', 'apply', '--yes');
     const current = async () =>
       (await ok('docker', 'inspect', '--format', '{{.Config.Image}}', 'demo-redis-1')).trim();
     const old = await current();
     // A newer package is nothing that a test can order: another recipe leads to another image as well.
-    await add(
-      '# newer',
-      '/opt/holdfast/current/images/rootfs/redis/usr/local/bin/docker-entrypoint.sh',
-    );
+    const recipe = '/opt/holdfast/current/images/rootfs/redis/usr/local/bin/docker-entrypoint.sh';
+    await ok('sh', '-c', 'echo "# newer" >>"$1"', 'sh', recipe);
     await ok('holdfast', 'agent', 'trigger', 'update');
     const run = await until('the update has ended', 300, async () => {
       const { history } = JSON.parse(await ok('holdfast', 'agent', 'status', '--json'));

@@ -463,6 +463,7 @@ t.test(
     const user = await stack.docker([
       'run',
       '--detach',
+      '--init',
       ...stack.labels(),
       '--network',
       'none',

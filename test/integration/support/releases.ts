@@ -74,10 +74,15 @@ export async function buildRelease(
 
 /** Moves an image from this machine's engine to that of another one. */
 export async function moveImage(machine: Machine, reference: string): Promise<void> {
-  const save = spawn('docker', ['save', reference], { stdio: ['ignore', 'pipe', 'inherit'] });
+  await copyImages(machine, [reference]);
+  await docker('image', 'rm', '--force', reference);
+}
+
+/** So that the machine's engine has them under the same references. */
+export async function copyImages(machine: Machine, references: readonly string[]): Promise<void> {
+  const save = spawn('docker', ['save', ...references], { stdio: ['ignore', 'pipe', 'inherit'] });
   const [file, ...args] = machine.ssh('docker', 'load', '--quiet');
   const load = spawn(file, args, { stdio: [save.stdout, 'ignore', 'inherit'] });
   const [code] = await once(load, 'close');
-  if (code !== 0) throw new Error(`bringing ${reference} to ${machine.name}: ssh exited ${code}`);
-  await docker('image', 'rm', '--force', reference);
+  if (code !== 0) throw new Error(`bringing images to ${machine.name}: ssh exited ${code}`);
 }
