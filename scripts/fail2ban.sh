@@ -1,6 +1,8 @@
 #!/bin/sh
 # fail2ban.sh: brings Debian's fail2ban to what apply wrote, and installs it where it is asked for and missing.
 set -eu
+# shellcheck source-path=SCRIPTDIR source=../images/lib/apt.sh
+. "$(dirname "$0")/../images/lib/apt.sh"
 
 table=/var/lib/holdfast/stack/firewall/bans.nft
 jail=/etc/fail2ban/jail.d/holdfast.local
@@ -26,10 +28,10 @@ sed -n 's/^logpath = //p' "$jail" | while read -r log; do
 done
 
 if ! command -v fail2ban-client >/dev/null; then
-  apt-get update -qq
+  apt_get update -qq
   # It reads the journal by python3-systemd, which is only recommended.
   # Our own files stand in its folders already: they stay.
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+  DEBIAN_FRONTEND=noninteractive apt_get install -y -qq --no-install-recommends \
     -o Dpkg::Options::=--force-confold fail2ban python3-systemd >/dev/null
 fi
 

@@ -84,8 +84,8 @@ fi
 
 if [ "${#packages[@]}" -gt 0 ]; then
   say "Installing from Debian: ${packages[*]}"
-  apt-get update -qq
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
+  apt_get update -qq
+  DEBIAN_FRONTEND=noninteractive apt_get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
 fi
 if [ "${#engine_parts[@]}" -gt 0 ]; then
   say "Installing for Docker: ${engine_parts[*]}"

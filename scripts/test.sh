@@ -38,9 +38,9 @@ for pair in "${wanted[@]}"; do
 done
 if [ "${#packages[@]}" -gt 0 ]; then
   echo "==> Installing from Debian: ${packages[*]}"
-  apt-get update -qq
+  apt_get update -qq
   # Services of test tools must not start by themselves and take ports.
-  RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
+  RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt_get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
 fi
 engine_install
 engine_start

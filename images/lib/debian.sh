@@ -2,6 +2,9 @@
 # Where this machine gets its Debian packages from, so that everything we add
 # or build uses the same mirror, keyring and proxy. Sourced, never run.
 
+# shellcheck source-path=SCRIPTDIR source=apt.sh
+. "$(dirname "${BASH_SOURCE[0]}")/apt.sh"
+
 # debian_codename: bookworm, trixie …
 debian_codename() {
   # shellcheck source=/dev/null
@@ -52,7 +55,7 @@ debian_sources() {
   codename=$(debian_codename)
   archives=$(debian_archives)
   if [ -z "$archives" ]; then
-    apt-get update -qq >&2
+    apt_get update -qq >&2
     archives=$(debian_archives)
   fi
   main=$(debian_uri "$archives" "$codename") || {

@@ -1,3 +1,4 @@
+import { ENGINE_PACKAGES } from '../components/updates/engine-packages.ts';
 import { EXIT_CODES } from '../errors.ts';
 import { formatBytes } from '../model/format-bytes.ts';
 import { LABELS } from '../model/labels.ts';
@@ -67,6 +68,23 @@ const composeVersion: Check = async ({ host }) => {
       hint: 'run scripts/install.sh again: it installs what is missing',
     },
   ];
+};
+
+/** unattended-upgrades leaves these to a person. */
+const engineIsCurrent: Check = async ({ host }) => {
+  const { stdout } = await host.run({
+    argv: ['apt-get', '--simulate', 'upgrade'],
+    okExitCodes: [0, 100],
+  });
+  const newer = [...stdout.matchAll(/^Inst (\S+) \[(\S+)\] \((\S+)/gm)].filter(([, name]) =>
+    ENGINE_PACKAGES.some((one) => one === name),
+  );
+  return newer.map(([, name = '', here, there]) => ({
+    check: 'engine',
+    result: 'warning',
+    text: `${name} ${here} is installed, and Debian has ${there}`,
+    hint: `apt-get install --only-upgrade ${name}: it stops every container for a moment`,
+  }));
 };
 
 const diskSpace: Check = async ({ host }, paths) => {
@@ -224,6 +242,7 @@ const publicCertificates: Check = async ({ host }, paths, now) =>
 
 const CHECKS: readonly Check[] = [
   engineAnswers,
+  engineIsCurrent,
   composeVersion,
   diskSpace,
   clock,

@@ -14,6 +14,7 @@ import { services } from './services/component.ts';
 import { sites } from './sites/component.ts';
 import { storage } from './storage/component.ts';
 import { tls } from './tls/component.ts';
+import { updates } from './updates/component.ts';
 
 /** All components, in the order in which they contribute. */
 export const components: readonly Component[] = [
@@ -31,5 +32,6 @@ export const components: readonly Component[] = [
   backups,
   storage,
   firewall,
+  updates,
   agent,
 ];

@@ -40,7 +40,7 @@ engine_candidate() {
 # Debian 12 has no Compose v2 and no buildx. Debian 13's two packages run there;
 # the pin lets apt take these two from trixie and nothing else.
 engine_add_trixie() {
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends debian-archive-keyring >/dev/null
+  DEBIAN_FRONTEND=noninteractive apt_get install -y -qq --no-install-recommends debian-archive-keyring >/dev/null
   local keyring sources
   keyring=$(debian_keyring)
   sources=$(debian_sources trixie "$keyring") || return 1
@@ -56,7 +56,7 @@ Pin: release n=trixie*
 Pin-Priority: 100
 PIN
   chmod 0644 "$ENGINE_SOURCES" "$ENGINE_PREFERENCES"
-  apt-get update -qq
+  apt_get update -qq
 }
 
 # The plugin package that this machine's apt offers: the name that Debian uses,
@@ -75,7 +75,7 @@ engine_install() {
   local missing packages=()
   missing=$(engine_missing)
   [ -n "$missing" ] || return 0
-  apt-get update -qq
+  apt_get update -qq
 
   case $missing in *engine*)
     if ! engine_present; then packages+=(docker.io containerd runc iptables); fi
@@ -93,7 +93,7 @@ engine_install() {
   case $missing in *compose*) packages+=("$(engine_plugin_package compose)") ;; esac
   case $missing in *buildx*) packages+=("$(engine_plugin_package buildx)") ;; esac
 
-  DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${packages[@]}"
+  DEBIAN_FRONTEND=noninteractive apt_get install -y --no-install-recommends "${packages[@]}"
   missing=$(engine_missing)
   if [ -n "$missing" ]; then
     echo "still missing after the installation:" "${missing//$'\n'/ }" >&2

@@ -14,6 +14,8 @@ interface Machine {
   readonly diskPercent?: number;
   readonly clockSeconds?: number;
   readonly secretMode?: number;
+  /** What apt would upgrade. */
+  readonly newer?: string;
   /** As `docker inspect` tells them, which ends with 1 when one of those asked for is gone. */
   readonly containers?: readonly object[];
 }
@@ -30,7 +32,13 @@ const published = (port: string) => ({
 });
 
 async function doctor(machine: Machine, ...more: readonly string[]) {
-  const { compose = '2.26.1-4', diskPercent = 40, clockSeconds = 0, secretMode = 0o600 } = machine;
+  const {
+    compose = '2.26.1-4',
+    diskPercent = 40,
+    clockSeconds = 0,
+    secretMode = 0o600,
+    newer = '',
+  } = machine;
   const { containers = [container('a', 'nginx', published('80')), container('b', 'web')] } =
     machine;
   const host = new MemoryHost();
@@ -38,6 +46,7 @@ async function doctor(machine: Machine, ...more: readonly string[]) {
   const secret = { mode: secretMode, uid: 0, gid: 0 };
   host.files.write(`${PATHS.secrets}/KEY`, Buffer.from('x'), secret);
   host.on(['docker', 'compose', 'version'], () => ({ stdout: `${compose}\n` }));
+  host.on(['apt-get', '--simulate', 'upgrade'], () => ({ stdout: newer }));
   host.on(['df'], () => ({ stdout: `Use% Avail\n ${diskPercent}% 9000000000\n` }));
   host.on(['date'], () => ({ stdout: `${NOW.getTime() / 1000 + clockSeconds}\n` }));
   host.on(['docker', 'ps'], () => ({ stdout: 'a\nb\ngone\n' }));
@@ -64,6 +73,21 @@ t.test('what is as it should be is told in a line each', async (t) => {
     /^✓ closed: of 3 containers only nginx publishes ports$/m,
     'also when one is gone',
   );
+});
+
+t.test('an upgrade of the engine is told, since nobody installs it by itself', async (t) => {
+  const newer = [
+    'Inst base-files [13.8] (13.8+deb13u1 Debian:13.1/stable [amd64])',
+    'Inst docker.io [26.1.5+dfsg1-9] (26.1.5+dfsg1-9+deb13u1 Debian-Security:13/stable-security [amd64])',
+    'Conf docker.io (26.1.5+dfsg1-9+deb13u1 Debian-Security:13/stable-security [amd64])',
+  ].join('\n');
+  const { stdout } = await doctor({ newer });
+  t.match(
+    stdout,
+    /^! engine: docker\.io 26\.1\.5\+dfsg1-9 is installed, and Debian has 26\.1\.5\+dfsg1-9\+deb13u1$/m,
+  );
+  t.match(stdout, /apt-get install --only-upgrade docker\.io/);
+  t.notMatch(stdout, /base-files/);
 });
 
 t.test('what is not is a problem with its remedy, and the exit code tells', async (t) => {

@@ -127,6 +127,7 @@ t.test('what the rules let in, on a machine with systemd', async (t) => {
 
   await put('/root/firewall.sh', readFileSync(join(PACKAGE_ROOT, 'scripts/firewall.sh'), 'utf8'));
   await put('/root/fail2ban.sh', readFileSync(join(PACKAGE_ROOT, 'scripts/fail2ban.sh'), 'utf8'));
+  await put('/images/lib/apt.sh', readFileSync(join(PACKAGE_ROOT, 'images/lib/apt.sh'), 'utf8'));
   await put('/root/network.sh', NETWORK);
   await ok('mkdir', '--parents', '/var/lib/holdfast/firewall');
   await ok('sh', '/root/network.sh');

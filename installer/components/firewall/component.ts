@@ -7,13 +7,14 @@ import type {
   Notice,
   Reaction,
 } from '../../model/contribution.ts';
+import { pathsUnder } from '../../model/paths.ts';
 import { CLOUDFLARE_NETWORKS } from '../cloudflare.ts';
 import type { Component, ComponentInput } from '../component.ts';
 import { banFiles, banNotices } from './fail2ban.ts';
 import { refuseLockOut } from './lock-out.ts';
 import { byVersion } from './networks.ts';
 
-const STATE = '/var/lib/holdfast';
+const STATE = pathsUnder().state;
 /** Loaded at boot: rules that a new connection has confirmed. */
 export const CONFIRMED_RULES = `${STATE}/firewall/confirmed.nft`;
 

@@ -5,9 +5,10 @@ export const updatesSection = mapping(
   {
     os: mapping(
       {
-        unattended: flag({ description: "Install Debian's security fixes by themselves." }).default(
-          true,
-        ),
+        unattended: flag({
+          description:
+            "Install Debian's security fixes by themselves, with unattended-upgrades; all but those of the engine, which stop every container.",
+        }).default(true),
         reboot: flag({ description: 'Reboot in the window when a fix needs it.' }).default(false),
       },
       { description: 'The operating system.' },

@@ -1,0 +1,37 @@
+import { posix } from 'node:path';
+import { pathsUnder } from '../../model/paths.ts';
+import type { Component } from '../component.ts';
+import { ENGINE_PACKAGES } from './engine-packages.ts';
+
+/** Debian's own unattended-upgrades keeps the machine below the containers up to date. */
+export const updates: Component = {
+  id: 'updates',
+  enabled: (config) => config.updates.os.unattended,
+
+  contribute: ({ paths }) => {
+    // A server below another root, as the tests have them, shares this machine's packages with others.
+    if (paths.state !== pathsUnder().state) return {};
+    return {
+      files: [
+        {
+          // Read after Debian's own 20auto-upgrades and 50unattended-upgrades.
+          path: '/etc/apt/apt.conf.d/52holdfast-unattended',
+          component: 'updates',
+          content: {
+            template: 'templates/apt/unattended.conf.ejs',
+            data: { engine: ENGINE_PACKAGES.map((name) => name.replaceAll('.', '[.]')) },
+            format: 'plain',
+          },
+          onChange: [
+            {
+              kind: 'host',
+              id: 'unattended-upgrades',
+              argv: ['sh', posix.join(paths.program, 'scripts/unattended-upgrades.sh')],
+              impact: 'none',
+            },
+          ],
+        },
+      ],
+    };
+  },
+};
