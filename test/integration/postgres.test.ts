@@ -252,8 +252,24 @@ async function checkServer(
         monitorPassword: generated('POSTGRES_MONITOR_PASSWORD'),
         superuserPassword: generated('POSTGRES_SUPERUSER_PASSWORD'),
       });
+      // What the role of a product may do in its own database.
+      await ask(
+        stack,
+        `SET SESSION AUTHORIZATION web;
+        CREATE FUNCTION public.format(text, text, text) RETURNS text LANGUAGE plpgsql AS
+          $f$ BEGIN RETURN 'ALTER ROLE web SUPERUSER'; END $f$;
+        ALTER DATABASE web SET default_transaction_read_only = on;
+        ALTER DATABASE web SET search_path = public;`,
+        'web',
+      );
       const done = await stack.provision(moved);
       t.equal(done.code, 0, done.stderr);
+      t.equal(
+        await ask(stack, "SELECT rolsuper FROM pg_roles WHERE rolname = 'web'"),
+        'f',
+        'a superuser calls no function of theirs',
+      );
+      await ask(stack, 'ALTER DATABASE web RESET ALL');
       const insert = await askAs(
         stack,
         'boss',

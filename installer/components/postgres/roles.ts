@@ -65,8 +65,16 @@ export function passwordSql(project: string, role: string, password: Secret): st
   return `${QUIET_SESSION}ALTER ROLE ${id(role)} PASSWORD ${text(verifier)};\n`;
 }
 
-/** Keeps statements of this session out of the log, and its quoting the one that is used here. */
+/**
+ * Keeps statements of this session out of the log, its quoting the one that is used here, and what a database sets for
+ * the product away from it. Whoever owns a database can put functions of his own before the server's: a superuser
+ * that calls them is his.
+ */
 const QUIET_SESSION = `SET standard_conforming_strings = on;
+SET search_path = pg_catalog;
+SET default_transaction_read_only = off;
+SET statement_timeout = 0;
+SET role = none;
 SET log_statement = 'none';
 SET log_min_duration_statement = -1;
 SET log_min_error_statement = 'panic';
@@ -142,7 +150,7 @@ SELECT format('REASSIGN OWNED BY %I TO %I', :'former_${index}', ${text(owner)})
 function extensionSql(database: string): string {
   // A connection string, since \connect takes a bare word with `=` in it for one.
   return `\\connect ${connectTo(database)}
-${QUIET_SESSION}CREATE EXTENSION IF NOT EXISTS pg_stat_statements;`;
+${QUIET_SESSION}CREATE EXTENSION IF NOT EXISTS pg_stat_statements SCHEMA public;`;
 }
 
 /** The argument of \connect: a connection string, in the double quotes of a name, in the single quotes of psql. */
