@@ -13,10 +13,13 @@ import { listStored } from '../../installer/backup/inventory.ts';
 import { backupPrefix } from '../../installer/backup/keys.ts';
 import { ProductLoad } from '../../installer/backup/product-load.ts';
 import { filteredOutput } from '../../installer/backup/program-output.ts';
-import { readObject } from '../../installer/backup/read-object.ts';
+import { readObject, readText } from '../../installer/backup/read-object.ts';
 import { restoreTestIdentityFile } from '../../installer/backup/recovery-keys.ts';
 import { withBackup } from '../../installer/backup/restore/choose-backup.ts';
+import { databasesOf } from '../../installer/backup/restore/chosen-databases.ts';
+import { restorePostgres } from '../../installer/backup/restore/restore-postgres.ts';
 import { runBackup } from '../../installer/backup/run-backup.ts';
+import { parseCatalog } from '../../installer/backup/sources/catalog.ts';
 import { livePostgres } from '../../installer/backup/sources/open-source.ts';
 import { openPhysicalSource } from '../../installer/backup/sources/physical.ts';
 import type { ContainerPipe } from '../../installer/backup/sources/source.ts';
@@ -265,6 +268,65 @@ t.test('no table is locked and no session left after a run that was killed for r
     'no half-written file is left',
   );
 });
+
+t.test(
+  'whoever changes a table while a dump waits for another one is not held up by our counting',
+  async (t) => {
+    // pg_dump locks tables in the order of their making, counting goes by name.
+    await stack.sql(
+      'shop',
+      `CREATE TABLE before AS SELECT 1 AS i; CREATE TABLE held AS SELECT 1 AS i; CREATE TABLE after AS SELECT 1 AS i;`,
+    );
+    const holding = stack
+      .sql('shop', 'BEGIN; LOCK TABLE held; SELECT pg_sleep(600);')
+      .catch((error: Error) => error.message);
+    const seen = async (what: string) =>
+      (await stack.sql('postgres', `SELECT count(*) FROM pg_stat_activity WHERE ${what}`)) !== '0';
+    await until('the table is held', 20, () => seen("wait_event = 'PgSleep'"));
+    const events = stack.events.length;
+    const running = runBackup(stack.context(), 'daily');
+    running.catch(() => undefined);
+    await until('the dump waits for it', 30, () =>
+      seen("query LIKE 'LOCK TABLE%' AND wait_event_type = 'Lock'"),
+    );
+    // Had our session counted it by now, these two would wait for the dump, and the dump for them.
+    await stack.sql('shop', "SET statement_timeout = '10s'; TRUNCATE after;");
+    const changing = stack.sql('shop', "SET statement_timeout = '60s'; TRUNCATE before;");
+    changing.catch(() => undefined);
+    await until('somebody waits for the dump', 20, () =>
+      seen("query LIKE '%TRUNCATE before%' AND wait_event_type = 'Lock'"),
+    );
+    await stack.sql(
+      'postgres',
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'",
+    );
+    t.match(await holding, /terminating connection/);
+    const { id } = await running;
+    await changing;
+    const notices = stack.events.slice(events).filter(({ kind }) => kind === 'notice');
+    t.match(notices, [
+      {
+        text: 'saved without a count of rows, since somebody waited to change them: public.before in shop',
+      },
+    ]);
+    const identityFile = restoreTestIdentityFile(stack.paths);
+    await withBackup(stack.context(), { id, kind: 'postgres', identityFile }, async (backup) => {
+      const [pair] = databasesOf(backup.manifest, {});
+      if (pair === undefined) throw new Error('the backup has no database');
+      const { tables } = parseCatalog(await readText(backup, pair.catalog));
+      const rows = Object.fromEntries(tables.map(({ table, rows }) => [table, rows]));
+      t.match(rows, { before: null, held: 1, after: 0, orders: 5000 });
+      const restored = await restorePostgres(stack.context(), backup, {
+        into: 'counted',
+        consent: async () => undefined,
+      });
+      t.match(restored, [{ name: 'counted' }]);
+    });
+    t.equal(await stack.sql('counted', 'SELECT count(*) FROM before'), '1', 'it was saved before');
+    await stack.sql('postgres', 'DROP DATABASE counted;');
+    await stack.sql('shop', 'DROP TABLE before, held, after;');
+  },
+);
 
 t.test('a job does not overlap itself', async (t) => {
   const context = stack.context();

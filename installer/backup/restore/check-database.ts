@@ -7,7 +7,8 @@ export interface CheckedDatabase {
   readonly rows: number;
 }
 
-type TableRows = Catalog['tables'][number];
+type SavedRows = Catalog['tables'][number];
+type TableRows = SavedRows & { readonly rows: number };
 
 const SHOWN = 10;
 
@@ -51,15 +52,17 @@ async function contentOf(server: PostgresServer, database: string): Promise<Cont
 }
 
 /** Differences between counted and restored rows, one line each. */
-export function rowProblems(saved: readonly TableRows[], found: readonly TableRows[]): string[] {
-  const name = ({ schema, table }: TableRows): string => `${schema}.${table}`;
+export function rowProblems(saved: readonly SavedRows[], found: readonly TableRows[]): string[] {
+  const name = ({ schema, table }: SavedRows): string => `${schema}.${table}`;
   const restored = new Map(found.map((one) => [name(one), one.rows]));
   const known = new Set(saved.map(name));
   return [
     ...saved.flatMap((one) => {
       const rows = restored.get(name(one));
       if (rows === undefined) return [`${name(one)} is missing`];
-      return rows === one.rows ? [] : [`${name(one)} has ${rows} rows instead of ${one.rows}`];
+      return one.rows === null || rows === one.rows
+        ? []
+        : [`${name(one)} has ${rows} rows instead of ${one.rows}`];
     }),
     ...found.filter((one) => !known.has(name(one))).map((one) => `${name(one)} was not saved`),
   ];

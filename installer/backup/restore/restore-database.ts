@@ -175,8 +175,8 @@ function isSpread({ tables }: Catalog): boolean {
   let all = 0;
   let largest = 0;
   for (const { rows } of tables) {
-    all += rows;
-    largest = Math.max(largest, rows);
+    all += rows ?? 0;
+    largest = Math.max(largest, rows ?? 0);
   }
   return largest * 2 <= all;
 }

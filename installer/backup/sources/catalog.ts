@@ -22,8 +22,8 @@ const schema = z.object({
     ),
   }),
   extensions: z.array(z.object({ name: z.string(), version: z.string() })),
-  /** In the very snapshot that was dumped. */
-  tables: z.array(z.object({ schema: z.string(), table: z.string(), rows: z.number() })),
+  /** In the very snapshot that was dumped; null where somebody waited to change the table, and it was not looked at. */
+  tables: z.array(z.object({ schema: z.string(), table: z.string(), rows: z.number().nullable() })),
 });
 
 /** What a restored database is compared with. Encrypted like the data: names of tables tell a lot. */
@@ -53,18 +53,48 @@ export const EXTENSIONS_QUERY = `
 SELECT coalesce(jsonb_agg(jsonb_build_object('name', extname, 'version', extversion)), '[]')
 FROM pg_extension;`;
 
-/**
- * One line of JSON per table with data of its own in a dump: no system table, none of an extension, no parent
- * of partitions twice.
- */
-export const ROWS_QUERY = `
-SELECT format(
-  'SELECT json_build_object(''schema'', %L::text, ''table'', %L::text, ''rows'', (SELECT count(*) FROM ONLY %I.%I))',
-  n.nspname, c.relname, n.nspname, c.relname)
-FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+/** Tables with data of their own in a dump: no system table, none of an extension, no parent of partitions twice. */
+const TABLES = `pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind = 'r' AND c.relpersistence <> 't'
   AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'
   AND NOT EXISTS (SELECT FROM pg_depend d
-    WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
-ORDER BY n.nspname, c.relname
-\\gexec`;
+    WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')`;
+
+const COUNTING =
+  "format('SELECT json_build_object(''schema'', %L::text, ''table'', %L::text, ''rows'', (SELECT count(*) FROM ONLY %I.%I))', n.nspname, c.relname, n.nspname, c.relname)";
+const NOT_COUNTING =
+  "format('SELECT json_build_object(''schema'', %L::text, ''table'', %L::text, ''rows'', NULL)', n.nspname, c.relname)";
+
+/** One line of JSON per table. */
+export const ROWS_QUERY = `SELECT ${COUNTING} FROM ${TABLES} ORDER BY n.nspname, c.relname \\gexec`;
+
+const holds = (pid: string): string => `EXISTS (SELECT FROM pg_locks l
+    WHERE l.pid = ${pid} AND l.locktype = 'relation' AND l.relation = c.oid AND l.granted)`;
+const WE_HOLD = holds('pg_backend_pid()');
+
+/**
+ * The same for a session beside pg_dump that must never wait for a lock: whoever waits to change a table would wait
+ * for it, it for him, and all others behind them. Of those tables there are no figures.
+ * All tables at a time, and one by one where that fails.
+ */
+export const ROWS_WITHOUT_WAITING = `
+\\set ON_ERROR_STOP off
+\\set ON_ERROR_ROLLBACK on
+SELECT 'LOCK TABLE ' || string_agg(format('ONLY %I.%I', n.nspname, c.relname), ', ') || ' IN ACCESS SHARE MODE NOWAIT'
+  FROM ${TABLES} HAVING count(*) > 0 \\gexec
+SELECT format('LOCK TABLE ONLY %I.%I IN ACCESS SHARE MODE NOWAIT', n.nspname, c.relname)
+  FROM ${TABLES} AND NOT ${WE_HOLD} \\gexec
+\\set ON_ERROR_ROLLBACK off
+\\set ON_ERROR_STOP on
+SELECT CASE WHEN ${WE_HOLD} THEN ${COUNTING} ELSE ${NOT_COUNTING} END
+  FROM ${TABLES} ORDER BY n.nspname, c.relname \\gexec`;
+
+/** Whether pg_dump has locked every table that it will read: `yes`, `no`, or `absent` while it is not connected. */
+export function dumpHoldsLocks(applicationName: string): string {
+  const dump = `SELECT pid FROM pg_stat_activity WHERE application_name = '${applicationName}'
+    AND datname = current_database() AND pid <> pg_backend_pid()`;
+  // Within a transaction the first look at who is connected would be the last.
+  return `SELECT pg_stat_clear_snapshot();
+SELECT CASE WHEN NOT EXISTS (${dump}) THEN 'absent'
+  WHEN EXISTS (SELECT FROM ${TABLES} AND NOT ${holds(`ANY (ARRAY(${dump}))`)}) THEN 'no' ELSE 'yes' END;`;
+}

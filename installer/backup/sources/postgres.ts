@@ -24,6 +24,7 @@ import {
 } from './unnamed-databases.ts';
 
 const MIB = 1024 ** 2;
+const SHOWN_TABLES = 5;
 /** The header and table of contents of an empty database come to about 1.1 kB. */
 const DUMP_FLOOR = 512;
 /** `CREATE ROLE` of the superuser alone is longer. */
@@ -65,7 +66,11 @@ export async function openPostgresSource(
   const compression = bestCompression(facts);
   const snapshots = new Map<string, Counted>();
   const objects = databases.flatMap((database) =>
-    databaseObjects(server, database, facts.sizes[database] ?? 0, compression, snapshots),
+    databaseObjects(
+      { server, report, compression, snapshots },
+      database,
+      facts.sizes[database] ?? 0,
+    ),
   );
   return {
     method: 'logical',
@@ -83,12 +88,17 @@ export async function openPostgresSource(
   };
 }
 
+interface Dumping {
+  readonly server: PostgresServer;
+  readonly report: Report;
+  readonly compression: string;
+  readonly snapshots: Map<string, Counted>;
+}
+
 function databaseObjects(
-  server: PostgresServer,
+  { server, report, compression, snapshots }: Dumping,
   database: string,
   size: number,
-  compression: string,
-  snapshots: Map<string, Counted>,
 ): SourceObject[] {
   const part = objectNamePart(database);
   return [
@@ -126,7 +136,10 @@ function databaseObjects(
         read: async function* () {
           const counted = snapshots.get(database);
           if (counted === undefined) throw new Error(`${database} was not dumped before`);
-          yield Buffer.from(`${JSON.stringify(await counted.catalog)}\n`, 'utf8');
+          counted.snapshot.dumpHasEnded();
+          const catalog = await counted.catalog;
+          tellUncounted(report, catalog);
+          yield Buffer.from(`${JSON.stringify(catalog)}\n`, 'utf8');
           snapshots.delete(database);
           await counted.snapshot.close();
         },
@@ -206,6 +219,18 @@ function tell(report: Report, { saved, unsaved }: Unnamed): void {
     const text = `not saved: ${unsaved.join(', ')}, whose names are no UTF-8; rename them`;
     report({ kind: 'warning', code: 'backup/unreadable-name', text });
   }
+}
+
+function tellUncounted(report: Report, { database, tables }: Catalog): void {
+  const uncounted = tables.filter(({ rows }) => rows === null);
+  if (uncounted.length === 0) return;
+  const names = uncounted.slice(0, SHOWN_TABLES).map(({ schema, table }) => `${schema}.${table}`);
+  const more =
+    uncounted.length > names.length ? ` and ${uncounted.length - names.length} more` : '';
+  report({
+    kind: 'notice',
+    text: `saved without a count of rows, since somebody waited to change them: ${names.join(', ')}${more} in ${database.datname}`,
+  });
 }
 
 function refuseMissing(
