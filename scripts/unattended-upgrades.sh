@@ -6,11 +6,17 @@ set -eu
 
 has() { dpkg-query -W -f '${Status}' "$1" 2>/dev/null | grep -q 'ok installed'; }
 
+# Without the timers of systemd apt's daily work is one of cron.
+needs_cron=
+[ -d /run/systemd/system ] || needs_cron=yes
+
 set --
 has unattended-upgrades || set -- unattended-upgrades
-# Without the timers of systemd apt's daily work is one of cron.
-[ -d /run/systemd/system ] || has cron || set -- "$@" cron
-[ "$#" -gt 0 ] || exit 0
-
-apt_get update -qq
-DEBIAN_FRONTEND=noninteractive apt_get install -y -qq --no-install-recommends "$@" >/dev/null
+[ -z "$needs_cron" ] || has cron || set -- "$@" cron
+if [ "$#" -gt 0 ]; then
+  apt_get update -qq
+  DEBIAN_FRONTEND=noninteractive apt_get install -y -qq --no-install-recommends "$@" >/dev/null
+fi
+if [ -n "$needs_cron" ] && ! service cron status >/dev/null 2>&1; then
+  service cron start </dev/null >/dev/null 2>&1
+fi

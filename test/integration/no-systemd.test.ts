@@ -17,6 +17,7 @@ contact: ops@example.com
 tls: { issuer: selfsigned }
 sites: { front: { artifact: ./site, hosts: [localhost] } }
 monitoring: { prometheus: { enabled: false }, grafana: { enabled: false } }
+updates: { os: { unattended: false }, rollback: { within: 1s } }
 postgres: { version: "17", databases: [shop], owner: shop }
 `;
 

@@ -133,7 +133,6 @@ export async function nginxIsReplaced(
 
 function serviceText(connections: number): string {
   return `http: { workerConnections: ${connections} }
-updates: { rollback: { within: 1s } }
 services:
   app:
     image: ${APP_REPOSITORY}:1
