@@ -25,7 +25,7 @@ import { builtOnNode, readAcmeAuthority, readSeeds, serviceImages } from './conf
 import type { CliContext, Server } from './context.ts';
 import { maintenanceState, maintenanceText } from './maintenance-state.ts';
 import { allNeeds } from './needs.ts';
-import { configNotices, memoryNotices, pinNotices } from './notices.ts';
+import { configNotices, memoryNotices, pinNotices, redisNotices } from './notices.ts';
 import { clusterMaker } from './postgres-clusters.ts';
 import type { LoadedConfig } from './read-config.ts';
 import { secretsInForce } from './secrets-in-force.ts';
@@ -257,7 +257,7 @@ async function renderFor(
       ...desired,
       ...(upgrade === undefined ? {} : { postgresUpgrade: upgrade }),
       ...keptImages(observed),
-      notices: [...desired.notices, ...memory],
+      notices: [...desired.notices, ...memory, ...redisNotices(desired, observed)],
     },
     certificates,
   };

@@ -149,6 +149,25 @@ t.test('a Redis server as rendered', async (t) => {
     t.equal((await web('LRANGE', 'list-by-script', '0', '-1')).stdout.trim(), 'b');
   });
 
+  await t.test('keeps what was written when it is kept in another way', async (t) => {
+    const written = ['precious'];
+    for (const persistence of ['rdb', 'aof']) {
+      await stack.change(`redis: { persistence: ${persistence} }\n${BODY}`);
+      await docker('restart', `${stack.project}-redis-1`);
+      const read = await until('it answers again', 20, async () => {
+        const { code, stdout } = await web('MGET', ...written);
+        return code === 0 ? stdout : undefined;
+      });
+      t.same(
+        read.trim().split('\n'),
+        written.map(() => 'data'),
+        persistence,
+      );
+      await web('SET', persistence, 'data');
+      written.push(persistence);
+    }
+  });
+
   await t.test('refuses writes when a queue is full rather than dropping jobs', async (t) => {
     const password = generated('REDIS_ADMIN_PASSWORD').reveal();
     const admin = (...command: string[]) => ask(stack, 'holdfast_admin', password, ...command);

@@ -47,7 +47,7 @@ export const redis: Component = {
           data: fragmentData(input, wish, redisClients),
         },
       ],
-      files: [configFile(wish), acl.file],
+      files: [configFile(wish), startFile(), acl.file],
       provisions: [acl.load],
       ...backupOf(wish),
     };
@@ -97,6 +97,16 @@ function configFile(wish: Redis): FileSpec {
       },
     },
     onChange: [{ kind: 'restart', service: REDIS_SERVICE }],
+  };
+}
+
+/** Read when the container starts, so that a change of it waits for that. */
+function startFile(): FileSpec {
+  return {
+    path: `${FOLDER}/start.sh`,
+    component: 'redis',
+    content: { template: 'templates/redis/start.sh', data: {}, format: 'plain' },
+    onChange: [],
   };
 }
 
