@@ -58,6 +58,7 @@ checked_config=$config_file
 [ -e "$checked_config" ] || checked_config=$source_root/config.example.yaml
 
 machine_problems "$checked_config" "$config_file"
+[ -z "$apply" ] || check_project "$checked_config"
 if [ "${#PROBLEMS[@]}" -gt 0 ]; then
   printf '%d problem(s); nothing was changed:\n' "${#PROBLEMS[@]}" >&2
   printf '  ✗ %s\n' "${PROBLEMS[@]}" >&2

@@ -24,12 +24,21 @@ export async function appliedBackupSettings(host: Host, paths: Paths): Promise<B
  * nothing else tells it, the config does, as far as it can be read.
  */
 export async function projectOn(host: Host, paths: Paths): Promise<string | undefined> {
+  return (
+    (await appliedProject(host, paths)) ??
+    (await recordedProject(host, paths)) ??
+    (await projectOfConfig(host, paths))
+  );
+}
+
+/** The project that runs on a server; undefined before the first apply, and after an uninstall. */
+export async function appliedProject(host: Host, paths: Paths): Promise<string | undefined> {
   try {
     return (await appliedAgentSettings(host, paths)).project;
   } catch (error) {
     if (!isNothingApplied(error)) throw error;
+    return undefined;
   }
-  return (await recordedProject(host, paths)) ?? (await projectOfConfig(host, paths));
 }
 
 async function projectOfConfig(host: Host, paths: Paths): Promise<string | undefined> {

@@ -19,6 +19,8 @@ export interface CheckPorts {
 export interface CheckReport {
   readonly version: 1;
   readonly ok: boolean;
+  /** Of a valid config. */
+  readonly project?: string;
   readonly problems: readonly Problem[];
   readonly warnings: readonly Problem[];
 }
@@ -48,7 +50,8 @@ async function examine(file: string, ports: CheckPorts): Promise<CheckReport> {
   }
   const loaded = loadConfig(bytes, file);
   const problems = loaded.ok ? [] : loaded.problems;
-  return { version: 1, ok: loaded.ok, problems, warnings: loaded.warnings };
+  const project = loaded.ok ? { project: loaded.config.project } : {};
+  return { version: 1, ok: loaded.ok, ...project, problems, warnings: loaded.warnings };
 }
 
 function asText(file: string, { ok, problems, warnings }: CheckReport): string {

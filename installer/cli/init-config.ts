@@ -1,4 +1,4 @@
-import { isPrivateName } from '../components/rules/resolve.ts';
+import { isPrivateName, projectOf } from '../components/rules/resolve.ts';
 
 export interface Answers {
   readonly domain: string;
@@ -22,6 +22,8 @@ export function configText(answers: Answers, recipient?: string): string {
   return `# The one file that describes this server. After an edit: holdfast plan, then holdfast apply.
 # All words: docs/reference/config.md, or config.example.yaml beside the program.
 version: 1
+# Containers and volumes go by this name: it stays, whatever becomes of the domain.
+project: ${JSON.stringify(projectOf(answers.domain))}
 domain: ${JSON.stringify(answers.domain)}
 contact: ${JSON.stringify(answers.contact)}
 

@@ -4,7 +4,7 @@
  */
 export const JSON_ANSWERS: Readonly<Record<string, string>> = {
   check:
-    '{ version, ok, problems: [PROBLEM], warnings: [PROBLEM] }; PROBLEM is { file, path, line, column, message, code, severity }',
+    '{ version, ok, project?, problems: [PROBLEM], warnings: [PROBLEM] }; PROBLEM is { file, path, line, column, message, code, severity }',
   plan: '{ version, project, changes, blocked, operations: [{ kind, id, cause, impact, … }], notices: [{ code, text }], drift: [{ subject, text, blocks }] }; `impact` is none, reload, restart, recreate or destructive; diffs of secret files are empty; `blocked`: apply refuses what somebody else changed, until `--adopt`',
   apply: 'that of `plan`, and { result: "unchanged" | "applied", seconds, unhealthy: [container] }',
   rollback:

@@ -26,6 +26,7 @@ import type { CliContext, Server } from './context.ts';
 import { maintenanceState, maintenanceText } from './maintenance-state.ts';
 import { allNeeds } from './needs.ts';
 import { configNotices, memoryNotices, pinNotices, redisNotices } from './notices.ts';
+import { refuseOtherProject } from './other-project.ts';
 import { clusterMaker } from './postgres-clusters.ts';
 import type { LoadedConfig } from './read-config.ts';
 import { secretsInForce } from './secrets-in-force.ts';
@@ -75,6 +76,7 @@ export async function prepare(
   const { paths, packageRoot, report } = context;
   const { config } = loaded;
   const store = new SecretStore(host, paths);
+  await refuseOtherProject(host, paths, config.project);
   await requireProgram(server, context);
   const programPath = host.name === 'localhost' ? packageRoot : paths.program;
   const onLine = (id: string) => (line: string) => report({ kind: 'progress', id, text: line });

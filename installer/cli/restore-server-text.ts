@@ -6,6 +6,7 @@ import { formatSpan } from '../model/format-bytes.ts';
 import { LABELS } from '../model/labels.ts';
 import type { ParsedArguments } from './command.ts';
 import type { CliContext, Server } from './context.ts';
+import { refuseOtherProject } from './other-project.ts';
 import type { SavedAnew } from './restore-server-apply.ts';
 
 /** @throws AppError `restore/server-in-use` where there is something that the kit would replace */
@@ -15,6 +16,7 @@ export async function refuseServerInUse(
   { host, engine }: Server,
   project: string,
 ): Promise<void> {
+  await refuseOtherProject(host, paths, project);
   if (args.flag('replace')) return;
   const volumes = await engine.volumes({ [LABELS.project]: project });
   const found = [

@@ -2,12 +2,14 @@
 # Is this machine fit? Collects every problem before anything is touched. Sourced.
 #
 #   machine_problems CONFIG GIVEN   fills PROBLEMS (stop) and WARNINGS (go on)
+#   check_project CONFIG            adds to PROBLEMS that another project runs here
 #   missing_packages                Debian packages that are not here, one a line
 
 MIN_MEMORY_MB=900
 MIN_DISK_MB=6000
 OS_RELEASE=/etc/os-release
 MEMINFO=/proc/meminfo
+APPLIED=/var/lib/holdfast/stack/agent/agent.json
 
 machine_problems() {
   PROBLEMS=() WARNINGS=()
@@ -114,6 +116,21 @@ check_domain() {
   done
   # Behind a proxy, or where the provider translates addresses, that is as it should be.
   WARNINGS+=("$domain leads to ${addresses//$'\n'/, }, which is no address of this machine: look at its A record, unless a proxy or NAT stands between")
+}
+
+# `apply` refuses another project than the one that runs; by then its config would be the one in place.
+check_project() {
+  local applied wanted
+  [ -f "$APPLIED" ] && command -v holdfast >/dev/null || return 0
+  applied=$(project_in <"$APPLIED")
+  # What is wrong with a config is for `apply` to say.
+  wanted=$({ holdfast check --json "$1" || true; } | project_in)
+  [ -z "$applied" ] || [ -z "$wanted" ] || [ "$applied" = "$wanted" ] ||
+    PROBLEMS+=("this server runs the project $applied, and $1 is of the project $wanted, which would begin without its data: write \`project: $applied\` into it, or run \`holdfast uninstall\` first")
+}
+
+project_in() {
+  sed -n 's/^[^}]*"project": *"\([^"]*\)".*/\1/p' | head -n 1
 }
 
 missing_packages() {

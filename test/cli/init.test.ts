@@ -67,7 +67,10 @@ t.test(
       const ended = await runCommand(['init', ...argv], commandTable, { server });
       return { ...ended, config: host.files.text(FILE) };
     };
-    t.match(await run('--domain', 'a.example'), { exitCode: 0, config: /domain: "a\.example"/ });
+    t.match(await run('--domain', 'a.example'), {
+      exitCode: 0,
+      config: /project: "a"\ndomain: "a\.example"/,
+    });
     const bad = await run('--port', 'x', '--uses', 'mysql');
     t.match(bad, {
       exitCode: 2,

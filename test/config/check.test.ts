@@ -84,7 +84,13 @@ t.test('--json answers in a versioned shape', async (t) => {
   });
   const fine = await run(`${BASE}\n${WEB}`, true);
   t.equal(fine.code, 0);
-  t.strictSame(JSON.parse(fine.output), { version: 1, ok: true, problems: [], warnings: [] });
+  t.strictSame(JSON.parse(fine.output), {
+    version: 1,
+    ok: true,
+    project: 'app',
+    problems: [],
+    warnings: [],
+  });
 });
 
 t.test('what is accepted and not yet applied is named, and nothing else', async (t) => {

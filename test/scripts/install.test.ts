@@ -32,9 +32,10 @@ async function look(t: Test, more = '', given = '', domain = 'app.example.com') 
 . ${PACKAGE_ROOT}/scripts/lib/machine-checks.sh
 ${FIT}
 cd ${folder}
-OS_RELEASE=os-release MEMINFO=meminfo
+OS_RELEASE=os-release MEMINFO=meminfo APPLIED=nothing
 ${more}
 machine_problems config.yaml "$1"
+check_project config.yaml
 printf 'problem %s\\n' "\${PROBLEMS[@]}"
 printf 'warning %s\\n' "\${WARNINGS[@]}"
 `;
@@ -77,6 +78,20 @@ t.test('a folder is no config', async (t) => {
 
 t.test('ports that we hold ourselves are as good as free', async (t) => {
   t.strictSame(await look(t, 'port_holder() { echo nginx; }; ours_holds() { return 0; }'), []);
+});
+
+t.test('a config of another project than the one that runs is a problem', async (t) => {
+  const runs = (project: string, checked: string) => `
+echo '{ "version": 1, "project": "${project}" }' >agent.json
+APPLIED=agent.json
+holdfast() { echo '${checked}'; return 2; }
+`;
+  const report = '{"version":1,"ok":true,"project":"app","problems":[]}';
+  t.strictSame(await look(t, runs('app', report)), []);
+  t.strictSame(await look(t, runs('demo', '{"version":1,"ok":false,"problems":[]}')), []);
+  t.match(await look(t, runs('demo', report)), [
+    /^problem this server runs the project demo, and config\.yaml is of the project app, .* `project: demo` /,
+  ]);
 });
 
 t.test('a domain that leads nowhere, or elsewhere, is a warning', async (t) => {

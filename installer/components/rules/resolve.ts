@@ -127,7 +127,8 @@ export function isPrivateName(domain: string): boolean {
   return PRIVATE_NAME.test(domain) || !domain.includes('.');
 }
 
-function projectOf(domain: string): string {
+/** The project of a config that names none. */
+export function projectOf(domain: string): string {
   const labels = domain.split('.');
   const label = (labels[0] === 'www' ? labels[1] : labels[0]) ?? '';
   const name = label.replace(/-+/g, '-').replace(/^-|-$/g, '').slice(0, 40).replace(/-$/, '');
