@@ -1,6 +1,9 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import type { Host } from '../host/host.ts';
+import type { AgentSettings } from '../model/agent-settings.ts';
+import type { Paths } from '../model/paths.ts';
+import { readText } from './read-text.ts';
 
 const EntrySchema = z.object({
   version: z.literal(1),
@@ -27,12 +30,14 @@ export type AuditEntry = z.infer<typeof EntrySchema>;
 /** Longer than any line: some thousand operation ids. */
 const TAIL_BYTES = 1024 * 1024;
 
-/** Appends one line and waits until it is on the disk. */
+/** Appends one line and waits until it is on the disk; none where the config in force asks for none. */
 export async function appendAudit(
   host: Host,
-  path: string,
+  paths: Paths,
   entry: Omit<AuditEntry, 'version' | 'previous'>,
 ): Promise<void> {
+  if (!(await isKept(host, paths))) return;
+  const path = paths.audit;
   if ((await host.stat(path)) === undefined) {
     await host.write(path, '', { mode: 0o600, uid: 0, gid: 0 });
   }
@@ -48,6 +53,17 @@ export async function appendAudit(
     argv: ['dd', `of=${path}`, 'oflag=append', 'conv=notrunc,fsync', 'status=none'],
     stdin: `${separator}${line}\n`,
   });
+}
+
+async function isKept(host: Host, paths: Paths): Promise<boolean> {
+  const text = await readText(host, `${paths.stack}/agent/agent.json`);
+  try {
+    const settings = JSON.parse(text ?? '{}') as Partial<AgentSettings>;
+    return settings.auditLog !== false;
+  } catch {
+    // What is no longer ours to read asks for nothing.
+    return true;
+  }
 }
 
 export interface AuditReading {

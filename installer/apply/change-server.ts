@@ -41,7 +41,7 @@ export async function changeServer(
     ...(request.interrupt === undefined ? {} : { interrupt: request.interrupt }),
   };
   const audit = (ending: Pick<AuditEntry, 'result' | 'error'>): Promise<void> =>
-    appendAudit(host, paths.audit, {
+    appendAudit(host, paths, {
       who: request.process.who,
       when: begin.toISOString(),
       command: request.command,

@@ -25,7 +25,9 @@ export interface ApplyContext {
   readonly announce?: Announce;
   /** Copies clusters of Postgres from one major version to another; absent where nothing does. */
   readonly clusters?: ClusterMaker;
-  /** Backs the databases up before a migration, and gives the ids of those backups; absent where the config does not ask for it. */
+  /** Backs the databases up, and gives the ids of those backups; absent where the config does not ask for it. */
+  readonly backUp?: () => Promise<readonly string[]>;
+  /** The same before a migration. */
   readonly snapshotBeforeMigration?: () => Promise<readonly string[]>;
 }
 

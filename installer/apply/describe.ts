@@ -3,6 +3,8 @@ import type { Operation } from '../model/operation.ts';
 /** What is being done, for the progress display. */
 export function describeOperation(operation: Operation): string {
   switch (operation.kind) {
+    case 'back-up':
+      return 'Backing up the databases';
     case 'store-secret':
       return `Storing secret ${operation.name}`;
     case 'make-directory':

@@ -1,6 +1,7 @@
 import type { Operation } from '../model/operation.ts';
 import { retireRelease } from '../rollout/retire-release.ts';
 import { retireStandIn } from '../rollout/stand-in.ts';
+import { backUp } from './back-up.ts';
 import { removeContainers, startServices } from './containers.ts';
 import { describeOperation } from './describe.ts';
 import { bakeImages, buildImage, pullImage, removeImages } from './images.ts';
@@ -49,6 +50,8 @@ async function reported(run: Run, operation: Operation): Promise<void> {
 
 async function carryOut(run: Run, operation: Operation): Promise<void> {
   switch (operation.kind) {
+    case 'back-up':
+      return backUp(run);
     case 'store-secret':
       return storeSecret(run, operation);
     case 'make-directory':

@@ -36,7 +36,7 @@ export async function rollBackSite(
     // Before the switch: a kill between the two leaves what apply would serve anyway.
     await pointLink(host, paths, { site, link: 'held', release: found?.held ?? from });
     await switchRelease(host, paths, { site, release: to, before: from });
-    await appendAudit(host, paths.audit, {
+    await appendAudit(host, paths, {
       who: request.process.who,
       when: begin.toISOString(),
       command: request.command,

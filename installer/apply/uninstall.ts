@@ -95,7 +95,7 @@ export async function uninstall(
     await recordProject(host, paths, context.project);
     await removeEverything(context, plan);
     if (!request.purge) {
-      await appendAudit(host, paths.audit, {
+      await appendAudit(host, paths, {
         who: request.process.who,
         when: begin.toISOString(),
         command,

@@ -68,7 +68,7 @@ export async function pruneVolumes(
     const names = unused.map(({ name }) => name);
     // The engine refuses to remove one that came into use meanwhile.
     await host.run({ argv: ['docker', 'volume', 'rm', ...names] });
-    await appendAudit(host, paths.audit, {
+    await appendAudit(host, paths, {
       who: request.process.who,
       when: begin.toISOString(),
       command,

@@ -29,6 +29,7 @@ export async function apply(args: ParsedArguments, context: CliContext): Promise
   const loaded = await readConfig(configPath);
   const prepared = await prepare(context, server, {
     loaded,
+    event: 'apply',
     refreshImages: args.flag('refresh-images'),
     target,
     upgradesPostgres: true,

@@ -113,7 +113,7 @@ async function changeKeys(
     if (after.join('\n') === before.join('\n')) return;
     await lock.assertHeld();
     await writeKeys(host, path, after);
-    await appendAudit(host, paths.audit, {
+    await appendAudit(host, paths, {
       who: process.who,
       when: begin.toISOString(),
       command,

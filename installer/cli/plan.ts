@@ -14,6 +14,7 @@ export async function plan(args: ParsedArguments, context: CliContext): Promise<
   const server = await context.open(args.value('host'));
   const prepared = await prepare(context, server, {
     loaded: await readConfig(args.value('config') ?? context.paths.config),
+    event: 'apply',
     upgradesPostgres: true,
   });
   const { plan: planned } = await planServer(prepared.apply, {

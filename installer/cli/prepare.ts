@@ -44,6 +44,8 @@ export interface Prepared {
 
 export interface PrepareOptions {
   readonly loaded: LoadedConfig;
+  /** What this is to `postgres.snapshotBefore`. */
+  readonly event?: 'apply' | 'update';
   /** Decide versions and digests anew, as `update` does. */
   readonly refreshImages?: boolean;
   /**
@@ -79,6 +81,7 @@ export async function prepare(
   await refuseOtherProject(host, paths, config.project);
   await requireProgram(server, context);
   const programPath = host.name === 'localhost' ? packageRoot : paths.program;
+  const backUp = (): Promise<readonly string[]> => snapshot(context, server);
   const onLine = (id: string) => (line: string) => report({ kind: 'progress', id, text: line });
   const apply: ApplyContext = {
     host,
@@ -91,9 +94,8 @@ export async function prepare(
     ...(options.target === undefined
       ? {}
       : { reconnect: async () => (await context.open(options.target)).host }),
-    ...(config.postgres?.snapshotBefore.includes('migrate') === true
-      ? { snapshotBeforeMigration: () => snapshot(context, server) }
-      : {}),
+    ...(isBackedUpBefore(config, 'migrate') ? { snapshotBeforeMigration: backUp } : {}),
+    ...(isBackedUpBefore(config, options.event) ? { backUp } : {}),
     clusters: clusterMaker(context, server, config.project),
     ...announceOf(config, store, report),
     images: {
@@ -258,11 +260,19 @@ async function renderFor(
     desired: {
       ...desired,
       ...(upgrade === undefined ? {} : { postgresUpgrade: upgrade }),
+      ...(isBackedUpBefore(config, options.event) ? { backsUpFirst: true } : {}),
       ...keptImages(observed),
       notices: [...desired.notices, ...memory, ...redisNotices(desired, observed)],
     },
     certificates,
   };
+}
+
+function isBackedUpBefore(
+  { postgres }: LoadedConfig['config'],
+  event: 'migrate' | PrepareOptions['event'],
+): boolean {
+  return event !== undefined && postgres?.snapshotBefore.includes(event) === true;
 }
 
 /** What the way back from an upgrade of Postgres runs on. */

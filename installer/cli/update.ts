@@ -38,7 +38,11 @@ export async function update(args: ParsedArguments, context: CliContext): Promis
     host: server.host,
     paths: context.paths,
   });
-  const prepared = await prepare(context, server, { loaded, refreshImages: true });
+  const prepared = await prepare(context, server, {
+    loaded,
+    event: 'update',
+    refreshImages: true,
+  });
   const { observed, desired } = await planServer(prepared.apply, { render: prepared.render });
   const isCheck = args.flag('check');
   refuseEditedConfig(observed, desired, isCheck);

@@ -88,6 +88,18 @@ const GAPS: readonly Gap[] = [
     },
   },
   {
+    issue: 'nothing makes that backup: no job of backups.jobs is a logical one of postgres',
+    asked: ({ postgres, services, backups }) => {
+      const events = postgres?.snapshotBefore ?? [];
+      const migrates = Object.values(services).some(({ migrate }) => migrate !== undefined);
+      const isAsked = events.some((event) => event !== 'migrate' || migrates);
+      const makesOne = backups.jobs.some(
+        ({ source, method }) => source.kind === 'postgres' && method !== 'physical',
+      );
+      return when(isAsked && !makesOne, 'postgres.snapshotBefore');
+    },
+  },
+  {
     issue: 'Redis runs as one server',
     asked: (config) => [
       ...when((config.redis?.replicas.length ?? 0) > 0, 'redis.replicas'),
@@ -106,6 +118,17 @@ const GAPS: readonly Gap[] = [
         const lacksPitr = method === 'physical' && config.postgres?.pitr?.enabled !== true;
         return when(lacksPitr, `backups.jobs[${index}]`);
       }),
+  },
+  {
+    issue: 'nobody is told: `holdfast status` names the updates that wait',
+    asked: (config) => when(config.updates.images.policy === 'notify', 'updates.images.policy'),
+  },
+  {
+    issue: 'the window is not announced',
+    asked: ({ updates: { window } }) => [
+      ...when(window?.announce !== undefined, 'updates.window.announce'),
+      ...when(window?.urgentAnnounce !== undefined, 'updates.window.urgentAnnounce'),
+    ],
   },
   {
     issue: 'the server is not rebooted by itself',

@@ -134,6 +134,8 @@ export interface AgentSettings {
     readonly pagerDuty?: string;
   };
   readonly heartbeats: readonly { readonly urlSecret: string; readonly everySeconds: number }[];
+  /** Changes leave no line; they do when absent. */
+  readonly auditLog?: boolean;
   readonly metricsEverySeconds: number;
   /** Certificates whose days left become a metric: absolute paths of PEM files. */
   readonly certificates: readonly { readonly name: string; readonly path: string }[];

@@ -56,6 +56,8 @@ export interface Desired {
   readonly notices: readonly Notice[];
   readonly lock: LockFile;
   /** The data has to go to another major version first. */
+  /** The config asks for backups of the databases before this change. */
+  readonly backsUpFirst?: boolean;
   readonly postgresUpgrade?: WantedUpgrade;
   /** Images that nothing runs and that a way back needs. */
   readonly keptImages?: readonly string[];

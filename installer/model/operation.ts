@@ -14,6 +14,8 @@ interface OperationBase {
 
 /** One step of a plan. Every one may be run again after a kill and then converges. */
 export type Operation =
+  /** Backups of the databases, before anything else changes. */
+  | (OperationBase & { readonly kind: 'back-up' })
   | (OperationBase & { readonly kind: 'store-secret'; readonly name: string })
   | (OperationBase & {
       readonly kind: 'make-directory';

@@ -1,3 +1,4 @@
+import { POSTGRES_SERVICE } from '../components/postgres/names.ts';
 import type { Reaction } from '../model/contribution.ts';
 import type { Desired, DesiredFile } from '../model/desired.ts';
 import type { Impact, Operation, Plan, ServiceChange } from '../model/operation.ts';
@@ -16,7 +17,7 @@ export interface PlanOptions {
 
 /**
  * The ordered operations that turn what was observed into what is desired. Pure; empty when nothing differs.
- * Secrets and folders come first, then images and releases of sites, an upgrade of Postgres, files, networks,
+ * Backups come first where they are asked for, then secrets and folders, then images and releases of sites, an upgrade of Postgres, files, networks,
  * containers by dependency (with the provisions of a server right after it, and a stand-in that a killed apply left),
  * sites that switch, files that go, reloads and restarts, and
  * last releases, containers, networks and images that are no longer wanted.
@@ -37,7 +38,7 @@ export function makePlan(desired: Desired, observed: Observed, options: PlanOpti
     if (service.change === 'scale') continue;
     for (const key of settledByStart(service.service)) reactions.delete(key);
   }
-  const operations: Operation[] = [
+  const changes: Operation[] = [
     ...secretOperations(desired),
     ...directoryOperations(desired, observed),
     ...imageOperations(desired, observed),
@@ -55,15 +56,45 @@ export function makePlan(desired: Desired, observed: Observed, options: PlanOpti
     ...leftoverOperations(desired, observed),
     ...networks.last,
   ];
+  const backup = backupFirst(desired, observed);
   return {
     project: desired.project,
     // By themselves they are no reason for an apply: a second one has nothing to do.
     operations:
-      operations.length === 0
+      changes.length === 0
         ? []
-        : [...operations, ...outdatedImages(desired, observed, services.changes)],
-    notices: [...desired.notices, ...sites.notices],
+        : [
+            ...backup.operations,
+            ...changes,
+            ...outdatedImages(desired, observed, services.changes),
+          ],
+    notices: [
+      ...desired.notices,
+      ...sites.notices,
+      ...(changes.length === 0 ? [] : backup.notices),
+    ],
     drift: [...files.drift, ...services.drift],
+  };
+}
+
+/** What mends a database that is down must not wait for a backup of it. */
+function backupFirst(
+  { backsUpFirst = false, postgresUpgrade }: Desired,
+  { containers }: Observed,
+): Pick<Plan, 'operations' | 'notices'> {
+  const server = containers.find(({ service }) => service === POSTGRES_SERVICE);
+  // An upgrade makes its own.
+  if (!backsUpFirst || server === undefined || postgresUpgrade !== undefined) {
+    return { operations: [], notices: [] };
+  }
+  if (!server.healthy) {
+    const text = `no backup is made first: ${server.name} is not healthy`;
+    return { operations: [], notices: [{ code: 'backup/not-first', text }] };
+  }
+  const cause = 'postgres.snapshotBefore';
+  return {
+    operations: [{ kind: 'back-up', id: 'back-up', cause, impact: 'none' }],
+    notices: [],
   };
 }
 

@@ -77,6 +77,8 @@ export function planSummary(plan: Plan): string {
 function operationLines(operation: Operation): string[] {
   const tail = operation.impact === 'none' ? '' : ` [${operation.impact}]`;
   switch (operation.kind) {
+    case 'back-up':
+      return [`+ backup of the databases (${operation.cause})`];
     case 'store-secret':
       return [`+ secret ${operation.name} (${operation.cause})`];
     case 'make-directory':

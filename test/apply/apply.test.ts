@@ -1,7 +1,10 @@
 import t from 'tap';
 import { readAudit } from '../../installer/apply/audit.ts';
 import { AppError } from '../../installer/errors.ts';
+import type { Desired } from '../../installer/model/desired.ts';
 import { LABELS } from '../../installer/model/labels.ts';
+import type { Observed } from '../../installer/plan/observed.ts';
+import { planText } from '../../installer/plan/text.ts';
 import { platform } from './platform.ts';
 import { processOn, SERVER } from './process.ts';
 import { kinds, MIGRATE, PATHS, World } from './world.ts';
@@ -524,4 +527,42 @@ t.test('a restore that was killed in its swap is finished before anything else',
     'look',
   ]);
   t.notOk(world.host.files.stat(file), 'the journal is gone');
+});
+
+t.test('a backup comes before everything else, where the config asks for it', async (t) => {
+  const world = new World();
+  const made: unknown[] = [];
+  Object.assign(world.context, {
+    backUp: async () => {
+      made.push(world.text(NGINX_CONF));
+      return ['20261130T020000Z-abcdef'];
+    },
+  });
+  const backedUp =
+    (options = {}) =>
+    (observed: Observed): Desired => ({ ...platform(options)(observed), backsUpFirst: true });
+  t.equal((await world.apply(backedUp())).result, 'applied');
+  t.strictSame(made, [], 'nothing to save yet');
+  const before = world.text(NGINX_CONF);
+  const edited = { nginxConf: 'other\n' };
+  const { plan } = await world.apply(backedUp(edited));
+  t.equal(kinds(plan)[0], 'back-up');
+  t.match(planText(plan), /^\+ backup of the databases \(postgres\.snapshotBefore\)$/m);
+  t.strictSame(made, [before]);
+  t.equal((await world.apply(backedUp(edited))).result, 'unchanged');
+  t.equal(made.length, 1, 'what changes nothing needs none');
+
+  const backUp = async () => {
+    throw new AppError({ code: 'backup/failed', what: 'the store is full', hint: 'make room' });
+  };
+  Object.assign(world.context, { backUp });
+  await t.rejects(world.apply(backedUp()), { code: 'backup/failed', why: /nothing was changed/ });
+  t.equal(world.text(NGINX_CONF), 'other\n');
+
+  world.engine.behave('postgres', { health: 'unhealthy' });
+  await world.host.run({
+    argv: ['docker', 'container', 'restart', world.containerId('postgres') ?? ''],
+  });
+  const mended = await world.apply(backedUp());
+  t.match(mended.plan.notices, [{ code: 'backup/not-first' }], 'what is down is not saved');
 });

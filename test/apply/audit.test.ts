@@ -1,9 +1,11 @@
 import t from 'tap';
 import { appendAudit, readAudit } from '../../installer/apply/audit.ts';
+import { pathsUnder } from '../../installer/model/paths.ts';
 import { MemoryHost } from '../support/memory-host.ts';
 import { installCoreutils } from './coreutils.ts';
 
-const PATH = '/var/lib/holdfast/audit.log';
+const PATHS = pathsUnder();
+const PATH = PATHS.audit;
 
 function entry(who: string) {
   return {
@@ -21,7 +23,7 @@ function entry(who: string) {
 async function log(...people: string[]): Promise<MemoryHost> {
   const host = new MemoryHost();
   installCoreutils(host);
-  for (const who of people) await appendAudit(host, PATH, entry(who));
+  for (const who of people) await appendAudit(host, PATHS, entry(who));
   return host;
 }
 
@@ -34,6 +36,19 @@ t.test('each line names the one before, and only root can read them', async (t) 
   );
   t.strictSame(breaks, []);
   t.equal(host.files.stat(PATH)?.mode, 0o600);
+});
+
+t.test('the config in force may ask for no line', async (t) => {
+  const host = await log('ann');
+  const settings = async (text: string) => {
+    const file = { mode: 0o600, uid: 0, gid: 0 };
+    await host.write(`${PATHS.stack}/agent/agent.json`, text, file);
+    await appendAudit(host, PATHS, entry('ben'));
+    return readAudit(host.files.text(PATH) ?? '').entries.length;
+  };
+  t.equal(await settings('{"auditLog":false}'), 1);
+  t.equal(await settings('{'), 2);
+  t.equal(await settings('{"version":1}'), 3);
 });
 
 t.test('a changed line and a removed line are found', async (t) => {
@@ -52,7 +67,7 @@ t.test(
     const host = await log('ann');
     const torn = `${host.files.text(PATH)}{"version":1,"who":"be`;
     host.files.write(PATH, Buffer.from(torn), { mode: 0o600, uid: 0, gid: 0 });
-    await appendAudit(host, PATH, entry('cleo'));
+    await appendAudit(host, PATHS, entry('cleo'));
     const { entries, breaks } = readAudit(host.files.text(PATH) ?? '');
     t.strictSame(
       entries.map(({ who }) => who),

@@ -69,7 +69,8 @@ t.test(
 );
 
 t.test('audit lines are appended, not rewritten', async (t) => {
-  const path = join(t.testdir({}), 'audit.log');
+  const paths = { ...pathsUnder(t.testdir({})), audit: join(t.testdir({}), 'audit.log') };
+  const path = paths.audit;
   const entry = {
     ...{
       who: 'ann',
@@ -79,10 +80,10 @@ t.test('audit lines are appended, not rewritten', async (t) => {
     },
     ...{ operations: [], planned: 0, result: 'done' as const, seconds: 1 },
   };
-  await appendAudit(host, path, entry);
+  await appendAudit(host, paths, entry);
   const first = await readFile(path, 'utf8');
   await appendFile(path, '{"torn');
-  await appendAudit(host, path, entry);
+  await appendAudit(host, paths, entry);
   const text = await readFile(path, 'utf8');
   t.ok(text.startsWith(first));
   t.strictSame(readAudit(text).entries.length, 2);

@@ -93,6 +93,25 @@ t.test('--json answers in a versioned shape', async (t) => {
   });
 });
 
+t.test('a promise that nobody keeps is named', async (t) => {
+  const paths = (...lines: string[]) =>
+    notYetApplied(configOf(WEB, 'tls: { issuer: selfsigned }', ...lines)).map(({ path }) => path);
+  const window = 'window: { from: "02:00", to: "04:00", announce: 7d, urgentAnnounce: 1d }';
+  t.strictSame(paths(`updates: { images: { policy: notify }, ${window} }`), [
+    'updates.images.policy',
+    'updates.window.announce',
+    'updates.window.urgentAnnounce',
+  ]);
+  const before = (event: string, job: string) =>
+    paths(
+      `postgres: { snapshotBefore: [${event}], pitr: { enabled: true } }`,
+      `backups: { jobs: [{ name: a, source: postgres, method: ${job}, cron: "0 2 * * *" }] }`,
+    );
+  t.strictSame(before('apply', 'physical'), ['postgres.snapshotBefore']);
+  t.strictSame(before('apply', 'logical'), []);
+  t.strictSame(before('migrate', 'physical'), [], 'nothing is migrated');
+});
+
 t.test('what is accepted and not yet applied is named, and nothing else', async (t) => {
   t.strictSame(notYetApplied(configOf(WEB, 'tls: { issuer: selfsigned }')), []);
   const loaded = loadConfig(fixture('attendee.yaml'), 'attendee.yaml');

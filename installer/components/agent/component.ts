@@ -63,6 +63,7 @@ function settings(input: ComponentInput, collected: Collected): AgentSettings {
       urlSecret,
       everySeconds: Math.max(every, SHORTEST_HEARTBEAT),
     })),
+    ...(config.agent.auditLog ? {} : { auditLog: false }),
     metricsEverySeconds: Math.max(config.agent.metricsEvery, 1),
     certificates: edgeHosts(config, collected).map((host) => ({
       name: host,
