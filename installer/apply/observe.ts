@@ -153,10 +153,12 @@ function withLockFile(manifest: Manifest, path: string, found: ObservedFile | un
 
 function observedContainer(state: ContainerState): ObservedContainer {
   const running = isUp(state);
+  const component = state.labels[LABELS.component];
   return {
     id: state.id,
     name: state.name,
     service: state.service,
+    ...(component === undefined ? {} : { component }),
     slot: edgeContainer(state).slot,
     spec: state.labels[LABELS.spec] ?? '',
     image: state.imageReference,

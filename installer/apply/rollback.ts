@@ -2,6 +2,7 @@ import { posix } from 'node:path';
 import { COMPOSE_FILE } from '../engine/compose.ts';
 import { composedServices } from '../engine/composed-services.ts';
 import { isUp } from '../engine/container-state.ts';
+import type { ContainerState } from '../engine/engine.ts';
 import { AppError } from '../errors.ts';
 import { LABELS } from '../model/labels.ts';
 import { RELAY_SERVICE, type StandIn } from '../model/stand-in.ts';
@@ -71,13 +72,17 @@ async function restoreServices(
   { files, specs, networks, rolled }: Generation,
 ): Promise<RestoredServices> {
   const containers = await run.engine.containers({ [LABELS.project]: run.project });
-  const ours = containers.filter(({ service }) => service !== '');
-  const surplus = ours.filter(({ service }) => specs[service] === undefined);
+  const isRolled = (service: string): boolean => rolled.some((one) => one.service === service);
+  // What the failed apply made in the place of one of the other kind would write to its volumes.
+  const isOtherKind = ({ service, labels }: ContainerState): boolean =>
+    isRolled(service) !== LABELS.slot in labels && labels[LABELS.spec] !== specs[service];
+  const all = containers.filter(({ service }) => service !== '');
+  const surplus = all.filter((one) => specs[one.service] === undefined || isOtherKind(one));
+  const ours = all.filter((one) => !isOtherKind(one));
   await stopAndRemove(
     run,
     surplus.map(({ id }) => id),
   );
-  const isRolled = (service: string): boolean => rolled.some((one) => one.service === service);
   const started = Object.keys(specs).filter((service) => {
     if (isRolled(service)) return false;
     const own = ours.filter((container) => container.service === service);
@@ -108,7 +113,9 @@ async function restoreServices(
   }
   return {
     started: [...started, ...returned],
-    removed: [...new Set(surplus.map(({ service }) => service))],
+    removed: [...new Set(surplus.map(({ service }) => service))].filter(
+      (service) => specs[service] === undefined,
+    ),
     networksLeft: last,
   };
 }

@@ -1,11 +1,12 @@
 import { POSTGRES_SERVICE } from '../components/postgres/names.ts';
 import type { Reaction } from '../model/contribution.ts';
 import type { Desired, DesiredFile } from '../model/desired.ts';
+import { LABELS } from '../model/labels.ts';
 import type { Impact, Operation, Plan, ServiceChange } from '../model/operation.ts';
 import { fileChanges } from './files.ts';
 import { imageOperations, outdatedImages } from './images.ts';
 import { networkOperations, staleNetworks, wantedNetworks } from './networks.ts';
-import type { Observed } from './observed.ts';
+import type { Observed, ObservedContainer } from './observed.ts';
 import { reactionKey, settledByStart } from './reactions.ts';
 import { serviceChanges, startOrder } from './services.ts';
 import { siteOperations } from './sites.ts';
@@ -22,7 +23,12 @@ export interface PlanOptions {
  * sites that switch, files that go, reloads and restarts, and
  * last releases, containers, networks and images that are no longer wanted.
  */
-export function makePlan(desired: Desired, observed: Observed, options: PlanOptions = {}): Plan {
+export function makePlan(desired: Desired, server: Observed, options: PlanOptions = {}): Plan {
+  const moved = server.containers.filter((container) => isMoved(desired, container));
+  const observed = {
+    ...server,
+    containers: server.containers.filter((container) => !moved.includes(container)),
+  };
   const files = fileChanges(desired.files, observed, options.overwriteDrift ?? false);
   const wanted = wantedNetworks(desired.stack);
   const sites = siteOperations(desired.sites, observed.sites);
@@ -46,6 +52,7 @@ export function makePlan(desired: Desired, observed: Observed, options: PlanOpti
     ...upgradeOperations(desired),
     ...files.writes,
     ...networks.first,
+    ...removeOperations(moved, 'it becomes one of another section; its volumes stay'),
     ...containerOperations(desired, observed, services.changes, reactions),
     ...standInOperations(desired, observed, services.changes),
     ...sites.switches,
@@ -53,7 +60,10 @@ export function makePlan(desired: Desired, observed: Observed, options: PlanOpti
     ...files.removals,
     ...reactionOperations(reactions),
     ...sites.removals,
-    ...leftoverOperations(desired, observed),
+    ...removeOperations(
+      observed.containers.filter(({ service }) => !(service in desired.stack.services)),
+      'no longer in the config; its volumes stay',
+    ),
     ...networks.last,
   ];
   const backup = backupFirst(desired, observed);
@@ -296,20 +306,25 @@ function reactionOperations(reactions: ReadonlyMap<string, DueReaction>): Operat
     .map(({ operation }) => operation);
 }
 
-function leftoverOperations(desired: Desired, observed: Observed): Operation[] {
-  const leftover = new Map<string, string[]>();
-  for (const { service, id } of observed.containers) {
-    if (service in desired.stack.services) continue;
-    leftover.set(service, [...(leftover.get(service) ?? []), id]);
+/** Two that write to one volume at once would damage it, and neither would find the other. */
+function isMoved({ stack }: Desired, { service, component }: ObservedContainer): boolean {
+  const wanted = stack.services[service]?.labels?.[LABELS.component];
+  return component !== undefined && wanted !== undefined && component !== wanted;
+}
+
+function removeOperations(containers: readonly ObservedContainer[], cause: string): Operation[] {
+  const byService = new Map<string, string[]>();
+  for (const { service, id } of containers) {
+    byService.set(service, [...(byService.get(service) ?? []), id]);
   }
-  return [...leftover]
+  return [...byService]
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([service, ids]) => ({
       kind: 'remove-containers',
       id: `remove-containers:${service}`,
       service,
       containers: ids,
-      cause: 'no longer in the config; its volumes stay',
+      cause,
       impact: 'recreate',
     }));
 }

@@ -22,6 +22,8 @@ export interface ObservedContainer {
   readonly id: string;
   readonly name: string;
   readonly service: string;
+  /** That made it; absent on one that is not of ours. */
+  readonly component?: string;
   /** Of a service that is rolled. */
   readonly slot: Slot;
   /** The `io.holdfast.spec` label. */
