@@ -8,6 +8,7 @@ import { LocalHost } from '../host/local.ts';
 import { bakeImages, pullImage } from '../images/build.ts';
 import { resolveImages } from '../images/resolve.ts';
 import type { Pin } from '../images/services.ts';
+import type { Notice } from '../model/contribution.ts';
 import type { Desired } from '../model/desired.ts';
 import type { Secret } from '../model/secret.ts';
 import type { Observed } from '../plan/observed.ts';
@@ -26,6 +27,7 @@ import type { CliContext, Server } from './context.ts';
 import { maintenanceState, maintenanceText } from './maintenance-state.ts';
 import { allNeeds } from './needs.ts';
 import { configNotices, memoryNotices, pinNotices, redisNotices } from './notices.ts';
+import { databaseNotices } from './other-database.ts';
 import { refuseOtherProject } from './other-project.ts';
 import { clusterMaker } from './postgres-clusters.ts';
 import type { LoadedConfig } from './read-config.ts';
@@ -79,6 +81,7 @@ export async function prepare(
   const { config } = loaded;
   const store = new SecretStore(host, paths);
   await refuseOtherProject(host, paths, config.project);
+  const databases = await databaseNotices(host, paths, config);
   await requireProgram(server, context);
   const programPath = host.name === 'localhost' ? packageRoot : paths.program;
   const backUp = (): Promise<readonly string[]> => snapshot(context, server);
@@ -127,7 +130,10 @@ export async function prepare(
   return {
     apply,
     render: async (observed) => {
-      const rendered = await renderFor({ context, server, programPath, options }, observed);
+      const rendered = await renderFor(
+        { context, server, programPath, options, databases },
+        observed,
+      );
       certificates = rendered.certificates;
       return rendered.desired;
     },
@@ -155,10 +161,11 @@ interface RenderFor {
   readonly server: Server;
   readonly programPath: string;
   readonly options: PrepareOptions;
+  readonly databases: readonly Notice[];
 }
 
 async function renderFor(
-  { context, server, programPath, options }: RenderFor,
+  { context, server, programPath, options, databases }: RenderFor,
   observed: Observed,
 ): Promise<{ readonly desired: Desired; readonly certificates: Certificates }> {
   const { host, engine } = server;
@@ -248,6 +255,7 @@ async function renderFor(
     notices: [
       ...configNotices(loaded),
       ...(await baseRateNotices(host, context.paths, config)),
+      ...databases,
       ...pinNotices(outcome.lock.services),
       ...certificates.notices,
       ...(maintenance === undefined

@@ -29,6 +29,10 @@ t.test('settings, names and volumes that would hurt are told with their line', a
       'config.yaml:4:25 postgres.databases[0]: every server has template1: choose another name',
     ],
     [
+      `postgres: { databases: [app, stats] }\nservices:\n  web: { image: "ghcr.io/acme/app:1", port: 3000, uses: [postgres], database: other }\n`,
+      'config.yaml:6:79 services.web.database: other is neither in postgres.databases nor its own, which is web',
+    ],
+    [
       'services:\n  holdfast-monitor: { image: "ghcr.io/acme/app:1", port: 3000, uses: [postgres] }\n',
       "config.yaml:5:3 services.holdfast-monitor: its database role would be holdfast_monitor, which is the server's own: choose another name",
     ],

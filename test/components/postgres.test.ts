@@ -24,8 +24,13 @@ t.test('which database and role a service gets', async (t) => {
     [none, 'web-shop', 'web_shop', 'web_shop'],
   ] as const;
   for (const [wish, name, database, role] of table) {
-    t.match(databaseOf(wish, { name }), { database, role, passwordSecret: roleSecret(role) });
+    const got = databaseOf(wish, { name, database: undefined });
+    t.match(got, { database, role, passwordSecret: roleSecret(role) });
   }
+  const beside = { databases: ['analytics'], owner: 'app' };
+  const named = (database: string) => databaseOf(beside, { name: 'web-shop', database });
+  t.match(named('web_shop'), { database: 'web_shop', role: 'web_shop' }, 'stays with its own');
+  t.match(named('analytics'), { database: 'analytics', role: 'app' });
 });
 
 t.test('names of password secrets are valid, and differ for roles that differ', async (t) => {

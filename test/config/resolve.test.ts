@@ -71,6 +71,7 @@ t.test('a service has every default filled in', async (t) => {
     env: {},
     secrets: [],
     uses: [],
+    database: undefined,
     dbPool: 10,
     scan: undefined,
   });

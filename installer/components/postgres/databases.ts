@@ -9,20 +9,24 @@ export interface ServiceDatabase {
 }
 
 /**
- * The database and the role of a service that uses Postgres. A database that the config lists goes to the
- * service of its name, and a single one to every service; both belong to `postgres.owner`. Any other service
- * has a database and a role of its own, under its own name.
+ * The database and the role of a service that uses Postgres: the database that it names, else one of its own name,
+ * or the single one that the config lists. What the config lists belongs to `postgres.owner`, what it does not to a
+ * role of the service's own name.
  */
 export function databaseOf(
   postgres: Pick<Postgres, 'databases' | 'owner'>,
-  service: Pick<Service, 'name'>,
+  service: Pick<Service, 'name' | 'database'>,
 ): ServiceDatabase {
-  const own = service.name.replaceAll('-', '_');
+  const own = ownName(service);
   const { databases, owner } = postgres;
-  const [only] = databases;
-  if (databases.includes(own)) return withSecret(own, owner);
-  if (databases.length === 1 && only !== undefined) return withSecret(only, owner);
-  return withSecret(own, own);
+  const single = databases.length === 1 ? databases[0] : undefined;
+  const database = service.database ?? single ?? own;
+  return withSecret(database, databases.includes(database) ? owner : own);
+}
+
+/** Of the database and the role that are a service's own. */
+export function ownName({ name }: Pick<Service, 'name'>): string {
+  return name.replaceAll('-', '_');
 }
 
 function withSecret(database: string, role: string): ServiceDatabase {

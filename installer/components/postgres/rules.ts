@@ -1,6 +1,6 @@
 import { error } from '../rules/finding.ts';
 import type { Rule } from '../rules/rule.ts';
-import { databaseOf } from './databases.ts';
+import { databaseOf, ownName } from './databases.ts';
 import { isReservedDatabase, isReservedRole } from './names.ts';
 import { settingProblem } from './settings.ts';
 
@@ -34,8 +34,12 @@ export const databaseNamesAreFree: Rule = function* ({ file, config }) {
   for (const service of Object.values(config.services)) {
     if (!service.uses.some((use) => use.kind === 'postgres')) continue;
     const { database, role } = databaseOf(config.postgres, service);
-    const own = service.name.replaceAll('-', '_');
+    const own = ownName(service);
     const path = ['services', service.name];
+    if (database !== own && !config.postgres.databases.includes(database)) {
+      const message = `${database} is neither in postgres.databases nor its own, which is ${own}`;
+      yield error('unknown-database', [...path, 'database'], message);
+    }
     if (isReservedRole(own)) {
       const message = `its database role would be ${own}, which is the server's own: choose another name`;
       yield { ...error('reserved-role', path, message), at: 'key' };

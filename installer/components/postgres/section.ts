@@ -31,7 +31,8 @@ export const postgresSection = mapping(
       examples: ['17'],
     }).optional(),
     databases: list(sqlName({ description: 'Name of a database.' }), {
-      description: 'Databases to make beside those of the services.',
+      description:
+        'Databases to make. The service of the same name uses it; where there is one alone, every service does that names no other at `database`.',
       examples: [['app']],
     }).default([]),
     owner: sqlName({

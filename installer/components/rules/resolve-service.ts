@@ -99,6 +99,7 @@ export function resolveService(
     env: merged.env ?? {},
     secrets: addByName([], merged.secrets ?? []),
     uses: [...new Set(merged.uses ?? [])].map(parseUse),
+    database: merged.database,
     dbPool: merged.dbPool ?? DEFAULT_DB_POOL,
     scan: merged.scan,
   };

@@ -87,6 +87,8 @@ export interface Service {
   readonly env: Readonly<Record<string, string>>;
   readonly secrets: readonly SecretWish[];
   readonly uses: readonly Use[];
+  /** Of Postgres; undefined where the config does not say. */
+  readonly database: string | undefined;
   /** Database connections per replica at most. */
   readonly dbPool: number;
   readonly scan: ServiceInput['scan'];

@@ -193,13 +193,15 @@ function* knownPeer(
   }
 }
 
-/** A pool of connections belongs to a service that uses the database. */
+/** A database, and a pool of connections to it, belong to a service that uses one. */
 export const poolsAreUsed: Rule = function* ({ file, config }) {
   for (const [name, service] of Object.entries(file.services)) {
     const uses = config.services[name]?.uses ?? [];
-    if (service.dbPool !== undefined && !uses.some((use) => use.kind === 'postgres')) {
+    if (uses.some((use) => use.kind === 'postgres')) continue;
+    for (const key of ['database', 'dbPool'] as const) {
+      if (service[key] === undefined) continue;
       const message = 'has no effect without `uses: [postgres]`';
-      yield warning('pool-without-database', ['services', name, 'dbPool'], message);
+      yield warning('pool-without-database', ['services', name, key], message);
     }
   }
 };

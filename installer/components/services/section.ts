@@ -9,6 +9,7 @@ import {
   nameKey,
   secretName,
   secretWish,
+  sqlName,
 } from '../../config/fields-names.ts';
 import { cidr, edgePath, hostName, image } from '../../config/fields-network.ts';
 import { build, health, metrics, replicas, resources, volumes } from './container-section.ts';
@@ -128,6 +129,11 @@ const serviceShape = {
   uses: list(use, {
     description: 'What it connects to; each brings its variables, such as `DATABASE_URL`.',
     examples: [['postgres', 'redis']],
+  }).optional(),
+  database: sqlName({
+    description: 'Its database of Postgres: one of `postgres.databases`, or one of its own name.',
+    defaultText: 'the only one of `postgres.databases`, else one of its own name',
+    examples: ['app'],
   }).optional(),
   dbPool: wholeNumber(1, 1000, {
     description: 'Database connections that one replica opens at most.',
