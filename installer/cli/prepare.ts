@@ -46,7 +46,7 @@ export interface Prepared {
 
 export interface PrepareOptions {
   readonly loaded: LoadedConfig;
-  /** What this is to `postgres.snapshotBefore`. */
+  /** What this is to `postgres.snapshotBefore`. An update takes sources of builds and sites as they are in force. */
   readonly event?: 'apply' | 'update';
   /** Decide versions and digests anew, as `update` does. */
   readonly refreshImages?: boolean;
@@ -173,6 +173,7 @@ async function renderFor(
   const { config } = loaded;
   const sources = sourceHost(server, loaded);
   const isOneService = options.isOneService ?? false;
+  const isUpdate = options.event === 'update';
   const made: LoadedConfig = { ...loaded, isKept: loaded.isKept || isOneService };
   const needs = allNeeds(components, config);
   const directory = acmeSettings(config)?.directory;
@@ -189,6 +190,7 @@ async function renderFor(
       lock: observed.lock,
       programPath,
       refresh: options.refreshImages ?? false,
+      keepsEdited: isUpdate,
       keepReleases: config.updates.rollback.keepReleases,
       pins: options.pins?.(observed) ?? {},
       ...(config.images.registry === undefined ? {} : { registry: config.images.registry }),
@@ -206,9 +208,10 @@ async function renderFor(
     readSeeds(sources, loaded),
     readAcmeAuthority(sources, loaded),
   ]);
-  const releases = made.isKept
-    ? await servedReleases(host, context.paths, config)
-    : await siteReleases(sources, loaded, outcome.images);
+  const releases =
+    made.isKept || isUpdate
+      ? await servedReleases(host, context.paths, config)
+      : await siteReleases(sources, loaded, outcome.images);
   const inForce = isOneService
     ? await secretsInForce(host, context.paths, observed.manifest)
     : undefined;

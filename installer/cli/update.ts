@@ -1,12 +1,15 @@
 import { apply as applyServer, planServer } from '../apply/apply.ts';
 import { thisProcess } from '../apply/process-identity.ts';
 import { waitForBackups } from '../backup/wait-for-backups.ts';
+import { edgeFolders } from '../components/nginx/places.ts';
 import { env } from '../env.ts';
 import { AppError, EXIT_CODES } from '../errors.ts';
 import { pendingUpdates } from '../images/pending-updates.ts';
 import { RESULTS_FOLDER } from '../model/backup-result.ts';
 import type { Desired } from '../model/desired.ts';
 import { isInWindow } from '../model/maintenance-window.ts';
+import type { Plan } from '../model/operation.ts';
+import type { Paths } from '../model/paths.ts';
 import { type PendingUpdate, UPDATES_RESULT, type UpdatesResult } from '../model/updates-result.ts';
 import type { Observed } from '../plan/observed.ts';
 import { planText } from '../plan/text.ts';
@@ -67,6 +70,7 @@ export async function update(args: ParsedArguments, context: CliContext): Promis
     interrupt: context.signal,
     configDigest: async () => loaded.digest,
     confirm: async (plan) => {
+      refuseSecrets(plan, context.paths);
       show(colouredPlan(planText(plan), styleFor(context.io.color)));
       return await consent(args, context, { text: `Update ${server.host.name}? [y/N] ` });
     },
@@ -96,6 +100,35 @@ function refuseEditedConfig({ manifest }: Observed, desired: Desired, isCheck: b
       ? 'nothing has been applied to this server yet'
       : 'config.yaml was edited after the last apply',
     why: 'an update brings newer images and no other change',
+    hint: 'holdfast apply',
+  });
+}
+
+/**
+ * A secret that was set, and waits for its apply. Certificates are renewed meanwhile.
+ * @throws AppError `config/not-applied`
+ */
+export function refuseSecrets({ operations }: Pick<Plan, 'operations'>, paths: Paths): void {
+  const created = operations.flatMap((one) =>
+    one.kind === 'compose-up' ? one.services.filter(({ change }) => change === 'create') : [],
+  );
+  const others = [
+    edgeFolders(paths).certificates,
+    // Grafana comes with the update that first finds its image.
+    ...created.map(({ service }) => `${paths.secretMounts}/${service}`),
+  ];
+  const written = operations.flatMap((one) =>
+    one.kind === 'write-file' &&
+    one.secret &&
+    !others.some((folder) => one.path.startsWith(`${folder}/`))
+      ? [one.path]
+      : [],
+  );
+  if (written.length === 0) return;
+  throw new AppError({
+    code: 'config/not-applied',
+    what: 'a secret was set after the last apply',
+    why: `an update brings newer images and no other change, and this would write\n${written.join('\n')}`,
     hint: 'holdfast apply',
   });
 }

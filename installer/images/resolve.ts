@@ -23,6 +23,8 @@ export interface ImageRequest {
   readonly programPath: string;
   /** Decide all anew, as `update` does; otherwise a decision of the lock file holds while its wish does. */
   readonly refresh?: boolean;
+  /** Builds whose sources were edited since the last apply stay what they are. */
+  readonly keepsEdited?: boolean;
   /** By service: images that a deploy puts in the place of what the config says. */
   readonly pins?: Readonly<Record<string, Pin>>;
   /** Releases of each service that are remembered; 3 when absent, as in the config. */
@@ -71,6 +73,9 @@ export async function resolveImages(request: ImageRequest): Promise<ImageOutcome
     pins: request.pins ?? {},
     keepReleases: request.keepReleases ?? 3,
     nodeImage: node !== undefined && 'reference' in node ? node.reference : undefined,
+    ...(request.keepsEdited === true
+      ? { unedited: { nodeImage: request.lock.images.node?.reference } }
+      : {}),
   });
   const serviceOutcome = await services.resolveAll(request.services);
 

@@ -33,6 +33,8 @@ export interface ServiceContext {
   readonly keepReleases: number;
   /** The platform's own Node image, when there is one: Dockerfiles get it as `HOLDFAST_NODE_IMAGE`. */
   readonly nodeImage: string | undefined;
+  /** Builds whose sources were edited since stay what they are; the Node image of before tells which those are. */
+  readonly unedited?: { readonly nodeImage: string | undefined };
 }
 
 export interface ServiceOutcome {
@@ -69,7 +71,10 @@ export class ServiceResolver {
       return pin === undefined ? this.#asLocked(kept) : this.#pinned(name, pin, kept.wish);
     }
     if ('build' in source) {
-      const built = await this.#built(name, source.build);
+      if (kept !== undefined && (await this.#isEdited(name, source.build, kept))) {
+        return this.#asLocked(kept);
+      }
+      const built = await this.#built(name, source.build, this.#context.nodeImage);
       if (pin !== undefined) return this.#pinned(name, pin, built.locked.wish);
       return isPinned(kept, built.locked.wish) ? this.#asLocked(kept) : built;
     }
@@ -129,8 +134,16 @@ export class ServiceResolver {
     return previous.length === 0 ? own : { ...own, previous };
   }
 
-  async #built(service: string, source: BuildSource) {
-    const { sources, engine, project, nodeImage, locked: known } = this.#context;
+  /** Whether another image than the one in force, or than the one that a deploy replaced, comes of the sources. */
+  async #isEdited(service: string, source: BuildSource, kept: LockedImage): Promise<boolean> {
+    const { unedited } = this.#context;
+    if (unedited === undefined) return false;
+    const { locked } = await this.#built(service, source, unedited.nodeImage);
+    return kept.wish !== locked.wish || kept.pinned === true;
+  }
+
+  async #built(service: string, source: BuildSource, nodeImage: string | undefined) {
+    const { sources, engine, project, locked: known } = this.#context;
     const args = {
       ...(nodeImage === undefined ? {} : { HOLDFAST_NODE_IMAGE: nodeImage }),
       ...source.args,

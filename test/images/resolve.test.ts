@@ -1,8 +1,13 @@
+import { appendFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import t from 'tap';
+import { LocalHost } from '../../installer/host/local.ts';
 import { bakeImages } from '../../installer/images/build.ts';
 import { resolveImages } from '../../installer/images/resolve.ts';
+import { EMPTY_LOCK, type LockFile } from '../../installer/model/lock-file.ts';
 import {
   type Answer,
+  DEBIAN_ANSWER,
   DIGEST,
   debian,
   engineWith,
@@ -389,3 +394,56 @@ t.test('a rollback marks what it leaves, a return to that marks nothing', async 
   t.notOk(fifth?.rolledBack);
   t.strictSame(releases.previous, ['4', '2', '3*']);
 });
+
+/** Debian with this version of Node. */
+function nodeOf(version: string): Answer {
+  const images = DEBIAN_ANSWER.images.map((one) =>
+    one.name === 'node' ? { ...one, version, reference: `holdfast/node:${version}-0` } : one,
+  );
+  return (command) => {
+    const answer = debian(command);
+    return command.argv[0] === 'bash' && answer !== undefined
+      ? { stdout: JSON.stringify({ ...DEBIAN_ANSWER, images }) }
+      : answer;
+  };
+}
+
+t.test(
+  'an update builds anew on a newer base, and never from sources that somebody edits',
+  async (t) => {
+    const folder = t.testdir({
+      Dockerfile: 'ARG HOLDFAST_NODE_IMAGE\nFROM ${HOLDFAST_NODE_IMAGE}\n',
+    });
+    const build = { context: folder };
+    const at = async (
+      node: string,
+      lock: LockFile,
+      more: Partial<Parameters<typeof resolveImages>[0]> = {},
+    ) =>
+      lockOf(
+        (
+          await resolveImages(
+            request({
+              host: hostWith([nodeOf(node), registryFinds]),
+              sources: new LocalHost(),
+              engine: engineWith(),
+              needs: [{ image: 'node', source: 'debian' }],
+              services: { web: { build } },
+              refresh: true,
+              lock,
+              ...more,
+            }),
+          )
+        ).lock,
+      );
+    const built = ({ services }: LockFile) => services['web']?.reference;
+    const keepsEdited = true;
+    const first = await at('20.1', EMPTY_LOCK);
+    t.equal(built(await at('20.1', first, { keepsEdited })), built(first));
+    const newer = await at('20.2', first, { keepsEdited });
+    t.not(built(newer), built(first), 'its base is newer');
+    await appendFile(join(folder, 'Dockerfile'), '# half an edit\n');
+    t.equal(built(await at('20.3', newer, { keepsEdited })), built(newer));
+    t.not(built(await at('20.3', newer)), built(newer), 'an apply takes it');
+  },
+);
