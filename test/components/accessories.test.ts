@@ -112,6 +112,22 @@ t.test('each volume is saved, or the plan says that it is not', async (t) => {
   t.match(all.scrapes, [{ job: 'search', service: 'search', port: 7700, path: '/metrics' }]);
 });
 
+t.test('a volume that a service mounts too is held still as its accessory asks', async (t) => {
+  const shared = configOf(`
+services:
+  admin: { image: "a:1", volumes: [{ name: data, mount: /x }] }
+accessories:
+  db: { image: "x:1", volumes: [{ name: data, mount: /data, backup: { pause: true, before: flush } }, { name: own, mount: /o, backup: true }] }
+`);
+  const sharedInput = inputOf(shared, COMPONENTS);
+  const all = mergeContributions(COMPONENTS.map((one) => one.contribute?.(sharedInput) ?? {}));
+  t.match(all.backups, [
+    { name: 'data', service: 'db', calm: { pause: true, before: ['flush'] } },
+    { name: 'own', service: 'db' },
+  ]);
+  t.equal(all.backups.length, 2);
+});
+
 t.test('an accessory without an image, or with two, is refused', async (t) => {
   const says = (accessory: string) => {
     const text = `version: 1\ndomain: a.example.com\ncontact: o@example.com\nservices: { a: { image: "a:1", port: 1 } }\naccessories:\n  x: ${accessory}\n`;

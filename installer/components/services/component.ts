@@ -98,7 +98,7 @@ export const services: Component = {
           ? []
           : [{ job: name, service: name, ...metrics, replicated: replicas.max > 1 }],
       ),
-      ...volumesOf(input.config, all),
+      ...volumesOf(input.config),
     };
   },
 };

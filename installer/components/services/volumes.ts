@@ -33,15 +33,16 @@ export function calmOf(
   return {};
 }
 
-/** Which volumes a backup job covers, and why the others are not backed up. */
-export function volumesOf(
-  config: Config,
-  all: readonly Service[],
-): Pick<Contribution, 'backups' | 'unbackedVolumes'> {
+/** Which volumes of services a backup job covers, and why the others are not backed up. */
+export function volumesOf(config: Config): Pick<Contribution, 'backups' | 'unbackedVolumes'> {
+  const services = Object.values(config.services);
+  // An accessory that mounts a service's volume too may be the one whose files have to lie still.
+  const all = [...services, ...Object.values(config.accessories)];
+  const own = volumeNames(services);
   const jobs = config.backups.jobs.flatMap(({ source }) =>
     source.kind === 'volume' ? [source.name] : [],
   );
-  // A volume that two services share is one volume: of the one that says how it is held still, else of the first.
+  // A volume that two of them share is one volume: of the one that says how it is held still, else of the first.
   const owners = new Map<string, string>();
   for (const { name, volumes } of all) {
     for (const volume of volumes) {
@@ -49,7 +50,7 @@ export function volumesOf(
       if (saysHow || !owners.has(volume.name)) owners.set(volume.name, name);
     }
   }
-  const volumes = [...owners];
+  const volumes = [...owners].filter(([name]) => own.includes(name));
   return {
     backups: volumes
       .filter(([name]) => jobs.includes(name))
