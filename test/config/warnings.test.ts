@@ -245,6 +245,30 @@ const rows: readonly {
       'config.yaml:2:9 domain: nothing is routed: no service or site answers requests from outside',
     ],
   },
+  {
+    name: 'a service that loses the domain to the route of another',
+    yaml: [
+      'services:',
+      '  web: { image: ghcr.io/acme/web:1.4.2, port: 3000 }',
+      '  api: { image: ghcr.io/acme/api:1.4.2, port: 3001, routes: [{ path: /api }] }',
+    ],
+    says: [
+      'config.yaml:2:9 domain: app.example.com/ leads nowhere, and services.web has a port and no routes: write `routes: [{ path: / }]`, or `routes: []` where none is meant',
+    ],
+  },
+  {
+    name: 'services that lose the domain to a site elsewhere',
+    yaml: [
+      'services:',
+      '  web: { image: ghcr.io/acme/web:1.4.2, port: 3000 }',
+      '  api: { image: ghcr.io/acme/api:1.4.2, port: 3001 }',
+      '  inner: { image: ghcr.io/acme/api:1.4.2, port: 3001, routes: [] }',
+      'sites: { docs: { artifact: ./dist, hosts: [docs.example.com] } }',
+    ],
+    says: [
+      'config.yaml:2:9 domain: app.example.com/ leads nowhere, and services.web, services.api have a port and no routes: write `routes: [{ path: / }]`, or `routes: []` where none is meant',
+    ],
+  },
 ];
 
 for (const { name, yaml, says } of rows) {
@@ -254,6 +278,16 @@ for (const { name, yaml, says } of rows) {
     t.strictSame(warningsOf(text), says);
   });
 }
+
+t.test('a domain that a site answers at its root draws none', async (t) => {
+  const yaml = [
+    BASE,
+    WEB,
+    '  api: { image: ghcr.io/acme/api:1.4.2, port: 3001, routes: [{ path: /api }] }',
+    'sites: { front: { artifact: ./dist, hosts: [app.example.com] } }',
+  ].join('\n');
+  t.strictSame(warningsOf(yaml), []);
+});
 
 t.test('a backup on another day than the maintenance draws none', async (t) => {
   const yaml = [

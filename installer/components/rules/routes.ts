@@ -112,17 +112,23 @@ function* knownLimit(
   yield error('unknown-rate-limit', [...path, 'rateLimit'], message);
 }
 
-/** The domain itself answers something. */
-export const domainAnswers: Rule = function* ({ file, config }) {
-  const hosts = new Set([
-    ...Object.values(config.services).flatMap((service) => service.routes.map(({ host }) => host)),
-    ...Object.values(config.sites).flatMap((site) => site.hosts),
-  ]);
+/** The domain itself answers something, at its root too unless each service says that it has no routes. */
+export const domainAnswers: Rule = function* ({ file, merged, config }) {
+  const leadsTo = [...claims(file, config)].filter(({ owner }) => owner !== 'Grafana');
   const total = Object.keys(file.services).length + Object.keys(file.sites).length;
   if (total === 0) {
     yield error('nothing-to-run', [], 'needs at least one service or site');
-  } else if (hosts.size === 0 && Object.values(config.services).some(({ port }) => port)) {
+  } else if (leadsTo.length === 0 && Object.values(config.services).some(({ port }) => port)) {
     const message = 'nothing is routed: no service or site answers requests from outside';
     yield warning('nothing-routed', ['domain'], message);
+  } else if (!leadsTo.some(({ host, path }) => host === file.domain && path === '/')) {
+    // The only service with a port leads there unsaid until another one gets a route, or a site comes.
+    const unsaid = Object.entries(merged).flatMap(([name, { port, routes }]) =>
+      port !== undefined && routes === undefined ? [`services.${name}`] : [],
+    );
+    if (unsaid.length === 0) return;
+    const have = unsaid.length === 1 ? 'has' : 'have';
+    const message = `${file.domain}/ leads nowhere, and ${unsaid.join(', ')} ${have} a port and no routes: write \`routes: [{ path: / }]\`, or \`routes: []\` where none is meant`;
+    yield warning('root-unrouted', ['domain'], message);
   }
 };
