@@ -1,4 +1,5 @@
 import { REDIS_SERVICE, REDIS_VOLUME } from '../components/redis/names.ts';
+import { cpuProblems } from '../components/rules/cpus.ts';
 import { memoryProblems } from '../components/rules/memory.ts';
 import { notYetApplied } from '../config/not-yet-applied.ts';
 import { formatProblem } from '../config/problem.ts';
@@ -22,6 +23,18 @@ export function pinNotices(services: LockFile['services']): Notice[] {
         ]
       : [],
   );
+}
+
+/** @throws AppError `preflight/cpus` where a container may take more than the machine has */
+export function requireCores({ config }: Pick<LoadedConfig, 'config'>, cores: number): void {
+  const findings = cpuProblems(config, cores);
+  if (findings.length === 0) return;
+  throw new AppError({
+    code: 'preflight/cpus',
+    what: 'this config wants more processors than the machine has; nothing was changed',
+    why: `this machine has ${cores}: ${findings.map(({ message }) => message).join(', ')}`,
+    hint: `write ${cores} at most, or leave resources.cpus out: all of the machine`,
+  });
 }
 
 /** @throws AppError `preflight/memory` when even the fewest replicas do not fit */

@@ -26,7 +26,7 @@ import { builtOnNode, readAcmeAuthority, readSeeds, serviceImages } from './conf
 import type { CliContext, Server } from './context.ts';
 import { maintenanceState, maintenanceText } from './maintenance-state.ts';
 import { allNeeds } from './needs.ts';
-import { configNotices, memoryNotices, pinNotices, redisNotices } from './notices.ts';
+import { configNotices, memoryNotices, pinNotices, redisNotices, requireCores } from './notices.ts';
 import { databaseNotices } from './other-database.ts';
 import { refuseOtherProject } from './other-project.ts';
 import { clusterMaker } from './postgres-clusters.ts';
@@ -266,6 +266,7 @@ async function renderFor(
         : [{ code: 'maintenance/on', text: maintenanceText(maintenance) }]),
     ],
   });
+  requireCores(loaded, observed.facts.cores);
   const memory = memoryNotices(loaded, desired, observed.facts.memoryBytes);
   return {
     desired: {

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import t from 'tap';
+import { requireCores } from '../../installer/cli/notices.ts';
 import { components } from '../../installer/components/registry.ts';
 import { memoryProblems } from '../../installer/components/rules/memory.ts';
 import type { ResolvedImage } from '../../installer/model/images.ts';
@@ -68,4 +69,22 @@ t.test('a small product fits on the smallest machine, and the example cases on t
   t.notMatch(severities(fixture('rt.yaml'), 16 * GIB), ['error']);
   t.strictSame(severities(fixture('rt.yaml'), 4 * GIB), ['error']);
   t.end();
+});
+
+t.test('no container may take more processors than the machine has', async (t) => {
+  const text = `
+domain: app.example.com
+services:
+  web: { image: "acme/app:1", port: 3000, resources: { cpus: 2 } }
+  api: { image: "acme/app:1", port: 3000, routes: [], resources: { cpus: 1.5 } }
+  worker: { image: "acme/app:1" }
+accessories:
+  search: { image: "acme/search:1", resources: { cpus: 4 } }
+`;
+  const loaded = { config: configFrom(text) };
+  requireCores(loaded, 4);
+  t.throws(() => requireCores(loaded, 1), {
+    code: 'preflight/cpus',
+    why: 'this machine has 1: services.web.resources.cpus is 2, services.api.resources.cpus is 1.5, accessories.search.resources.cpus is 4',
+  });
 });

@@ -69,7 +69,8 @@ export const replicas = z
 export const resources = mapping(
   {
     cpus: decimal(0.01, 128, {
-      description: 'CPU cores at most. Without it: all of the machine.',
+      description:
+        'CPU cores at most, no more than the machine has. Without it: all of the machine.',
       examples: [0.5],
     }).optional(),
     memory: memory({
