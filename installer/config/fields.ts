@@ -58,12 +58,19 @@ export function textMatching(
 }
 
 /** Seconds, written `30s 5m 1h 7d 8w 12M 7y`. */
-export function duration(about: About) {
+export function duration(about: About, least: 0 | 1 = 0) {
+  const parse = (value: unknown) => (typeof value === 'string' ? parseDuration(value) : undefined);
   return word(
     {
       kind: 'duration',
-      expected: 'a duration such as 30s, 5m, 1h, 7d, 8w, 12M or 7y',
-      parse: (value) => (typeof value === 'string' ? parseDuration(value) : undefined),
+      expected: (value) =>
+        parse(value) === 0
+          ? 'a duration of at least 1s'
+          : 'a duration such as 30s, 5m, 1h, 7d, 8w, 12M or 7y',
+      parse: (value) => {
+        const seconds = parse(value);
+        return seconds !== undefined && seconds >= least ? seconds : undefined;
+      },
       json: { type: 'string', pattern: '^\\d{1,9}[smhdwMy]$', unit: 'seconds' },
     },
     about,

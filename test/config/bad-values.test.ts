@@ -85,6 +85,20 @@ const rows: readonly BadConfig[] = [
     ],
   },
   {
+    name: 'checks without time',
+    yaml: [
+      'services:',
+      '  web: { image: ghcr.io/acme/web:1.4.2, health: { interval: 0s, timeout: 0m } }',
+      'accessories:',
+      '  db: { image: "a/b:1", volumes: [{ name: d, mount: /d, backup: { pause: true, pauseLimit: 0s } }] }',
+    ],
+    says: [
+      'config.yaml:5:61 services.web.health.interval: expected a duration of at least 1s, got "0s"',
+      'config.yaml:5:74 services.web.health.timeout: expected a duration of at least 1s, got "0m"',
+      'config.yaml:7:92 accessories.db.volumes[0].backup.pauseLimit: expected a duration of at least 1s, got "0s"',
+    ],
+  },
+  {
     name: 'a relative URL path',
     yaml: [
       'services:',

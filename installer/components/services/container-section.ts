@@ -102,8 +102,11 @@ export const health = mapping(
       description: 'Text that the body of `path` has to contain.',
       examples: ['"status":"ok"'],
     }).optional(),
-    interval: duration({ description: 'Time between two checks.', default: '10s' }).optional(),
-    timeout: duration({ description: 'When a check counts as failed.', default: '5s' }).optional(),
+    interval: duration({ description: 'Time between two checks.', default: '10s' }, 1).optional(),
+    timeout: duration(
+      { description: 'When a check counts as failed.', default: '5s' },
+      1,
+    ).optional(),
     healthy: wholeNumber(1, 20, {
       description: 'Good checks in a row before traffic comes.',
       default: 2,
@@ -129,11 +132,14 @@ const volumeBackup = z
             'Pause the containers of the service while the files are read: they answer nobody.',
           default: false,
         }).optional(),
-        pauseLimit: duration({
-          description:
-            'How long the pause may last: then they are woken, and the backup fails. A slow store counts too.',
-          default: '60s',
-        }).optional(),
+        pauseLimit: duration(
+          {
+            description:
+              'How long the pause may last: then they are woken, and the backup fails. A slow store counts too.',
+            default: '60s',
+          },
+          1,
+        ).optional(),
         before: command({
           description: 'Run in each of its containers first: flushes, or stops writing.',
           examples: [['app', 'freeze']],
