@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { isCron, isTimeZone, parseDuration, parseSize } from '../model/units.ts';
+import { isCron, parseDuration, parseSize, timeZoneNamed } from '../model/units.ts';
 
 /**
  * Builders for the values that sections are made of. The `expected` phrase of each is what a message
@@ -144,7 +144,7 @@ export function timeZone(about: About) {
     {
       kind: 'time zone',
       expected: 'a time zone such as UTC or Europe/Paris',
-      parse: (value) => (typeof value === 'string' && isTimeZone(value) ? value : undefined),
+      parse: (value) => (typeof value === 'string' ? timeZoneNamed(value) : undefined),
       json: { type: 'string' },
     },
     about,

@@ -62,14 +62,16 @@ function formatQuantity(
   return `${value / (unitValues[chosen] ?? 1)}${chosen}`;
 }
 
-/** Whether this Node knows the IANA zone, such as `Europe/Paris` or `UTC`. Offsets (`+02:00`) are no zones. */
-export function isTimeZone(name: string): boolean {
-  if (!/^[A-Za-z][A-Za-z0-9_+\-/]*$/.test(name)) return false;
+/**
+ * The IANA zone, such as `Europe/Paris` or `UTC`, as this Node itself spells it: `TZ`, which the agent sets, is UTC for
+ * `europe/paris`. Undefined when there is none. Offsets (`+02:00`) are no zones.
+ */
+export function timeZoneNamed(name: string): string | undefined {
+  if (!/^[A-Za-z][A-Za-z0-9_+\-/]*$/.test(name)) return undefined;
   try {
-    new Intl.DateTimeFormat('en', { timeZone: name });
-    return true;
+    return new Intl.DateTimeFormat('en', { timeZone: name }).resolvedOptions().timeZone;
   } catch (error) {
-    if (error instanceof RangeError) return false;
+    if (error instanceof RangeError) return undefined;
     throw error;
   }
 }
