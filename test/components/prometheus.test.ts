@@ -58,6 +58,9 @@ t.test('the longest pause of a schedule', async (t) => {
     ['0 5 1 */3 *', 92 * 24 * hour],
     ['0 0 13 * fri', 7 * 24 * hour],
     ['0 0 1 jan *', 366 * 24 * hour],
+    // As the agent runs them: on days that are both.
+    ['0 3 */2 * 1', 21 * 24 * hour],
+    ['0 3 1 * */2', 153 * 24 * hour],
   ];
   for (const [cron, seconds] of cases) t.equal(longestGap(cron), seconds, cron);
 });

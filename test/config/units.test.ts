@@ -135,6 +135,8 @@ t.test('a schedule is known to fall into a window', async (t) => {
   t.equal(cronHits('0 1 * * 0', night), false);
   t.equal(cronHits('0 3 * * 1', night), false);
   t.equal(cronHits('0 1 1 * *', night), true);
+  t.equal(cronHits('0 3 1-7 * 1', { ...night, to: '04:00' }), true);
+  t.equal(cronHits('0 1 */2 * 2', night), false);
   t.equal(cronHits('*/20 * * * *', { from: '04:10', to: '04:15', days: undefined }), false);
   t.equal(cronHits('*/10 4 * * mon-fri', { from: '04:10', to: '04:15', days: [5] }), true);
 });

@@ -1,6 +1,7 @@
 import { parse } from 'node-cron';
 import { AppError } from '../../errors.ts';
 import type { CronTimes } from '../../model/agent-settings.ts';
+import { firesOnEither } from '../rules/cron-times.ts';
 
 /**
  * A schedule as node-cron reads it. It is read here and not in the agent: the parser would cost the
@@ -18,7 +19,7 @@ export function cronTimes(cron: string): CronTimes {
     days: sorted(dayOfMonth),
     months: sorted(month),
     weekdays: sorted(dayOfWeek),
-    eitherDay: !dayWord.startsWith('*') && !weekdayWord.startsWith('*'),
+    eitherDay: firesOnEither(dayWord, weekdayWord),
   };
 }
 

@@ -1,4 +1,4 @@
-import { expand } from '../rules/cron-times.ts';
+import { expand, firesOnEither } from '../rules/cron-times.ts';
 
 const DAY = 86_400;
 const MINUTE = 60;
@@ -31,8 +31,7 @@ function longestDayGap(dates: string, months: string, weekdays: string): number 
     if (!inMonth.has(day.getUTCMonth() + 1)) return false;
     const date = onDate.has(day.getUTCDate());
     const weekday = onWeekday.has(day.getUTCDay());
-    // With both given, cron runs on either.
-    return dates !== '*' && weekdays !== '*' ? date || weekday : date && weekday;
+    return firesOnEither(dates, weekdays) ? date || weekday : date && weekday;
   };
   const running = Array.from({ length: DAYS_LOOKED_AT }, (_, index) => index).filter((index) =>
     matches(new Date(START + index * DAY * 1000)),

@@ -15,11 +15,10 @@ const WEEKDAYS = ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'];
 
 /** Whether the schedule can fire while the window is open. */
 export function cronHits(cron: string, window: DailyWindow): boolean {
-  const [minutes = '*', hours = '*', dayOfMonth = '*', , weekdays = '*'] = cron.split(' ');
+  const [minutes = '*', hours = '*', dates = '*', , weekdays = '*'] = cron.split(' ');
   const from = minutesOfDay(window.from);
   const to = minutesOfDay(window.to);
-  // With both days given, cron fires on either: then any weekday is possible.
-  const anyDay = weekdays === '*' || dayOfMonth !== '*';
+  const anyDay = weekdays === '*' || firesOnEither(dates, weekdays);
   const fires = anyDay ? undefined : expand(weekdays, 0, 7, WEEKDAYS).map((day) => day % 7);
   return expand(hours, 0, 23).some((hour) =>
     expand(minutes, 0, 59).some((minute) => {
@@ -32,6 +31,11 @@ export function cronHits(cron: string, window: DailyWindow): boolean {
       return window.days.some((day) => fires.includes(openedYesterday ? (day + 1) % 7 : day));
     }),
   );
+}
+
+/** With both days given cron fires on either; a field that begins with a star, with a step too, is none given: as cron(8). */
+export function firesOnEither(dates: string, weekdays: string): boolean {
+  return !dates.startsWith('*') && !weekdays.startsWith('*');
 }
 
 /** The values that one field of a schedule names. */
