@@ -151,7 +151,7 @@ function requireVersion(image: string): void {
 }
 
 function requireService({ config }: LoadedConfig, service: string): void {
-  if (service in config.services) return;
+  if (Object.hasOwn(config.services, service)) return;
   throw new AppError({
     code: 'usage/unknown-service',
     what: `there is no service ${JSON.stringify(service)} in the config`,

@@ -63,7 +63,7 @@ export async function scale(args: ParsedArguments, context: CliContext): Promise
 }
 
 function scaledService({ config: { services } }: LoadedConfig, name: string): Service {
-  const service = services[name];
+  const service = Object.hasOwn(services, name) ? services[name] : undefined;
   if (service !== undefined) return service;
   throw new AppError({
     code: 'usage/unknown-service',

@@ -29,6 +29,31 @@ const rows: readonly BadConfig[] = [
     says: ['config.yaml:7:5 services.web.build: has an image as well: keep one of them'],
   },
   {
+    name: 'a name that every mapping has',
+    yaml: [WEB, 'accessories:', '  constructor: { image: "a/b:1" }'],
+    says: [
+      'config.yaml:7:3 accessories.constructor: no table of names can hold constructor: choose another name',
+    ],
+  },
+  {
+    name: 'an accessory whose variables are those of Postgres',
+    yaml: [
+      'services:',
+      '  web: { image: "a/b:1", port: 3000, uses: [postgres, database] }',
+      '  api: { image: "a/b:1", uses: [database] }',
+      'accessories:',
+      '  database: { image: "mysql:8.4", port: 3306 }',
+    ],
+    says: [
+      'config.yaml:8:3 accessories.database: its DATABASE_HOST hides that of Postgres from services.web: choose another name',
+    ],
+  },
+  {
+    name: 'metrics of an accessory without a port',
+    yaml: [WEB, 'accessories:', '  search: { image: "a/b:1", metrics: {} }'],
+    says: ['config.yaml:7:38 accessories.search.metrics: needs a port, here or at the accessory'],
+  },
+  {
     name: 'an image without a tag',
     yaml: ['services:', '  web: { image: ghcr.io/acme/web }'],
     says: [

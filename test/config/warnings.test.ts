@@ -246,6 +246,17 @@ const rows: readonly {
     ],
   },
   {
+    name: 'a peer whose URL is called as that of Postgres',
+    yaml: [
+      'services:',
+      '  web: { image: "a/b:1", port: 3000, uses: [postgres], peers: [database], routes: [{ path: / }] }',
+      '  database: { image: "a/b:1", port: 8080 }',
+    ],
+    says: [
+      'config.yaml:6:3 services.database: that of Postgres hides its DATABASE_URL from services.web: choose another name',
+    ],
+  },
+  {
     name: 'a service that loses the domain to the route of another',
     yaml: [
       'services:',

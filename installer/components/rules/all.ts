@@ -17,6 +17,7 @@ import {
   referencesExist,
   replicasAreOrdered,
   servicesAreComplete,
+  variablesAreTold,
 } from './services.ts';
 import { sitesAreComplete } from './sites.ts';
 import { bucketsFit, providersAreComplete } from './storage.ts';
@@ -33,6 +34,7 @@ import { jobsKeepToWindows, windowsAreOpen } from './windows.ts';
 export const rules: readonly Rule[] = [
   domainAnswers,
   namesAreFree,
+  variablesAreTold,
   servicesAreComplete,
   accessoriesAreComplete,
   imagesArePinned,

@@ -34,6 +34,10 @@ export const namesAreFree: Rule = function* ({ file }) {
             `${name} is a part of the platform: choose another name`,
           ),
         );
+      } else if (name in {}) {
+        // What asks a mapping for this name would find JavaScript's own.
+        const message = `no table of names can hold ${name}: choose another name`;
+        yield atKey(error('reserved-name', [section, name], message));
       }
     }
   }
@@ -42,6 +46,21 @@ export const namesAreFree: Rule = function* ({ file }) {
       yield atKey(
         error('duplicate-name', ['accessories', name], `there is a service ${name} already`),
       );
+    }
+  }
+};
+
+/** What `uses` and `peers` tell a service stands in variables of its own; those of Postgres have a fixed name. */
+export const variablesAreTold: Rule = function* ({ config }) {
+  for (const { name, uses, peers } of Object.values(config.services)) {
+    if (!uses.some(({ kind }) => kind === 'postgres')) continue;
+    if (uses.some((use) => use.kind === 'accessory' && use.name === 'database')) {
+      const message = `its DATABASE_HOST hides that of Postgres from services.${name}: choose another name`;
+      yield atKey(error('hidden-variable', ['accessories', 'database'], message));
+    }
+    if (peers.includes('database')) {
+      const message = `that of Postgres hides its DATABASE_URL from services.${name}: choose another name`;
+      yield atKey(warning('hidden-variable', ['services', 'database'], message));
     }
   }
 };
@@ -113,7 +132,12 @@ export const accessoriesAreComplete: Rule = function* ({ file }) {
       const message = 'has an image as well: keep one of them';
       yield atKey(error('image-and-build', [...path, 'build'], message));
     }
-    if (accessory.health?.path !== undefined && accessory.port === undefined) {
+    const { metrics, port } = accessory;
+    if (metrics !== undefined && metrics.port === undefined && port === undefined) {
+      const message = 'needs a port, here or at the accessory';
+      yield error('metrics-without-port', [...path, 'metrics'], message);
+    }
+    if (accessory.health?.path !== undefined && port === undefined) {
       const message = 'asks for a path, but the accessory has no port';
       yield error('health-without-port', [...path, 'health'], message);
     }
