@@ -15,6 +15,19 @@ const rows: readonly BadConfig[] = [
     ],
   },
   {
+    name: 'passwords of a service and an accessory that are called as the keys are',
+    yaml: [
+      'services:',
+      '  env: { image: "a/b:1", env: { SMTP_PASSWORD: hunter2hunter2 } }',
+      'accessories:',
+      '  args: { image: "a/b:1", env: { SMTP_PASSWORD: hunter2hunter2 } }',
+    ],
+    says: [
+      'config.yaml:5:48 services.env.env.SMTP_PASSWORD: holds a secret by its name: write SMTP_PASSWORD under secrets and store it with `holdfast secrets set SMTP_PASSWORD`',
+      'config.yaml:7:49 accessories.args.env.SMTP_PASSWORD: holds a secret by its name: write SMTP_PASSWORD under secrets and store it with `holdfast secrets set SMTP_PASSWORD`',
+    ],
+  },
+  {
     name: 'a token in lower case',
     yaml: ['services:', '  web: { image: ghcr.io/acme/web:1.4.2, env: { api_token: abcdef } }'],
     says: [

@@ -1,8 +1,12 @@
 import { error, type Finding, type PathStep } from './finding.ts';
 import { isPlaceholder, isSecretVariable, secretShape } from './secret-shapes.ts';
 
-/** Keys whose mapping holds variables. `args` does so under `build` only: elsewhere it is a command. */
-const VARIABLE_MAPS = new Set(['env', 'buildEnv', 'args']);
+/** Where variables stand: by depth, for what is named `env` may be a service. */
+function holdsVariables([, name, key, below, ...more]: readonly PathStep[]): boolean {
+  if (name === undefined || more.length > 0) return false;
+  if (below === undefined) return key === 'env' || key === 'buildEnv';
+  return key === 'build' && below === 'args';
+}
 
 /** Finds secrets and placeholders that stand in the file. Looks at plain values, so that it works on faulty files too. */
 export function* secretsInConfig(value: unknown): Generator<Finding> {
@@ -20,8 +24,8 @@ function* visit(
     for (const [index, item] of value.entries()) yield* visit(item, [...path, index], false);
   } else if (typeof value === 'object' && value !== null) {
     for (const [key, item] of Object.entries(value)) {
-      const holdsVariables = !isVariables && VARIABLE_MAPS.has(key) && path.length > 0;
-      yield* visit(item, [...path, key], isVariables ? typeof item === 'string' : holdsVariables);
+      const at = [...path, key];
+      yield* visit(item, at, isVariables ? typeof item === 'string' : holdsVariables(at));
     }
   }
 }
