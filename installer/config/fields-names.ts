@@ -117,13 +117,26 @@ export function command(about: About) {
   );
 }
 
+/** Linux hands no program a word of more than 128 KiB; the name of the variable is part of that. */
+const LARGEST_VALUE = 120 * 1024;
+
+function isShort(value: string): boolean {
+  return Buffer.byteLength(value) <= LARGEST_VALUE;
+}
+
+function expectedValue(value: unknown): string {
+  if (typeof value !== 'string') return 'text in quotes';
+  return isShort(value) ? WHOLE_TEXT : 'text of at most 120 KiB';
+}
+
 /** The value of an environment variable: text, byte for byte. A bare number would lose its spelling. */
 export const envValue = word(
   {
     kind: 'text',
-    expected: (value) => (typeof value === 'string' ? WHOLE_TEXT : 'text in quotes'),
-    parse: (value) => (typeof value === 'string' && isPlainText(value) ? value : undefined),
-    json: { type: 'string' },
+    expected: expectedValue,
+    parse: (value) =>
+      typeof value === 'string' && isShort(value) && isPlainText(value) ? value : undefined,
+    json: { type: 'string', maxLength: LARGEST_VALUE },
     hideValue: true,
   },
   { description: 'The value, byte for byte as the container will see it.' },

@@ -25,6 +25,10 @@ t.test('settings, names and volumes that would hurt are told with their line', a
       "config.yaml:4:20 postgres.owner: a role postgres is the server's own: write another name at postgres.owner",
     ],
     [
+      `project: public\npostgres: { databases: [app] }\n${WEB}`,
+      "config.yaml:4:10 project: a role public is the server's own: write another name at postgres.owner",
+    ],
+    [
       `postgres: { databases: [template1] }\n${WEB}`,
       'config.yaml:4:25 postgres.databases[0]: every server has template1: choose another name',
     ],
@@ -53,4 +57,6 @@ t.test('what is only unusual is let through', async (t) => {
   t.strictSame(problemsOf(`postgres: { databases: [app] }\n${named}`), []);
   t.strictSame(problemsOf(`postgres: { settings: { work_mem: 16MB, fsync: "on" } }\n${WEB}`), []);
   t.strictSame(problemsOf(`postgres: { databases: [app], owner: pgowner }\n${WEB}`), []);
+  // Nobody makes a role of the project where it owns no database.
+  t.strictSame(problemsOf(`project: public\npostgres: {}\n${WEB}`), []);
 });

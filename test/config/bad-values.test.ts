@@ -440,6 +440,15 @@ for (const { name, yaml, says } of rows) {
   });
 }
 
+t.test('a variable that reaches no program', async (t) => {
+  const web = (bytes: number) =>
+    `${BASE}\nservices:\n  web: { image: "a/b:1", env: { BIG: "${'é'.repeat(bytes / 2)}" } }`;
+  t.strictSame(problemsOf(web(120 * 1024)), []);
+  t.strictSame(problemsOf(web(120 * 1024 + 2)), [
+    'config.yaml:5:38 services.web.env.BIG: expected text of at most 120 KiB, got something else (not shown)',
+  ]);
+});
+
 t.test('an address as the domain', async (t) => {
   const yaml = `${BASE.replace('app.example.com', '203.0.113.7')}\n${WEB}`;
   t.strictSame(problemsOf(yaml), [

@@ -17,7 +17,8 @@ export const postgresSettingsAreSafe: Rule = function* ({ file }) {
 /** No service becomes the superuser or one of the platform's own roles by its name. */
 export const databaseNamesAreFree: Rule = function* ({ file, config }) {
   if (config.postgres === undefined) return;
-  if (isReservedRole(config.postgres.owner)) {
+  const isMade = config.postgres.databases.length > 0 || file.postgres?.owner !== undefined;
+  if (isMade && isReservedRole(config.postgres.owner)) {
     const path = file.postgres?.owner === undefined ? ['project'] : ['postgres', 'owner'];
     const message = `a role ${config.postgres.owner} is the server's own: write another name at postgres.owner`;
     yield error('reserved-role', path, message);
