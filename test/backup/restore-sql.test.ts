@@ -87,7 +87,13 @@ t.test('a database is made like the one that was saved', async (t) => {
 
 t.test('names fit into 63 bytes and do not collide', async (t) => {
   t.equal(restoredName('shop', ID), 'shop_restored_20260301t000000z_abcdef');
-  t.equal(Buffer.byteLength(restoredName('é'.repeat(31), ID)), 63);
+  t.equal(Buffer.byteLength(restoredName('é'.repeat(31), ID)), 62);
+  const [one, other] = [
+    'customer_portal_production_eu_west_1',
+    'customer_portal_production_eu_west_2',
+  ];
+  t.not(restoredName(one, ID), restoredName(other, ID), 'names that begin alike stay apart');
+  t.not(beforeName(one, ID, new Set()), beforeName(other, ID, new Set()));
   const first = beforeName('shop', ID, new Set());
   t.equal(first, 'shop_before_20260301t000000z_abcdef');
   t.equal(beforeName('shop', ID, new Set([first])), `${first}_2`);

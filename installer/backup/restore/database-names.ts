@@ -1,7 +1,9 @@
+import { createHash } from 'node:crypto';
 import { idSuffix } from '../backup-id.ts';
 
 /** Postgres cuts longer names off. */
 const LONGEST = 63;
+const HASH_LENGTH = 10;
 
 export function restoredName(database: string, id: string): string {
   return withSuffix(database, `_restored_${idSuffix(id)}`);
@@ -31,11 +33,16 @@ export function isOfRestore(database: string): boolean {
   return OF_RESTORE.test(database);
 }
 
-/** Cuts at a whole character: the limit counts bytes. */
+/**
+ * Cuts at a whole character: the limit counts bytes. A hash tells names apart that begin alike: one's copy would be
+ * taken for the other's, with rows of another customer.
+ */
 function withSuffix(database: string, suffix: string): string {
+  if (Buffer.byteLength(database + suffix, 'utf8') <= LONGEST) return database + suffix;
+  const end = `_${createHash('sha256').update(database).digest('hex').slice(0, HASH_LENGTH)}${suffix}`;
   let start = database;
-  while (Buffer.byteLength(start + suffix, 'utf8') > LONGEST) {
+  while (Buffer.byteLength(start + end, 'utf8') > LONGEST) {
     start = [...start].slice(0, -1).join('');
   }
-  return start + suffix;
+  return start + end;
 }
