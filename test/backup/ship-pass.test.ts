@@ -1,9 +1,13 @@
 import { mkdirSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import type { BackupContext } from '../../installer/backup/context.ts';
 import { DirectoryStore } from '../../installer/backup/store/directory-store.ts';
+import { beginChain } from '../../installer/backup/wal/begin-chain.ts';
 import { hasMoved, type Shipping, shipPass } from '../../installer/backup/wal/ship-pass.ts';
+import { readWalStatus, saveWalStatus } from '../../installer/backup/wal/wal-status.ts';
 import { DockerEngine } from '../../installer/engine/docker.ts';
+import { AppError } from '../../installer/errors.ts';
 import { LocalHost } from '../../installer/host/local.ts';
 import type { BackupSettings } from '../../installer/model/backup-settings.ts';
 import { pathsUnder } from '../../installer/model/paths.ts';
@@ -104,4 +108,41 @@ t.test('a clock that was ahead for a while keeps nothing from the store', async 
   await shipPass(shipping, first);
   t.strictSame(stored(), [segment(1), segment(2), `${segment(3)}.partial`]);
   t.strictSame(left(), [segment(2), `${segment(3)}.partial`]);
+});
+
+t.test('what waits of an old chain is stored before a new one begins', async (t) => {
+  const { shipping, status, receive, stored, left } = lab(t, MIB);
+  const { context } = shipping;
+  const source = {
+    ...{ systemIdentifier: '7', timeline: 2, startedAt: '2026-11-30T16:00:00Z' },
+    ...{ segmentBytes: MIB, slot: { active: true, walStatus: 'reserved' } },
+  };
+  const engine = {
+    containers: async () => [{ name: 'db', status: 'running' }],
+    exec: async () => ({ exitCode: 0, stdout: JSON.stringify(source), stderr: '' }),
+  };
+  const postgres = { container: 'db', image: 'a', superuser: 'postgres' };
+  const settings = { ...context.settings, postgres };
+  await saveWalStatus(context.host, context.paths, status);
+  receive(segment(1), MIB);
+  receive(segment(2), MIB);
+  await beginChain({ ...context, settings, engine } as unknown as BackupContext);
+  t.strictSame(stored(), [segment(1), segment(2)]);
+  t.strictSame(left(), [], 'of the old timeline');
+  t.match(await readWalStatus(context.host, context.paths), { timeline: 2 });
+});
+
+t.test('a store that is away keeps the new chain from beginning', async (t) => {
+  const { shipping, status, receive, left } = lab(t, MIB);
+  const { context, store } = shipping;
+  Object.assign(store, {
+    putSmall: () =>
+      Promise.reject(new AppError({ code: 'store/unreachable', what: 'it is away', hint: 'none' })),
+  });
+  await saveWalStatus(context.host, context.paths, status);
+  receive(segment(1), MIB);
+  await t.rejects(beginChain(context), {
+    code: 'backup/wal-waits',
+  });
+  t.strictSame(left(), [segment(1)]);
 });

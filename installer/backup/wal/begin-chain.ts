@@ -1,23 +1,25 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { AppError } from '../../errors.ts';
 import type { BackupContext } from '../context.ts';
-import { exclusively } from '../exclusive.ts';
-import { livePostgres } from '../sources/open-source.ts';
-import { jobLocks } from '../wait-for-backups.ts';
-import { tendSlot } from './tend-slot.ts';
-import { readWalStatus, saveWalStatus } from './wal-status.ts';
-
-/** Held by whoever moves the receiver's files. */
-export const WAL_LOCK = 'wal';
+import { type ShipOptions, shipWal } from './ship-wal.ts';
+import { stillWaiting } from './wal-errors.ts';
+import { readWalStatus } from './wal-status.ts';
 
 const POLL_MILLISECONDS = 500;
 /** The shipping looks at the slot once a minute, and a pass of it may take a while. */
 const PATIENCE_SECONDS = 180;
+/** One pass, and one look. */
+const ONCE: ShipOptions = {
+  lingerSeconds: 0,
+  longestSeconds: 0,
+  passSeconds: 1,
+  checkSeconds: 60,
+};
 
 /**
  * Sees to it that the slot was looked at after this moment, as a restore needs it: here, or by the shipping where
- * that runs.
- * @throws AppError `lock/held` when the shipping does not come to it
+ * that runs. What waits of the old chain goes to the store first, since the look clears it away.
+ * @throws AppError `lock/held` when the shipping does not come to it; `backup/wal-waits` while the store is away
  */
 export async function beginChain(context: BackupContext): Promise<void> {
   const { host, paths, now } = context;
@@ -25,11 +27,8 @@ export async function beginChain(context: BackupContext): Promise<void> {
   const deadline = performance.now() + PATIENCE_SECONDS * 1_000;
   for (;;) {
     try {
-      await exclusively(host, jobLocks(paths), WAL_LOCK, async () => {
-        const server = await livePostgres(context, 'holdfast-wal');
-        const status = await tendSlot(context, server, await readWalStatus(host, paths));
-        await saveWalStatus(host, paths, status);
-      });
+      const { failure } = await shipWal(context, ONCE);
+      if (failure !== undefined) throw stillWaiting(failure);
       return;
     } catch (error) {
       const isHeld = error instanceof AppError && error.code === 'lock/held';

@@ -10,7 +10,6 @@ import type { Store } from '../store/store.ts';
 import { isTakenOver, refuseTakenOver } from '../take-over.ts';
 import { jobLocks } from '../wait-for-backups.ts';
 import { writerIdentity } from '../writer-id.ts';
-import { WAL_LOCK } from './begin-chain.ts';
 import { atPlace } from './gaps.ts';
 import { hasMoved, type Shipping, shipPass, waitingBytes } from './ship-pass.ts';
 import { tendSlot } from './tend-slot.ts';
@@ -18,6 +17,9 @@ import { noPitr } from './wal-errors.ts';
 import { walPrefix } from './wal-keys.ts';
 import { readWalStatus, saveWalStatus } from './wal-status.ts';
 import { withWrittenAgain } from './written-again.ts';
+
+/** Held by whoever moves the receiver's files. */
+const WAL_LOCK = 'wal';
 
 export interface ShipOptions {
   /** Ends when nothing has moved for so long. */
