@@ -39,7 +39,13 @@ export async function findBackups(
     name === job.name ? await listStored(copiesOnServer(context), context.settings, name) : [];
   try {
     const stored = await listStored(store, context.settings, name);
-    return { backups: merged(job, stored, copies) };
+    const backups = merged(job, stored, copies);
+    for (const { id } of backups.filter(({ inStore }) => !inStore)) {
+      if (!stored.some((one) => one.id === id)) continue;
+      const text = `${id} has no manifest in ${job.store} any more: its copy on this server counts`;
+      context.report({ kind: 'warning', code: 'backup/damaged', text });
+    }
+    return { backups };
   } catch (error) {
     if (!isStoreError(error)) throw error;
     return { backups: merged(job, [], copies), storeError: error };
@@ -56,11 +62,14 @@ function merged(
   copies: readonly StoredBackup[],
 ): FoundBackup[] {
   const whole = new Map(copies.filter(({ complete }) => complete).map((copy) => [copy.id, copy]));
-  const inStore = stored.map(({ id, complete, verified, size }) => ({
-    ...{ job, id, complete, verified, size, inStore: true },
-    onServer: whole.has(id),
-  }));
-  const known = new Set(stored.map(({ id }) => id));
+  const inStore = stored
+    .filter(({ id, complete }) => complete || !whole.has(id))
+    .map(({ id, complete, verified, size }) => ({
+      ...{ job, id, complete, size, inStore: true },
+      verified: verified || whole.get(id)?.verified === true,
+      onServer: whole.has(id),
+    }));
+  const known = new Set(inStore.map(({ id }) => id));
   const onlyHere = [...whole.values()]
     .filter(({ id }) => !known.has(id))
     .map(({ id, complete, verified, size }) => ({

@@ -1,7 +1,9 @@
-import { utimesSync } from 'node:fs';
+import { cpSync, rmSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { applyRetention } from '../../installer/backup/apply-retention.ts';
+import { findBackups } from '../../installer/backup/find-backups.ts';
+import { localCopiesFolder } from '../../installer/backup/local-copy.ts';
 import { basesFor } from '../../installer/backup/restore/choose-base.ts';
 import { DirectoryStore } from '../../installer/backup/store/directory-store.ts';
 import type { StoredFile } from '../../installer/backup/store/store.ts';
@@ -93,6 +95,24 @@ t.test('a mark that cannot be read is told, and the base is used all the same', 
   await damage(IDS.first, 'verified.json', strange);
   await t.rejects(at('10:30:00'), { code: 'backup/missing' }, 'it was another manifest');
   t.match(events, [{ code: 'backup/bad-manifest' }]);
+});
+
+t.test('what the store has lost of a backup, its whole copy here has', async (t) => {
+  const { context, store, root, events, base } = baseLab(t);
+  await base(IDS.first, { index: 1 });
+  await base(IDS.second, { index: 2 });
+  const copies = localCopiesFolder(context.paths);
+  cpSync(root, copies, { recursive: true });
+  const here = { id: IDS.second, complete: true, verified: true, onServer: true };
+  const newest = async () => (await findBackups(context, JOB, store)).backups.at(0);
+  rmSync(join(root, `acme/shop/base/${IDS.second}/verified.json`));
+  t.match(await newest(), { ...here, inStore: true });
+  t.strictSame(events, []);
+  rmSync(join(root, `acme/shop/base/${IDS.second}/manifest.json`));
+  t.match(await newest(), here, 'no object is left there');
+  await store.putSmall(`acme/shop/base/${IDS.second}/cluster.tar.zst`, Buffer.from('x'));
+  t.match(await newest(), { ...here, inStore: false });
+  t.match(events, [{ kind: 'warning', code: 'backup/damaged', text: /no manifest in local/ }]);
 });
 
 t.test('WAL before the oldest base goes, also where marks cannot be read', async (t) => {
