@@ -235,6 +235,14 @@ t.test('the empty mount point of a disk that is gone is no store', async (t) => 
   t.strictSame(await keys(open()), ['b/x', 'b/y']);
 });
 
+t.test('a mount whose other end is gone is a store that is away', async (t) => {
+  for (const code of ['EIO', 'ENOTCONN', 'ESTALE', 'EHOSTDOWN', 'ENXIO']) {
+    const mark = { requireSame: () => Promise.reject(Object.assign(new Error(code), { code })) };
+    const store = new DirectoryStore(t.testdir(), mark as unknown as StoreMark);
+    await t.rejects(keys(store), { code: 'store/unreachable', why: code });
+  }
+});
+
 t.test('another disk in its place is refused until the server is told to forget', async (t) => {
   const { open, memory } = ownStore(t, 'mnt');
   const mark = join(t.testdirName, 'mnt', STORE_MARK);

@@ -178,6 +178,23 @@ function missing(where: string, key: string): AppError {
   });
 }
 
+/** Of a disk that was pulled out, and of mounts over a network whose other end is gone. */
+const AWAY = new Set([
+  ...[
+    'ENOTDIR',
+    'EIO',
+    'ENOENT',
+    'ENODEV',
+    'ENXIO',
+    'ENOTCONN',
+    'ESTALE',
+    'ETIMEDOUT',
+    'EREMOTEIO',
+  ],
+  ...['EHOSTDOWN', 'EHOSTUNREACH', 'ENETDOWN', 'ENETUNREACH'],
+  ...['ECONNREFUSED', 'ECONNRESET', 'ECONNABORTED'],
+]);
+
 function explained(error: unknown, what: string): unknown {
   const code = (error as NodeJS.ErrnoException).code;
   if (code === 'ENOSPC' || code === 'EDQUOT') {
@@ -198,7 +215,7 @@ function explained(error: unknown, what: string): unknown {
       cause: error,
     });
   }
-  if (code === 'ENOTDIR' || code === 'EIO' || code === 'ENOENT') {
+  if (code !== undefined && AWAY.has(code)) {
     return new AppError({
       code: 'store/unreachable',
       what,
