@@ -4,7 +4,7 @@ import t from 'tap';
 import { applyRetention } from '../../installer/backup/apply-retention.ts';
 import { findBackups } from '../../installer/backup/find-backups.ts';
 import { localCopiesFolder } from '../../installer/backup/local-copy.ts';
-import { basesFor } from '../../installer/backup/restore/choose-base.ts';
+import { basesFor, type RollForward } from '../../installer/backup/restore/choose-base.ts';
 import { DirectoryStore } from '../../installer/backup/store/directory-store.ts';
 import type { StoredFile } from '../../installer/backup/store/store.ts';
 import { noteStored } from '../../installer/backup/stored-by-us.ts';
@@ -95,6 +95,26 @@ t.test('a mark that cannot be read is told, and the base is used all the same', 
   await damage(IDS.first, 'verified.json', strange);
   await t.rejects(at('10:30:00'), { code: 'backup/missing' }, 'it was another manifest');
   t.match(events, [{ code: 'backup/bad-manifest' }]);
+});
+
+t.test('a moment after another cluster began is not one of the old cluster', async (t) => {
+  const { context, store, base, segments, at } = baseLab(t);
+  const ids = (found: readonly RollForward[]) => found.map(({ backup }) => backup.manifest.id);
+  await base(IDS.first, { index: 1 });
+  await segments([1, 1, 9]);
+  await base(IDS.second, { index: 1, cluster: '8' });
+  await segments([1, 1, 9], { hour: 11, cluster: '8' });
+  t.strictSame(ids(await at('10:30:00')), [IDS.first]);
+  await t.rejects(at('11:00:10'), {
+    code: 'restore/outside-window',
+    why: 'what can be reached is 2026-11-29T10:00:30.000Z to 2026-11-29T11:00:00.000Z, 2026-11-29T11:00:30.000Z to 2026-11-29T13:00:00.000Z',
+  });
+  t.strictSame(ids(await at('11:30:00')), [IDS.second]);
+  const latest = { target: { kind: 'latest' }, identityFile: '' } as const;
+  t.strictSame(ids(await basesFor(context, JOB, store, latest)), [IDS.second]);
+  // Somebody went back to it.
+  await base(IDS.third, { index: 8 });
+  t.strictSame(ids(await at('12:30:00')), [IDS.third]);
 });
 
 t.test('what the store has lost of a backup, its whole copy here has', async (t) => {

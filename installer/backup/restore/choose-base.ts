@@ -31,6 +31,8 @@ export interface RollForward {
   readonly sharedUntil?: number;
   /** When the next one began. */
   readonly givenUpAt?: Date;
+  /** When the first base after this one began that is of another cluster: what was live then is not to be had from here. */
+  readonly supersededAt?: Date;
   readonly chain: WalChain;
   /** It holds what was written before the machine went back to an earlier state, and the WAL of now does not fit it. */
   readonly isGivenUp: boolean;
@@ -59,7 +61,9 @@ export async function basesFor(
   if (bases.length === 0) throw noBase(job);
   const { target } = wish;
   const clusters = await clustersOf(context, store, bases, wish);
+  const newest = bases[0]?.manifest.server?.systemIdentifier;
   const reaching = clusters
+    .filter(({ systemIdentifier }) => target.kind !== 'latest' || systemIdentifier === newest)
     .flatMap((cluster) => waysTo(cluster, timelineOf(target, cluster)))
     .filter((one) => reaches(one, target, context.now()));
   if (reaching.length === 0) {
@@ -79,9 +83,12 @@ function timelineOf(target: RecoveryTarget, { timelines }: Cluster): Timeline {
   return timelines.at(-1) ?? timelines[0];
 }
 
+type ClusterBase = Pick<RollForward, 'backup' | 'base' | 'supersededAt'>;
+
 /** The base backups of one cluster, its WAL, and its timelines, oldest first. */
 interface Cluster {
-  readonly bases: readonly Pick<RollForward, 'backup' | 'base'>[];
+  readonly systemIdentifier: string;
+  readonly bases: readonly ClusterBase[];
   readonly wal: readonly StoredWal[];
   readonly timelines: readonly [Timeline, ...Timeline[]];
   readonly rewritten: readonly Rewritten[];
@@ -93,13 +100,14 @@ async function clustersOf(
   bases: readonly OpenBackup[],
   { identityFile }: BaseWish,
 ): Promise<Cluster[]> {
-  const systems = new Map<string, Pick<RollForward, 'backup' | 'base'>[]>();
+  const systems = new Map<string, ClusterBase[]>();
   for (const backup of bases) {
     const { base, server } = backup.manifest;
     if (base === undefined || server === undefined) continue;
+    const one = { backup, base, ...supersededAt(backup, bases) };
     const known = systems.get(server.systemIdentifier);
-    if (known === undefined) systems.set(server.systemIdentifier, [{ backup, base }]);
-    else known.push({ backup, base });
+    if (known === undefined) systems.set(server.systemIdentifier, [one]);
+    else known.push(one);
   }
   const clusters: Cluster[] = [];
   for (const [systemIdentifier, ofSystem] of systems) {
@@ -114,9 +122,22 @@ async function clustersOf(
       identityFile,
     );
     const segmentBytes = ofSystem[0]?.base.segmentBytes ?? 0;
-    clusters.push({ bases: ofSystem, timelines, ...currentWal(stored, segmentBytes) });
+    const wal = currentWal(stored, segmentBytes);
+    clusters.push({ systemIdentifier, bases: ofSystem, timelines, ...wal });
   }
   return clusters;
+}
+
+function supersededAt(
+  { manifest }: OpenBackup,
+  all: readonly OpenBackup[],
+): Pick<RollForward, 'supersededAt'> {
+  const begun = Date.parse(manifest.startedAt);
+  const others = all
+    .filter((one) => one.manifest.server?.systemIdentifier !== manifest.server?.systemIdentifier)
+    .map((one) => Date.parse(one.manifest.startedAt))
+    .filter((time) => time > begun);
+  return others.length === 0 ? {} : { supersededAt: new Date(Math.min(...others)) };
 }
 
 /** From every base that leads to a timeline. */
@@ -125,8 +146,8 @@ function waysTo({ bases, wal, timelines, rewritten }: Cluster, timeline: Timelin
   const shared = timelines.at(-1)?.ancestors?.find(({ number }) => number === timeline.number);
   return bases
     .filter(({ base }) => leadsTo(base, timeline))
-    .map(({ backup, base }) => ({
-      ...{ backup, base, wal, timeline, isNewest: next === undefined },
+    .map(({ backup, base, ...superseded }) => ({
+      ...{ backup, base, wal, timeline, isNewest: next === undefined, ...superseded },
       timelines: timelines.map(({ number }) => number),
       ...(shared === undefined ? {} : { sharedUntil: shared.until }),
       ...(next?.since === undefined ? {} : { givenUpAt: next.since }),
@@ -211,11 +232,11 @@ interface Span {
 
 /** What is written after a gap of the WAL is not reached from a base before it. */
 function spanOf(
-  { backup: { manifest }, timeline, givenUpAt, chain }: RollForward,
+  { backup: { manifest }, timeline, givenUpAt, supersededAt, chain }: RollForward,
   now: Date,
 ): Span {
   const from = Math.max(Date.parse(manifest.finishedAt), timeline.since?.getTime() ?? 0);
-  const end = (givenUpAt ?? now).getTime();
+  const end = Math.min((givenUpAt ?? now).getTime(), supersededAt?.getTime() ?? Infinity);
   const to =
     chain.missing === undefined
       ? end
