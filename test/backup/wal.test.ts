@@ -1,10 +1,12 @@
 import t from 'tap';
+import type { BackupContext } from '../../installer/backup/context.ts';
 import { neededWal } from '../../installer/backup/restore/fetch-wal.ts';
 import {
   parseLsnTarget,
   parseTime,
   targetSettings,
 } from '../../installer/backup/restore/point-in-time.ts';
+import { lossText, lostTransactions } from '../../installer/backup/restore/what-is-lost.ts';
 import { atPlace, breakBetween, withGap } from '../../installer/backup/wal/gaps.ts';
 import { needless } from '../../installer/backup/wal/prune-wal.ts';
 import {
@@ -287,5 +289,31 @@ t.test('the pause between two passes follows what may be lost', async (t) => {
   t.same(
     [6, 60, 900].map((rpo) => shipOptions(rpo).passSeconds),
     [1, 10, 10],
+  );
+});
+
+t.test('what a yes gives up is told by what was reached, and by which cluster runs', async (t) => {
+  let live = { systemIdentifier: '7', next: 12 };
+  const context = {
+    settings: { postgres: { container: 'db', image: 'a', superuser: 'postgres' } },
+    engine: {
+      containers: async () => [{ name: 'db', status: 'running' }],
+      exec: async () => ({ exitCode: 0, stdout: JSON.stringify(live), stderr: '' }),
+    },
+  } as unknown as BackupContext;
+  const lost = () => lostTransactions(context, { systemIdentifier: '7', next: 10 });
+  t.equal(await lost(), 2);
+  live = { systemIdentifier: '8', next: 3 };
+  t.equal(await lost(), 'all');
+  const now = new Date('2026-11-29T13:00:00Z');
+  const target = { kind: 'time', time: new Date('2026-11-29T12:55:00Z') } as const;
+  const lastCommit = '2026-11-29T12:43:00.000Z';
+  t.match(
+    lossText(target, { lastCommit }, 'all', now),
+    /ends at 2026-11-29T12:55.*another cluster, and everything that it holds would be missing\.\n/,
+  );
+  t.match(
+    lossText(target, { lastCommit, isShort: true }, 2, now),
+    /ends at 2026-11-29T12:43.*2 tran/,
   );
 });

@@ -21,6 +21,8 @@ export interface Recovered {
   readonly server: PostgresServer;
   /** When the last transaction that it holds was committed, as its log says it; undefined when there was none in the WAL. */
   readonly lastCommit: string | undefined;
+  /** The WAL ended before the time that was asked for. */
+  readonly isShort?: boolean;
 }
 
 export interface RecoverRequest {

@@ -17,7 +17,7 @@ import { carryOver, type OtherMajors } from './other-major.ts';
 import { stopRecovered } from './recover-cluster.ts';
 import { fetchForward, fromBestBase, requireRoom, rollForward } from './roll-forward.ts';
 import { beginVolume, forgetUnfinished, removeUnfinished } from './unfinished-volume.ts';
-import { lossText, lostTransactions, nextTransaction } from './what-is-lost.ts';
+import { lossText, lostTransactions, transactionCount } from './what-is-lost.ts';
 
 const TASK = 'restore-cluster';
 
@@ -35,7 +35,7 @@ export interface RestoredCluster {
   /** UTC; undefined when nothing was committed after the base backup. */
   readonly lastCommit?: string;
   readonly cluster: CheckedCluster;
-  /** Of the live cluster's transactions those that the restored one has not; undefined when it did not answer. */
+  /** Of the live cluster's transactions those that the restored one has not; undefined where that cannot be counted. */
   readonly lostTransactions?: number;
   /** Engine's name of the volume that was live before. */
   readonly kept: string;
@@ -131,14 +131,14 @@ async function restoreFrom(
     const { server, lastCommit } = recovered;
     const givenUpAt = (await isOfNewest(server, forward)) ? undefined : forward.givenUpAt;
     const isComparable = image === undefined && givenUpAt === undefined;
-    const restoredXid = isComparable ? await nextTransaction(server) : undefined;
+    const restoredCount = isComparable ? await transactionCount(server) : undefined;
     progress('checking every page and row');
     const cluster = await checkCluster(server);
     await stopRecovered(context, server.container);
     await removeHelpers(host, engine, settings.project, TASK);
     const restored = image === undefined ? volume : await carryOver(context, wish, volume, image);
     const seconds = (performance.now() - clock) / 1000;
-    const lost = await lostTransactions(context, restoredXid);
+    const lost = await lostTransactions(context, restoredCount);
     await wish.consent(lossText(wish.target, recovered, lost, now(), givenUpAt));
     progress('swapping');
     // From here on the stack may run on it, however this ends.
@@ -149,7 +149,7 @@ async function restoreFrom(
       base: forward.backup.manifest.id,
       ...(lastCommit === undefined ? {} : { lastCommit }),
       cluster,
-      ...(lost === undefined ? {} : { lostTransactions: lost }),
+      ...(typeof lost === 'number' ? { lostTransactions: lost } : {}),
       kept,
       seconds,
     };

@@ -151,7 +151,8 @@ async function recover(
       text: `${error.why ?? error.message}: that is what there is at ${targetText(request.target)}`,
     });
     await removeHelpers(host, engine, settings.project, request.task);
-    return await recoverCluster(context, { ...request, target: { kind: 'latest' } });
+    const recovered = await recoverCluster(context, { ...request, target: { kind: 'latest' } });
+    return { ...recovered, isShort: true };
   }
 }
 

@@ -6,24 +6,36 @@ import { livePostgres } from '../sources/open-source.ts';
 import type { RecoveryTarget } from './point-in-time.ts';
 import type { Recovered } from './recover-cluster.ts';
 
-/** How many transactions have ever written: the two clusters share this count up to where they part. */
-export async function nextTransaction(server: PostgresServer): Promise<number> {
-  return await queryJson<number>(
+export interface TransactionCount {
+  /** Copies of one cluster have the same. */
+  readonly systemIdentifier: string;
+  /** How many transactions have ever written: two copies share this count up to where they part. */
+  readonly next: number;
+}
+
+/** How many transactions would be missing; `all` where another cluster is live than the one that was restored. */
+export type Lost = number | 'all';
+
+export async function transactionCount(server: PostgresServer): Promise<TransactionCount> {
+  return await queryJson<TransactionCount>(
     server,
     'postgres',
-    'SELECT to_json(pg_snapshot_xmax(pg_current_snapshot())::text::bigint);',
+    `SELECT json_build_object(
+       'systemIdentifier', (SELECT system_identifier::text FROM pg_control_system()),
+       'next', pg_snapshot_xmax(pg_current_snapshot())::text::bigint);`,
   );
 }
 
-/** Undefined where the two clusters have no count in common, or the live one does not answer. */
+/** Undefined where the two have no count in common, or the live one does not answer. */
 export async function lostTransactions(
   context: BackupContext,
-  restored: number | undefined,
-): Promise<number | undefined> {
+  restored: TransactionCount | undefined,
+): Promise<Lost | undefined> {
   if (restored === undefined) return undefined;
   try {
-    const live = await nextTransaction(await livePostgres(context, 'holdfast-restore'));
-    return Math.max(0, live - restored);
+    const live = await transactionCount(await livePostgres(context, 'holdfast-restore'));
+    if (live.systemIdentifier !== restored.systemIdentifier) return 'all';
+    return Math.max(0, live.next - restored.next);
   } catch (error) {
     // What is lost by a server that is down cannot be counted, and it is what the restore is for.
     if (error instanceof AppError && error.code.startsWith('backup/')) return undefined;
@@ -34,12 +46,13 @@ export async function lostTransactions(
 /** What a yes gives up, and the question. */
 export function lossText(
   target: RecoveryTarget,
-  { lastCommit }: Recovered,
-  lost: number | undefined,
+  { lastCommit, isShort = false }: Pick<Recovered, 'lastCommit' | 'isShort'>,
+  lost: Lost | undefined,
   now: Date,
   givenUpAt?: Date,
 ): string {
-  const end = target.kind === 'time' ? target.time : new Date(lastCommit ?? now);
+  const isReached = target.kind === 'time' && !isShort;
+  const end = isReached ? target.time : new Date(lastCommit ?? now);
   const span = formatSpan(Math.max(0, (now.getTime() - end.getTime()) / 1000));
   return (
     `The restored cluster ends at ${end.toISOString()}, ${span} ago; its last commit was at ${lastCommit ?? 'a time before its base'}; ${countText(lost, givenUpAt)}.\n` +
@@ -47,9 +60,12 @@ export function lossText(
   );
 }
 
-function countText(lost: number | undefined, givenUpAt: Date | undefined): string {
+function countText(lost: Lost | undefined, givenUpAt: Date | undefined): string {
   if (givenUpAt !== undefined) {
     return `that is of before the restore of ${givenUpAt.toISOString()}: what that gave up comes back, and what was written since would be missing`;
+  }
+  if (lost === 'all') {
+    return 'what runs now is another cluster, and everything that it holds would be missing';
   }
   return lost === undefined
     ? 'the transactions of the live cluster since then cannot be counted'
