@@ -15,6 +15,7 @@ import { isUnreadable, readManifest } from './manifest.ts';
 import { hashFiles, type InspectedPath, inspectPaths, NOT_A_FILE } from './observe-files.ts';
 import { readText } from './read-text.ts';
 import { lockInForce, readUpgrade } from './upgrade/journal.ts';
+import { appliedVolumes } from './volumes.ts';
 
 export type ObserveContext = Pick<ApplyContext, 'host' | 'engine' | 'paths' | 'project'> & {
   readonly secrets: Pick<ApplyContext['secrets'], 'all'>;
@@ -44,6 +45,7 @@ export async function observeServer(
     sites,
     diverted,
     upgrade,
+    mounted,
   ] = await Promise.all([
     hostFacts(host),
     readManifestOr(context, options),
@@ -56,6 +58,7 @@ export async function observeServer(
     observeSites(host, paths),
     host.stat(paths.standIn),
     readUpgrade(host, paths),
+    appliedVolumes(context),
   ]);
   return {
     facts,
@@ -71,6 +74,7 @@ export async function observeServer(
       diverted !== undefined || containers.some(({ labels }) => LABELS.standIn in labels),
     networks: networks.map(({ name, subnet }) => ({ name, subnet })),
     volumes: volumes.map(({ name }) => name),
+    appliedVolumes: [...mounted],
     sites,
     images: new Map(),
   };

@@ -86,7 +86,11 @@ const ComposeVolumes = z.looseObject({
   volumes: z.record(z.string(), z.looseObject({ name: z.string() })).optional(),
 });
 
-async function appliedVolumes({ host, paths }: VolumeContext): Promise<Set<string>> {
+/** Names on the engine of those that the applied stack names. */
+export async function appliedVolumes({
+  host,
+  paths,
+}: Pick<VolumeContext, 'host' | 'paths'>): Promise<Set<string>> {
   const text = await readText(host, `${paths.stack}/${COMPOSE_FILE}`);
   if (text === undefined) return new Set();
   const { volumes = {} } = ComposeVolumes.parse(parse(text));

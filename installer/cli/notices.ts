@@ -1,4 +1,3 @@
-import { REDIS_SERVICE, REDIS_VOLUME } from '../components/redis/names.ts';
 import { cpuProblems } from '../components/rules/cpus.ts';
 import { memoryProblems } from '../components/rules/memory.ts';
 import { notYetApplied } from '../config/not-yet-applied.ts';
@@ -7,8 +6,6 @@ import { AppError } from '../errors.ts';
 import type { Notice } from '../model/contribution.ts';
 import type { Desired } from '../model/desired.ts';
 import type { LockFile } from '../model/lock-file.ts';
-import { engineName } from '../model/stack.ts';
-import type { Observed, ObservedContainer } from '../plan/observed.ts';
 import type { LoadedConfig } from './read-config.ts';
 
 /** A release that was deployed stands beside the config: the plan says so. */
@@ -54,23 +51,6 @@ export function memoryNotices(
     });
   }
   return findings.map(({ message }) => ({ code: 'preflight/memory', text: message }));
-}
-
-/** A Redis that keeps nothing, before or from now on, is empty once its container is another one. */
-export function redisNotices(
-  { project, stack, specs }: Pick<Desired, 'project' | 'stack' | 'specs'>,
-  observed: {
-    readonly containers: readonly Pick<ObservedContainer, 'service' | 'spec'>[];
-    readonly volumes: Observed['volumes'];
-  },
-): Notice[] {
-  const before = observed.containers.find(({ service }) => service === REDIS_SERVICE);
-  const wanted = specs.get(REDIS_SERVICE);
-  if (before === undefined || wanted === undefined || before.spec === wanted) return [];
-  const isKept = observed.volumes.includes(engineName(project, REDIS_VOLUME));
-  if (isKept && REDIS_VOLUME in stack.volumes) return [];
-  const text = 'redis is made anew and starts empty: persistence `none` keeps nothing';
-  return [{ code: 'redis/starts-empty', text }];
 }
 
 /** What the plan says of the config itself. */

@@ -26,7 +26,7 @@ import { builtOnNode, readAcmeAuthority, readSeeds, serviceImages } from './conf
 import type { CliContext, Server } from './context.ts';
 import { maintenanceState, maintenanceText } from './maintenance-state.ts';
 import { allNeeds } from './needs.ts';
-import { configNotices, memoryNotices, pinNotices, redisNotices, requireCores } from './notices.ts';
+import { configNotices, memoryNotices, pinNotices, requireCores } from './notices.ts';
 import { databaseNotices } from './other-database.ts';
 import { refuseOtherProject } from './other-project.ts';
 import { clusterMaker } from './postgres-clusters.ts';
@@ -274,7 +274,7 @@ async function renderFor(
       ...(upgrade === undefined ? {} : { postgresUpgrade: upgrade }),
       ...(isBackedUpBefore(config, options.event) ? { backsUpFirst: true } : {}),
       ...keptImages(observed),
-      notices: [...desired.notices, ...memory, ...redisNotices(desired, observed)],
+      notices: [...desired.notices, ...memory],
     },
     certificates,
   };

@@ -10,6 +10,7 @@ import type { Observed, ObservedContainer } from './observed.ts';
 import { reactionKey, settledByStart } from './reactions.ts';
 import { serviceChanges, startOrder } from './services.ts';
 import { siteOperations } from './sites.ts';
+import { volumeNotices } from './volumes.ts';
 
 export interface PlanOptions {
   /** Put our version back where somebody else changed a file of ours. */
@@ -81,7 +82,7 @@ export function makePlan(desired: Desired, server: Observed, options: PlanOption
     notices: [
       ...desired.notices,
       ...sites.notices,
-      ...(changes.length === 0 ? [] : backup.notices),
+      ...(changes.length === 0 ? [] : [...volumeNotices(desired, server), ...backup.notices]),
     ],
     drift: [...files.drift, ...services.drift],
   };

@@ -66,6 +66,8 @@ export interface Observed {
   readonly standInLeft: boolean;
   readonly networks: readonly { readonly name: string; readonly subnet: string }[];
   readonly volumes: readonly string[];
+  /** Those that the applied stack names. */
+  readonly appliedVolumes: readonly string[];
   readonly sites: ReadonlyMap<string, ObservedSite>;
   /** Image id by reference, for every image of the stack that is present. */
   readonly images: ReadonlyMap<string, string>;

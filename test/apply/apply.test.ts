@@ -358,9 +358,12 @@ t.test('a comment in the config is no operation', async (t) => {
 
 t.test('removing a service removes its containers and keeps its volume', async (t) => {
   const world = await applied();
-  await world.apply(platform({ withCache: false }));
+  const { plan } = await world.apply(platform({ withCache: false }));
   t.equal(world.containerId('cache'), undefined);
   t.ok(world.engine.volumeLabels.has('demo_cache'));
+  t.match(planText(plan), /^note: nothing mounts the volume demo_cache any more: .* no backup/m);
+  const later = await world.apply(platform({ withCache: false, ...CHANGED }));
+  t.strictSame(later.plan.notices, [], 'told once');
 });
 
 t.test('containers that are sick although nothing changed are named', async (t) => {

@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
 import t from 'tap';
-import { redisNotices } from '../../installer/cli/notices.ts';
 import { aclLines } from '../../installer/components/redis/acl.ts';
 import { memoryLimit } from '../../installer/components/redis/memory.ts';
 import { redisUser, redisUserSecret } from '../../installer/components/redis/names.ts';
@@ -92,21 +91,4 @@ t.test('users of services are theirs, whatever the services are called', async (
 t.test('a password of any characters is one word of the input', async (t) => {
   const input = addPasswordInput(new Secret('a "b"\n\\ é'), 'web', new Secret('next'));
   t.match(input, /^AUTH holdfast_admin "(?:\\x[0-9a-f]{2})+"\nACL SETUSER web #[0-9a-f]{64}\n$/);
-});
-
-t.test('the plan says when what is in it goes', async (t) => {
-  const told = (before: string, after: string) => {
-    const [was, will] = [before, after].map((one) =>
-      renderedData(`redis: { persistence: ${one} }\n${WEB}`),
-    );
-    if (was === undefined || will === undefined) throw new Error('two are rendered');
-    return redisNotices(will, {
-      containers: [{ service: 'redis', spec: was.specs.get('redis') ?? '' }],
-      volumes: Object.keys(was.stack.volumes).map((name) => `${was.project}_${name}`),
-    }).map(({ code }) => code);
-  };
-  for (const same of ['aof', 'rdb', 'none']) t.strictSame(told(same, same), [], same);
-  t.strictSame(told('aof', 'rdb'), []);
-  t.strictSame(told('aof', 'none'), ['redis/starts-empty']);
-  t.strictSame(told('none', 'aof'), ['redis/starts-empty']);
 });

@@ -320,3 +320,41 @@ t.test('services start after what they depend on', async (t) => {
   );
   t.throws(() => startOrder({ a: on('b'), b: on('a') }), /circle: a → b → a/);
 });
+
+t.test('another name of a volume is a new, empty one, and the plan says so', async (t) => {
+  const mounting = (...volumes: string[]) =>
+    service({
+      volumes: volumes.map((source) => ({ type: 'volume', source, target: `/${source}` })),
+    });
+  const stack = (services: Record<string, StackService>, ...volumes: string[]) => ({
+    ...stackOf(services),
+    stack: {
+      ...stackOf(services).stack,
+      volumes: Object.fromEntries(volumes.map((name) => [name, { component: 'accessories' }])),
+    },
+  });
+  const desired = desiredWith({
+    ...stack({ mongo: mounting('mongo-data'), mail: mounting('mails') }, 'mongo-data', 'mails'),
+    specs: new Map([
+      ['mongo', 'another'],
+      ['mail', 'new'],
+    ]),
+  });
+  const { notices, operations } = makePlan(
+    desired,
+    observedWith({
+      containers: [container('mongo')],
+      volumes: ['demo_data', 'demo_old'],
+      appliedVolumes: ['demo_data'],
+    }),
+  );
+  t.ok(operations.length > 0);
+  t.match(notices, [
+    { code: 'volume/left', text: /demo_data .* no backup saves it/ },
+    {
+      code: 'volume/empty',
+      text: /demo_mongo-data is new: mongo begins with nothing in .mongo-data/,
+    },
+  ]);
+  t.equal(notices.length, 2, 'a new service, and what was left long ago, are no news');
+});

@@ -66,6 +66,7 @@ export function observedWith(more: Partial<Observed> = {}): Observed {
     containers: [],
     networks: [],
     volumes: [],
+    appliedVolumes: [],
     sites: new Map(),
     standInLeft: false,
     images: new Map(),
