@@ -65,10 +65,30 @@ function throughSocket(wanted: Request): Promise<Buffer> {
 }
 
 /** Request and answer pass through files without a name: pipes would cost 2 MB of stream buffers for good. */
-function throughTls(wanted: Request): Promise<Buffer> {
-  const [input, output, words] = [namelessFile(), namelessFile(), namelessFile()] as const;
-  // Written at a position: the child reads from the start of the same open file.
-  fs.writeSync(input, requestText(wanted), 0);
+async function throughTls(wanted: Request): Promise<Buffer> {
+  const files: number[] = [];
+  const open = (): number => {
+    const file = namelessFile();
+    files.push(file);
+    return file;
+  };
+  try {
+    const [input, output, words] = [open(), open(), open()] as const;
+    // Written at a position: the child reads from the start of the same open file.
+    fs.writeSync(input, requestText(wanted), 0);
+    return await askOpenssl(wanted, input, output, words);
+  } finally {
+    // On a full disk writing fails, for days: what stayed open then would be all that a process may have.
+    for (const file of files) fs.closeSync(file);
+  }
+}
+
+function askOpenssl(
+  wanted: Request,
+  input: number,
+  output: number,
+  words: number,
+): Promise<Buffer> {
   const child = childProcess.spawn('openssl', tlsArguments(wanted), {
     stdio: [input, output, words],
   });
@@ -82,7 +102,6 @@ function throughTls(wanted: Request): Promise<Buffer> {
       clearTimeout(timer);
       const answer = readStart(output, LARGEST_ANSWER);
       const said = readStart(words, 4_096).toString();
-      for (const file of [input, output, words]) fs.closeSync(file);
       const fail = (why: string): void => reject(new Error(`${wanted.url.host}: ${why}`));
       if (startFailure !== undefined) fail(`openssl cannot be started (${startFailure.message})`);
       // A server may answer in full and leave the connection open.

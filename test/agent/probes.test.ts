@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:https';
 import { createServer as createTcpServer } from 'node:net';
 import t, { type Test } from 'tap';
@@ -168,3 +168,20 @@ t.test(
     ]);
   },
 );
+
+t.test('a full disk leaves no open files behind', async (t) => {
+  const fs = process.getBuiltinModule('node:fs');
+  const write = fs.writeSync;
+  t.teardown(() => {
+    fs.writeSync = write;
+  });
+  fs.writeSync = () => {
+    throw new Error('ENOSPC: no space left on device, write');
+  };
+  const open = () => readdirSync('/proc/self/fd').length;
+  const before = open();
+  const url = new URL('https://127.0.0.1:1/');
+  await t.rejects(request({ method: 'GET', url, timeoutSeconds: 5 }), { message: /ENOSPC/ });
+  fs.writeSync = write;
+  t.equal(open(), before);
+});
