@@ -27,8 +27,7 @@ export async function listSecrets(args: ParsedArguments, context: CliContext): P
   const { host } = await context.open(args.value('host'));
   const values = await new SecretStore(host, context.paths).all();
   const [name] = args.positionals;
-  const needs = await neededSecrets(args, context);
-  const all = secretLines(needs, new Set(values.keys()));
+  const all = secretLines(await knownNeeds(args, context), new Set(values.keys()));
   const lines = name === undefined ? all : all.filter((line) => line.name === name);
   if (name !== undefined && lines.length === 0) throw unknown(name);
   const shown = args.flag('show');
@@ -53,7 +52,7 @@ export async function setSecret(args: ParsedArguments, context: CliContext): Pro
   const store = new SecretStore(host, context.paths);
   // A wrong name is told before anybody types a value.
   await store.get(name);
-  const needs = await neededSecrets(args, context);
+  const needs = (await knownNeeds(args, context)) ?? [];
   const need = needs.find((one) => one.name === name);
   const value = await askSecret(context.io, `Value of ${name} (not shown)`);
   refusePlaceholder(name, value);
@@ -113,6 +112,22 @@ export async function neededSecrets(
   }
 }
 
+/** Undefined where the config is not valid, which is said: storing a secret may be what mends it. */
+async function knownNeeds(
+  args: ParsedArguments,
+  context: CliContext,
+): Promise<readonly SecretNeed[] | undefined> {
+  try {
+    return await neededSecrets(args, context);
+  } catch (error) {
+    if (!(error instanceof AppError) || error.code !== 'config/invalid') throw error;
+    context.io.err(
+      'The config is not valid (`holdfast check` tells why), so what it asks for is not known.\n',
+    );
+    return undefined;
+  }
+}
+
 /** @throws AppError `secret/placeholder` */
 export function refusePlaceholder(name: string, value: Secret): void {
   if (!isPlaceholder(name, value.reveal())) return;
@@ -125,9 +140,12 @@ export function refusePlaceholder(name: string, value: Secret): void {
 }
 
 export function secretLines(
-  needs: readonly SecretNeed[],
+  needs: readonly SecretNeed[] | undefined,
   stored: ReadonlySet<string>,
 ): readonly SecretLine[] {
+  if (needs === undefined) {
+    return [...stored].sort().map((name) => ({ name, state: 'stored', usedBy: '' }));
+  }
   const asked = needs.map(({ name, generate, optional, usedBy }): SecretLine => {
     if (stored.has(name)) return { name, state: 'stored', usedBy };
     if (generate !== undefined) return { name, state: 'pending', usedBy };

@@ -22,8 +22,8 @@ services:
 const paths = pathsUnder();
 
 /** A server without anything, and the config above on this machine. */
-function setting(t: Test) {
-  const folder = t.testdir({ 'config.yaml': CONFIG });
+function setting(t: Test, config = CONFIG) {
+  const folder = t.testdir({ 'config.yaml': config });
   const host = new MemoryHost().on(['age-keygen'], () => ({ stdout: 'AGE-SECRET-KEY-1TEST\n' }));
   const server = { host, engine: new FakeEngine() };
   const run = (argv: readonly string[], stdin = '') =>
@@ -159,3 +159,15 @@ t.test(
     await t.rejects(lines.answer, { code: 'secret/many-lines' });
   },
 );
+
+t.test('a secret that stands in the config can be stored before it is taken out', async (t) => {
+  const { run, stored } = setting(t, `${CONFIG}    env: { API_TOKEN: abcdef }\n`);
+  const set = await run(['secrets', 'set', 'API_TOKEN'], 'ghijkl\n');
+  t.equal(set.exitCode, 0, set.stderr);
+  t.equal(stored('API_TOKEN'), 'ghijkl');
+  t.match(set.stderr, /The config is not valid \(`holdfast check` tells why\)/);
+  const list = await run(['secrets', 'list']);
+  t.equal(list.exitCode, 0);
+  t.equal(list.stdout, 'API_TOKEN  stored\n');
+  t.equal((await run(['secrets', 'generate'])).exitCode, 2, 'how is not known');
+});
