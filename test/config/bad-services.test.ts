@@ -29,6 +29,18 @@ const rows: readonly BadConfig[] = [
     says: ['config.yaml:7:5 services.web.build: has an image as well: keep one of them'],
   },
   {
+    name: 'more replicas of peers than their network has addresses',
+    yaml: [
+      'services:',
+      '  web: { image: "a/b:1", port: 3000, routes: [{ path: / }], replicas: 24, peers: [api] }',
+      '  api: { image: "a/b:1", port: 3000, replicas: { min: 14, max: 28 } }',
+      '  lone: { image: "a/b:1", replicas: 28 }',
+    ],
+    says: [
+      'config.yaml:6:3 services.api: with its peers web it has at least 38 replicas, and 24 more in a release, and their network has 61 addresses: lower `replicas`, or name fewer `peers`',
+    ],
+  },
+  {
     name: 'a name that every mapping has',
     yaml: [WEB, 'accessories:', '  constructor: { image: "a/b:1" }'],
     says: [

@@ -7,6 +7,7 @@ import { challengeArrives, jailsAreKnown, portsAreSane } from './firewall.ts';
 import { edgeFiltersFit, limitsAreClear } from './http.ts';
 import { imagesArePinned } from './images.ts';
 import { nodesFit } from './nodes.ts';
+import { peersFit } from './peers.ts';
 import { secretsAreTheProducts } from './platform-secrets.ts';
 import { domainAnswers, downloadsAreOpen, routesAreUnique, routesLeadSomewhere } from './routes.ts';
 import type { Rule } from './rule.ts';
@@ -40,6 +41,7 @@ export const rules: readonly Rule[] = [
   imagesArePinned,
   replicasAreOrdered,
   referencesExist,
+  peersFit,
   secretsAreTheProducts,
   poolsAreUsed,
   routesAreUnique,
