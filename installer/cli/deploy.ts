@@ -52,7 +52,8 @@ export async function rollback(
 ): Promise<number> {
   const [service = '', wanted] = args.positionals;
   const { host } = await context.open(args.value('host'));
-  if ((await observeSites(host, context.paths)).has(service)) return rollbackSite(args, context);
+  if ((await observeSites(host, context.paths)).has(service))
+    return rollbackSite(args, context, actor);
   if (args.flag('list')) return listReleases(service, args, context, host);
   return releaseImage(args, context, {
     service,

@@ -8,7 +8,7 @@ export const JSON_ANSWERS: Readonly<Record<string, string>> = {
   plan: '{ version, project, changes, blocked, operations: [{ kind, id, cause, impact, … }], notices: [{ code, text }], drift: [{ subject, text, blocks }] }; `impact` is none, reload, restart, recreate or destructive; diffs of secret files are empty; `blocked`: apply refuses what somebody else changed, until `--adopt`',
   apply: 'that of `plan`, and { result: "unchanged" | "applied", seconds, unhealthy: [container] }',
   rollback:
-    'that of `plan`, and what `apply` adds; with `--list`: { version, service, releases: [{ image, version, serves, withdrawn }] }, newest first; `withdrawn`: a rollback has left it',
+    'that of `plan`, and what `apply` adds; with `--list`: { version, service, releases: [{ image, version, serves, withdrawn }] }, newest first; `withdrawn`: a rollback has left it; of a site { version, site, from, release }',
   status:
     '{ version, project, host, services: [{ service, healthy, replicas, state, image, watched? }], backups: [{ job, ok, lastSuccessAt?, lastVerifiedAt?, bytes?, gone?: [id] }], restoreTest?: { finishedAt, seconds, rows, ok }, pointInTime?: { finishedAt, base, seconds, lostSeconds?, lostMore?, rows }, drill?: { finishedAt, seconds, ok }, objectives: { rto?, rpo? }, certificates: [{ name, daysLeft }], disk: { usedPercent, freeBytes }, pendingUpdates: [UPDATE], recoveryKey?: { recipients, proven, declinedAt? }, agent: "running" | "not running", problems: [text] }',
   'deploy-key list':

@@ -1,6 +1,5 @@
 import { thisProcess } from '../apply/process-identity.ts';
 import { rollBackSite } from '../apply/site-rollback.ts';
-import { env } from '../env.ts';
 import { AppError } from '../errors.ts';
 import { observeSites } from '../rollout/site-folders.ts';
 import { SecretStore } from '../secrets/store.ts';
@@ -9,10 +8,15 @@ import { configInForce } from './applied-config.ts';
 import type { ParsedArguments } from './command.ts';
 import { consent, refused } from './consent.ts';
 import type { CliContext } from './context.ts';
+import { wholeNumber } from './parse.ts';
 import { appliedContext } from './server-context.ts';
 
 /** `holdfast rollback SITE`: the files that were served before. */
-export async function rollback(args: ParsedArguments, context: CliContext): Promise<number> {
+export async function rollback(
+  args: ParsedArguments,
+  context: CliContext,
+  actor: string,
+): Promise<number> {
   const [site = '', image] = args.positionals;
   if (image !== undefined || args.flag('list')) {
     throw new AppError({
@@ -31,24 +35,32 @@ export async function rollback(args: ParsedArguments, context: CliContext): Prom
       hint: 'holdfast rollback SITE, with a name from the section sites of the config',
     });
   }
-  const { config } = await configInForce(undefined, { ...server, paths: context.paths });
+  const { config } = await configInForce(args.value('config'), {
+    ...server,
+    paths: context.paths,
+  });
   const announced = announceOf(config, new SecretStore(server.host, context.paths), context.report);
+  const json = args.flag('json');
+  let left = '';
   const release = await rollBackSite(
     { ...(await appliedContext(context, server)), ...announced },
     {
       site,
-      process: await thisProcess(env.sudoUser ?? env.user ?? 'unknown'),
+      process: await thisProcess(actor),
       command: `holdfast rollback ${site}`,
-      waitSeconds: 0,
+      waitSeconds: wholeNumber('wait', args.value('wait') ?? '0', 0, 86_400),
       confirm: async (from, to) => {
-        context.io.out(`site ${site}: from release ${from} back to ${to}\n`);
+        left = from;
+        if (!json) context.io.out(`site ${site}: from release ${from} back to ${to}\n`);
         return await consent(args, context, { text: 'Switch? [y/N] ' });
       },
     },
   );
   if (release === undefined) throw refused(args);
   context.io.out(
-    `Site ${site} shows release ${release}; the next change of its files takes over.\n`,
+    json
+      ? `${JSON.stringify({ version: 1, site, from: left, release })}\n`
+      : `Site ${site} shows release ${release}; the next change of its files takes over.\n`,
   );
   return 0;
 }

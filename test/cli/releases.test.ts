@@ -1,12 +1,19 @@
+import { mkdirSync, readlinkSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import t from 'tap';
 import { wayBack } from '../../installer/cli/releases.ts';
+import { commandTable } from '../../installer/cli/table.ts';
+import { LocalHost } from '../../installer/host/local.ts';
 import { EMPTY_EDGE_STATE } from '../../installer/model/edge-state.ts';
 import {
   EMPTY_LOCK,
   type LockedImage,
   type PreviousRelease,
 } from '../../installer/model/lock-file.ts';
+import { pathsUnder } from '../../installer/model/paths.ts';
 import type { ObservedContainer } from '../../installer/plan/observed.ts';
+import { runCommand } from '../support/cli.ts';
+import { FakeEngine } from '../support/fake-engine.ts';
 
 const release = (version: string, withdrawn = false): PreviousRelease => ({
   reference: `acme/web:${version}@sha256:${version.repeat(64)}`,
@@ -70,4 +77,37 @@ t.test('a release is named by its image or its version', async (t) => {
     code: 'usage/no-such-release',
     what: /more than one/,
   });
+});
+
+t.test('the rollback of a site follows its options', async (t) => {
+  const root = t.testdir({
+    etc: {
+      holdfast: {
+        'config.yaml': `version: 1
+domain: app.example.com
+contact: ops@example.com
+sites: { web: { artifact: ./dist, hosts: [app.example.com] } }
+`,
+      },
+    },
+  });
+  const paths = pathsUnder(root);
+  const site = join(paths.sites, 'web');
+  for (const release of ['one', 'two']) {
+    mkdirSync(join(site, 'releases', release), { recursive: true });
+  }
+  symlinkSync('releases/two', join(site, 'current'));
+  symlinkSync('releases/one', join(site, 'previous'));
+  mkdirSync(join(paths.stack, 'agent'), { recursive: true });
+  writeFileSync(join(paths.stack, 'agent/agent.json'), '{ "project": "app" }');
+  const server = { host: new LocalHost(), engine: new FakeEngine() };
+  const run = (...more: string[]) =>
+    runCommand(['rollback', 'web', '--yes', ...more], commandTable, { server, more: { paths } });
+  t.equal((await run('--wait', 'never')).exitCode, 2);
+  t.match((await run('--config', join(root, 'absent.yaml'))).stderr, /absent\.yaml/);
+  t.equal(readlinkSync(join(site, 'current')), 'releases/two', 'nothing was switched');
+  const { exitCode, stdout, stderr } = await run('--json');
+  t.equal(exitCode, 0, stderr);
+  t.strictSame(JSON.parse(stdout), { version: 1, site: 'web', from: 'two', release: 'one' });
+  t.equal(readlinkSync(join(site, 'current')), 'releases/one');
 });
