@@ -18,6 +18,7 @@ const LockFileSchema = z.looseObject({
   subnets: z.record(z.string(), z.string()),
   scales: z.record(z.string(), z.int()).optional(),
   postgresVolume: z.string().optional(),
+  postgresMajor: z.string().optional(),
   cloudflare: z.array(z.string()).optional(),
 });
 

@@ -34,7 +34,7 @@ import type { LoadedConfig } from './read-config.ts';
 import { secretsInForce } from './secrets-in-force.ts';
 import { servedReleases, siteReleases } from './site-releases.ts';
 import { snapshot } from './snapshot.ts';
-import { wantedUpgrade } from './wanted-upgrade.ts';
+import { majorAway, wantedUpgrade } from './wanted-upgrade.ts';
 
 export interface Prepared {
   readonly apply: ApplyContext;
@@ -216,7 +216,7 @@ async function renderFor(
     ? await secretsInForce(host, context.paths, observed.manifest)
     : undefined;
   const { scales } = keptScales(config, { ...observed.lock.scales, ...options.scales });
-  const { scales: _before, ...lock } = observed.lock;
+  const { scales: _before, postgresMajor: _away, ...lock } = observed.lock;
   const cloudflare = options.cloudflare ?? lock.cloudflare;
   const maintenance = await maintenanceState(host, context.paths);
   const upgrade = await wantedUpgrade(context, server, observed, {
@@ -245,6 +245,7 @@ async function renderFor(
       ...outcome.lock,
       ...(scales !== undefined && { scales }),
       ...(postgresVolume !== undefined && { postgresVolume }),
+      ...majorAway(observed.lock, outcome.lock.images),
       ...(cloudflare !== undefined && { cloudflare }),
       // What the engine has outweighs a lock file that is lost or older: a moved subnet recreates containers.
       subnets: {

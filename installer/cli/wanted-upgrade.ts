@@ -3,7 +3,7 @@ import { lastRehearsal } from '../backup/upgrade/rehearse.ts';
 import { POSTGRES_VOLUME } from '../components/postgres/names.ts';
 import { AppError } from '../errors.ts';
 import { formatBytes } from '../model/format-bytes.ts';
-import type { LockedImage } from '../model/lock-file.ts';
+import type { LockedImage, LockFile } from '../model/lock-file.ts';
 import { majorOf, type PostgresUpgrade, type WantedUpgrade } from '../model/postgres-upgrade.ts';
 import { engineName } from '../model/stack.ts';
 import type { Observed } from '../plan/observed.ts';
@@ -33,9 +33,12 @@ export async function wantedUpgrade(
   const { lock, volumes, manifest } = observed;
   const before = lock.images.postgres;
   const volume = lock.postgresVolume ?? POSTGRES_VOLUME;
-  if (before === undefined || image === undefined) return undefined;
-  const [from, to] = [majorOf(before), majorOf(image)];
+  const from = before === undefined ? lock.postgresMajor : majorOf(before);
+  if (from === undefined || image === undefined) return undefined;
+  const to = majorOf(image);
   if (from === to || !volumes.includes(engineName(project, volume))) return undefined;
+  // Nothing runs that an upgrade could read.
+  if (before === undefined) throw isAway(from, to);
   if (!allowed || Number(to) < Number(from) || manifest.generation === 0) {
     throw refused(observed, from, to);
   }
@@ -46,6 +49,17 @@ export async function wantedUpgrade(
     to: { major: to, volume: newVolume(project, to, observed, taken), image },
   };
   return { ...upgrade, ...(await factsOf(context, server, project, upgrade)) };
+}
+
+/** What the lock file remembers of a Postgres that the config has no more: its volume stays. */
+export function majorAway(
+  before: LockFile,
+  images: LockFile['images'],
+): Pick<LockFile, 'postgresMajor'> {
+  if (images.postgres !== undefined) return {};
+  const { postgres } = before.images;
+  const postgresMajor = postgres === undefined ? before.postgresMajor : majorOf(postgres);
+  return postgresMajor === undefined ? {} : { postgresMajor };
 }
 
 /** @throws AppError `preflight/disk-full` */
@@ -89,6 +103,15 @@ export function newVolume(
     const name = `${POSTGRES_VOLUME}-${major}${count === 1 ? '' : `-${count}`}`;
     if (!taken.includes(engineName(project, name))) return name;
   }
+}
+
+function isAway(from: string, to: string): AppError {
+  return new AppError({
+    code: 'config/postgres-major',
+    what: `the data that Postgres left on this server is of Postgres ${from}, and the config leads to ${to}; nothing was changed`,
+    why: 'a server of another major version does not read the files of this one',
+    hint: `write postgres.version: "${from}" and run \`holdfast apply\`; after that, another version upgrades the data`,
+  });
 }
 
 function refused({ postgresUpgrade }: Observed, from: string, to: string): AppError {

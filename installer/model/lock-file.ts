@@ -16,6 +16,8 @@ export interface LockFile {
   readonly scales?: Readonly<Record<string, number>>;
   /** Volume that Postgres runs on since a restore to a point in time; the first one when absent. */
   readonly postgresVolume?: string;
+  /** Major version of the data on that volume, while the config has no Postgres. */
+  readonly postgresMajor?: string;
   /** Networks of Cloudflare's proxies as last asked for; those of the program where absent. */
   readonly cloudflare?: readonly string[];
 }

@@ -1,7 +1,9 @@
 import t from 'tap';
+import type { CliContext, Server } from '../../installer/cli/context.ts';
 import { planRehearsal } from '../../installer/cli/postgres.ts';
-import { newVolume } from '../../installer/cli/wanted-upgrade.ts';
+import { majorAway, newVolume, wantedUpgrade } from '../../installer/cli/wanted-upgrade.ts';
 import type { Desired } from '../../installer/model/desired.ts';
+import { EMPTY_LOCK } from '../../installer/model/lock-file.ts';
 import type { Observed } from '../../installer/plan/observed.ts';
 import { UpgradeWorld } from '../apply/upgrade-world.ts';
 
@@ -29,6 +31,30 @@ t.test('an attempt that was killed goes on under its name', async (t) => {
     'postgres-data-17',
   );
 });
+
+t.test(
+  'a Postgres that was taken out of the config comes back as the major version of its data',
+  async (t) => {
+    const old = { ...image, version: '15.4' };
+    const away = { ...EMPTY_LOCK, ...majorAway({ ...EMPTY_LOCK, images: { postgres: old } }, {}) };
+    t.equal(away.postgresMajor, '15');
+    t.strictSame(majorAway(away, {}), { postgresMajor: '15' }, 'however many applies later');
+    t.strictSame(majorAway(away, { postgres: old }), {});
+    const back = (version: string, volumes: readonly string[]) =>
+      wantedUpgrade(
+        {} as CliContext,
+        {} as Server,
+        { lock: away, volumes, manifest: { generation: 3 } } as unknown as Observed,
+        { project: 'demo', image: { ...image, version }, allowed: true },
+      );
+    await t.rejects(back('17.2', ['demo_postgres-data']), {
+      code: 'config/postgres-major',
+      hint: /postgres\.version: "15"/,
+    });
+    t.equal(await back('15.5', ['demo_postgres-data']), undefined);
+    t.equal(await back('17.2', []), undefined, 'its volume is gone');
+  },
+);
 
 t.test('what a killed rehearsal left is cleared before the plan asks for free disk', async (t) => {
   const server = new UpgradeWorld();
