@@ -37,6 +37,7 @@ async function freshPlatform(t: Test): Promise<CrashPlatform> {
       waitSeconds: 0,
       purge: true,
       images: false,
+      awaitJobs: async () => undefined,
       confirm: async () => true,
     });
     const ours = { [LABELS.project]: platform.project };
