@@ -3,6 +3,7 @@ import { COMPOSE_FILE, composeCheck } from '../engine/compose.ts';
 import { AppError } from '../errors.ts';
 import { CommandError } from '../host/command-error.ts';
 import type { Command } from '../host/host.ts';
+import { WITHOUT_LOG } from '../model/container-log.ts';
 import type { ContainerValidator, HostValidator } from '../model/contribution.ts';
 import type { Desired } from '../model/desired.ts';
 import { LABELS } from '../model/labels.ts';
@@ -112,6 +113,7 @@ export function validatorCommand(run: ValidatorRun): Command {
       run.name,
       '--label',
       `${LABELS.project}=${run.project}`,
+      ...WITHOUT_LOG,
       '--network',
       'none',
       '--pull',

@@ -1,6 +1,7 @@
 import type { Engine } from '../engine/engine.ts';
 import { AppError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
+import { WITHOUT_LOG } from '../model/container-log.ts';
 import { LABELS } from '../model/labels.ts';
 
 const COMPONENT = 'backup';
@@ -30,6 +31,7 @@ export function helperArgv(request: HelperRequest): [string, ...string[]] {
     '--rm',
     '--interactive',
     ...labelArguments(request),
+    ...WITHOUT_LOG,
     ...['--network', 'none'],
     ...(request.limits ?? []),
     ...['--user', '0:0'],

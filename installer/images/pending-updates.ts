@@ -1,4 +1,5 @@
 import type { Host } from '../host/host.ts';
+import { WITHOUT_LOG } from '../model/container-log.ts';
 import type { LockedImage } from '../model/lock-file.ts';
 import type { PendingUpdate } from '../model/updates-result.ts';
 import { cataloguesOf } from './debian.ts';
@@ -53,6 +54,7 @@ async function installedPackages(host: Host, reference: string): Promise<Map<str
       'docker',
       'run',
       '--rm',
+      ...WITHOUT_LOG,
       '--network',
       'none',
       '--entrypoint',

@@ -1,4 +1,5 @@
 import type { Host } from '../host/host.ts';
+import { WITHOUT_LOG } from '../model/container-log.ts';
 import type { DesiredSite } from '../model/site.ts';
 
 const ENDINGS = [
@@ -42,6 +43,7 @@ export async function compressTexts(
       'docker',
       'run',
       '--rm',
+      ...WITHOUT_LOG,
       '--network',
       'none',
       '--user',

@@ -1,9 +1,11 @@
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import t from 'tap';
 import type { BackupContext } from '../../installer/backup/context.ts';
+import { helperArgv } from '../../installer/backup/helper-container.ts';
 import { readText } from '../../installer/backup/read-object.ts';
 import { restoreTestIdentityFile } from '../../installer/backup/recovery-keys.ts';
 import { withBackup } from '../../installer/backup/restore/choose-backup.ts';
@@ -26,6 +28,7 @@ import { runBackup } from '../../installer/backup/run-backup.ts';
 import { parseCatalog } from '../../installer/backup/sources/catalog.ts';
 import { livePostgres } from '../../installer/backup/sources/open-source.ts';
 import { AppError } from '../../installer/errors.ts';
+import { startChild } from '../../installer/host/child.ts';
 import { BackupStack } from '../support/backup-stack.ts';
 import { platformImages } from './support/platform-images.ts';
 
@@ -448,6 +451,28 @@ t.test(
     t.equal(helpers, '');
   },
 );
+
+t.test('what a helper puts out is in no log, and its last words arrive all the same', async (t) => {
+  const volume = `${stack.project}-helped`;
+  await stack.docker(['volume', 'create', ...stack.labels(), volume]);
+  const helper = startChild({
+    argv: helperArgv({
+      project: stack.project,
+      task: 'log',
+      image: postgres,
+      argv: ['sh', '-c', 'echo data; read -r go; echo why >&2; exit 3'],
+      volume: { name: volume, readOnly: true },
+      capabilities: [],
+    }),
+  });
+  await once(helper.stdout, 'data');
+  const label = 'label=io.holdfast.backup-task=log';
+  const id = await stack.docker(['ps', '-q', '--filter', label]);
+  const format = '{{.HostConfig.LogConfig.Type}}';
+  t.equal(await stack.docker(['inspect', '--format', format, id]), 'none');
+  helper.stdin.end('go\n');
+  t.match(await helper.done, { exitCode: 3, stderr: /^why$/m });
+});
 
 t.test(
   'a volume comes back with owners, modes, links and odd names; what was there is kept',

@@ -1,5 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { ReplicaCheck } from '../../model/agent-settings.ts';
+import { WITHOUT_LOG } from '../../model/container-log.ts';
 import type { BackupContext } from '../context.ts';
 import { labelArguments } from '../helper-container.ts';
 import { DRILL_TASK } from './remove-drill.ts';
@@ -49,6 +50,7 @@ async function ask(
       'docker',
       ...['run', '--rm'],
       ...labelArguments({ project: settings.project, task: DRILL_TASK }),
+      ...WITHOUT_LOG,
       ...['--network', network, '--user', '65534:65534', '--cap-drop', 'ALL', '--read-only'],
       ...['--memory', '64m', '--pids-limit', '16', '--security-opt', 'no-new-privileges'],
       ...['--entrypoint', 'timeout', image],

@@ -1,5 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { AppError } from '../../errors.ts';
+import { WITH_SHORT_LOG } from '../../model/container-log.ts';
 import type { BackupContext } from '../context.ts';
 import { labelArguments } from '../helper-container.ts';
 import type { PostgresServer } from '../psql.ts';
@@ -91,6 +92,7 @@ async function start(
       'docker',
       ...['run', '--detach', '--init'],
       ...labelArguments({ project: settings.project, task }),
+      ...WITH_SHORT_LOG,
       ...['--network', 'none'],
       ...limits,
       ...['--memory', String(1024 * MIB)],

@@ -1,5 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { AppError } from '../../errors.ts';
+import { WITHOUT_LOG } from '../../model/container-log.ts';
 import type { BackupContext } from '../context.ts';
 import { labelArguments, removeHelpers } from '../helper-container.ts';
 import type { PostgresServer } from '../psql.ts';
@@ -59,7 +60,7 @@ export async function withThrowawayPostgres<T>(
       ...['--shm-size', '256m'],
       ...['--security-opt', 'no-new-privileges'],
       // Data of the user: the log of a throw-away server is nobody's business.
-      ...['--log-driver', 'none'],
+      ...WITHOUT_LOG,
       ...['--env', `POSTGRES_USER=${postgres.superuser}`],
       // Without a network only the socket is left, which needs no password.
       ...['--env', 'POSTGRES_HOST_AUTH_METHOD=trust'],

@@ -3,6 +3,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { Engine } from '../../engine/engine.ts';
 import { AppError } from '../../errors.ts';
 import type { Host } from '../../host/host.ts';
+import { WITH_SHORT_LOG, WITHOUT_LOG } from '../../model/container-log.ts';
 import type { Report } from '../../model/events.ts';
 import type { Paths } from '../../model/paths.ts';
 import { labelArguments, removeHelpers } from '../helper-container.ts';
@@ -95,6 +96,7 @@ export async function startServer(
       'docker',
       ...['run', '--detach', '--init'],
       ...labelArguments({ project, task: request.task }),
+      ...WITH_SHORT_LOG,
       ...['--network', 'none'],
       ...['--user', `${OWNER}:${OWNER}`],
       ...['--cap-drop', 'ALL'],
@@ -188,6 +190,7 @@ export async function syncVolume(
       'docker',
       ...['run', '--rm'],
       ...labelArguments({ project, task }),
+      ...WITHOUT_LOG,
       ...['--network', 'none'],
       ...['--user', `${OWNER}:${OWNER}`],
       ...['--cap-drop', 'ALL'],
