@@ -452,6 +452,17 @@ t.test(
   },
 );
 
+const SYSCALLS =
+  'require POSIX; my ($set, $get) = (POSIX::uname())[4] eq "aarch64" ? (5, 8) : (188, 191); ';
+const ACL =
+  '0200000001000600ffffffff02000400e703000004000400ffffffff10000400ffffffff20000000ffffffff';
+/** File, attribute, value. */
+const ATTRIBUTES = [
+  ...['/data/able', 'security.capability', '0100000200040000000000000000000000000000'],
+  ...['/data/listed', 'system.posix_acl_access', ACL],
+  ...['/data/a', 'system.posix_acl_default', ACL],
+];
+
 t.test('what a helper puts out is in no log, and its last words arrive all the same', async (t) => {
   const volume = `${stack.project}-helped`;
   await stack.docker(['volume', 'create', ...stack.labels(), volume]);
@@ -503,6 +514,19 @@ t.test(
     await inside(
       'cd /data && chmod 2750 . && mkdir -p a/b && echo one >a/b/one && ln -s one a/b/link && ln a/b/one a/hard && printf x >"new\nline" && chown -R 33:44 a && chmod 600 a/b/one && touch -d 2020-02-29 a/b/one && truncate -s 100M sparse',
     );
+    // setxattr and getxattr; neither setcap nor setfacl is in the image. CAP_NET_BIND_SERVICE; uid 999 may read.
+    const attributes = (script: string) =>
+      stack.docker(['exec', user, 'perl', '-e', `${SYSCALLS}${script}`, ...ATTRIBUTES]);
+    await inside('cd /data && cp a/b/one able && cp a/b/one listed && ln able a/able');
+    await attributes(
+      'while (my ($f, $n, $v) = splice @ARGV, 0, 3) { $v = pack "H*", $v; syscall($set, $f, $n, $v, length $v, 0) == 0 or die "$f: $!" }',
+    );
+    const shown = () =>
+      attributes(
+        'while (my ($f, $n) = splice @ARGV, 0, 3) { my $v = "\\0" x 99; my $l = syscall($get, $f, $n, $v, 99); print unpack("H*", substr $v, 0, $l), "\\n" }',
+      );
+    const values = ATTRIBUTES.filter((_word, index) => index % 3 === 2).join('\n');
+    t.equal(await shown(), values);
     const listing =
       'cd /data && find . -not -path "./.holdfast*" -printf "%p %y %m %U:%G %s %l %TY\\n" | grep -v "^. d" | sort';
     const before = await inside(listing);
@@ -516,7 +540,7 @@ t.test(
     });
     const made = await runBackup(volumes, 'files');
     t.ok(made.bytes < 1024 * 1024, 'a sparse file costs nothing');
-    await inside('cd /data && rm -rf a sparse && echo lost >later');
+    await inside('cd /data && rm -rf a able listed sparse && echo lost >later');
     const asked: string[] = [];
     const { kept } = await withBackup(volumes, { kind: 'volume', identityFile }, (backup) =>
       restoreVolume(volumes, backup, {
@@ -527,6 +551,7 @@ t.test(
     t.match(asked, [/will be stopped for a moment/]);
     t.equal(await inside(listing), before);
     t.equal(await inside('stat -c %a /data'), '2750');
+    t.equal(await shown(), values, 'file capabilities, lists of rights');
     t.equal(await readFile(join(kept, 'later'), 'utf8'), 'lost\n');
     t.equal(await stack.docker(['inspect', '--format', '{{.State.Running}}', user]), 'true');
   },

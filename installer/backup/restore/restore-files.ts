@@ -24,9 +24,9 @@ export interface RestoredFiles {
   readonly kept: string;
 }
 
-/** Fills a folder, `$1`, from the archive of a volume. */
-export const UNTAR =
-  'tar --extract --file=- --numeric-owner --same-owner --preserve-permissions --xattrs --acls --directory="$1"';
+// Fills a folder, `$1`, from the archive of a volume. By itself tar lays down attributes of users alone, which
+// a program's right to bind port 80 (`security.capability`) is none of.
+export const UNTAR = `tar --extract --file=- --numeric-owner --same-owner --preserve-permissions --xattrs --xattrs-include='*' --acls --directory="$1"`;
 
 // Fills a folder, `$1`, from a dump of Redis.
 // Redis with an AOF reads that alone: the dump becomes the base of a new one. `$2` is not given: names are Redis' own.

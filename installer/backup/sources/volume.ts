@@ -120,6 +120,7 @@ const TAR: [string, ...string[]] = [
   '--one-file-system',
   '--sparse',
   '--xattrs',
+  '--xattrs-include=*',
   '--acls',
   `--directory=${VOLUME_MOUNT}`,
   `--exclude=${OURS}`,
