@@ -40,7 +40,11 @@ export async function* demultiplex(source: AsyncIterable<Buffer>): AsyncGenerato
     }
   }
   if (header.length === 0) return;
-  throw new AppError({
+  throw streamCut();
+}
+
+export function streamCut(): AppError {
+  return new AppError({
     code: 'engine/stream-cut',
     what: "a container's output ended in the middle",
     why: 'the Docker engine closed the connection',

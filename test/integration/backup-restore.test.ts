@@ -1,11 +1,13 @@
 import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import t from 'tap';
 import type { BackupContext } from '../../installer/backup/context.ts';
 import { helperArgv } from '../../installer/backup/helper-container.ts';
+import { listStored } from '../../installer/backup/inventory.ts';
 import { readText } from '../../installer/backup/read-object.ts';
 import { restoreTestIdentityFile } from '../../installer/backup/recovery-keys.ts';
 import { withBackup } from '../../installer/backup/restore/choose-backup.ts';
@@ -30,6 +32,7 @@ import { livePostgres } from '../../installer/backup/sources/open-source.ts';
 import { AppError } from '../../installer/errors.ts';
 import { startChild } from '../../installer/host/child.ts';
 import { BackupStack } from '../support/backup-stack.ts';
+import { CuttingProxy } from '../support/cutting-proxy.ts';
 import { platformImages } from './support/platform-images.ts';
 
 const { postgres = '', redis = '' } = await platformImages('postgres', 'redis');
@@ -556,6 +559,42 @@ t.test(
     t.equal(await stack.docker(['inspect', '--format', '{{.State.Running}}', user]), 'true');
   },
 );
+
+t.test('a stream that is cut is no backup, and no restore', async (t) => {
+  const volume = `${stack.project}-cut`;
+  await stack.docker(['volume', 'create', ...stack.labels(), volume]);
+  const at = ['volume', 'inspect', '--format', '{{.Mountpoint}}', volume];
+  const folder = await stack.docker(at);
+  for (const name of ['a', 'b', 'c', 'd'])
+    await writeFile(join(folder, name), randomBytes(300_000));
+  const source = { kind: 'volume', name: 'cut', volume, service: 'web' } as const;
+  const volumes = stack.context({ jobs: [stack.job({ name: 'cut', source })] });
+  const socket = join(stack.root, 'engine.sock');
+  const half = 600_000;
+
+  const out = await CuttingProxy.start(socket, 'from', half);
+  await t.rejects(
+    out.during(() => runBackup(volumes, 'cut')),
+    { code: 'engine/stream-cut' },
+  );
+  t.equal(out.cuts, 1);
+  t.strictSame(await listStored(await volumes.openStore('local'), volumes.settings, 'cut'), []);
+
+  await runBackup(volumes, 'cut');
+  await writeFile(join(folder, 'a'), 'newer');
+  const into = await CuttingProxy.start(socket, 'to', half);
+  await t.rejects(
+    into.during(() =>
+      withBackup(volumes, { kind: 'volume', job: 'cut', identityFile }, (backup) =>
+        restoreVolume(volumes, backup, { ...alone, consent: async () => undefined }),
+      ),
+    ),
+    { code: 'restore/failed' },
+  );
+  t.equal(into.cuts, 1);
+  t.strictSame(await readdir(folder), ['a', 'b', 'c', 'd']);
+  t.equal(await readFile(join(folder, 'a'), 'utf8'), 'newer');
+});
 
 t.test(
   'a volume restore killed before any of its steps carries on; a no takes it back',

@@ -2,7 +2,7 @@ import { posix } from 'node:path';
 import type { BackupJob, BackupSource } from '../../model/backup-settings.ts';
 import type { DrillReport } from '../../model/drill-result.ts';
 import type { BackupContext } from '../context.ts';
-import { helperArgv, helperImage, removeHelpers, VOLUME_MOUNT } from '../helper-container.ts';
+import { helperImage, removeHelpers, VOLUME_MOUNT } from '../helper-container.ts';
 import type { PostgresServer } from '../psql.ts';
 import { type OpenBackup, readObject, readText } from '../read-object.ts';
 import { restoreTestIdentityFile } from '../recovery-keys.ts';
@@ -126,7 +126,7 @@ export async function bringFiles(
     const wish = { ...wishFor(context, job.source.kind), job: job.name };
     const from = await withBackup(context, wish, async (backup) => {
       await layDown(
-        helperArgv({
+        {
           project: settings.project,
           task: DRILL_TASK,
           image: fill.image,
@@ -134,7 +134,7 @@ export async function bringFiles(
           volume: { name: own, readOnly: false },
           capabilities: FILL_CAPABILITIES,
           limits: request.limits,
-        }),
+        },
         contentOf(backup),
         `the files of ${what}`,
       );

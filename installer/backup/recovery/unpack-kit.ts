@@ -5,7 +5,7 @@ import type { Report } from '../../model/events.ts';
 import { isDamage } from '../damage.ts';
 import type { BackupManifest, BackupObject } from '../manifest.ts';
 import { type OpenBackup, readObject } from '../read-object.ts';
-import { layDown } from '../restore/lay-down.ts';
+import { layDownBy } from '../restore/lay-down.ts';
 import type { Store } from '../store/store.ts';
 import { verifiedBytes } from '../verified-bytes.ts';
 import { readManifest } from '../verify.ts';
@@ -72,7 +72,7 @@ async function unpack(
     ...['--preserve-permissions', `--directory=${folder}`],
   ] as const;
   try {
-    await layDown([...untar], decompress(readObject(opened, object)), 'the recovery kit');
+    await layDownBy([...untar], decompress(readObject(opened, object)), 'the recovery kit');
   } catch (error) {
     throw withKeys(error, opened.manifest);
   }
@@ -88,7 +88,7 @@ export async function loadImages(
   const opened = await openKit(store, kit, identityFile);
   const object = opened.manifest.objects.find(({ role }) => role === 'images');
   if (object === undefined) return;
-  await layDown(['docker', 'image', 'load', '--quiet'], plain(opened, object), 'the images');
+  await layDownBy(['docker', 'image', 'load', '--quiet'], plain(opened, object), 'the images');
 }
 
 function plain(opened: OpenBackup, object: BackupObject): AsyncIterable<Uint8Array> {

@@ -3,7 +3,7 @@ import type { Host } from '../../host/host.ts';
 import { LABELS } from '../../model/labels.ts';
 import { engineName } from '../../model/stack.ts';
 import type { BackupContext } from '../context.ts';
-import { helperArgv, VOLUME_MOUNT } from '../helper-container.ts';
+import { type HelperRequest, VOLUME_MOUNT } from '../helper-container.ts';
 import { type OpenBackup, proveObject, readObject } from '../read-object.ts';
 import { layDown } from './lay-down.ts';
 
@@ -60,7 +60,7 @@ export async function fillClusterVolume(
 ): Promise<void> {
   const object = backup.manifest.objects.find(({ role }) => role === 'cluster');
   if (object === undefined) throw new Error(`the manifest of ${backup.manifest.id} has no cluster`);
-  const argv = helperArgv({
+  const laying: HelperRequest = {
     project: settings.project,
     task: request.task,
     image: request.image,
@@ -68,9 +68,9 @@ export async function fillClusterVolume(
     volume: { name: volume.engineName, readOnly: false },
     limits: request.limits,
     capabilities: ['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'FSETID'],
-  });
+  };
   try {
-    await layDown(argv, readObject(backup, object), 'the files of the base backup');
+    await layDown(laying, readObject(backup, object), 'the files of the base backup');
   } catch (error) {
     // zstd stumbles over a changed byte before the range that holds it was read to its end.
     if (mayBeDamage(error)) await proveObject(backup, object);

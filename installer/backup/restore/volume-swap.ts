@@ -5,7 +5,13 @@ import type { Report } from '../../model/events.ts';
 import type { Paths } from '../../model/paths.ts';
 import { newBackupId } from '../backup-id.ts';
 import type { BackupContext } from '../context.ts';
-import { helperArgv, removeHelpers, requireVolume, VOLUME_MOUNT } from '../helper-container.ts';
+import {
+  type HelperRequest,
+  helperArgv,
+  removeHelpers,
+  requireVolume,
+  VOLUME_MOUNT,
+} from '../helper-container.ts';
 import { layDown } from './lay-down.ts';
 import {
   type Journal,
@@ -110,7 +116,8 @@ export async function replaceVolume(
   await saveJournal(host, file, journal);
   const helper = helperFor(server, volume, journal);
   try {
-    await layDown(helper(FILL, restore.fillScript), restore.content(), 'the files');
+    const filling = helperRequest(server, volume, journal, [FILL, restore.fillScript]);
+    await layDown(filling, restore.content(), 'the files');
     await host.run({ argv: helper(COMPLETE) });
     const users = await usersOf(server, volume, 'running');
     await restore.consent(users.map(({ name }) => name));
@@ -166,19 +173,27 @@ function taskOf(volume: string): string {
 }
 
 function helperFor(
+  server: SwapServer,
+  volume: string,
+  journal: Journal,
+): (script: string) => [string, ...string[]] {
+  return (script) => helperArgv(helperRequest(server, volume, journal, [script]));
+}
+
+function helperRequest(
   { project }: SwapServer,
   volume: string,
   { image, token }: Journal,
-): (script: string, ...more: string[]) => [string, ...string[]] {
-  return (script, ...more) =>
-    helperArgv({
-      project,
-      task: taskOf(volume),
-      image,
-      argv: ['sh', '-c', script, 'sh', VOLUME_MOUNT, token, ...more],
-      volume: { name: volume, readOnly: false },
-      capabilities: FILL_CAPABILITIES,
-    });
+  [script, ...more]: readonly [string, ...string[]],
+): HelperRequest {
+  return {
+    project,
+    task: taskOf(volume),
+    image,
+    argv: ['sh', '-c', script, 'sh', VOLUME_MOUNT, token, ...more],
+    volume: { name: volume, readOnly: false },
+    capabilities: FILL_CAPABILITIES,
+  };
 }
 
 async function keptFolder(host: Host, volume: string, token: string): Promise<string> {

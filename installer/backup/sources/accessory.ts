@@ -1,9 +1,12 @@
+import type { Readable } from 'node:stream';
 import type { Engine } from '../../engine/engine.ts';
+import { streamCut } from '../../engine/frames.ts';
 import { AppError } from '../../errors.ts';
 import { TailBuffer } from '../../host/tail-buffer.ts';
 import type { BackupSource } from '../../model/backup-settings.ts';
 import type { BackupContext } from '../context.ts';
 import { objectNamePart } from '../keys.ts';
+import { marked, tellsWhole, unmarkedProgram } from '../whole-stream.ts';
 import { compress } from '../zstd.ts';
 import type { Source } from './source.ts';
 import { readerOf, volumeBytes } from './volume.ts';
@@ -51,20 +54,27 @@ export async function* accessoryDump(
 ): AsyncGenerator<Uint8Array> {
   let bytes = 0;
   const said = new TailBuffer(SAID_BYTES);
-  try {
-    const { stdout, done } = await engine.execStream(container, { argv: commandWords(dump) });
-    for await (const chunk of stdout) {
+  async function* watched(output: Readable): AsyncGenerator<Buffer> {
+    for await (const chunk of output) {
       bytes += (chunk as Buffer).length;
       said.push(chunk as Buffer);
       yield chunk as Buffer;
     }
+  }
+  const wrap = (await tellsWhole(engine, container)) ? marked : unmarkedProgram;
+  const { argv, length, plain } = wrap(commandWords(dump));
+  try {
+    const { stdout, done } = await engine.execStream(container, { argv });
+    const code = yield* plain(watched(stdout));
     const { exitCode, stderr } = await done;
-    if (exitCode !== 0) throw dumpFailed(name, whyItEnded(exitCode, stderr, said));
+    if (exitCode === 0 && code === undefined) throw streamCut();
+    const ended = exitCode || code;
+    if (ended !== 0) throw dumpFailed(name, whyItEnded(ended ?? exitCode, stderr, said));
   } catch (error) {
     if (!(error instanceof AppError) || !error.code.startsWith('engine/')) throw error;
     throw dumpFailed(name, error.message, error);
   }
-  if (bytes === 0) throw dumpFailed(name, 'it wrote nothing to its standard output');
+  if (bytes === length) throw dumpFailed(name, 'it wrote nothing to its standard output');
 }
 
 /** Enough for why a program could not be started, bytes. */

@@ -1,7 +1,9 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Engine } from '../../engine/engine.ts';
+import { streamCut } from '../../engine/frames.ts';
 import { AppError } from '../../errors.ts';
 import type { Secret } from '../../model/secret.ts';
+import { marked } from '../whole-stream.ts';
 import type { Source } from './source.ts';
 
 /** The user of Redis that may do everything, and the secret with its password. */
@@ -43,12 +45,12 @@ async function* dump(server: RedisServer): AsyncGenerator<Uint8Array> {
   await save(server);
   const folder = await redisSetting(server, 'dir');
   const file = await redisSetting(server, 'dbfilename');
-  const { stdout, done } = await server.engine.execStream(server.container, {
-    argv: ['cat', `${folder}/${file}`],
-  });
-  yield* stdout as AsyncIterable<Uint8Array>;
+  const { argv, plain } = marked(['cat', `${folder}/${file}`]);
+  const { stdout, done } = await server.engine.execStream(server.container, { argv });
+  const code = yield* plain(stdout as AsyncIterable<Buffer>);
   const { exitCode, stderr } = await done;
   if (exitCode !== 0) throw redisError(server, stderr.trim());
+  if (code !== 0) throw streamCut();
 }
 
 /** Sends commands as a person would type them; the password goes through standard input only. */

@@ -1,3 +1,4 @@
+import { streamCut } from '../../engine/frames.ts';
 import { childOutput } from '../../host/child-output.ts';
 import type { Host } from '../../host/host.ts';
 import type { BackupSource } from '../../model/backup-settings.ts';
@@ -12,6 +13,7 @@ import {
 } from '../helper-container.ts';
 import { objectNamePart } from '../keys.ts';
 import { unlessSwapped } from '../restore/swap-journal.ts';
+import { marked } from '../whole-stream.ts';
 import { compress } from '../zstd.ts';
 import type { Source } from './source.ts';
 
@@ -73,15 +75,19 @@ export async function openVolumeSource(
   };
 }
 
-function tarOf(
+/** @throws AppError `engine/stream-cut` */
+async function* tarOf(
   { report }: Pick<BackupContext, 'report'>,
   request: Omit<HelperRequest, 'argv'>,
 ): AsyncGenerator<Uint8Array> {
-  return childOutput(helperArgv({ ...request, argv: TAR }), (exitCode, stderr) => {
+  const { argv, plain } = marked(TAR);
+  const output = childOutput(helperArgv({ ...request, argv }), (exitCode, stderr) => {
     if (exitCode !== CHANGED_WHILE_READ) return false;
     report({ kind: 'warning', code: 'backup/changed-while-read', text: stderr.trim() });
     return true;
   });
+  const code = yield* plain(output);
+  if (code === undefined || code > CHANGED_WHILE_READ) throw streamCut();
 }
 
 /** A throw-away container that may read all of a volume. @throws AppError `backup/no-volume` */
