@@ -5,6 +5,7 @@ import type { Readable } from 'node:stream';
 import { type Child, startChild } from '../host/child.ts';
 import { type PostgresServer, postgresExec } from './psql.ts';
 import type { ContainerPipe, ProgramEnd, SourceProgram } from './sources/source.ts';
+import { marked } from './whole-stream.ts';
 
 /*
  * What a program in a container puts out goes through four more programs on its way to us (the container's shim,
@@ -36,20 +37,19 @@ shift
 ${TELL}`;
 const OUT_OF_CONTAINER = script('4>', '</dev/null >&4');
 const INTO_CONTAINER = script('4<', '<&4');
-const BY_THE_ENGINE = `"$@"
-${TELL}`;
 
 /** A program of Postgres' container, by the engine's client and, where the container is on this machine, by a pipe. */
 export function containerProgram(
   server: PostgresServer,
   command: readonly [string, ...string[]],
   moreEnv: Readonly<Record<string, string>> = {},
-): Pick<SourceProgram, 'argv' | 'pipe' | 'ending'> {
+): Pick<SourceProgram, 'argv' | 'pipe' | 'plain'> {
+  const { argv, plain } = marked(command);
   const pipe = containerPipe(server, command, 'out', moreEnv);
   return {
-    argv: dockerExec(server, [], ['sh', '-c', BY_THE_ENGINE, 'sh', ...command], moreEnv),
+    argv: dockerExec(server, [], argv, moreEnv),
     ...(pipe === undefined ? {} : { pipe }),
-    ending: toldEnding,
+    plain,
   };
 }
 
@@ -86,6 +86,11 @@ export async function toldEnding({ done }: Child): Promise<ProgramEnd> {
     const code = Number.parseInt(stderr.slice(at + TOLD.length), 10);
     return { exitCode: code, stderr: stderr.slice(0, at) };
   }
+  return unknownEnding({ exitCode, stderr });
+}
+
+/** Of one that did not say how it ended. */
+export function unknownEnding({ exitCode, stderr }: ProgramEnd): ProgramEnd {
   if (exitCode !== 0) return { exitCode, stderr };
   return {
     exitCode: LOST,

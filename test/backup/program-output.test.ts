@@ -2,7 +2,8 @@ import { pbkdf2 } from 'node:crypto';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import t from 'tap';
-import { filteredOutput } from '../../installer/backup/program-output.ts';
+import { filteredOutput, outputOfProgram } from '../../installer/backup/program-output.ts';
+import { marked } from '../../installer/backup/whole-stream.ts';
 
 /** As container-pipe.ts has it, on this machine: says that the pipe is there, waits for an answer, writes, ends. */
 const PROGRAM = `mkfifo -m 600 -- "$1" || exit 1
@@ -11,7 +12,8 @@ echo ready
 read -r answer
 exec 4>"$1" 3>&-
 rm -f -- "$1"
-echo worth keeping >&4`;
+echo worth keeping >&4
+echo 'holdfast: ended with 0' >&2`;
 
 t.test('a short program and its filter end before anybody listens: nothing is lost', async (t) => {
   const folder = t.testdir({});
@@ -31,3 +33,26 @@ t.test('a short program and its filter end before anybody listens: nothing is lo
     isBusy = false;
   }
 });
+
+t.test('what comes by the engine is whole with its mark, through a filter too', async (t) => {
+  const failure = (exitCode: number, stderr: string) => new Error(`${exitCode} ${stderr}`);
+  const dump = (script: string) => marked(['sh', '-c', script]);
+  const whole = { ...dump('echo rows'), failure };
+  t.equal(await text(outputOfProgram(whole)), 'rows\n');
+  t.equal(await text(filteredOutput(whole, ['cat'])), 'rows\n');
+  const failed = { ...dump('echo half; echo broken >&2; exit 3'), failure };
+  const { argv, plain } = dump('echo rows');
+  const cut = { argv: cutAfter(20, argv), plain, failure };
+  for (const [source, message] of [
+    [failed, /^3 broken/],
+    [cut, /^125 .*nobody knows/],
+  ] as const) {
+    await t.rejects(text(outputOfProgram(source)), { message });
+    await t.rejects(text(filteredOutput(source, ['cat'])), { message });
+  }
+});
+
+/** As the engine's client does that lost the stream: with exit code 0. */
+function cutAfter(bytes: number, argv: readonly string[]): [string, ...string[]] {
+  return ['sh', '-c', `"$@" | head -c ${bytes}`, 'sh', ...argv];
+}

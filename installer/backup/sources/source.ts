@@ -1,5 +1,5 @@
-import type { Child } from '../../host/child.ts';
 import type { BackupManifest, BackupObject } from '../manifest.ts';
+import type { Marked } from '../whole-stream.ts';
 
 /** One object to be stored, and how its bytes are had. */
 export interface SourceObject {
@@ -28,9 +28,9 @@ export interface SourceProgram {
   readonly failure: (exitCode: number, stderr: string) => Error;
   /** Sees what it says beside its output, as it comes. */
   readonly onStderr?: (chunk: Buffer) => void;
-  /** How it ended, where its exit code does not tell. */
-  readonly ending?: (program: Child) => Promise<ProgramEnd>;
-  /** A shorter way to its output, where there is one. */
+  /** Takes the mark off its output without which it is not whole. */
+  readonly plain?: Marked['plain'];
+  /** A shorter way to its output, where there is one; no mark is needed there. */
   readonly pipe?: ContainerPipe;
 }
 
