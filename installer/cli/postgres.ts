@@ -2,7 +2,7 @@ import { apply as applyServer, planServer } from '../apply/apply.ts';
 import { SYSTEM_CLOCK } from '../apply/context.ts';
 import { withLock } from '../apply/lock.ts';
 import { thisProcess } from '../apply/process-identity.ts';
-import { lockInForce, readUpgrade, saveUpgrade } from '../apply/upgrade/journal.ts';
+import { lockOfBefore, readUpgrade, saveUpgrade } from '../apply/upgrade/journal.ts';
 import { rowsWrittenSoFar } from '../backup/upgrade/rows-written.ts';
 import { env } from '../env.ts';
 import { AppError } from '../errors.ts';
@@ -111,7 +111,8 @@ export async function postgresRevert(args: ParsedArguments, context: CliContext)
     render: (observed) => {
       refuseOtherVersion(loaded, journal);
       live = observed.lock.postgresVolume ?? live;
-      return prepared.render({ ...observed, lock: lockInForce(observed.lock, reverting) });
+      const lock = lockOfBefore(observed, loaded.config.project, reverting);
+      return prepared.render({ ...observed, lock });
     },
     configDigest: () => configDigest(configPath),
     confirm: async (plan) => {

@@ -1,6 +1,6 @@
 import type { ApplyOutcome, ApplyRequest } from '../../installer/apply/apply.ts';
 import type { ClusterMaker } from '../../installer/apply/context.ts';
-import { lockInForce, readUpgrade, saveUpgrade } from '../../installer/apply/upgrade/journal.ts';
+import { lockOfBefore, readUpgrade, saveUpgrade } from '../../installer/apply/upgrade/journal.ts';
 import { AppError } from '../../installer/errors.ts';
 import type { Desired } from '../../installer/model/desired.ts';
 import { LABELS } from '../../installer/model/labels.ts';
@@ -95,7 +95,8 @@ export class UpgradeWorld {
     if (journal === undefined) throw new Error('nothing to revert');
     const reverting = { ...journal, phase: 'reverting' } as const;
     return world.apply(
-      (observed) => wants('15', {}, { ...observed, lock: lockInForce(observed.lock, reverting) }),
+      (observed) =>
+        wants('15', {}, { ...observed, lock: lockOfBefore(observed, 'demo', reverting) }),
       { keepRendered: () => saveUpgrade(host, PATHS, reverting) },
     );
   }

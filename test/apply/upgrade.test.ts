@@ -314,3 +314,15 @@ t.test('a way back that fails leaves the new server, and the way open', async (t
   await server.revert();
   runsOn(t, server, OLD, 'reverted');
 });
+
+t.test('there is no way back to a cluster that somebody has dropped', async (t) => {
+  const server = await onFifteen();
+  await server.apply('17');
+  server.world.engine.volumeLabels.delete(OLD);
+  await t.rejects(server.revert(), {
+    code: 'usage/no-upgrade',
+    why: new RegExp(`${OLD} was removed`),
+  });
+  runsOn(t, server, NEW, 'nothing was changed');
+  t.notOk(server.world.engine.volumeLabels.has(OLD), 'no empty one in its place');
+});

@@ -1,8 +1,11 @@
 import { posix } from 'node:path';
+import { AppError } from '../../errors.ts';
 import type { Host } from '../../host/host.ts';
 import type { LockFile } from '../../model/lock-file.ts';
 import type { Paths } from '../../model/paths.ts';
 import type { ClusterVersion, UpgradeJournal } from '../../model/postgres-upgrade.ts';
+import { engineName } from '../../model/stack.ts';
+import type { Observed } from '../../plan/observed.ts';
 import { readText } from '../read-text.ts';
 
 function journalPath(paths: Paths): string {
@@ -42,6 +45,25 @@ export function lockInForce(lock: LockFile, journal: UpgradeJournal | undefined)
     default:
       return lock;
   }
+}
+
+/**
+ * The lock file with the cluster of before the upgrade, which is kept until somebody drops it.
+ * @throws AppError `usage/no-upgrade` when it is gone: compose would make an empty one under its name
+ */
+export function lockOfBefore(
+  { lock, volumes }: Pick<Observed, 'lock' | 'volumes'>,
+  project: string,
+  { from }: UpgradeJournal,
+): LockFile {
+  const volume = engineName(project, from.volume);
+  if (volumes.includes(volume)) return withCluster(lock, from);
+  throw new AppError({
+    code: 'usage/no-upgrade',
+    what: `the cluster of Postgres ${from.major} is gone, so there is no way back to it`,
+    why: `its volume ${volume} was removed; nothing was changed`,
+    hint: 'holdfast restore: backups and moments before now',
+  });
 }
 
 function withCluster(lock: LockFile, { volume, image }: ClusterVersion): LockFile {
