@@ -6,7 +6,9 @@ import { findKits } from '../backup/recovery/find-kits.ts';
 import {
   endRecovery,
   type Recovery,
+  type RecoveryWish,
   readRecovery,
+  refuseOtherWish,
   unpackedFolder,
   writeRecovery,
 } from '../backup/recovery/journal.ts';
@@ -79,7 +81,9 @@ export async function restoreServer(
   };
   const { host } = server;
   const { paths } = context;
-  let recovery = (await readRecovery(host, paths)) ?? (await choose(work));
+  const begun = await readRecovery(host, paths);
+  if (begun !== undefined) refuseOtherWish(paths, begun, wishOf(work));
+  let recovery = begun ?? (await choose(work));
   const keep = async (change: Partial<Recovery>): Promise<void> => {
     recovery = { ...recovery, ...change };
     await writeRecovery(host, paths, recovery);
@@ -121,6 +125,11 @@ export async function restoreServer(
   return saved.failed.length === 0 ? 0 : EXIT_CODES.backup;
 }
 
+function wishOf({ args, place }: Work): RecoveryWish {
+  const project = args.value('project');
+  return { place, latest: args.flag('latest'), ...(project === undefined ? {} : { project }) };
+}
+
 /** Looks at what is there, says what would be done, and asks. Changes nothing but the folder of the recovery. */
 async function choose(work: Work): Promise<Recovery> {
   const { args, context, server, place, identityFile } = work;
@@ -140,7 +149,8 @@ async function choose(work: Work): Promise<Recovery> {
     await refuseServerInUse(args, context, server, kit.project);
     const unpacked = underKit(paths);
     const settings = await readBackupSettings(host, unpacked);
-    const begun = { version: 1, startedAt, kit, writer: manifest.writer } as const;
+    const asked = wishOf(work);
+    const begun = { version: 1, startedAt, asked, kit, writer: manifest.writer } as const;
     const chosen: Recovery = { ...begun, data: [], step: 'chosen', done: [] };
     const contextFor = reader(work, chosen, settings, unpacked);
     const data: DataWish[] = await chooseData(

@@ -5,7 +5,11 @@ import t, { type Test } from 'tap';
 import { type BackupManifest, manifestBytes, sha256Hex } from '../../installer/backup/manifest.ts';
 import { chooseData } from '../../installer/backup/recovery/choose-data.ts';
 import { findKits } from '../../installer/backup/recovery/find-kits.ts';
-import { unpackedFolder } from '../../installer/backup/recovery/journal.ts';
+import {
+  type Recovery,
+  refuseOtherWish,
+  unpackedFolder,
+} from '../../installer/backup/recovery/journal.ts';
 import { isSamePlace, namesPlace, parsePlace } from '../../installer/backup/recovery/place.ts';
 import { placeKit } from '../../installer/backup/recovery/place-kit.ts';
 import { refuseStillWritten } from '../../installer/backup/recovery/still-written.ts';
@@ -272,3 +276,19 @@ t.test(
 function job(name: string, source: BackupJob['source']): BackupJob {
   return { name, source, cron: '0 2 * * *', store: 'far', keepRemote: {} };
 }
+
+t.test('a restore that was begun goes on by what it was begun with', async (t) => {
+  const paths = pathsUnder('/srv');
+  const asked = { place: parsePlace('s3://acme/prod'), latest: false };
+  const refuse = (wish: typeof asked, begun: object = { asked }) =>
+    refuseOtherWish(paths, JSON.parse(JSON.stringify(begun)) as Recovery, wish);
+  refuse(asked);
+  refuse({ ...asked, latest: true }, {});
+  for (const other of [{ place: parsePlace('/mnt/copy') }, { latest: true }, { project: 'shop' }]) {
+    t.throws(() => refuse({ ...asked, ...other }), {
+      code: 'restore/under-way',
+      why: /: --from s3:\/\/acme\/prod$/,
+      hint: /journal\.json away/,
+    });
+  }
+});

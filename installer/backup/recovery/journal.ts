@@ -1,10 +1,12 @@
 import { posix } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { AppError } from '../../errors.ts';
 import type { Host } from '../../host/host.ts';
 import type { Paths } from '../../model/paths.ts';
 import type { BackupManifest } from '../manifest.ts';
 import type { DataWish } from './choose-data.ts';
 import type { StoredKit } from './find-kits.ts';
+import type { RecoveryPlace } from './place.ts';
 
 /** Something that holds data, and what came back of it. */
 export interface RestoredData {
@@ -15,6 +17,13 @@ export interface RestoredData {
   readonly lines: readonly string[];
 }
 
+/** What somebody asked for at the begin. */
+export interface RecoveryWish {
+  readonly place: RecoveryPlace;
+  readonly latest: boolean;
+  readonly project?: string;
+}
+
 /**
  * How far the setting up of this server from a kit has come. Which backups are used is decided once, at the start:
  * the new server makes backups of its own while its data is still on the way.
@@ -23,6 +32,8 @@ export interface Recovery {
   readonly version: 1;
   /** UTC. */
   readonly startedAt: string;
+  /** Absent in journals of before it was noted. */
+  readonly asked?: RecoveryWish;
   readonly kit: StoredKit;
   readonly writer: BackupManifest['writer'];
   readonly data: readonly DataWish[];
@@ -60,6 +71,26 @@ export async function readRecovery(host: Host, paths: Paths): Promise<Recovery |
       cause,
     });
   }
+}
+
+/** @throws AppError `restore/under-way`: what comes back was chosen by another wish */
+export function refuseOtherWish(paths: Paths, { asked }: Recovery, wish: RecoveryWish): void {
+  if (asked === undefined || isDeepStrictEqual(asked, wish)) return;
+  throw new AppError({
+    code: 'restore/under-way',
+    what: 'a restore of this server with other options was begun, and has not come to its end',
+    why: `what it brings back was chosen by: ${optionsText(asked)}`,
+    hint: `run it with these; or give it up: move ${journalFile(paths)} away, then run this one again with --replace`,
+  });
+}
+
+function optionsText({ place, latest, project }: RecoveryWish): string {
+  const from = place.kind === 's3' ? `s3://${place.bucket}/${place.prefix}` : place.path;
+  return [
+    `--from ${from}`,
+    ...(latest ? ['--latest'] : []),
+    ...(project === undefined ? [] : [`--project ${project}`]),
+  ].join(' ');
 }
 
 export async function writeRecovery(host: Host, paths: Paths, recovery: Recovery): Promise<void> {
