@@ -71,6 +71,7 @@ t.test('the stack of a drill: the product, its stores, and nothing that leads ou
   const data = stack.volumeAt('postgres', '/var/lib/postgresql/data');
   t.equal(data, 'acme-drill_postgres-data-2', 'the volume that Postgres was swapped to');
   t.equal(stack.volumeAt('web', '/run/secrets/KEY'), undefined, 'no volume');
+  t.strictSame(stack.usersOf('acme-drill_uploads'), ['web']);
   const { disk: _, ...free } = input;
   t.equal(JSON.parse(drillStack(free).compose).services.web.blkio_config, undefined);
 });

@@ -116,7 +116,7 @@ export async function bringFiles(
     );
     await emptyVolume(context, stack, own);
     if (job === undefined) {
-      done.push({ what, from: 'no job saves it: empty' });
+      done.push({ what, from: whyEmpty(jobs, stack.usersOf(own)) });
       continue;
     }
     const fill =
@@ -143,6 +143,13 @@ export async function bringFiles(
     done.push({ what, from });
   }
   return done;
+}
+
+function whyEmpty(jobs: readonly BackupJob[], users: readonly string[]): string {
+  const job = jobs.find(({ source }) => source.kind === 'accessory' && users.includes(source.name));
+  return job === undefined
+    ? 'no job saves it: empty'
+    : `a drill does not load the dumps of ${job.name}: empty`;
 }
 
 function contentOf(backup: OpenBackup): AsyncIterable<Uint8Array> {

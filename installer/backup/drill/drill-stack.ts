@@ -80,6 +80,8 @@ export interface DrillStack {
   readonly volumes: ReadonlyMap<string, string>;
   /** The drill's volume that a service mounts at a path. */
   readonly volumeAt: (service: string, target: string) => string | undefined;
+  /** Services that mount one of the drill's volumes. */
+  readonly usersOf: (volume: string) => readonly string[];
 }
 
 export function drillProject(project: string): string {
@@ -130,6 +132,12 @@ export function drillStack(input: DrillInput): DrillStack {
       const mount = live[service]?.volumes?.find((one) => one.target === target);
       return mount?.type === 'volume' ? engineName(project, mount.source) : undefined;
     },
+    usersOf: (volume) =>
+      names.filter((name) =>
+        live[name]?.volumes?.some(
+          ({ type, source }) => type === 'volume' && engineName(project, source) === volume,
+        ),
+      ),
   };
 }
 
