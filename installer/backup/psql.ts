@@ -19,10 +19,32 @@ export interface PostgresServer {
 /** Operating system user of the container that `peer` lets in. */
 const SYSTEM_USER = 'postgres';
 
+/**
+ * What our sessions depend on, for statements of the user's own. As options of the connection they win over what role,
+ * database and server set for the product. `replica` keeps event triggers from what we do.
+ */
+export const SESSION_OF_USER: readonly string[] = [
+  'statement_timeout=0',
+  'lock_timeout=0',
+  'idle_in_transaction_session_timeout=0',
+  'idle_session_timeout=0',
+  'default_transaction_read_only=off',
+  'role=none',
+  'standard_conforming_strings=on',
+  'session_replication_role=replica',
+];
+
+/** Whoever owns a database chooses its search path, and with that whose functions a superuser calls. */
+export const SESSION: readonly string[] = [...SESSION_OF_USER, 'search_path=pg_catalog'];
+
+/** Older servers than Postgres 17 refuse it as an option of the connection. */
+const SESSION_OF_17 = `SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'transaction_timeout' \\g /dev/null\n`;
+
+/** @param session settings as `name=value`, without spaces */
 export function postgresExec(
   server: PostgresServer,
   argv: readonly [string, ...string[]],
-  options: { readonly pgOptions?: string } = {},
+  session: readonly string[] = SESSION,
 ): {
   readonly argv: readonly [string, ...string[]];
   readonly user: string;
@@ -34,7 +56,7 @@ export function postgresExec(
     env: {
       PGUSER: server.superuser,
       PGAPPNAME: server.applicationName,
-      ...(options.pgOptions === undefined ? {} : { PGOPTIONS: options.pgOptions }),
+      PGOPTIONS: session.map((setting) => `-c ${setting}`).join(' '),
     },
   };
 }
@@ -65,11 +87,14 @@ export async function runSql(
   server: PostgresServer,
   database: string,
   script: string,
+  settings = SESSION,
 ): Promise<string[]> {
   const { session } = server;
-  if (database === 'postgres' && session?.isOpen === true) return await session.run(script);
-  const { argv, ...rest } = postgresExec(server, psqlArgv(database));
-  const result = await server.engine.exec(server.container, { argv, ...rest, stdin: script });
+  const isOurs = settings === SESSION && database === 'postgres';
+  if (isOurs && session?.isOpen === true) return await session.run(script);
+  const { argv, ...rest } = postgresExec(server, psqlArgv(database), settings);
+  const stdin = SESSION_OF_17 + script;
+  const result = await server.engine.exec(server.container, { argv, ...rest, stdin });
   if (result.exitCode !== 0) throw sqlError(server, result.exitCode, result.stderr);
   return result.stdout.split('\n').filter((line) => line !== '');
 }
@@ -122,6 +147,7 @@ export class PsqlSession {
 
   static async open(server: PostgresServer, database: string): Promise<PsqlSession> {
     const input = new PassThrough();
+    input.write(SESSION_OF_17);
     const { argv, ...rest } = postgresExec(server, psqlArgv(database));
     const { stdout, done } = await server.engine.execStream(server.container, {
       argv,

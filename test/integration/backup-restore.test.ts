@@ -128,7 +128,18 @@ t.test('databases that the config does not name are saved, told, and come back',
      CREATE DATABASE closed ALLOW_CONNECTIONS false; CREATE TABLE notes AS SELECT 1 AS id;
      CREATE SCHEMA holdfast; CREATE TABLE holdfast.heartbeat (id int);`,
   );
-  await stack.sql('Tenant 7', 'CREATE TABLE bills AS SELECT i FROM generate_series(1, 7) i');
+  await stack.sql(
+    'Tenant 7',
+    `CREATE TABLE bills AS SELECT i FROM generate_series(1, 7) i; CREATE SCHEMA evil;
+     CREATE FUNCTION evil.pg_encoding_to_char(int) RETURNS name LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'as %', current_user; END $$;
+     CREATE FUNCTION frozen() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'frozen'; END $$;
+     CREATE EVENT TRIGGER frozen ON ddl_command_start EXECUTE FUNCTION frozen();`,
+  );
+  await stack.sql(
+    'postgres',
+    `ALTER DATABASE "Tenant 7" SET default_transaction_read_only = on; ALTER DATABASE "Tenant 7" SET role = auditor;
+     ALTER DATABASE "Tenant 7" SET statement_timeout = '1ms'; ALTER DATABASE "Tenant 7" SET search_path = evil, pg_catalog;`,
+  );
   stack.events.length = 0;
   const { id } = await runBackup(context, 'daily');
   t.match(
@@ -146,6 +157,14 @@ t.test('databases that the config does not name are saved, told, and come back',
   ]);
   const owner = 'SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname =';
   t.equal(await stack.sql('postgres', `${owner} 'Tenant 7'`), 'tenant');
+  t.equal(
+    await stack.sql(
+      'postgres',
+      `SELECT setconfig FROM pg_db_role_setting JOIN pg_database d ON d.oid = setdatabase WHERE datname = 'Tenant 7'`,
+    ),
+    '{default_transaction_read_only=on,role=auditor,statement_timeout=1ms,"search_path=evil, pg_catalog"}',
+    "they come back, and were in nobody's way",
+  );
   const told = stack.events.map((event) => ('text' in event ? event.text : '')).join('\n');
   t.match(told, /tables in postgres .* --database postgres --into NAME/);
   await t.rejects(restore({ ...yes, database: 'postgres' }, id), {

@@ -46,6 +46,12 @@ await stack.sql(
   'latin',
   'SET client_encoding = UTF8; CREATE DATABASE "café" ENCODING LATIN1 LOCALE \'C\' TEMPLATE template0;',
 );
+await stack.sql(
+  'latin',
+  `CREATE FUNCTION frozen() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'frozen'; END $$;
+   CREATE EVENT TRIGGER frozen ON ddl_command_start EXECUTE FUNCTION frozen();
+   ALTER DATABASE latin SET default_transaction_read_only = on; ALTER DATABASE latin SET statement_timeout = '1ms';`,
+);
 pitr.startShipper();
 
 const asked: string[] = [];

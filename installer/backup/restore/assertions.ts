@@ -1,5 +1,5 @@
 import { AppError } from '../../errors.ts';
-import { type PostgresServer, runSql } from '../psql.ts';
+import { type PostgresServer, runSql, SESSION_OF_USER } from '../psql.ts';
 
 /**
  * The user's own statements. Each must yield true in every database where it can be run, and it must be possible
@@ -43,7 +43,8 @@ async function evaluate(
 ): Promise<Outcome> {
   const script = `BEGIN READ ONLY;\n${assertion.replace(/;\s*$/, '')};\nROLLBACK;`;
   try {
-    return { kind: 'answer', text: (await runSql(server, database, script)).join(', ') };
+    const lines = await runSql(server, database, script, SESSION_OF_USER);
+    return { kind: 'answer', text: lines.join(', ') };
   } catch (error) {
     if (error instanceof AppError && error.code === 'backup/sql') {
       return { kind: 'error', text: error.why ?? error.what };

@@ -1,6 +1,7 @@
 import { AppError } from '../../errors.ts';
-import { connectionTo, type PostgresServer, postgresExec, queryJson, runSql } from '../psql.ts';
+import { type PostgresServer, queryJson, runSql } from '../psql.ts';
 import { ROWS_QUERY } from '../sources/catalog.ts';
+import { checkPages } from './check-pages.ts';
 
 export interface CheckedCluster {
   readonly databases: readonly {
@@ -27,7 +28,7 @@ function isWhole({ name, bytes }: DatabaseName): boolean {
 /**
  * Reads a recovered cluster through: each page of each table and index, each row once, and that the server has
  * the libraries of its extensions.
- * @throws AppError `restore/check-failed`
+ * @throws AppError `restore/check-failed`, `restore/unchecked`
  */
 export async function checkCluster(server: PostgresServer): Promise<CheckedCluster> {
   const all = await queryJson<DatabaseName[]>(
@@ -39,7 +40,7 @@ export async function checkCluster(server: PostgresServer): Promise<CheckedClust
   const unread = all.filter((one) => !isWhole(one)).map(({ name }) => `${name}?`);
   const databases = [];
   for (const { name } of all.filter(isWhole)) {
-    await checkPages(server, name);
+    await checkPagesAlone(server, name);
     databases.push({ name, ...(await contentOf(server, name)) });
   }
   const roles = await queryJson<number>(
@@ -71,19 +72,13 @@ async function contentOf(
 }
 
 /** The extension that looks is there for the look alone. */
-async function checkPages(server: PostgresServer, database: string): Promise<void> {
+async function checkPagesAlone(server: PostgresServer, database: string): Promise<void> {
   const had = await queryJson<boolean>(
     server,
     database,
     `SELECT to_json(EXISTS (SELECT FROM pg_extension WHERE extname = 'amcheck'));`,
   );
-  const { exitCode, stdout, stderr } = await server.engine.exec(
-    server.container,
-    postgresExec(server, ['pg_amcheck', '--install-missing', '--jobs=2', connectionTo(database)]),
-  );
-  if (exitCode !== 0) {
-    throw checkFailed((stdout + stderr).trim().split('\n').slice(-10).join('\n'));
-  }
+  await checkPages(server, database);
   if (!had) await runSql(server, database, 'DROP EXTENSION IF EXISTS amcheck;');
 }
 

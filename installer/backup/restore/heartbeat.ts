@@ -11,7 +11,7 @@ const NAME = 'holdfast-heartbeat';
  * One row in a schema of ours, in the database `postgres`: no database of the user, so in none of his dumps. It is
  * updated in place, which keeps it within a page or two.
  */
-const PREPARE = `SET statement_timeout = 0; SET client_min_messages = warning;
+const PREPARE = `SET client_min_messages = warning;
 CREATE SCHEMA IF NOT EXISTS holdfast;
 CREATE TABLE IF NOT EXISTS holdfast.heartbeat (
   one boolean PRIMARY KEY DEFAULT true CHECK (one), at timestamptz NOT NULL);`;

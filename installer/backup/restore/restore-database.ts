@@ -9,6 +9,7 @@ import {
   type PostgresServer,
   postgresExec,
   runSql,
+  SESSION,
   withoutSession,
 } from '../psql.ts';
 import { type OpenBackup, readObject } from '../read-object.ts';
@@ -29,14 +30,6 @@ export interface DatabaseRestore {
   /** Leaves out what only the original server has. */
   readonly foreignServer: boolean;
 }
-
-/** Of the sessions of a restore alone: no waiting for the disk at each commit, and no limits of the live ones. */
-const RESTORE_SETTINGS = [
-  'synchronous_commit=off',
-  'statement_timeout=0',
-  'lock_timeout=0',
-  'idle_in_transaction_session_timeout=0',
-];
 
 /**
  * Restores an archive into a new database, whatever a killed attempt left under that name. The database exists
@@ -135,8 +128,10 @@ async function pgRestore(
   more: readonly string[],
   plain: AsyncIterable<Uint8Array> | undefined,
 ): Promise<void> {
-  const settings = [
-    ...RESTORE_SETTINGS,
+  const session = [
+    ...SESSION,
+    // No waiting for the disk at each commit.
+    'synchronous_commit=off',
     `maintenance_work_mem=${Math.floor(effort.sortBytes / 1024)}kB`,
     // Helpers of an index build take the processors from the other jobs: 12 % slower over eight tables on two.
     ...(isSpread(catalog) ? ['max_parallel_maintenance_workers=0'] : []),
@@ -151,7 +146,7 @@ async function pgRestore(
       `--dbname=${connectionTo(target)}`,
       ...more,
     ],
-    { pgOptions: settings.map((setting) => `-c ${setting}`).join(' ') },
+    session,
   );
   const stdin = plain === undefined ? undefined : Readable.from(plain, { objectMode: false });
   const { stdout, done } = await server.engine.execStream(server.container, {
@@ -189,9 +184,10 @@ const QUICK_TARGET = 10;
  * planner to begin with, and takes a seventh of the time: {@link refineStatistics} takes the whole one.
  */
 export async function analyzeDatabase(server: PostgresServer, database: string): Promise<void> {
-  const request = postgresExec(server, analyzeArgv(database), {
-    pgOptions: `-c default_statistics_target=${QUICK_TARGET} -c statement_timeout=0`,
-  });
+  const request = postgresExec(server, analyzeArgv(database), [
+    ...SESSION,
+    `default_statistics_target=${QUICK_TARGET}`,
+  ]);
   const { exitCode, stderr } = await server.engine.exec(server.container, request);
   if (exitCode === 0) return;
   throw new AppError({

@@ -78,9 +78,7 @@ async function restoreInto(
   backup: OpenBackup,
   wish: RestoreWish,
 ): Promise<RestoredDatabase[]> {
-  // It waits while data is loaded, for hours maybe.
-  const settings = 'SET idle_session_timeout = 0; SET statement_timeout = 0;';
-  await runSql(server, 'postgres', `${settings}\n${endEarlierSessions(server)}`);
+  await runSql(server, 'postgres', endEarlierSessions(server));
   const facts = await serverFacts(server);
   refuseOlderServer(facts, backup.manifest);
   const chosen = databasesOf(backup.manifest, wish, namedByConfig(context.settings));

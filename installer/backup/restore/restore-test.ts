@@ -5,13 +5,14 @@ import type { BackupSettings } from '../../model/backup-settings.ts';
 import type { BackupContext } from '../context.ts';
 import { exclusively } from '../exclusive.ts';
 import { requireFreeSpace } from '../free-space.ts';
-import { connectionTo, type PostgresServer, postgresExec } from '../psql.ts';
+import type { PostgresServer } from '../psql.ts';
 import { type OpenBackup, readText } from '../read-object.ts';
 import { restoreTestIdentityFile } from '../recovery-keys.ts';
 import { lastRun, recordRestoreTest } from '../results.ts';
 import { type Catalog, parseCatalog } from '../sources/catalog.ts';
 import { checkAssertions } from './assertions.ts';
 import { checkDatabase } from './check-database.ts';
+import { checkPages } from './check-pages.ts';
 import { withBackup } from './choose-backup.ts';
 import { namedByConfig } from './chosen-databases.ts';
 import { proofName } from './database-names.ts';
@@ -140,27 +141,9 @@ async function restoreOne(
   await restoreDatabase({ server, backup, object, catalog, target, effort, foreignServer: true });
   report({ kind: 'progress', id: TASK, text: `checking ${target}` });
   const checked = await checkDatabase(server, target, catalog);
-  await checkPages(server, target);
+  // Also that each index has all rows of its table.
+  await checkPages(server, target, ['--heapallindexed']);
   return checked;
-}
-
-/** Every page of every table and index, and that each index has all rows of its table. */
-async function checkPages(server: PostgresServer, database: string): Promise<void> {
-  const request = postgresExec(server, [
-    'pg_amcheck',
-    '--install-missing',
-    '--heapallindexed',
-    '--jobs=2',
-    connectionTo(database),
-  ]);
-  const { exitCode, stdout, stderr } = await server.engine.exec(server.container, request);
-  if (exitCode === 0) return;
-  throw new AppError({
-    code: 'restore/check-failed',
-    what: `pg_amcheck finds damage in the restored ${database}`,
-    why: (stdout + stderr).trim().split('\n').slice(-10).join('\n'),
-    hint: 'choose another backup: `holdfast backup list`; check the live one with pg_amcheck too',
-  });
 }
 
 async function catalogs(backup: OpenBackup): Promise<Catalog[]> {

@@ -155,8 +155,9 @@ class Positions {
 export async function holdWal(server: PostgresServer): Promise<PsqlSession> {
   const session = await PsqlSession.open(server, 'postgres');
   try {
-    await session.run(`SET idle_session_timeout = 0;
-      SELECT pg_create_physical_replication_slot('holdfast_base_' || pg_backend_pid(), true, true);`);
+    await session.run(
+      `SELECT pg_create_physical_replication_slot('holdfast_base_' || pg_backend_pid(), true, true);`,
+    );
   } catch (error) {
     await session.close();
     throw error;

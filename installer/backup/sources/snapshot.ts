@@ -36,8 +36,6 @@ export class Snapshot {
     const [id = ''] = await session.run(
       [
         "SET idle_in_transaction_session_timeout = '2min';",
-        'SET statement_timeout = 0;',
-        'SET lock_timeout = 0;',
         'BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY;',
         'SELECT pg_export_snapshot();',
       ].join('\n'),
