@@ -61,6 +61,7 @@ const catalog: Catalog = parseCatalog(
       grants: [
         { grantee: null, privilege: 'TEMPORARY', grantable: false },
         { grantee: 'app', privilege: 'CONNECT', grantable: true },
+      daticurules: '&a < z',
       ],
     },
     extensions: [],
@@ -71,7 +72,7 @@ const catalog: Catalog = parseCatalog(
 t.test('a database is made like the one that was saved', async (t) => {
   t.equal(
     createDatabaseSql('new "one"', catalog),
-    `CREATE DATABASE "new ""one""" TEMPLATE template0 OWNER "o'brien" ENCODING 'UTF8' LC_COLLATE 'C.UTF-8' LC_CTYPE 'C.UTF-8' LOCALE_PROVIDER icu ICU_LOCALE 'fr-FR' CONNECTION LIMIT 50;`,
+    `CREATE DATABASE "new ""one""" TEMPLATE template0 OWNER "o'brien" ENCODING 'UTF8' LC_COLLATE 'C.UTF-8' LC_CTYPE 'C.UTF-8' LOCALE_PROVIDER icu ICU_LOCALE 'fr-FR' ICU_RULES '&a < z' CONNECTION LIMIT 50;`,
   );
   t.equal(
     databasePropertiesSql('new', catalog),

@@ -147,6 +147,10 @@ t.test('databases that the config does not name are saved, told, and come back',
     [{ text: 'also saved: Tenant 7, postgres, which config.yaml does not name' }],
     'neither what a restore has put aside nor what nobody may connect to',
   );
+  t.match(
+    stack.events.filter(({ kind }) => kind === 'warning'),
+    [{ code: 'backup/not-dumped', text: /: closed \(takes no/ }, { code: 'backup/no-recipients' }],
+  );
   t.match(await runRestoreTest(context), { dump: { backupId: id, databases: 3, rows: 20311 } });
   await stack.sql('postgres', 'DROP DATABASE "Tenant 7"');
   await stack.sql('postgres', 'DROP ROLE tenant');

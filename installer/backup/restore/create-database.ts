@@ -30,7 +30,13 @@ function localeProvider(database: Catalog['database']): string[] {
   if (typeof locale !== 'string') return [];
   switch (database.datlocprovider) {
     case 'i':
-      return ['LOCALE_PROVIDER icu', `ICU_LOCALE ${literal(locale)}`];
+      return [
+        'LOCALE_PROVIDER icu',
+        `ICU_LOCALE ${literal(locale)}`,
+        ...(typeof database.daticurules === 'string'
+          ? [`ICU_RULES ${literal(database.daticurules)}`]
+          : []),
+      ];
     case 'b':
       return ['LOCALE_PROVIDER builtin', `BUILTIN_LOCALE ${literal(locale)}`];
     default:

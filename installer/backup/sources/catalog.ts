@@ -13,6 +13,8 @@ const schema = z.object({
     /** `daticulocale` up to 16, `datlocale` from 17 on. */
     daticulocale: z.string().nullish(),
     datlocale: z.string().nullish(),
+    /** From 16 on. */
+    daticurules: z.string().nullish(),
     datconnlimit: z.number(),
     sizeBytes: z.number(),
     comment: z.string().nullish(),

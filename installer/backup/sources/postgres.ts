@@ -210,7 +210,7 @@ async function serverFacts(server: PostgresServer): Promise<ServerFacts> {
   );
 }
 
-function tell(report: Report, { saved, unsaved }: Unnamed): void {
+function tell(report: Report, { saved, unsaved, refused }: Unnamed): void {
   if (saved.length > 0) {
     const text = `also saved: ${saved.join(', ')}, which config.yaml does not name`;
     report({ kind: 'notice', text });
@@ -218,6 +218,10 @@ function tell(report: Report, { saved, unsaved }: Unnamed): void {
   if (unsaved.length > 0) {
     const text = `not saved: ${unsaved.join(', ')}, whose names are no UTF-8; rename them`;
     report({ kind: 'warning', code: 'backup/unreadable-name', text });
+  }
+  if (refused.length > 0) {
+    const text = `not saved: ${refused.join(', ')}; ALTER DATABASE … ALLOW_CONNECTIONS true IS_TEMPLATE false lets them be`;
+    report({ kind: 'warning', code: 'backup/not-dumped', text });
   }
 }
 
