@@ -6,7 +6,10 @@ import {
   databasePropertiesSql,
 } from '../../installer/backup/restore/create-database.ts';
 import { beforeName, restoredName } from '../../installer/backup/restore/database-names.ts';
-import { missingRoleStatements } from '../../installer/backup/restore/missing-roles.ts';
+import {
+  missingRoleStatements,
+  tablespacesIn,
+} from '../../installer/backup/restore/missing-roles.ts';
 import { effortFor } from '../../installer/backup/restore/restore-effort.ts';
 import { identifier, literal } from '../../installer/backup/restore/sql-text.ts';
 import { type Catalog, parseCatalog } from '../../installer/backup/sources/catalog.ts';
@@ -41,6 +44,12 @@ t.test('only the statements of roles that are missing are taken', async (t) => {
   t.equal(missingRoleStatements(GLOBALS, new Set()).length, 9);
 });
 
+t.test('the tablespaces of the saved server are known by their names', async (t) => {
+  const made = `CREATE TABLESPACE space OWNER postgres LOCATION '/a;b';\nCREATE TABLESPACE "Odd One" OWNER x LOCATION '/b';\n`;
+  t.strictSame(tablespacesIn(`${GLOBALS}${made}`), ['space', '"Odd One"']);
+  t.strictSame(tablespacesIn(GLOBALS), []);
+});
+
 const catalog: Catalog = parseCatalog(
   JSON.stringify({
     version: 1,
@@ -52,6 +61,7 @@ const catalog: Catalog = parseCatalog(
       datctype: 'C.UTF-8',
       datlocprovider: 'i',
       datlocale: 'fr-FR',
+      daticurules: '&a < z',
       datconnlimit: 50,
       sizeBytes: 1,
       settings: [
@@ -61,7 +71,6 @@ const catalog: Catalog = parseCatalog(
       grants: [
         { grantee: null, privilege: 'TEMPORARY', grantable: false },
         { grantee: 'app', privilege: 'CONNECT', grantable: true },
-      daticurules: '&a < z',
       ],
     },
     extensions: [],

@@ -371,12 +371,12 @@ t.test('another encoding, names beyond ASCII and a tablespace come back', async 
   t.ok(made.verifiedAt);
   await stack.sql('latin', `${utf8} DELETE FROM "Straße"`);
   const choice = { kind: 'postgres', job: 'latin', identityFile } as const;
-  t.match(
-    await withBackup(old, choice, (backup) =>
+  const again = () =>
+    withBackup(old, choice, (backup) =>
       restorePostgres(old, backup, { ...yes, database: 'latin' }),
-    ),
-    [{ database: 'latin', tables: 1, rows: 1 }],
-  );
+    );
+  const [restored] = await again();
+  t.match(restored, { database: 'latin', tables: 1, rows: 1 });
   const where = `(SELECT spcname FROM pg_tablespace WHERE oid = reltablespace)`;
   t.equal(
     await stack.sql(
@@ -388,6 +388,18 @@ t.test('another encoding, names beyond ASCII and a tablespace come back', async 
   const comment = "SELECT shobj_description(oid, 'pg_database') FROM pg_database";
   t.equal(await stack.sql('postgres', `${comment} WHERE datname = 'latin'`), 'from Köln');
   await t.rejects(runBackup(old, 'base'), { code: 'backup/tablespaces', hint: /SET TABLESPACE/ });
+
+  for (const name of ['latin', restored?.kept])
+    await stack.sql('postgres', `DROP DATABASE ${name}`);
+  await stack.sql('postgres', 'DROP TABLESPACE space');
+  stack.events.length = 0;
+  t.match(
+    await again(),
+    [{ database: 'latin', rows: 1 }],
+    'on a server that has no such tablespace',
+  );
+  const warned = stack.events.filter(({ kind }) => kind === 'warning');
+  t.match(warned, [{ code: 'restore/no-tablespace', text: /^the tablespace space is/ }]);
 });
 
 t.test(

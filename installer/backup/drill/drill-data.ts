@@ -18,7 +18,7 @@ import { withStore } from '../restore/restore-cluster.ts';
 import { restoreDatabase } from '../restore/restore-database.ts';
 import { restoreEffort } from '../restore/restore-effort.ts';
 import { onlyObject, REDIS_TREE, UNTAR } from '../restore/restore-files.ts';
-import { restoreRoles } from '../restore/restore-roles.ts';
+import { readGlobals, restoreRoles } from '../restore/restore-roles.ts';
 import { fetchForward, fromBestBase, requireRoom, rollForward } from '../restore/roll-forward.ts';
 import { FILL_CAPABILITIES } from '../restore/volume-swap.ts';
 import { requireNoHole } from '../restore/wal-hole.ts';
@@ -84,7 +84,7 @@ export async function bringDumps(
   server: PostgresServer,
 ): Promise<Restored> {
   return await withBackup(context, wishFor(context, 'postgres'), async (backup) => {
-    await restoreRoles(server, backup);
+    await restoreRoles(server, await readGlobals(backup));
     const effort = await restoreEffort(server);
     for (const { database, object, catalog: described } of databasesOf(backup.manifest, {})) {
       const catalog = parseCatalog(await readText(backup, described));

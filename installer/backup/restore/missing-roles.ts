@@ -1,6 +1,7 @@
 const NAME = '("(?:[^"]|"")+"|[A-Za-z_\\u0080-\\uffff][\\w$\\u0080-\\uffff]*)';
 const CREATE = new RegExp(`^CREATE ROLE ${NAME};$`);
 const ALTER = new RegExp(`^ALTER ROLE ${NAME} `);
+const TABLESPACE = new RegExp(`^CREATE TABLESPACE ${NAME} `);
 const GRANT = new RegExp(`^GRANT ${NAME} TO ${NAME}(?: |;)`);
 
 /**
@@ -21,6 +22,11 @@ export function missingRoleStatements(globals: string, existing: ReadonlySet<str
     const member = GRANT.exec(statement)?.[2];
     return missing.has(created ?? member ?? '');
   });
+}
+
+/** Names of the tablespaces of the server that was saved, as `quote_ident` writes them. */
+export function tablespacesIn(globals: string): string[] {
+  return splitStatements(globals).flatMap((statement) => TABLESPACE.exec(statement)?.[1] ?? []);
 }
 
 /** Statements end at a `;` at the end of a line outside quotes; comments and psql commands are left out. */

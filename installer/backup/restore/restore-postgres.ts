@@ -21,6 +21,7 @@ import { type DatabasePair, databasesOf, namedByConfig } from './chosen-database
 import { beforeName, MAINTENANCE_DATABASE, restoredName } from './database-names.ts';
 import {
   analyzeDatabase,
+  type DatabaseRestore,
   dropDatabase,
   OURS,
   refineStatistics,
@@ -28,7 +29,7 @@ import {
   setComment,
 } from './restore-database.ts';
 import { type RestoreEffort, restoreEffort } from './restore-effort.ts';
-import { restoreRoles } from './restore-roles.ts';
+import { missingTablespaces, readGlobals, restoreRoles } from './restore-roles.ts';
 import { type SwapPair, swapDatabases } from './swap.ts';
 
 export interface RestoreWish {
@@ -87,10 +88,17 @@ async function restoreInto(
     throw nameTaken(wish.into);
   }
   await dropUnfinished(server, facts, backup.manifest.id);
-  await restoreRoles(server, backup);
+  const globals = await readGlobals(backup);
+  await restoreRoles(server, globals);
+  const tablespaces = await missingTablespaces(server, globals);
+  if (tablespaces.length > 0) {
+    const text = `the tablespace ${tablespaces.join(', ')} is not here: all goes to the default one`;
+    context.report({ kind: 'warning', code: 'restore/no-tablespace', text });
+  }
+  const target = { server, facts, effort, foreignServer: tablespaces.length > 0 };
   const prepared: Prepared[] = [];
   for (const pair of databases) {
-    prepared.push(await prepare(context, { server, facts, effort }, backup, pair));
+    prepared.push(await prepare(context, target, backup, pair));
   }
   const restored = await swapAll(context, server, backup.manifest, prepared, wish);
   for (const { name } of restored) await refineStatistics(context.host, server, name);
@@ -127,10 +135,8 @@ function replaceable(
   return pairs.filter((pair) => !isFixed(pair));
 }
 
-interface Target {
-  readonly server: PostgresServer;
+interface Target extends Pick<DatabaseRestore, 'server' | 'effort' | 'foreignServer'> {
   readonly facts: ServerFacts;
-  readonly effort: RestoreEffort;
 }
 
 /** Of the server before anything is changed. */
@@ -166,7 +172,7 @@ function checkedMark(id: string): string {
 
 async function prepare(
   { report }: BackupContext,
-  { server, facts, effort }: Target,
+  { server, facts, effort, foreignServer }: Target,
   backup: OpenBackup,
   pair: DatabasePair,
 ): Promise<Prepared> {
@@ -184,7 +190,7 @@ async function prepare(
       catalog,
       target: restored,
       effort,
-      foreignServer: false,
+      foreignServer,
     });
   }
   progress(`checking ${restored}`);

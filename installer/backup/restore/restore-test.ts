@@ -19,7 +19,7 @@ import { proofName } from './database-names.ts';
 import { provePointInTime } from './prove-point-in-time.ts';
 import { restoreDatabase } from './restore-database.ts';
 import { effortFor } from './restore-effort.ts';
-import { restoreRoles } from './restore-roles.ts';
+import { readGlobals, restoreRoles } from './restore-roles.ts';
 import { withThrowawayPostgres } from './throwaway-postgres.ts';
 
 export type DumpProof = NonNullable<RestoreTestResult['lastSuccess']>;
@@ -89,7 +89,7 @@ async function attempt(context: BackupContext): Promise<DumpProof> {
       const databases = await catalogs(backup);
       await checkSpace(context, backup, databases);
       return await withThrowawayPostgres(context, TASK, LIMITS, async (server) => {
-        await restoreRoles(server, backup);
+        await restoreRoles(server, await readGlobals(backup));
         let tables = 0;
         let rows = 0;
         for (const catalog of databases) {
