@@ -72,6 +72,13 @@ const GAPS: readonly Gap[] = [
       ),
   },
   {
+    issue: 'the agent asks services alone',
+    asked: (config) =>
+      Object.values(config.accessories).flatMap(({ name, health }) =>
+        when(health.deepPath !== undefined, `accessories.${name}.health.deepPath`),
+      ),
+  },
+  {
     issue: 'this part of Postgres is not set up',
     asked: (config) => {
       const { postgres } = config;

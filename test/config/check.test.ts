@@ -102,6 +102,12 @@ t.test('a promise that nobody keeps is named', async (t) => {
     'updates.window.announce',
     'updates.window.urgentAnnounce',
   ]);
+  t.strictSame(
+    paths(
+      'accessories: { search: { image: "a/search:1", port: 80, health: { path: /, deepPath: /deep } } }',
+    ),
+    ['accessories.search.health.deepPath'],
+  );
   const before = (event: string, job: string) =>
     paths(
       `postgres: { snapshotBefore: [${event}], pitr: { enabled: true } }`,

@@ -120,6 +120,18 @@ const rows: readonly {
     says: ['config.yaml:9:62 backups.encryption: leaves readable data with the provider: use age'],
   },
   {
+    name: 'a path that nobody asks for',
+    yaml: [
+      'services:',
+      '  web: { image: ghcr.io/acme/web:1.4.2, port: 3000 }',
+      'accessories:',
+      '  search: { image: "a/search:1", port: 80, health: { path: /, command: [ok] } }',
+    ],
+    says: [
+      'config.yaml:7:60 accessories.search.health.path: has no effect: health.command is asked in its place',
+    ],
+  },
+  {
     name: 'a pool of connections without a database',
     yaml: ['services:', '  web: { image: ghcr.io/acme/web:1.4.2, port: 3000, dbPool: 5 }'],
     says: ['config.yaml:5:61 services.web.dbPool: has no effect without `uses: [postgres]`'],

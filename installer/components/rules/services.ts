@@ -141,6 +141,10 @@ export const accessoriesAreComplete: Rule = function* ({ file }) {
       const message = 'asks for a path, but the accessory has no port';
       yield error('health-without-port', [...path, 'health'], message);
     }
+    if (accessory.health?.path !== undefined && accessory.health.command !== undefined) {
+      const message = 'has no effect: health.command is asked in its place';
+      yield warning('path-beside-command', [...path, 'health', 'path'], message);
+    }
   }
 };
 
