@@ -364,6 +364,10 @@ t.test('another encoding, names beyond ASCII and a tablespace come back', async 
     'latin',
     `${utf8} CREATE TABLE "Straße" (note text PRIMARY KEY) TABLESPACE space; INSERT INTO "Straße" VALUES ('déjà vu');`,
   );
+  await stack.sql(
+    'latin',
+    "CREATE SUBSCRIPTION feed CONNECTION 'dbname=nowhere' PUBLICATION p WITH (connect = false, slot_name = NONE)",
+  );
   const job = stack.job({ name: 'latin', source: { kind: 'postgres', databases: ['latin'] } });
   const base = stack.job({ name: 'base', method: 'physical' });
   const old = stack.context({ jobs: [job, base] });
@@ -389,6 +393,7 @@ t.test('another encoding, names beyond ASCII and a tablespace come back', async 
   t.equal(await stack.sql('postgres', `${comment} WHERE datname = 'latin'`), 'from Köln');
   await t.rejects(runBackup(old, 'base'), { code: 'backup/tablespaces', hint: /SET TABLESPACE/ });
 
+  await stack.sql(restored?.kept ?? '', 'DROP SUBSCRIPTION feed');
   for (const name of ['latin', restored?.kept])
     await stack.sql('postgres', `DROP DATABASE ${name}`);
   await stack.sql('postgres', 'DROP TABLESPACE space');
@@ -399,7 +404,10 @@ t.test('another encoding, names beyond ASCII and a tablespace come back', async 
     'on a server that has no such tablespace',
   );
   const warned = stack.events.filter(({ kind }) => kind === 'warning');
-  t.match(warned, [{ code: 'restore/no-tablespace', text: /^the tablespace space is/ }]);
+  t.match(warned, [
+    { code: 'restore/no-tablespace', text: /^the tablespace space is/ },
+    { code: 'restore/no-subscription', text: /^latin came without its subscription feed/ },
+  ]);
 });
 
 t.test(

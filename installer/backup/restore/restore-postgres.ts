@@ -179,6 +179,11 @@ async function prepare(
   const { id } = backup.manifest;
   const restored = restoredName(pair.database, id);
   const catalog = parseCatalog(await readText(backup, pair.catalog));
+  const { subscriptions = [] } = catalog.database;
+  if (subscriptions.length > 0) {
+    const text = `${pair.database} came without its subscription ${subscriptions.join(', ')}, which would take rows twice: drop it in the one that is kept, and make it anew`;
+    report({ kind: 'warning', code: 'restore/no-subscription', text });
+  }
   const found = facts.comments[restored];
   const progress = (text: string): void => report({ kind: 'progress', id: 'restore', text });
   if (found !== checkedMark(id)) {

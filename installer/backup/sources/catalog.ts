@@ -18,6 +18,8 @@ const schema = z.object({
     datconnlimit: z.number(),
     sizeBytes: z.number(),
     comment: z.string().nullish(),
+    /** Of logical replication; absent in older backups. */
+    subscriptions: z.array(z.string()).optional(),
     settings: z.array(z.object({ role: z.string().nullable(), setting: z.string() })),
     grants: z.array(
       z.object({ grantee: z.string().nullable(), privilege: z.string(), grantable: z.boolean() }),
@@ -41,6 +43,7 @@ SELECT to_jsonb(d) || jsonb_build_object(
   'encodingName', pg_encoding_to_char(encoding),
   'sizeBytes', pg_database_size(d.oid),
   'comment', shobj_description(d.oid, 'pg_database'),
+  'subscriptions', (SELECT coalesce(jsonb_agg(subname), '[]') FROM pg_subscription WHERE subdbid = d.oid),
   'settings', (SELECT coalesce(jsonb_agg(jsonb_build_object(
       'role', CASE WHEN s.setrole = 0 THEN NULL ELSE pg_get_userbyid(s.setrole) END,
       'setting', setting)), '[]')
