@@ -28,6 +28,7 @@ import type { Store } from '../../installer/backup/store/store.ts';
 import { STORE_MARK } from '../../installer/backup/store/store-mark.ts';
 import { readManifest } from '../../installer/backup/verify.ts';
 import { backupLock, jobLocks } from '../../installer/backup/wait-for-backups.ts';
+import { type Marked, marked } from '../../installer/backup/whole-stream.ts';
 import { startChild } from '../../installer/host/child.ts';
 import { BackupStack, NOTHING_YOUNG } from '../support/backup-stack.ts';
 import { until } from './support/docker.ts';
@@ -136,14 +137,14 @@ t.test(
 t.test('the output of a program in the container comes by a pipe, or by the engine', async (t) => {
   const server = await livePostgres(stack.context(), 'holdfast-backup-daily');
   const failure = (exitCode: number, stderr: string): Error => new Error(`${exitCode} ${stderr}`);
-  const read = async (argv: [string, ...string[]], pipe: ContainerPipe | undefined) => {
-    const ending = toldEnding;
-    const program = { argv, failure, ending, ...(pipe === undefined ? {} : { pipe }) };
+  const read = async (
+    { argv, plain }: Pick<Marked, 'argv' | 'plain'>,
+    pipe: ContainerPipe | undefined,
+  ) => {
+    const program = { argv, plain, failure, ...(pipe === undefined ? {} : { pipe }) };
     return await text(filteredOutput(program, ['cat']));
   };
-  const engine: [string, ...string[]] = [
-    ...(['sh', '-c', 'echo by the engine; echo holdfast: ended with 0 >&2'] as const),
-  ];
+  const engine = marked(['echo', 'by the engine']);
   const piped = (script: string) => containerPipe(server, ['sh', '-c', script], 'out');
   t.equal(await read(engine, piped('echo by the pipe')), 'by the pipe\n');
   await t.rejects(read(engine, piped('echo half; echo no >&2; exit 3')), { message: '3 no\n' });
@@ -153,7 +154,7 @@ t.test('the output of a program in the container comes by a pipe, or by the engi
   t.equal(await read(engine, elsewhere), 'by the engine\n', 'a container that is not of here');
   const taken = { ...pipe, path: '/proc/self/status' };
   t.equal(await read(engine, taken), 'by the engine\n', 'what is no pipe is left alone');
-  await t.rejects(read(['echo', 'half'], undefined), {
+  await t.rejects(read({ ...engine, argv: ['echo', 'half'] }, undefined), {
     message: '125 the engine lost sight of it: nobody knows how it ended',
   });
 
