@@ -21,7 +21,9 @@ function liveServer(beats: number) {
       }));
       (stdin as Readable)
         .on('data', (script: Buffer) => {
-          const [, end = ''] = /\\echo '(.*)'/.exec(String(script)) ?? [];
+          const [, end] = /\\echo '(.*)'/.exec(String(script)) ?? [];
+          // What a session begins with is not answered.
+          if (end === undefined) return;
           taken += 1;
           if (taken > beats) stdout.end();
           else stdout.write(`${end}\n`);
