@@ -166,6 +166,12 @@ t.test('a Redis server as rendered', async (t) => {
       await web('SET', persistence, 'data');
       written.push(persistence);
     }
+    const open = ['find', '/data', '-type', 'f', '-perm', '/077'];
+    t.equal(
+      await docker('exec', `${stack.project}-redis-1`, ...open),
+      '',
+      'only the server reads it',
+    );
   });
 
   await t.test('refuses writes when a queue is full rather than dropping jobs', async (t) => {

@@ -3,6 +3,8 @@
 # other is there. After another `persistence` the data is brought from the one to the other first. May be killed
 # anywhere: what it reads from goes last.
 set -eu
+# Dumps hold the data: nobody but the server reads them.
+umask 0077
 conf=/etc/redis/redis.conf
 cd /data
 
