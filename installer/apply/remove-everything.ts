@@ -14,19 +14,13 @@ import type { UninstallPlan } from './uninstall.ts';
  * Takes down what an uninstall plan names. May be repeated after a kill: the records of our files and of the
  * project go last.
  */
-export async function removeEverything(
-  context: ApplyContext,
-  plan: UninstallPlan,
-  awaitJobs: () => Promise<void>,
-): Promise<void> {
+export async function removeEverything(context: ApplyContext, plan: UninstallPlan): Promise<void> {
   const { host, engine, paths } = context;
   // The agent first: it would look after containers that go.
   const units = plan.outsideFiles.filter((path) => path.startsWith('/etc/systemd/system/'));
   const scripts = plan.outsideFiles.filter((path) => path.includes('/etc/init.d/'));
   await stopUnits(host, units);
   await stopScripts(host, scripts);
-  // One may have begun while the question was open.
-  await awaitJobs();
   await endDiversion(context);
   await stopAndRemove(
     context,

@@ -15,8 +15,6 @@ export interface UninstallRequest {
   readonly purge: boolean;
   /** The platform's images, which another project on the same engine may share, go too. */
   readonly images: boolean;
-  /** Resolves when no job of the agent runs. They outlive it, and would go on making what is removed. */
-  readonly awaitJobs: () => Promise<void>;
   /** Shows what goes and asks. */
   readonly confirm: (plan: UninstallPlan) => Promise<boolean>;
 }
@@ -90,13 +88,12 @@ export async function uninstall(
   const { host, clock, paths } = context;
   const command = request.purge ? 'holdfast uninstall --purge' : 'holdfast uninstall';
   return withLock(host, paths, { ...request, command, clock }, async (lock) => {
-    await request.awaitJobs();
     const plan = await planUninstall(context, request);
     if (!(await request.confirm(plan))) return undefined;
     const begin = clock.now();
     await lock.assertHeld();
     await recordProject(host, paths, context.project);
-    await removeEverything(context, plan, request.awaitJobs);
+    await removeEverything(context, plan);
     if (!request.purge) {
       await appendAudit(host, paths, {
         who: request.process.who,

@@ -1,16 +1,12 @@
 import { posix } from 'node:path';
 import { thisProcess } from '../apply/process-identity.ts';
 import { uninstall as uninstallServer } from '../apply/uninstall.ts';
-import { waitForJobs } from '../backup/wait-for-backups.ts';
 import { env } from '../env.ts';
 import type { ParsedArguments } from './command.ts';
 import { consent, refused } from './consent.ts';
 import type { CliContext } from './context.ts';
 import { removeAllDeployKeys } from './deploy-key.ts';
 import { leftoverContext } from './server-context.ts';
-
-/** Seconds; shipping WAL ends by itself, a backup may take hours. */
-const JOB_WAIT = 30;
 
 /** `holdfast uninstall`: keeps data; with `--purge` everything of ours goes. */
 export async function uninstall(args: ParsedArguments, context: CliContext): Promise<number> {
@@ -22,7 +18,6 @@ export async function uninstall(args: ParsedArguments, context: CliContext): Pro
     waitSeconds: 0,
     purge,
     images: purge,
-    awaitJobs: () => waitForJobs(server.host, context.paths, JOB_WAIT),
     confirm: async (plan) => {
       context.io.out(
         `${plan.containers.length} containers and ${plan.networks.length} networks go.\n`,

@@ -38,7 +38,6 @@ async function remove(world: World, more: Partial<UninstallRequest> = {}) {
     waitSeconds: 0,
     purge: false,
     images: false,
-    awaitJobs: async () => undefined,
     confirm: async () => true,
     ...more,
   });
@@ -182,23 +181,4 @@ t.test('where an earlier version left no record, the config tells the project', 
   t.equal(await projectOn(world.host, PATHS), 'shop');
   world.host.files.write(PATHS.config, Buffer.from('nonsense'), OWN_FILE);
   t.equal(await projectOn(world.host, PATHS), undefined);
-});
-
-t.test('a job that runs is not uninstalled from under', async (t) => {
-  const world = await applied();
-  const before = world.engine.all().length;
-  const busy = Object.assign(new Error('busy'), { code: 'lock/held' });
-  const atOnce = { awaitJobs: async () => Promise.reject(busy) };
-  await t.rejects(remove(world, atOnce), { code: 'lock/held' });
-  let asked = 0;
-  const begunMeanwhile = {
-    awaitJobs: async () => {
-      asked += 1;
-      if (asked === 2) throw busy;
-    },
-  };
-  await t.rejects(remove(world, begunMeanwhile), { code: 'lock/held' });
-  t.equal(world.engine.all().length, before, 'no container is gone');
-  await remove(world);
-  t.equal(world.engine.all().length, 1);
 });

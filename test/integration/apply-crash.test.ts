@@ -37,7 +37,6 @@ async function freshPlatform(t: Test): Promise<CrashPlatform> {
       waitSeconds: 0,
       purge: true,
       images: false,
-      awaitJobs: async () => undefined,
       confirm: async () => true,
     });
     const ours = { [LABELS.project]: platform.project };

@@ -44,7 +44,6 @@ services:
       waitSeconds: 0,
       purge: true,
       images: false,
-      awaitJobs: async () => undefined,
       confirm: async () => true,
     });
     await opened.engine.close();
