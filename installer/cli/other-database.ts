@@ -4,7 +4,8 @@ import { AppError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import type { Notice } from '../model/contribution.ts';
 import type { Paths } from '../model/paths.ts';
-import { readKept } from './applied-config.ts';
+import { readOtherKept } from './applied-config.ts';
+import type { LoadedConfig } from './read-config.ts';
 
 interface Move {
   readonly service: string;
@@ -20,9 +21,10 @@ interface Move {
 export async function databaseNotices(
   host: Host,
   paths: Paths,
-  config: Config,
+  loaded: Pick<LoadedConfig, 'config' | 'text'>,
 ): Promise<readonly Notice[]> {
-  const moves = movesBetween(await appliedConfig(host, paths), config);
+  const { config } = loaded;
+  const moves = movesBetween(await appliedConfig(host, paths, loaded), config);
   const silent = moves.filter(({ service }) => config.services[service]?.database === undefined);
   if (silent.length > 0) throw otherDatabase(silent);
   return moves.map(({ service, from, to }) => ({
@@ -31,9 +33,14 @@ export async function databaseNotices(
   }));
 }
 
-async function appliedConfig(host: Host, paths: Paths): Promise<Config | undefined> {
+/** Undefined where there is none, and where it is the same. */
+async function appliedConfig(
+  host: Host,
+  paths: Paths,
+  loaded: Pick<LoadedConfig, 'text'>,
+): Promise<Config | undefined> {
   try {
-    return (await readKept(host, paths))?.config;
+    return (await readOtherKept(host, paths, loaded))?.config;
   } catch (error) {
     // One that this version no longer takes: nothing can be compared.
     if (error instanceof AppError && error.code === 'config/invalid') return undefined;

@@ -81,7 +81,7 @@ export async function prepare(
   const { config } = loaded;
   const store = new SecretStore(host, paths);
   await refuseOtherProject(host, paths, config.project);
-  const databases = await databaseNotices(host, paths, config);
+  const databases = await databaseNotices(host, paths, loaded);
   await requireProgram(server, context);
   const programPath = host.name === 'localhost' ? packageRoot : paths.program;
   const backUp = (): Promise<readonly string[]> => snapshot(context, server);

@@ -20,7 +20,8 @@ async function said(before: string | undefined, after: string) {
     const file = { mode: 0o600, uid: 0, gid: 0 };
     await host.write(`${paths.state}/applied/config.yaml`, `${BASE}\n${before}`, file);
   }
-  return (await databaseNotices(host, paths, configOf(after))).map(({ text }) => text);
+  const loaded = { config: configOf(after), text: `${BASE}\n${after}` };
+  return (await databaseNotices(host, paths, loaded)).map(({ text }) => text);
 }
 
 const ANALYTICS = 'postgres: { databases: [analytics] }\n';
