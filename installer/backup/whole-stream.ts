@@ -76,6 +76,25 @@ code=$(
 )
 exit "$code"`;
 
+/** What is handed to a program behind {@link counted}, and whether all of it arrived. */
+export class Given {
+  #bytes = 0;
+
+  async *through(content: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    for await (const chunk of content) {
+      this.#bytes += chunk.length;
+      yield chunk;
+    }
+  }
+
+  /** Why it did not, by what the program put out; undefined where it did. */
+  whyCut(said: string): string | undefined {
+    const arrived = Number.parseInt(said, 10) || 0;
+    if (arrived === this.#bytes) return undefined;
+    return `the connection to the container was cut: ${arrived} of ${this.#bytes} bytes arrived`;
+  }
+}
+
 /** A program that is given its standard input; what it then puts out is how many bytes arrived, and nothing else. */
 export function counted(argv: Argv): [string, ...string[]] {
   return ['sh', '-c', COUNTED, 'sh', ...argv];

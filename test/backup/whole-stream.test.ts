@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { Readable } from 'node:stream';
 import t from 'tap';
 import { accessoryDump } from '../../installer/backup/sources/accessory.ts';
-import { counted, marked, unmarkedProgram } from '../../installer/backup/whole-stream.ts';
+import { counted, Given, marked, unmarkedProgram } from '../../installer/backup/whole-stream.ts';
 import type { Engine, ExecRequest } from '../../installer/engine/engine.ts';
 
 function outcome([program, ...rest]: readonly [string, ...string[]], input?: Buffer) {
@@ -56,6 +56,12 @@ t.test('what a program is given is counted, and its exit code stays', async (t) 
   const half = outcome(counted(['cat']), input.subarray(0, 5));
   t.equal(half.stdout.toString(), '5\n');
   t.equal(half.stderr, 'xxxxx', 'its own output is what it says');
+
+  const given = new Given();
+  for await (const _ of given.through(Readable.from([input, input])));
+  t.equal(given.whyCut('600000\n'), undefined);
+  t.match(given.whyCut('599999\n'), /599999 of 600000 bytes arrived/);
+  t.match(given.whyCut(''), /was cut: 0 of 600000/);
 });
 
 t.test(

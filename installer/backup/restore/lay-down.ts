@@ -5,7 +5,7 @@ import { AppError } from '../../errors.ts';
 import { startChild } from '../../host/child.ts';
 import { feed } from '../../host/feed.ts';
 import { type HelperRequest, helperArgv } from '../helper-container.ts';
-import { counted } from '../whole-stream.ts';
+import { counted, Given } from '../whole-stream.ts';
 
 /**
  * Gives a helper what it lays down, to the end. To tar a stream that was cut between two files is whole.
@@ -17,18 +17,10 @@ export async function layDown(
   content: AsyncIterable<Uint8Array>,
   what: string,
 ): Promise<void> {
-  let given = 0;
-  async function* measured(): AsyncGenerator<Uint8Array> {
-    for await (const chunk of content) {
-      given += chunk.length;
-      yield chunk;
-    }
-  }
+  const given = new Given();
   const argv = helperArgv({ ...request, argv: counted(request.argv) });
-  const arrived = Number.parseInt(await layDownBy(argv, measured(), what), 10) || 0;
-  if (arrived === given) return;
-  const why = `the connection to the container was cut: ${arrived} of ${given} bytes arrived`;
-  throw notLaidDown(what, why, ENGINE_LOG);
+  const cut = given.whyCut(await layDownBy(argv, given.through(content), what));
+  if (cut !== undefined) throw notLaidDown(what, cut, ENGINE_LOG);
 }
 
 /** The same by a program of this machine, which gets its input from us alone. @returns what it puts out */

@@ -20,7 +20,7 @@ import {
 } from '../sources/accessory.ts';
 import { requireAccessory } from '../sources/open-source.ts';
 import { DirectoryStore } from '../store/directory-store.ts';
-import { counted, tellsWhole } from '../whole-stream.ts';
+import { counted, Given, tellsWhole } from '../whole-stream.ts';
 import { compress, decompress } from '../zstd.ts';
 import { type FilesWish, lastWrites, locked, onlyObject } from './restore-files.ts';
 
@@ -122,30 +122,21 @@ async function runRestore(
 ): Promise<void> {
   const command = commandWords(restore);
   const isCounted = await tellsWhole(engine, container);
-  let given = 0;
-  async function* measured(): AsyncGenerator<Uint8Array> {
-    for await (const chunk of input) {
-      given += chunk.length;
-      yield chunk;
-    }
-  }
+  const given = new Given();
   const { stdout, done } = await engine.execStream(container, {
     argv: isCounted ? counted(command) : command,
-    stdin: Readable.from(measured(), { objectMode: false }),
+    stdin: Readable.from(given.through(input), { objectMode: false }),
   });
   const said = new TailBuffer(SAID_BYTES);
   stdout.on('error', () => undefined).on('data', (chunk: Buffer) => said.push(chunk));
   const { exitCode, stderr } = await done;
-  const arrived = isCounted ? Number.parseInt(said.text(), 10) || 0 : given;
-  if (exitCode === 0 && arrived === given) return;
+  const cut = isCounted ? given.whyCut(said.text()) : undefined;
+  if (exitCode === 0 && cut === undefined) return;
   const kept = keptFile === undefined ? '' : `; what was there is kept in ${keptFile}`;
   throw new AppError({
     code: 'restore/accessory',
     what: `the restore command of ${name} failed, and may have restored a part${kept}`,
-    why:
-      exitCode === 0
-        ? `the connection to the container was cut: ${arrived} of ${given} bytes arrived`
-        : whyItEnded(exitCode, stderr, said),
+    why: exitCode === 0 && cut !== undefined ? cut : whyItEnded(exitCode, stderr, said),
     hint: `holdfast logs ${name}; then run the same restore again`,
   });
 }
