@@ -43,6 +43,14 @@ export interface Paths {
   readonly metrics: string;
 }
 
+/**
+ * Whether a server has this machine to itself. One below another root, as the tests have them, shares its network and
+ * its packages with others.
+ */
+export function hasMachine({ state }: Paths): boolean {
+  return state === pathsUnder().state;
+}
+
 /** The standard layout; `root` is put before every path (tests run several servers on one machine). */
 export function pathsUnder(root = ''): Paths {
   const state = posix.join('/', root, 'var/lib/holdfast');

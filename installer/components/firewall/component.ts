@@ -7,16 +7,15 @@ import type {
   Notice,
   Reaction,
 } from '../../model/contribution.ts';
-import { pathsUnder } from '../../model/paths.ts';
+import { hasMachine, pathsUnder } from '../../model/paths.ts';
 import { CLOUDFLARE_NETWORKS } from '../cloudflare.ts';
 import type { Component, ComponentInput } from '../component.ts';
 import { banFiles, banNotices } from './fail2ban.ts';
 import { refuseLockOut } from './lock-out.ts';
 import { byVersion } from './networks.ts';
 
-const STATE = pathsUnder().state;
 /** Loaded at boot: rules that a new connection has confirmed. */
-export const CONFIRMED_RULES = `${STATE}/firewall/confirmed.nft`;
+export const CONFIRMED_RULES = `${pathsUnder().state}/firewall/confirmed.nft`;
 
 const HTTP_PORTS = [80, 443];
 
@@ -39,9 +38,8 @@ export const firewall: Component = {
 
 function contribute(input: ComponentInput): Contribution {
   const { config, facts, paths } = input;
-  // A server below another root, as the tests have them, shares this machine's network with others.
   const { enabled } = config.firewall;
-  if (paths.state !== STATE) return { alerts: enabled ? [NOT_LOADED] : [] };
+  if (!hasMachine(paths)) return { alerts: enabled ? [NOT_LOADED] : [] };
   if (enabled) {
     requireNft(facts.nft);
     refuseLockOut(config.firewall, facts.ssh);

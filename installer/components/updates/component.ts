@@ -1,5 +1,5 @@
 import { posix } from 'node:path';
-import { pathsUnder } from '../../model/paths.ts';
+import { hasMachine } from '../../model/paths.ts';
 import type { Component } from '../component.ts';
 import { ENGINE_PACKAGES } from './engine-packages.ts';
 
@@ -9,8 +9,7 @@ export const updates: Component = {
   enabled: (config) => config.updates.os.unattended,
 
   contribute: ({ paths }) => {
-    // A server below another root, as the tests have them, shares this machine's packages with others.
-    if (paths.state !== pathsUnder().state) return {};
+    if (!hasMachine(paths)) return {};
     return {
       files: [
         {
