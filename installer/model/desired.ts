@@ -55,9 +55,9 @@ export interface Desired {
   readonly directories: readonly DirectorySpec[];
   readonly notices: readonly Notice[];
   readonly lock: LockFile;
-  /** The data has to go to another major version first. */
   /** The config asks for backups of the databases before this change. */
   readonly backsUpFirst?: boolean;
+  /** The data has to go to another major version first. */
   readonly postgresUpgrade?: WantedUpgrade;
   /** Images that nothing runs and that a way back needs. */
   readonly keptImages?: readonly string[];
