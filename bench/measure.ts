@@ -111,8 +111,8 @@ function residentBytes(pid: number): number {
   }
 }
 
-/** It may end while we look at it. */
-function ofEnded(error: unknown): 0 {
+/** What is had of a process that may end while we look at it. Throws what is no such end. */
+export function ofEnded(error: unknown): 0 {
   const { code } = error as NodeJS.ErrnoException;
   if (code === 'ENOENT' || code === 'ESRCH') return 0;
   throw error;

@@ -5,6 +5,7 @@ import { pathsUnder } from '../installer/model/paths.ts';
 import { addressOf, builtImage, docker } from '../test/support/containers.ts';
 import { routeTo, TestEdge } from '../test/support/edge.ts';
 import type { Figure } from './figure.ts';
+import { ofEnded } from './measure.ts';
 
 const HOST = 'app.example.com';
 const CONNECTIONS = 64;
@@ -267,13 +268,14 @@ async function load(name: string, { container, address }: Proxy, path: string): 
   return { rate, p99, processor: (used / answers) * 1e6 };
 }
 
-/** Of all processes in a container, none of which ends meanwhile. */
+/** Of all processes in a container; a health check that ends meanwhile took next to nothing. */
 async function processorSeconds(container: string): Promise<number> {
   const listed = await docker('top', container, '-o', 'pid');
   const pids = listed.split('\n').slice(1);
   const ticks = await Promise.all(
     pids.map(async (pid) => {
-      const stat = await readFile(`/proc/${pid.trim()}/stat`, 'utf8');
+      const stat = await readFile(`/proc/${pid.trim()}/stat`, 'utf8').catch(ofEnded);
+      if (stat === 0) return 0;
       // User and system time stand fourteenth and fifteenth; the name before may have spaces.
       const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
       return Number(fields[11]) + Number(fields[12]);

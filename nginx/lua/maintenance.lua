@@ -3,9 +3,6 @@
 local M = {}
 
 local FOLDER = "/etc/nginx/holdfast/maintenance/"
--- nginx comes by once more on its way to the page.
-local PAGE = "/.holdfast/maintenance.html"
-
 local shared = ngx.shared.edge
 local adopted_edition, adopted
 
@@ -62,17 +59,17 @@ local function adopt()
   return { all = all == "on", services = set_of(services), guests = set_of(guests) }
 end
 
--- For every request, first: `on` where all is closed to it, `some` where a service may be, or nothing.
+-- `on` where all is closed to a request, `some` where a service may be, or `open`.
 function M.of_all()
   local edition = shared:get("maintenance_edition")
   if edition ~= adopted_edition then adopted_edition, adopted = edition, adopt() end
-  if not adopted or adopted.guests[ngx.var.remote_addr] or ngx.var.uri == PAGE then return "" end
+  if not adopted or adopted.guests[ngx.var.remote_addr] then return "open" end
   return adopted.all and "on" or "some"
 end
 
 -- Then, where it may be, for the service that the request is for.
 function M.of_service()
-  return adopted and adopted.services[ngx.var.service] and "on" or ""
+  return adopted and adopted.services[ngx.var.service] and "on" or "open"
 end
 
 -- For whoever waits until it is in force; words with spaces between.

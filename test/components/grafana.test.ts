@@ -50,7 +50,7 @@ t.test('with an image it stands behind nginx on its own host, closed to stranger
   t.notOk(stack.services['grafana']?.ports);
   t.match(
     files.get('/var/lib/holdfast/stack/nginx/hosts/grafana.app.example.com.conf')?.content,
-    /set \$service "?grafana"?;\s+set \$service_port "?3000"?;/,
+    /set \$route "grafana 3000 no";/,
   );
   t.match(files.get('/var/lib/holdfast/secret-mounts/grafana/GRAFANA_ADMIN_PASSWORD'), {
     content: 'secret of GRAFANA_ADMIN_PASSWORD',

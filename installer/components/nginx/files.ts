@@ -25,6 +25,7 @@ const LUA_MODULES = [
   'clients',
   'closing',
   'complaint',
+  'gate',
   'maintenance',
   'replicas',
   'request-id',
@@ -125,7 +126,7 @@ export function configFiles(
         pair: `${IN_CONTAINER.certificates}/${pairFile(block.host)}`,
         locations: block.locations.map((location) => ({
           ...location,
-          sticky: location.sticky ?? '',
+          sticky: location.sticky ?? 'no',
           passwordFile:
             location.basicAuth && `${IN_CONTAINER.certificates}/${location.basicAuth}.passwords`,
         })),

@@ -53,11 +53,20 @@ local function by_cookie(peers)
   return peer
 end
 
-local function choose(peers)
-  local sticky = #peers > 1 and ngx.var.sticky or ""
-  if sticky == "ip" then return by_client(peers) end
-  if sticky == "cookie" then return by_cookie(peers) end
-  return in_turn(peers)
+local CHOICES = { ip = by_client, cookie = by_cookie, no = in_turn }
+
+-- What the config says of a place, by how it writes it: one variable takes a third of the time of three.
+local routes = {}
+
+local function route()
+  local text = ngx.var.route
+  local known = routes[text]
+  if not known then
+    local service, port, sticky = text:match("^(%S+) (%S+) (%S+)$")
+    known = { service = service, port = tonumber(port), choose = CHOICES[sticky] }
+    routes[text] = known
+  end
+  return known
 end
 
 local function leave()
@@ -84,9 +93,9 @@ local function enter(peer)
   ngx.var.replica_load = key
 end
 
-local function use(peer, service)
+local function use(peer, port)
   enter(peer)
-  local ok, err = balancer.set_current_peer(peer.address, service.port or tonumber(ngx.var.service_port))
+  local ok, err = balancer.set_current_peer(peer.address, port)
   if not ok then complain("the replica ", peer.name, " cannot be used: ", err) end
 end
 
@@ -104,7 +113,8 @@ local function pick_again(service)
 end
 
 function M.pick()
-  local service = replicas.live().services[ngx.var.service] or EMPTY
+  local here = route()
+  local service = replicas.live().services[here.service] or EMPTY
   local free
   if balancer.get_last_failure() then
     free = pick_again(service)
@@ -115,7 +125,8 @@ function M.pick()
   end
   -- Nobody listens there, which is a 502 as for any server that is gone. To leave without a peer is a 500.
   if #free == 0 then return balancer.set_current_peer("127.0.0.1", 1) end
-  use(choose(free), service)
+  local peer = #free > 1 and here.choose(free) or free[1]
+  use(peer, service.port or here.port)
 end
 
 M.leave = leave

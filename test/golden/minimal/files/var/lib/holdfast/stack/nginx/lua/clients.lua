@@ -3,7 +3,6 @@
 local M = {}
 
 local open = ngx.shared.clients
-local REFUSED = "refused"
 local most = 0
 
 -- Called in every worker; `limit` is what one client may have open, 0 for any number.
@@ -11,33 +10,30 @@ function M.start(limit)
   most = tonumber(limit)
 end
 
-local function forget(client)
-  if (open:incr(client, -1) or 0) <= 0 then open:delete(client) end
+-- Of an IPv6 address the first half: a household has all that follow it.
+local function client()
+  return ngx.var.binary_remote_addr:sub(1, 8)
 end
 
---- For every request, first: the client that it counts for, nothing, or `refused` where that one has too many others.
+local function forget(key)
+  if (open:incr(key, -1) or 0) <= 0 then open:delete(key) end
+end
+
+--- For every request, first and once: false where its client has too many others.
 function M.enter()
-  if ngx.req.is_internal() then
-    -- On its way to a page it is what it was; a refused one must reach its page.
-    local before = ngx.var.counted_client
-    return before ~= REFUSED and before or ""
-  end
-  if most == 0 or ngx.var.is_proxy == "1" then return "" end
-  -- Of an IPv6 address the first half: a household has all that follow it.
-  local client = ngx.var.binary_remote_addr:sub(1, 8)
+  if most == 0 then return true end
+  local key = client()
   -- Where the memory is full, those that came long ago are forgotten, and more pass.
-  local count = open:incr(client, 1, 0)
-  if not count then return "" end
-  if count <= most then return client end
-  forget(client)
+  local count = open:incr(key, 1, 0)
+  if not count or count <= most or ngx.var.is_proxy == "1" then return true end
+  forget(key)
   ngx.var.refused = "at-once"
-  return REFUSED
+  return false
 end
 
---- When a request has ended, however it did.
+--- When a request that could enter has ended, however it did.
 function M.leave()
-  local client = ngx.var.counted_client
-  if client and client ~= "" and client ~= REFUSED then forget(client) end
+  if most > 0 then forget(client()) end
 end
 
 return M

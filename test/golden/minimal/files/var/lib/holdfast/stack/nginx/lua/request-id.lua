@@ -15,9 +15,7 @@ function M.start()
   math.randomseed(seed)
 end
 
--- On its way to an error page a request keeps its name.
 function M.give()
-  if ngx.req.is_internal() then return end
   ngx.var.edge_request_id = tohex(random(0, MOST)) .. tohex(random(0, MOST)) .. tohex(random(0, MOST)) .. tohex(random(0, MOST))
 end
 
