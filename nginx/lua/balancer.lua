@@ -43,13 +43,19 @@ local function by_client(peers)
   return best
 end
 
-local function by_cookie(peers)
-  local wish = ngx.var.cookie_holdfast_replica
+-- One of each service, as a host may have several; $cookie_NAME has no other signs.
+local function cookie_of(service)
+  return "holdfast_replica_" .. service:gsub("-", "_")
+end
+
+local function by_cookie(peers, service)
+  local cookie = cookie_of(service)
+  local wish = ngx.var["cookie_" .. cookie]
   for _, peer in ipairs(peers) do
     if tag(peer) == wish then return peer end
   end
   local peer = in_turn(peers)
-  ngx.var.replica_tag = tag(peer)
+  ngx.var.replica_tag = cookie .. "=" .. tag(peer)
   return peer
 end
 
@@ -125,7 +131,7 @@ function M.pick()
   end
   -- Nobody listens there, which is a 502 as for any server that is gone. To leave without a peer is a 500.
   if #free == 0 then return balancer.set_current_peer("127.0.0.1", 1) end
-  local peer = #free > 1 and here.choose(free) or free[1]
+  local peer = #free > 1 and here.choose(free, here.service) or free[1]
   use(peer, service.port or here.port)
 end
 

@@ -299,6 +299,13 @@ t.test('a user is counted by a token that is his, and by no other', async (t) =>
   t.strictSame(await asked('/user/', 3, ann), [200, 200, 429]);
   t.strictSame(await asked('/user/', 1, bearer({ sub: 'bob' })), [200], 'another user');
   t.strictSame(await asked('/user/', 3, bearer({ sub: 7 })), [200, 200, 429], 'a number is a name');
+  for (const sub of [1234567890123451, 1234567890123452]) {
+    t.strictSame(
+      await asked('/user/', 2, bearer({ sub })),
+      [200, 200],
+      `${sub} is a user of its own`,
+    );
+  }
   t.strictSame(await asked('/user/', 3), [200, 200, 429], 'without a token the address counts');
   const forged = {
     'signed with another secret': bearer({ sub: 'c1' }, undefined, (text) => hs256(text, 'guess')),

@@ -1,3 +1,4 @@
+import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { readFile, rename, writeFile } from 'node:fs/promises';
@@ -6,17 +7,27 @@ import { connect as connectPlain, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
+import { promisify } from 'node:util';
 import t, { type Test } from 'tap';
 import { validatorCommand } from '../../installer/apply/validate.ts';
 import { REOPEN_LOGS } from '../../installer/components/nginx/access-log.ts';
 import { edgeStatePath } from '../../installer/engine/edge-state.ts';
 import { LocalHost } from '../../installer/host/local.ts';
-import { type ReplicaState, withVerdict } from '../../installer/model/edge-state.ts';
+import {
+  type EdgeService,
+  type EdgeState,
+  type ReplicaState,
+  withVerdict,
+} from '../../installer/model/edge-state.ts';
 import { NGINX } from '../../installer/model/nginx-reload.ts';
 import { pathsUnder } from '../../installer/model/paths.ts';
 import { builtImage, docker, logsOf, waitFor, writeDesired } from '../support/containers.ts';
 import { type Answer, edgeDesired, type Question, routeTo, TestEdge } from '../support/edge.ts';
 import { Load } from '../support/load.ts';
+
+const execFileAsync = promisify(execFile);
+/** Longer than KEEP_ADDRESS of nginx/lua/replicas.lua. */
+const SECONDS_OF_AN_ADDRESS = 8;
 
 const CONFIG = `
 domain: app.example.com
@@ -429,11 +440,48 @@ t.test('a client sticks to one replica by address, or by a cookie of its own', a
   t.equal(new Set(strangers).size, 3, 'strangers are spread over all');
   const first = await edge.ask('/room/a');
   const [set = ''] = first.headers['set-cookie'] ?? [];
-  t.match(set, /^holdfast_replica=[0-9a-f]{8}; Path=\/; HttpOnly; Secure; SameSite=Lax$/);
+  t.match(set, /^holdfast_replica_chat=[0-9a-f]{8}; Path=\/; HttpOnly; Secure; SameSite=Lax$/);
   const cookie = { headers: { cookie: set.split(';')[0] ?? '' } };
   const again = await Promise.all(Array.from({ length: 12 }, () => replicaOf('/room/b', cookie)));
   t.same([...new Set(again)], [JSON.parse(first.body).replica]);
   t.notOk((await edge.ask('/room/', cookie)).headers['set-cookie'], 'once');
+  const others = { headers: { cookie: cookie.headers.cookie.replace('_chat=', '_web=') } };
+  const own = (await edge.ask('/room/', others)).headers['set-cookie'];
+  t.match(
+    own,
+    [/^holdfast_replica_chat=/],
+    'what another service of the host has set is not its own',
+  );
+});
+
+t.test('those that serve go on until what follows them can be found', async (t) => {
+  const chat = (await edge.status()).services['chat'];
+  let before: EdgeState | undefined;
+  await edge.route((state) => {
+    before = state;
+    const follower = { container: 'app-chat-9', id: 'none', state: 'up' } as const;
+    const next: EdgeService = { slot: 'b', port: 9, replicas: [follower] };
+    return { ...state, services: { ...state.services, chat: next } };
+  });
+  t.strictSame((await edge.status()).services['chat'], chat);
+  const asked = await Promise.all(Array.from({ length: 20 }, () => edge.ask('/room/')));
+  t.strictSame([...new Set(asked.map(({ status }) => status))], [200], 'on their own port');
+  await edge.route(() => before as EdgeState);
+});
+
+t.test('while the engine answers no names, those that are known stay', async (t) => {
+  const pid = await docker('inspect', '--format', '{{.State.Pid}}', edge.container);
+  const namesAnswer = (yes: boolean) =>
+    execFileAsync('nsenter', [
+      ...['--target', pid, '--net', 'iptables', yes ? '-D' : '-I', 'OUTPUT'],
+      ...['-p', 'udp', '-d', '127.0.0.11', '-j', 'DROP'],
+    ]);
+  await namesAnswer(false);
+  const until = Date.now() + SECONDS_OF_AN_ADDRESS * 1000;
+  const statuses = new Set<number>();
+  while (Date.now() < until) statuses.add((await edge.ask('/room/')).status);
+  t.strictSame([...statuses], [200]);
+  await namesAnswer(true);
 });
 
 t.test('a replica that is taken out gets no request from then on, and no reload', async (t) => {

@@ -12,7 +12,7 @@ local LOOK_EVERY = 0.1
 local RESOLVE_EVERY = 1
 -- Names whose container is stopped may be forwarded by the engine to a server that never answers.
 local NAME_TIMEOUT_MS = 500
--- How long an address outlives its last answer.
+-- How long an address outlives its last answer, by a name server that answers others.
 local KEEP_ADDRESS = 5
 
 local M = {}
@@ -58,12 +58,18 @@ local function decode_state(text)
 end
 
 local addresses, answered_at = {}, {}
+local last_answer = 0
+
+-- Replicas that the state does not name are known as this where DNS alone tells of them.
+local function name_of(peer)
+  return peer.name:match("^(.-)@") or peer.name
+end
 
 -- What the worker before knew outlives a name server that is slow just now, as what this one knows would.
 local function inherit(live)
   for _, service in pairs(live.services) do
     for _, peer in ipairs(service.peers) do
-      local name = peer.name:match("^(.-)@") or peer.name
+      local name = name_of(peer)
       addresses[name] = addresses[name] or {}
       table.insert(addresses[name], peer.address)
       answered_at[name] = ngx.now()
@@ -74,16 +80,20 @@ end
 local function resolve(name)
   local dns = resolver:new { nameservers = { NAME_SERVER }, timeout = NAME_TIMEOUT_MS, retrans = 1 }
   local answers = dns and dns:query(name, { qtype = resolver.TYPE_A })
-  if not answers then
-    if ngx.now() - (answered_at[name] or 0) > KEEP_ADDRESS then addresses[name] = nil end
-    return
-  end
+  if not answers then return end
   local found = {}
   for _, answer in ipairs(answers) do
     if answer.address then found[#found + 1] = answer.address end
   end
   table.sort(found)
-  addresses[name], answered_at[name] = found, ngx.now()
+  addresses[name], answered_at[name], last_answer = found, ngx.now(), ngx.now()
+end
+
+-- An engine that hangs answers nothing, and says nothing of any container by that.
+local function forget_silent(names)
+  for _, name in ipairs(names) do
+    if last_answer - (answered_at[name] or 0) > KEEP_ADDRESS then addresses[name] = nil end
+  end
 end
 
 -- All names at once, so that a slow one holds nobody up.
@@ -91,6 +101,14 @@ local function resolve_all(names)
   local threads = {}
   for _, name in ipairs(names) do threads[#threads + 1] = ngx.thread.spawn(resolve, name) end
   for _, thread in ipairs(threads) do ngx.thread.wait(thread) end
+  forget_silent(names)
+end
+
+local function has(list, wanted)
+  for _, one in ipairs(list or {}) do
+    if one == wanted then return true end
+  end
+  return false
 end
 
 -- A service that the state does not name is reached by its name, as DNS has it.
@@ -108,6 +126,23 @@ local function peers_of(name, service)
     end
   end
   return peers
+end
+
+local function still_there(service)
+  local peers = {}
+  for _, peer in ipairs(service and service.peers or {}) do
+    if has(addresses[name_of(peer)], peer.address) then
+      peers[#peers + 1] = { name = peer.name, address = peer.address, state = peer.state }
+    end
+  end
+  return peers
+end
+
+-- Where nothing of what is wanted can be found yet, what served until now goes on.
+local function service_of(name, service, before)
+  local peers = peers_of(name, service)
+  if #peers > 0 then return { port = service.port, peers = peers } end
+  return { port = before and before.port or service.port, peers = still_there(before) }
 end
 
 -- During a reload two generations of workers run, and the older one may still be waiting for the DNS.
@@ -131,18 +166,27 @@ local function known_services(state, routed)
   return known
 end
 
-local function publish(state, routed)
-  local known, names = known_services(state, routed), {}
+-- What the state names, and what serves until that is found.
+local function names_of(known, serving)
+  local names = {}
   for name, service in pairs(known) do
     local replicas = service.replicas or {}
-    if #replicas == 0 then names[#names + 1] = name end
-    for _, replica in ipairs(replicas) do names[#names + 1] = replica.container end
+    if #replicas == 0 then names[name] = true end
+    for _, replica in ipairs(replicas) do names[replica.container] = true end
+    for _, peer in ipairs(serving[name] and serving[name].peers or {}) do names[name_of(peer)] = true end
   end
-  resolve_all(names)
+  local list = {}
+  for name in pairs(names) do list[#list + 1] = name end
+  return list
+end
+
+local function publish(state, routed)
+  local known, serving = known_services(state, routed), M.live().services
+  resolve_all(names_of(known, serving))
   local live = { generation = state.generation, services = {} }
   for name, service in pairs(known) do
-    local peers = peers_of(name, service)
-    if routed[name] or #peers > 0 then live.services[name] = { port = service.port, peers = peers } end
+    local now = service_of(name, service, serving[name])
+    if routed[name] or #now.peers > 0 then live.services[name] = now end
   end
   share(json.encode(live))
 end

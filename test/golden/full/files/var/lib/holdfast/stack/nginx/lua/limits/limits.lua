@@ -32,13 +32,21 @@ local function address()
   return ngx.var.binary_remote_addr:sub(1, 8)
 end
 
+-- Above, neighbours are one number here, and would be one user.
+local LARGEST_EXACT = 2 ^ 53
+
+-- All its digits, of which tostring gives 14.
+local function name_of_number(value)
+  return math.abs(value) <= LARGEST_EXACT and string.format('%.17g', value) or nil
+end
+
 local function claim(limit)
   local verifier = verifiers[limit.name]
   local bearer = verifier and (ngx.var.http_authorization or ''):match('^[Bb][Ee][Aa][Rr][Ee][Rr] +(%S+)$')
   local claims = bearer and token.claims(bearer, verifier)
   local value = claims and claims[limit.of]
-  if type(value) ~= 'string' and type(value) ~= 'number' then return nil end
-  return tostring(value)
+  if type(value) == 'number' then return name_of_number(value) end
+  return type(value) == 'string' and value or nil
 end
 
 local IDENTITY = {
