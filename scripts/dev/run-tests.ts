@@ -28,11 +28,11 @@ interface Outcome {
 }
 
 /**
- * A test file is a program of its own. tap's runner would start three more processes for each, and runs side
+ * Test files are programs of their own. tap's runner would start three more processes for each, and runs side
  * by side would clear one another's `.tap` folder.
  */
-const testFile = (file: string, timeoutSeconds: number): Command => ({
-  argv: [process.execPath, file],
+const testFiles = (files: readonly string[], timeoutSeconds: number): Command => ({
+  argv: [process.execPath, 'scripts/dev/run-files.ts', ...files],
   timeoutSeconds,
 });
 const check = (name: string, ...argv: [string, ...string[]]): Group => ({
@@ -50,17 +50,19 @@ const shellFiles = globSync([
   '.ci/run',
 ]).sort();
 
+/** Unit tests that share a process: to load the program takes longer than most of them do. */
+const FILES_OF_A_BATCH = 14;
 const unitFiles = globSync('test/**/*.test.ts', { exclude: ['test/integration/**'] }).sort();
 const quick: readonly Group[] = [
   check('lint', 'npm', 'run', '--silent', 'lint'),
   check('typecheck', 'npm', 'run', '--silent', 'typecheck'),
   check('docs are fresh', 'npm', 'run', '--silent', 'docs:check'),
   check('shellcheck', 'shellcheck', '--external-sources', ...shellFiles),
-  { name: 'unit', commands: unitFiles.map((file) => testFile(file, 600)) },
+  { name: 'unit', commands: batches(unitFiles).map((files) => testFiles(files, 600)) },
 ];
 const real: readonly Group[] = integrationFiles.map((file) => ({
   name: file,
-  commands: [testFile(file, 3600)],
+  commands: [testFiles([file], 3600)],
 }));
 
 /** Builds all images of the platform, which the others then find. */
@@ -106,6 +108,13 @@ async function inLanes(): Promise<void> {
     built.then(() => inTurn(real.filter(isServer))).then(() => inTurn(others)),
     Promise.all([only(LONGEST), built]).then(() => inTurn(others)),
   ]);
+}
+
+function batches(files: readonly string[]): string[][] {
+  const count = Math.ceil(files.length / FILES_OF_A_BATCH);
+  return Array.from({ length: count }, (_, batch) =>
+    files.slice(batch * FILES_OF_A_BATCH, (batch + 1) * FILES_OF_A_BATCH),
+  );
 }
 
 function imports(modules: string): (group: Group) => boolean {
@@ -185,7 +194,7 @@ async function run({ argv, timeoutSeconds }: Command): Promise<Outcome> {
   }
   const exitCode = await closed;
   clearTimeout(hung);
-  const heading = isTest ? argv.at(-1) : program;
+  const heading = isTest ? argv.slice(2).join(' ') : program;
   const text = exitCode === 0 ? '' : `${heading}\n${shown.slice(-400).join('\n')}\n`;
   if (!isTest) {
     const failed = exitCode === 0 ? 0 : 1;
@@ -205,7 +214,7 @@ async function run({ argv, timeoutSeconds }: Command): Promise<Outcome> {
     failures:
       exitCode === 0
         ? []
-        : failedAssertions(shown, exitCode).map((one) => `--- ${argv.at(-1)}: ${one}`),
+        : failedAssertions(shown, exitCode).map((one) => `--- ${heading}: ${one}`),
   };
 }
 
