@@ -9,6 +9,7 @@ import type { Observed, ObservedContainer, ObservedFile } from '../plan/observed
 import { reactionKey } from '../plan/reactions.ts';
 import { observeSites } from '../rollout/site-folders.ts';
 import type { ApplyContext } from './context.ts';
+import { isDamaged } from './damaged-file.ts';
 import { hostFacts } from './facts.ts';
 import { readLockFile } from './lock-file.ts';
 import { isUnreadable, readManifest } from './manifest.ts';
@@ -58,7 +59,7 @@ export async function observeServer(
     observeSites(host, paths),
     host.stat(paths.standIn),
     readUpgrade(host, paths),
-    appliedVolumes(context),
+    readableVolumes(context),
   ]);
   return {
     facts,
@@ -124,6 +125,16 @@ export async function observeDesired(
       }),
     ),
   };
+}
+
+/** They tell a notice only: a compose file that somebody broke is drift, and the plan puts it back. */
+async function readableVolumes(context: ObserveContext): Promise<Set<string>> {
+  try {
+    return await appliedVolumes(context);
+  } catch (error) {
+    if (!isDamaged(error)) throw error;
+    return new Set();
+  }
 }
 
 const UNKNOWN_PENDING = 'unknown';

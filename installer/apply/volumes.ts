@@ -4,6 +4,7 @@ import { COMPOSE_FILE } from '../engine/compose.ts';
 import { LABELS } from '../model/labels.ts';
 import { appendAudit } from './audit.ts';
 import type { ApplyContext } from './context.ts';
+import { damagedFile } from './damaged-file.ts';
 import { withLock } from './lock.ts';
 import type { ThisProcess } from './process-identity.ts';
 import { readText } from './read-text.ts';
@@ -86,13 +87,21 @@ const ComposeVolumes = z.looseObject({
   volumes: z.record(z.string(), z.looseObject({ name: z.string() })).optional(),
 });
 
-/** Names on the engine of those that the applied stack names. */
+/**
+ * Names on the engine of those that the applied stack names.
+ * @throws AppError `drift/file-damaged`
+ */
 export async function appliedVolumes({
   host,
   paths,
 }: Pick<VolumeContext, 'host' | 'paths'>): Promise<Set<string>> {
-  const text = await readText(host, `${paths.stack}/${COMPOSE_FILE}`);
+  const path = `${paths.stack}/${COMPOSE_FILE}`;
+  const text = await readText(host, path);
   if (text === undefined) return new Set();
-  const { volumes = {} } = ComposeVolumes.parse(parse(text));
-  return new Set(Object.values(volumes).map(({ name }) => name));
+  try {
+    const { volumes = {} } = ComposeVolumes.parse(parse(text));
+    return new Set(Object.values(volumes).map(({ name }) => name));
+  } catch (cause) {
+    throw damagedFile(path, cause);
+  }
 }

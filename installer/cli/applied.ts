@@ -1,4 +1,6 @@
+import { damagedFile, isDamaged } from '../apply/damaged-file.ts';
 import { recordedProject } from '../apply/project-record.ts';
+import { isRecord } from '../config/is-record.ts';
 import { loadConfig } from '../config/load.ts';
 import { AppError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
@@ -8,13 +10,13 @@ import type { Paths } from '../model/paths.ts';
 
 /**
  * The settings of the last apply, which is what runs; a config that is being edited does not count yet.
- * @throws AppError `usage/nothing-applied` before the first apply
+ * @throws AppError `usage/nothing-applied` before the first apply, `drift/file-damaged`
  */
 export async function appliedAgentSettings(host: Host, paths: Paths): Promise<AgentSettings> {
   return (await readApplied(host, `${paths.stack}/agent/agent.json`)) as AgentSettings;
 }
 
-/** @throws AppError `usage/nothing-applied` before the first apply */
+/** @throws AppError `usage/nothing-applied` before the first apply, `drift/file-damaged` */
 export async function appliedBackupSettings(host: Host, paths: Paths): Promise<BackupSettings> {
   return (await readApplied(host, `${paths.stack}/agent/backup.json`)) as BackupSettings;
 }
@@ -41,6 +43,16 @@ export async function appliedProject(host: Host, paths: Paths): Promise<string |
   }
 }
 
+/** As `appliedProject`; undefined also where its file is damaged, so that an apply can put that back. */
+export async function readableProject(host: Host, paths: Paths): Promise<string | undefined> {
+  try {
+    return await appliedProject(host, paths);
+  } catch (error) {
+    if (!isDamaged(error)) throw error;
+    return undefined;
+  }
+}
+
 async function projectOfConfig(host: Host, paths: Paths): Promise<string | undefined> {
   const bytes = await host.read(paths.config);
   const loaded = bytes === undefined ? undefined : loadConfig(bytes, paths.config);
@@ -62,5 +74,12 @@ function isNothingApplied(error: unknown): boolean {
 async function readApplied(host: Host, path: string): Promise<unknown> {
   const bytes = await host.read(path);
   if (bytes === undefined) throw nothingApplied(host);
-  return JSON.parse(new TextDecoder().decode(bytes));
+  let value: unknown;
+  try {
+    value = JSON.parse(new TextDecoder().decode(bytes));
+  } catch (cause) {
+    throw damagedFile(path, cause);
+  }
+  if (!isRecord(value)) throw damagedFile(path);
+  return value;
 }

@@ -1,14 +1,14 @@
 import { AppError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import type { Paths } from '../model/paths.ts';
-import { appliedProject } from './applied.ts';
+import { readableProject } from './applied.ts';
 
 /**
  * What is on a server goes by the name of its project: another one would come up empty beside it and take its place.
  * @throws AppError `config/other-project`
  */
 export async function refuseOtherProject(host: Host, paths: Paths, wanted: string): Promise<void> {
-  const applied = await appliedProject(host, paths);
+  const applied = await readableProject(host, paths);
   if (applied === undefined || applied === wanted) return;
   throw new AppError({
     code: 'config/other-project',

@@ -1,3 +1,4 @@
+import { damagedFile } from '../apply/damaged-file.ts';
 import { readText } from '../apply/read-text.ts';
 import { COMPOSE_FILE } from '../engine/compose.ts';
 import { type ComposedService, composedServices } from '../engine/composed-services.ts';
@@ -23,7 +24,10 @@ export interface ServiceStatus {
   readonly watched?: WatchedStatus;
 }
 
-/** Every service of the applied stack, also one whose containers are gone, and every container of another one. */
+/**
+ * Every service of the applied stack, also one whose containers are gone, and every container of another one.
+ * @throws AppError `drift/file-damaged`
+ */
 export async function serviceStatus(server: Server, paths: Paths): Promise<ServiceStatus[]> {
   const { host } = server;
   const [containers, watched, wanted, edge] = await Promise.all([
@@ -97,8 +101,13 @@ async function appliedServices(
   host: Host,
   paths: Paths,
 ): Promise<ReadonlyMap<string, ComposedService>> {
-  const text = await readText(host, `${paths.stack}/${COMPOSE_FILE}`);
-  return text === undefined ? new Map() : composedServices(text);
+  const path = `${paths.stack}/${COMPOSE_FILE}`;
+  const text = await readText(host, path);
+  try {
+    return text === undefined ? new Map() : composedServices(text);
+  } catch (cause) {
+    throw damagedFile(path, cause);
+  }
 }
 
 async function judgedContainers(server: Server, paths: Paths): Promise<ContainerState[]> {

@@ -165,6 +165,26 @@ t.test('a file of ours that somebody changed is not overwritten', async (t) => {
   t.equal(world.text(NGINX_CONF), 'by hand\n');
 });
 
+t.test(
+  'a compose file that says nothing any more is drift, and --adopt puts it back',
+  async (t) => {
+    const path = `${PATHS.stack}/compose.yaml`;
+    for (const broken of [
+      'volumes: { data: {} }\n',
+      '',
+      '<<<<<<< mine\nservices:\n',
+      'volumes:\n',
+    ]) {
+      const world = await applied();
+      const before = world.text(path);
+      write(world, path, broken);
+      await t.rejects(world.apply(platform()), { code: 'drift/files-changed' }, broken);
+      await world.apply(platform(), { adopt: true });
+      t.equal(world.text(path), before);
+    }
+  },
+);
+
 t.test('--adopt puts our file back and keeps a copy of what stood there', async (t) => {
   const world = await applied();
   write(world, NGINX_CONF, 'by hand\n');

@@ -37,6 +37,15 @@ t.test('prune removes what no service uses, once it is confirmed, and audits it'
   t.match(world.text(PATHS.audit), 'remove-volume:demo_cache');
 });
 
+t.test('prune removes nothing while it cannot be read what the applied stack names', async (t) => {
+  const world = await withLeftover();
+  world.host.files.write(`${PATHS.stack}/compose.yaml`, Buffer.from('volumes: { data: {} }\n'), {
+    ...{ mode: 0o644, uid: 0, gid: 0 },
+  });
+  await t.rejects(prune(world, true), { code: 'drift/file-damaged', hint: /apply --adopt/ });
+  t.ok(world.engine.volumeLabels.has('demo_cache'));
+});
+
 t.test(
   'a volume that the applied stack names is kept even when its container is gone',
   async (t) => {

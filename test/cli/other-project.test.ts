@@ -39,3 +39,13 @@ t.test('the same project, a first one and one beside it under another root go on
   await refuseOtherProject(new MemoryHost(), pathsUnder(), 'shop');
   await refuseOtherProject(host, pathsUnder('/srv/other'), 'shop');
 });
+
+t.test('settings that somebody broke hold up no apply, which puts them back', async (t) => {
+  for (const text of ['', '{"version":1,"proj', 'null']) {
+    const { host, engine } = server('demo');
+    host.files.write(`${pathsUnder().stack}/agent/agent.json`, Buffer.from(text), ROOT_FILE);
+    await refuseOtherProject(host, pathsUnder(), 'demo');
+    const run = await runCommand(['status'], commandTable, { server: { host, engine } });
+    t.match(run.stderr, /agent\.json cannot be read[\s\S]*apply --adopt[\s\S]*drift\/file-damaged/);
+  }
+});

@@ -82,3 +82,9 @@ t.test('status says it as a problem', async (t) => {
     stdout: /^✗ web: 0 of 2 healthy \(2 containers are gone: holdfast apply\)$/m,
   });
 });
+
+t.test('a compose file that somebody broke is told with its remedy', async (t) => {
+  const world = await applied(1);
+  await world.host.write(`${PATHS.stack}/compose.yaml`, '', FILE);
+  await t.rejects(serviceStatus(world.context, PATHS), { code: 'drift/file-damaged' });
+});
