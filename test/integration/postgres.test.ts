@@ -299,6 +299,21 @@ async function checkServer(
     },
   );
 
+  await t.test('takes a database whose owner dropped the schema public', async (t) => {
+    const dropped = await askAs(
+      stack,
+      'shop',
+      passwordOf('shop'),
+      'DROP SCHEMA public CASCADE; CREATE SCHEMA app; ALTER DATABASE shop SET search_path = app',
+    );
+    t.equal(dropped.code, 0, dropped.stderr);
+    const done = await stack.provision(roles(stack));
+    t.equal(done.code, 0, done.stderr);
+    const schemas =
+      "SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'";
+    t.equal(await ask(stack, schemas, 'shop'), 'app', 'nothing of ours comes into it');
+  });
+
   await t.test('takes names of any kind for names', async (t) => {
     const name = `we"ird'; \\q :x $1 \${y} dbname=template0 é`;
     const hostile = rolesProvision({

@@ -147,10 +147,12 @@ SELECT format('REASSIGN OWNED BY %I TO %I', :'former_${index}', ${text(owner)})
   WHERE :'former_${index}' NOT IN (${text(owner)}, ${text(SUPERUSER)}) \\gexec`;
 }
 
+/** An owner who dropped `public` has none of it: what Prometheus asks is the database `postgres`, which counts for all. */
 function extensionSql(database: string): string {
   // A connection string, since \connect takes a bare word with `=` in it for one.
   return `\\connect ${connectTo(database)}
-${QUIET_SESSION}CREATE EXTENSION IF NOT EXISTS pg_stat_statements SCHEMA public;`;
+${QUIET_SESSION}SELECT 'CREATE EXTENSION IF NOT EXISTS pg_stat_statements SCHEMA public'
+  WHERE EXISTS (SELECT FROM pg_namespace WHERE nspname = 'public') \\gexec`;
 }
 
 /** The argument of \connect: a connection string, in the double quotes of a name, in the single quotes of psql. */
