@@ -12,7 +12,10 @@ apt_get() {
   apt_said=$(mktemp)
   while :; do
     apt_status=0
-    LC_ALL=C apt-get -o DPkg::Lock::Timeout="$APT_PATIENCE_SECONDS" "$@" 2>"$apt_said" || apt_status=$?
+    apt_left=$((apt_deadline - $(date +%s)))
+    # A negative one would have apt wait for ever.
+    [ "$apt_left" -ge 0 ] || apt_left=0
+    LC_ALL=C apt-get -o DPkg::Lock::Timeout="$apt_left" "$@" 2>"$apt_said" || apt_status=$?
     if [ "$apt_status" -eq 0 ] || ! grep -q 'Could not get lock' "$apt_said" || [ "$(date +%s)" -ge "$apt_deadline" ]; then
       break
     fi

@@ -90,11 +90,14 @@ export async function hostCommand(run: Run, operation: OperationOf<'host-command
   await run.manifest.settle([operation.id]);
 }
 
-type HostProgram = Pick<OperationOf<'host-command'>, 'argv' | 'confirm'>;
+type HostProgram = Pick<OperationOf<'host-command'>, 'argv' | 'confirm' | 'timeoutSeconds'>;
 
 /** @throws AppError `health/locked-out` when no new connection confirms what the program did */
-export async function runOnHost(run: Run, { argv, confirm }: HostProgram): Promise<void> {
-  await run.host.run({ argv });
+export async function runOnHost(
+  run: Run,
+  { argv, confirm, timeoutSeconds }: HostProgram,
+): Promise<void> {
+  await run.host.run({ argv, ...(timeoutSeconds === undefined ? {} : { timeoutSeconds }) });
   if (confirm === undefined) return;
   try {
     const host = (await run.reconnect?.()) ?? run.host;

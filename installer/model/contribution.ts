@@ -109,6 +109,8 @@ export type Reaction =
       readonly impact: 'none' | 'restart';
       /** Run afterwards over a new connection: that one can be made proves that nobody was locked out. */
       readonly confirm?: readonly [string, ...string[]];
+      /** As with `Command`. */
+      readonly timeoutSeconds?: number;
     };
 
 /** Runs inside each container of the service; `test` first, where given. */

@@ -115,6 +115,7 @@ export type Operation =
       readonly argv: readonly [string, ...string[]];
       /** Over a new connection. */
       readonly confirm?: readonly [string, ...string[]];
+      readonly timeoutSeconds?: number;
     });
 
 export interface NetworkMembers {

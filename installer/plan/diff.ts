@@ -225,6 +225,9 @@ function reactionOperation(reaction: Reaction, cause: string): Operation {
         id: reactionKey(reaction),
         argv: reaction.argv,
         ...(reaction.confirm === undefined ? {} : { confirm: reaction.confirm }),
+        ...(reaction.timeoutSeconds === undefined
+          ? {}
+          : { timeoutSeconds: reaction.timeoutSeconds }),
         cause,
         impact: reaction.impact,
       };

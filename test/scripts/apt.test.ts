@@ -1,9 +1,11 @@
 import { execFile } from 'node:child_process';
 import { chmod, readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, posix } from 'node:path';
 import { promisify } from 'node:util';
 import t, { type Test } from 'tap';
+import { pathsUnder } from '../../installer/model/paths.ts';
 import { PACKAGE_ROOT } from '../support/component-input.ts';
+import { renderScenario } from '../support/golden.ts';
 
 const run = promisify(execFile);
 
@@ -59,4 +61,33 @@ t.test('nobody is waited for without end', async (t) => {
   t.equal(code, 100);
   t.match(stderr, /is held by process 812/);
   t.equal(calls, 1);
+});
+
+t.test('apt is told to wait no longer than is left', async (t) => {
+  const { calls, stdout } = await aptGet(
+    t,
+    [HELD, HELD, 'echo "$*"; exit 0'],
+    'clock=$(mktemp); echo 1000 >$clock; date() { cat $clock; }; sleep() { echo 1590 >$clock; }',
+  );
+  t.equal(calls, 3);
+  t.match(stdout, /^-o DPkg::Lock::Timeout=10 update/);
+});
+
+t.test('no script of apply is ended while it waits for apt, or installs', async (t) => {
+  const text = (path: string) => readFile(join(PACKAGE_ROOT, path), 'utf8');
+  const patience = Number(
+    /^APT_PATIENCE_SECONDS=(\d+)$/m.exec(await text('images/lib/apt.sh'))?.[1],
+  );
+  t.ok(patience > 0);
+  const reactions = [...renderScenario('full').files.values()].flatMap(({ onChange }) => onChange);
+  const seen = new Set<string>();
+  for (const reaction of reactions) {
+    if (reaction.kind !== 'host') continue;
+    const script = posix.relative(pathsUnder().program, reaction.argv[1] ?? '');
+    const calls = (await text(script)).match(/\bapt_get /g) ?? [];
+    if (calls.length === 0) continue;
+    seen.add(script);
+    t.ok((reaction.timeoutSeconds ?? 0) >= calls.length * patience + 900, script);
+  }
+  t.strictSame([...seen].sort(), ['scripts/fail2ban.sh', 'scripts/unattended-upgrades.sh']);
 });

@@ -3,6 +3,7 @@ import type { FileSpec, Notice, Reaction } from '../../model/contribution.ts';
 import type { ComponentInput } from '../component.ts';
 import { edgeFolders } from '../nginx/places.ts';
 import type { Config } from '../sections.ts';
+import { APT_SCRIPT_SECONDS } from '../updates/apt-script.ts';
 import { bansPasswordGuessers } from './jails.ts';
 
 /** What Debian's fail2ban reads of us, and the table that holds the banned. */
@@ -46,6 +47,7 @@ function setUp({ paths }: ComponentInput): Reaction {
     id: 'fail2ban',
     argv: ['sh', posix.join(paths.program, 'scripts/fail2ban.sh')],
     impact: 'none',
+    timeoutSeconds: APT_SCRIPT_SECONDS,
   };
 }
 

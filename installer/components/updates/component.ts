@@ -1,6 +1,7 @@
 import { posix } from 'node:path';
 import { hasMachine } from '../../model/paths.ts';
 import type { Component } from '../component.ts';
+import { APT_SCRIPT_SECONDS } from './apt-script.ts';
 import { ENGINE_PACKAGES } from './engine-packages.ts';
 
 /** Debian's own unattended-upgrades keeps the machine below the containers up to date. */
@@ -27,6 +28,7 @@ export const updates: Component = {
               id: 'unattended-upgrades',
               argv: ['sh', posix.join(paths.program, 'scripts/unattended-upgrades.sh')],
               impact: 'none',
+              timeoutSeconds: APT_SCRIPT_SECONDS,
             },
           ],
         },
