@@ -28,7 +28,8 @@ sed -n 's/^logpath = //p' "$jail" | while read -r log; do
 done
 
 if ! command -v fail2ban-client >/dev/null; then
-  apt_get update -qq
+  # One archive that is gone is no matter where another has the package.
+  apt_get update -qq || :
   # It reads the journal by python3-systemd, which is only recommended.
   # Our own files stand in its folders already: they stay.
   DEBIAN_FRONTEND=noninteractive apt_get install -y -qq --no-install-recommends \

@@ -14,7 +14,8 @@ set --
 has unattended-upgrades || set -- unattended-upgrades
 [ -z "$needs_cron" ] || has cron || set -- "$@" cron
 if [ "$#" -gt 0 ]; then
-  apt_get update -qq
+  # One archive that is gone is no matter where another has the package.
+  apt_get update -qq || :
   DEBIAN_FRONTEND=noninteractive apt_get install -y -qq --no-install-recommends "$@" >/dev/null
 fi
 if [ -n "$needs_cron" ] && ! service cron status >/dev/null 2>&1; then

@@ -6,7 +6,7 @@ import { removeContainers, startServices } from './containers.ts';
 import { describeOperation } from './describe.ts';
 import { bakeImages, buildImage, pullImage, removeImages } from './images.ts';
 import { changeNetwork } from './networks.ts';
-import { hostCommand, provision, reload, restart } from './reactions.ts';
+import { hostCommand, isOnlyTold, provision, reload, restart } from './reactions.ts';
 import { type Run, stopIfInterrupted } from './run.ts';
 import { makeRelease, removeReleases, removeSite, switchSite } from './sites.ts';
 import { storeSecret } from './store-secret.ts';
@@ -28,13 +28,14 @@ export async function execute(run: Run, operations: readonly Operation[]): Promi
   for (const [index, operation] of operations.entries()) {
     stopIfInterrupted(run);
     if (index === firstFileChange) await declareFileChanges(run);
-    await reported(run, operation);
+    const isDone = await reported(run, operation);
     if (index === lastWrite) await recordWrites(run);
-    run.done.push(operation.id);
+    if (isDone) run.done.push(operation.id);
   }
 }
 
-async function reported(run: Run, operation: Operation): Promise<void> {
+/** @returns false where it failed and the others are carried out all the same */
+async function reported(run: Run, operation: Operation): Promise<boolean> {
   const { id } = operation;
   const start = run.clock.elapsed();
   const seconds = (): number => (run.clock.elapsed() - start) / 1000;
@@ -43,9 +44,12 @@ async function reported(run: Run, operation: Operation): Promise<void> {
     await carryOut(run, operation);
   } catch (error) {
     run.report({ kind: 'end', id, result: 'failed', seconds: seconds() });
+    const failure = operation.kind === 'host-command' ? operation.failure : undefined;
+    if (isOnlyTold(run, failure, error)) return false;
     throw error;
   }
   run.report({ kind: 'end', id, result: 'done', seconds: seconds() });
+  return true;
 }
 
 async function carryOut(run: Run, operation: Operation): Promise<void> {

@@ -1,5 +1,7 @@
 import type { ExecRequest } from '../engine/engine.ts';
 import { AppError } from '../errors.ts';
+import { CommandError } from '../host/command-error.ts';
+import type { Notice } from '../model/contribution.ts';
 import type { Operation } from '../model/operation.ts';
 import { reactionKey } from '../plan/reactions.ts';
 import { waitForServices } from './health.ts';
@@ -91,6 +93,19 @@ export async function hostCommand(run: Run, operation: OperationOf<'host-command
 }
 
 type HostProgram = Pick<OperationOf<'host-command'>, 'argv' | 'confirm' | 'timeoutSeconds'>;
+
+/**
+ * Tells a failure that is no reason to leave the rest undone.
+ * @returns false where it is one
+ */
+export function isOnlyTold(run: Run, failure: Notice | undefined, error: unknown): boolean {
+  if (failure === undefined || !(error instanceof CommandError)) return false;
+  // Nothing of the rest could be done either.
+  if (error.reason === 'connection') return false;
+  const why = quoted(run, error.why ?? error.what);
+  run.report({ kind: 'warning', code: failure.code, text: `${failure.text}:\n${why}` });
+  return true;
+}
 
 /** @throws AppError `health/locked-out` when no new connection confirms what the program did */
 export async function runOnHost(

@@ -4,6 +4,7 @@ import { composedServices } from '../engine/composed-services.ts';
 import { isUp } from '../engine/container-state.ts';
 import type { ContainerState } from '../engine/engine.ts';
 import { AppError } from '../errors.ts';
+import type { Reaction } from '../model/contribution.ts';
 import { LABELS } from '../model/labels.ts';
 import { RELAY_SERVICE, type StandIn } from '../model/stand-in.ts';
 import {
@@ -20,7 +21,7 @@ import { explained } from './explained.ts';
 import { type Generation, readGeneration } from './generation.ts';
 import { waitForServices } from './health.ts';
 import { changeNetwork } from './networks.ts';
-import { reloadContainers, runOnHost } from './reactions.ts';
+import { isOnlyTold, reloadContainers, runOnHost } from './reactions.ts';
 import { restoreFiles } from './restore-files.ts';
 import type { Run } from './run.ts';
 import { switchSitesBack } from './sites.ts';
@@ -192,7 +193,18 @@ async function repeatReloads(
       await up(run, [reaction.service], { recreate: true });
       await waitForServices(run, [reaction.service]);
     }
-    if (reaction.kind === 'host' && run.done.includes(key)) await runOnHost(run, reaction);
+    if (reaction.kind === 'host' && run.done.includes(key)) await hostAgain(run, reaction);
+  }
+}
+
+async function hostAgain(
+  run: Run,
+  reaction: Extract<Reaction, { readonly kind: 'host' }>,
+): Promise<void> {
+  try {
+    await runOnHost(run, reaction);
+  } catch (error) {
+    if (!isOnlyTold(run, reaction.failure, error)) throw error;
   }
 }
 

@@ -8,6 +8,7 @@ import { certificateProblems } from './certificate-status.ts';
 import type { ParsedArguments } from './command.ts';
 import type { CliContext, Server } from './context.ts';
 import { styleFor } from './display/style.ts';
+import { guardProblems } from './machine-guards.ts';
 
 /** One check of the machine; the shape of `--json`, version 1. */
 export interface Finding {
@@ -240,6 +241,14 @@ const publicCertificates: Check = async ({ host }, paths, now) =>
     hint,
   }));
 
+const guards: Check = async ({ host }, paths) =>
+  (await guardProblems(host, paths)).map(({ check, what, hint }) => ({
+    check,
+    result: 'problem',
+    text: what,
+    hint,
+  }));
+
 const CHECKS: readonly Check[] = [
   engineAnswers,
   engineIsCurrent,
@@ -250,4 +259,5 @@ const CHECKS: readonly Check[] = [
   closedStack,
   agentIsUp,
   publicCertificates,
+  guards,
 ];

@@ -111,6 +111,8 @@ export type Reaction =
       readonly confirm?: readonly [string, ...string[]];
       /** As with `Command`. */
       readonly timeoutSeconds?: number;
+      /** Told where it fails, which is no reason to leave the rest of an apply undone. Without it the apply ends. */
+      readonly failure?: Notice;
     };
 
 /** Runs inside each container of the service; `test` first, where given. */

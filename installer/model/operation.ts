@@ -1,3 +1,4 @@
+import type { Notice } from './contribution.ts';
 import type { Rehearsal } from './postgres-upgrade.ts';
 
 /** What a change does to what is running, from least to most. */
@@ -116,6 +117,8 @@ export type Operation =
       /** Over a new connection. */
       readonly confirm?: readonly [string, ...string[]];
       readonly timeoutSeconds?: number;
+      /** Told where it fails; the apply goes on then. */
+      readonly failure?: Notice;
     });
 
 export interface NetworkMembers {

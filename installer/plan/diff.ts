@@ -228,6 +228,7 @@ function reactionOperation(reaction: Reaction, cause: string): Operation {
         ...(reaction.timeoutSeconds === undefined
           ? {}
           : { timeoutSeconds: reaction.timeoutSeconds }),
+        ...(reaction.failure === undefined ? {} : { failure: reaction.failure }),
         cause,
         impact: reaction.impact,
       };

@@ -18,6 +18,12 @@ interface Machine {
   readonly newer?: string;
   /** As `docker inspect` tells them, which ends with 1 when one of those asked for is gone. */
   readonly containers?: readonly object[];
+  /** Texts by path. */
+  readonly files?: Readonly<Record<string, string>>;
+  /** As dpkg-query tells them. */
+  readonly packages?: string;
+  /** As `fail2ban-client status` tells them; without it there is no such program. */
+  readonly jails?: string;
 }
 
 const container = (name: string, service: string, more: object = {}) => ({
@@ -49,6 +55,16 @@ async function doctor(machine: Machine, ...more: readonly string[]) {
   host.on(['apt-get', '--simulate', 'upgrade'], () => ({ stdout: newer }));
   host.on(['df'], () => ({ stdout: `Use% Avail\n ${diskPercent}% 9000000000\n` }));
   host.on(['date'], () => ({ stdout: `${NOW.getTime() / 1000 + clockSeconds}\n` }));
+  for (const [path, text] of Object.entries(machine.files ?? {})) {
+    host.files.write(path, Buffer.from(text), { mode: 0o644, uid: 0, gid: 0 });
+  }
+  const { packages = '', jails } = machine;
+  host.on(['dpkg-query'], () => ({ exitCode: 1, stdout: packages }));
+  if (jails !== undefined) {
+    host.on(['fail2ban-client', 'status'], () => ({
+      stdout: `Status\n\`- Jail list:\t${jails}\n`,
+    }));
+  }
   host.on(['docker', 'ps'], () => ({ stdout: 'a\nb\ngone\n' }));
   host.on(['docker', 'inspect'], () => ({ exitCode: 1, stdout: JSON.stringify(containers) }));
   const server = { host, engine: new FakeEngine() };
@@ -108,4 +124,43 @@ t.test('what is not is a problem with its remedy, and the exit code tells', asyn
   const socket = [container('x', 'web', { Mounts: [{ Source: '/var/run/docker.sock' }] })];
   t.match(await finding({ containers: socket }, 'closed'), { text: 'x holds the Docker socket' });
   t.equal((await doctor({ secretMode: 0o644 })).exitCode, 11);
+});
+
+t.test(
+  'security fixes that do not install themselves are told, where the config asks for it',
+  async (t) => {
+    const SYSTEMD = { '/run/systemd/system/x': '' };
+    const file = (value: number) => ({
+      '/etc/apt/apt.conf.d/52holdfast-unattended': `APT::Periodic::Unattended-Upgrade "${value}";\n`,
+    });
+    const here = 'unattended-upgrades install ok installed\n';
+    t.match(await finding({ files: { ...file(1), ...SYSTEMD } }, 'updates'), {
+      result: 'problem',
+      text: 'security fixes do not install themselves: unattended-upgrades is not installed',
+      hint: /^sh \/opt\/holdfast\/current\/scripts\/unattended-upgrades\.sh /,
+    });
+    t.equal(
+      await finding({ files: { ...file(1), ...SYSTEMD }, packages: here }, 'updates'),
+      undefined,
+    );
+    t.match(await finding({ files: file(1), packages: here }, 'updates'), { text: /cron is not/ });
+    t.equal(await finding({ files: file(0) }, 'updates'), undefined);
+    t.equal(await finding({}, 'updates'), undefined);
+  },
+);
+
+t.test('a jail that the config names and fail2ban does not have is told', async (t) => {
+  const files = {
+    '/etc/fail2ban/jail.d/holdfast.local':
+      '[sshd]\nenabled = false\n\n[holdfast-http-auth]\nenabled = true\nbackend = auto\n',
+  };
+  const gone = {
+    result: 'problem',
+    text: 'fail2ban bans nobody for holdfast-http-auth',
+    hint: /^sh \/opt\/holdfast\/current\/scripts\/fail2ban\.sh /,
+  };
+  t.match(await finding({ files }, 'bans'), gone);
+  t.match(await finding({ files, jails: 'sshd' }, 'bans'), gone);
+  t.equal(await finding({ files, jails: 'sshd, holdfast-http-auth' }, 'bans'), undefined);
+  t.equal(await finding({ jails: '' }, 'bans'), undefined);
 });

@@ -4,7 +4,7 @@ import type { ComponentInput } from '../component.ts';
 import { edgeFolders } from '../nginx/places.ts';
 import type { Config } from '../sections.ts';
 import { APT_SCRIPT_SECONDS } from '../updates/apt-script.ts';
-import { bansPasswordGuessers } from './jails.ts';
+import { bansPasswordGuessers, JAIL_FILE } from './jails.ts';
 
 /** What Debian's fail2ban reads of us, and the table that holds the banned. */
 export function banFiles(input: ComponentInput): FileSpec[] {
@@ -28,7 +28,7 @@ export function banFiles(input: ComponentInput): FileSpec[] {
       table: posix.join(paths.stack, bans),
     }),
     file('/etc/fail2ban/filter.d/holdfast-http-auth.conf', 'http-auth.conf', {}),
-    file('/etc/fail2ban/jail.d/holdfast.local', 'jail.local', {
+    file(JAIL_FILE, 'jail.local', {
       sshd: jails['sshd'],
       sshPorts: [...new Set([ssh.port, ...facts.ssh.ports])].sort((a, b) => a - b),
       systemd: facts.systemd,
@@ -48,6 +48,10 @@ function setUp({ paths }: ComponentInput): Reaction {
     argv: ['sh', posix.join(paths.program, 'scripts/fail2ban.sh')],
     impact: 'none',
     timeoutSeconds: APT_SCRIPT_SECONDS,
+    failure: {
+      code: 'firewall/not-banning',
+      text: 'fail2ban does not ban as the config says, and `holdfast doctor` tells it until it does',
+    },
   };
 }
 

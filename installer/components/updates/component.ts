@@ -3,6 +3,7 @@ import { hasMachine } from '../../model/paths.ts';
 import type { Component } from '../component.ts';
 import { APT_SCRIPT_SECONDS } from './apt-script.ts';
 import { ENGINE_PACKAGES } from './engine-packages.ts';
+import { UNATTENDED_FILE } from './unattended.ts';
 
 /** Debian's own unattended-upgrades keeps the machine below the containers up to date. */
 export const updates: Component = {
@@ -14,8 +15,7 @@ export const updates: Component = {
     return {
       files: [
         {
-          // Read after Debian's own 20auto-upgrades and 50unattended-upgrades.
-          path: '/etc/apt/apt.conf.d/52holdfast-unattended',
+          path: UNATTENDED_FILE,
           component: 'updates',
           content: {
             template: 'templates/apt/unattended.conf.ejs',
@@ -29,6 +29,10 @@ export const updates: Component = {
               argv: ['sh', posix.join(paths.program, 'scripts/unattended-upgrades.sh')],
               impact: 'none',
               timeoutSeconds: APT_SCRIPT_SECONDS,
+              failure: {
+                code: 'updates/not-unattended',
+                text: 'security fixes do not install themselves, and `holdfast doctor` tells it until they do',
+              },
             },
           ],
         },
