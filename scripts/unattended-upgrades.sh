@@ -11,7 +11,12 @@ needs_cron=
 [ -d /run/systemd/system ] || needs_cron=yes
 
 set --
-has unattended-upgrades || set -- unattended-upgrades
+if ! has unattended-upgrades; then
+  # Our file alone switches it on: the package's own would go on without that one, and after an uninstall.
+  # What a person has in there stays.
+  echo 'unattended-upgrades unattended-upgrades/enable_auto_updates boolean false' | debconf-set-selections
+  set -- unattended-upgrades
+fi
 [ -z "$needs_cron" ] || has cron || set -- "$@" cron
 if [ "$#" -gt 0 ]; then
   # One archive that is gone is no matter where another has the package.

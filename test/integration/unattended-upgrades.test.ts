@@ -37,6 +37,12 @@ t.test('an archive that is gone keeps nothing from being installed from another'
   t.match(stderr, /^.* install .*unattended-upgrades cron$/m);
 });
 
+t.test('the package is installed without what switches itself on', async (t) => {
+  const { code, stderr } = await scriptWith(t, 'debconf-show unattended-upgrades >&2');
+  t.equal(code, 0, stderr);
+  t.match(stderr, /^\* unattended-upgrades\/enable_auto_updates: false$/m);
+});
+
 t.test('what cannot be installed is a failure with the words of apt', async (t) => {
   const { code, stderr } = await scriptWith(t, `echo "${GONE}" >&2; exit 100`);
   t.equal(code, 100);

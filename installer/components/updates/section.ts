@@ -7,7 +7,7 @@ export const updatesSection = mapping(
       {
         unattended: flag({
           description:
-            "Install Debian's security fixes by themselves, with unattended-upgrades; all but those of the engine, which stop every container.",
+            "Install Debian's security fixes by themselves, with unattended-upgrades; all but those of the engine, which stop every container. `false` switches that program off, also where it was on before.",
         }).default(true),
         reboot: flag({ description: 'Reboot in the window when a fix needs it.' }).default(false),
       },
