@@ -30,13 +30,17 @@ export type AuditEntry = z.infer<typeof EntrySchema>;
 /** Longer than any line: some thousand operation ids. */
 const TAIL_BYTES = 1024 * 1024;
 
-/** Appends one line and waits until it is on the disk; none where the config in force asks for none. */
+/**
+ * Appends one line and waits until it is on the disk; none where the config in force asks for none.
+ * @param wasKept whether the one that was in force before asked for it: whoever switches the log off is its last line
+ */
 export async function appendAudit(
   host: Host,
   paths: Paths,
   entry: Omit<AuditEntry, 'version' | 'previous'>,
+  wasKept = false,
 ): Promise<void> {
-  if (!(await isKept(host, paths))) return;
+  if (!wasKept && (await settingOf(host, paths)) === 'off') return;
   const path = paths.audit;
   if ((await host.stat(path)) === undefined) {
     await host.write(path, '', { mode: 0o600, uid: 0, gid: 0 });
@@ -55,14 +59,20 @@ export async function appendAudit(
   });
 }
 
-async function isKept(host: Host, paths: Paths): Promise<boolean> {
+/** Whether the config in force asks for lines; not before the first apply, when there is none. */
+export async function isAuditKept(host: Host, paths: Paths): Promise<boolean> {
+  return (await settingOf(host, paths)) === 'on';
+}
+
+async function settingOf(host: Host, paths: Paths): Promise<'on' | 'off' | 'none'> {
   const text = await readText(host, `${paths.stack}/agent/agent.json`);
+  if (text === undefined) return 'none';
   try {
-    const settings = JSON.parse(text ?? '{}') as Partial<AgentSettings>;
-    return settings.auditLog !== false;
+    const settings = JSON.parse(text) as Partial<AgentSettings>;
+    return settings.auditLog === false ? 'off' : 'on';
   } catch {
     // What is no longer ours to read asks for nothing.
-    return true;
+    return 'on';
   }
 }
 

@@ -1,6 +1,6 @@
 import { AppError } from '../errors.ts';
 import type { ApplyRequest, Planned } from './apply.ts';
-import { type AuditEntry, appendAudit } from './audit.ts';
+import { type AuditEntry, appendAudit, isAuditKept } from './audit.ts';
 import type { ApplyContext } from './context.ts';
 import { deployNews } from './deploy-news.ts';
 import { checkDiskSpace } from './disk.ts';
@@ -40,17 +40,23 @@ export async function changeServer(
     done: [],
     ...(request.interrupt === undefined ? {} : { interrupt: request.interrupt }),
   };
+  const wasKept = await isAuditKept(host, paths);
   const audit = (ending: Pick<AuditEntry, 'result' | 'error'>): Promise<void> =>
-    appendAudit(host, paths, {
-      who: request.process.who,
-      when: begin.toISOString(),
-      command: request.command,
-      configDigest: desired.configDigest,
-      operations: run.done,
-      planned: plan.operations.length,
-      seconds: (clock.now().getTime() - begin.getTime()) / 1000,
-      ...ending,
-    });
+    appendAudit(
+      host,
+      paths,
+      {
+        who: request.process.who,
+        when: begin.toISOString(),
+        command: request.command,
+        configDigest: desired.configDigest,
+        operations: run.done,
+        planned: plan.operations.length,
+        seconds: (clock.now().getTime() - begin.getTime()) / 1000,
+        ...ending,
+      },
+      wasKept,
+    );
   const news = deployNews(run, request);
   news.began();
   try {

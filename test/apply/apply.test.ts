@@ -5,6 +5,7 @@ import type { Desired } from '../../installer/model/desired.ts';
 import { LABELS } from '../../installer/model/labels.ts';
 import type { Observed } from '../../installer/plan/observed.ts';
 import { planText } from '../../installer/plan/text.ts';
+import { desiredFile } from '../support/desired.ts';
 import { platform } from './platform.ts';
 import { processOn, SERVER } from './process.ts';
 import { kinds, MIGRATE, PATHS, World } from './world.ts';
@@ -184,6 +185,26 @@ t.test(
     }
   },
 );
+
+t.test('whoever switches the audit log off is its last line, and on again its next', async (t) => {
+  const logging =
+    (auditLog: boolean, nginxConf: string) =>
+    (observed: Observed): Desired => {
+      const desired = platform({ nginxConf })(observed);
+      const settings = desiredFile(`${PATHS.stack}/agent/agent.json`, JSON.stringify({ auditLog }));
+      return { ...desired, files: new Map(desired.files).set(settings.path, settings) };
+    };
+  const world = new World();
+  const lines: number[] = [];
+  for (const [index, auditLog] of [true, false, false, true].entries()) {
+    await world.apply(logging(auditLog, `worker ${index};\n`));
+    lines.push(auditOf(world).entries.length);
+  }
+  t.strictSame(lines, [1, 2, 2, 3]);
+  const never = new World();
+  await never.apply(logging(false, 'worker 1;\n'));
+  t.equal(never.text(PATHS.audit), undefined, 'a first config that wants none gets none');
+});
 
 t.test('--adopt puts our file back and keeps a copy of what stood there', async (t) => {
   const world = await applied();
