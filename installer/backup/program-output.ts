@@ -10,9 +10,11 @@ export async function* outputOfProgram({
   argv,
   failure,
   onStderr,
+  onEnd,
   plain,
 }: SourceProgram): AsyncGenerator<Buffer> {
   const program = startChild({ argv, ...(onStderr === undefined ? {} : { onStderr }) });
+  void program.exited.then(onEnd);
   program.stdin.destroy();
   const stdout = program.stdout as Readable & AsyncIterable<Buffer>;
   let told: number | undefined;
@@ -36,13 +38,14 @@ export async function* filteredOutput(
   source: SourceProgram,
   filterArgv: readonly [string, ...string[]],
 ): AsyncGenerator<Buffer> {
-  const { failure, plain, pipe, onStderr } = source;
+  const { failure, plain, pipe, onStderr, onEnd } = source;
   const piped = pipe === undefined ? undefined : await openContainerPipe(pipe, onStderr);
   if (piped === undefined && plain !== undefined) {
     yield* throughChild(filterArgv, outputOfProgram(source));
     return;
   }
   const { filter, program, closed } = await startFiltered(source, filterArgv, piped);
+  void program.exited.then(onEnd);
   yield* outputOf(
     [filter, program],
     filter.stdout as Readable & AsyncIterable<Buffer>,

@@ -34,6 +34,21 @@ t.test('a short program and its filter end before anybody listens: nothing is lo
   }
 });
 
+t.test('the end of a program is told while its output still waits for a reader', async (t) => {
+  const failure = (exitCode: number, stderr: string) => new Error(`${exitCode} ${stderr}`);
+  const path = join(t.testdir({}), 'pipe');
+  const pipe = { direction: 'out', argv: ['sh', '-c', PROGRAM, 'sh', path], path } as const;
+  const { argv, plain } = marked(['echo', 'worth keeping']);
+  for (const way of [{ plain }, { pipe }]) {
+    const { promise: ended, resolve: onEnd } = Promise.withResolvers<void>();
+    const output = filteredOutput({ argv, failure, onEnd, ...way }, ['cat']);
+    const { value } = await output.next();
+    await t.resolves(ended);
+    t.equal(`${value}`, 'worth keeping\n');
+    await output.return(undefined);
+  }
+});
+
 t.test('what comes by the engine is whole with its mark, through a filter too', async (t) => {
   const failure = (exitCode: number, stderr: string) => new Error(`${exitCode} ${stderr}`);
   const dump = (script: string) => marked(['sh', '-c', script]);

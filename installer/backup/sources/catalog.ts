@@ -26,7 +26,7 @@ const schema = z.object({
     ),
   }),
   extensions: z.array(z.object({ name: z.string(), version: z.string() })),
-  /** In the very snapshot that was dumped; null where somebody waited to change the table, and it was not looked at. */
+  /** In the very snapshot that was dumped; null where somebody changed the table meanwhile or waited to, and it was not looked at. */
   tables: z.array(z.object({ schema: z.string(), table: z.string(), rows: z.number().nullable() })),
 });
 
@@ -77,10 +77,13 @@ export const ROWS_QUERY = `SELECT ${COUNTING} FROM ${TABLES} ORDER BY n.nspname,
 const holds = (pid: string): string => `c.oid IN (SELECT l.relation FROM pg_locks l
     WHERE l.pid = ${pid} AND l.locktype = 'relation' AND l.granted AND l.relation IS NOT NULL)`;
 const WE_HOLD = holds('pg_backend_pid()');
+/** The table is of the snapshot, the function of now: in a file that came since, no snapshot finds the rows of before. */
+const IS_IN_ITS_FILE = 'c.relfilenode = pg_relation_filenode(c.oid)';
 
 /**
  * The same for a session beside pg_dump that must never wait for a lock: whoever waits to change a table would wait
- * for it, it for him, and all others behind them. Of those tables there are no figures.
+ * for it, it for him, and all others behind them. Of those tables there are no figures, nor of those that were
+ * emptied or rewritten since the snapshot.
  * All tables at a time, and one by one where that fails.
  */
 export const ROWS_WITHOUT_WAITING = `
@@ -92,7 +95,7 @@ SELECT format('LOCK TABLE ONLY %I.%I IN ACCESS SHARE MODE NOWAIT', n.nspname, c.
   FROM ${TABLES} AND NOT ${WE_HOLD} \\gexec
 \\set ON_ERROR_ROLLBACK off
 \\set ON_ERROR_STOP on
-SELECT CASE WHEN ${WE_HOLD} THEN ${COUNTING} ELSE ${NOT_COUNTING} END
+SELECT CASE WHEN ${WE_HOLD} AND ${IS_IN_ITS_FILE} THEN ${COUNTING} ELSE ${NOT_COUNTING} END
   FROM ${TABLES} ORDER BY n.nspname, c.relname \\gexec`;
 
 /** Whether pg_dump has locked every table that it will read: `yes`, `no`, or `absent` while it is not connected. */

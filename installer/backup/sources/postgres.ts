@@ -115,13 +115,16 @@ function databaseObjects(
         const catalog = snapshot.catalog();
         catalog.catch(() => undefined);
         snapshots.set(database, { snapshot, catalog });
-        return [
-          'pg_dump',
-          '--format=custom',
-          `--compress=${compression}`,
-          `--snapshot=${snapshot.id}`,
-          `--dbname=${connectionTo(database)}`,
-        ];
+        return {
+          command: [
+            'pg_dump',
+            '--format=custom',
+            `--compress=${compression}`,
+            `--snapshot=${snapshot.id}`,
+            `--dbname=${connectionTo(database)}`,
+          ],
+          onEnd: () => snapshot.dumpHasEnded(),
+        };
       }),
     },
     {
@@ -136,7 +139,6 @@ function databaseObjects(
         read: async function* () {
           const counted = snapshots.get(database);
           if (counted === undefined) throw new Error(`${database} was not dumped before`);
-          counted.snapshot.dumpHasEnded();
           const catalog = await counted.catalog;
           tellUncounted(report, catalog);
           yield Buffer.from(`${JSON.stringify(catalog)}\n`, 'utf8');
@@ -155,24 +157,27 @@ function globals(server: PostgresServer): SourceObject {
     format: 'sql',
     expectedBytes: MIB,
     floorBytes: GLOBALS_FLOOR,
-    content: program(server, async () => [
-      'pg_dumpall',
-      '--globals-only',
-      `--dbname=${connectionTo('postgres')}`,
-    ]),
+    content: program(server, async () => ({
+      command: ['pg_dumpall', '--globals-only', `--dbname=${connectionTo('postgres')}`],
+    })),
   };
 }
 
 function program(
   server: PostgresServer,
-  command: () => Promise<[string, ...string[]]>,
+  begin: () => Promise<{
+    readonly command: [string, ...string[]];
+    readonly onEnd?: () => void;
+  }>,
 ): SourceContent {
   return {
     kind: 'program',
     prepare: async () => {
       let beginning = '';
+      const { command, ...onEnd } = await begin();
       return {
-        ...containerProgram(server, await command()),
+        ...containerProgram(server, command),
+        ...onEnd,
         onStderr: (chunk) => {
           if (beginning.length < FIRST_WORDS) beginning += chunk.toString('utf8');
         },
@@ -233,7 +238,7 @@ function tellUncounted(report: Report, { database, tables }: Catalog): void {
     uncounted.length > names.length ? ` and ${uncounted.length - names.length} more` : '';
   report({
     kind: 'notice',
-    text: `saved without a count of rows, since somebody waited to change them: ${names.join(', ')}${more} in ${database.datname}`,
+    text: `saved without a count of rows, since somebody changed them meanwhile or waited to: ${names.join(', ')}${more} in ${database.datname}`,
   });
 }
 

@@ -28,6 +28,8 @@ export interface SourceProgram {
   readonly failure: (exitCode: number, stderr: string) => Error;
   /** Sees what it says beside its output, as it comes. */
   readonly onStderr?: (chunk: Buffer) => void;
+  /** Told when it has ended, which may be long before its output is stored. */
+  readonly onEnd?: () => void;
   /** Takes the mark off its output without which it is not whole. */
   readonly plain?: Marked['plain'];
   /** A shorter way to its output, where there is one; no mark is needed there. */
