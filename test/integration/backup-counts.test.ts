@@ -2,12 +2,17 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
+import { PsqlSession } from '../../installer/backup/psql.ts';
 import { readText } from '../../installer/backup/read-object.ts';
 import { restoreTestIdentityFile } from '../../installer/backup/recovery-keys.ts';
 import { withBackup } from '../../installer/backup/restore/choose-backup.ts';
 import { databasesOf } from '../../installer/backup/restore/chosen-databases.ts';
 import { runBackup } from '../../installer/backup/run-backup.ts';
-import { dumpHoldsLocks, parseCatalog } from '../../installer/backup/sources/catalog.ts';
+import {
+  dumpHoldsLocks,
+  parseCatalog,
+  ROWS_WITHOUT_WAITING,
+} from '../../installer/backup/sources/catalog.ts';
 import { livePostgres } from '../../installer/backup/sources/open-source.ts';
 import { Snapshot } from '../../installer/backup/sources/snapshot.ts';
 import { DirectoryStore } from '../../installer/backup/store/directory-store.ts';
@@ -95,6 +100,41 @@ t.test('a table that was emptied or rewritten since the snapshot has no count', 
   await stack.sql('shop', 'DROP TABLE emptied, rewritten, deleted, kept;');
 });
 
+t.test('what was counted is locked no longer than it takes', async (t) => {
+  await stack.sql(
+    'shop',
+    'CREATE TABLE sought (i int PRIMARY KEY); INSERT INTO sought VALUES (1);',
+  );
+  const ours = (kind: string) =>
+    `SELECT count(*) FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
+     WHERE l.pid <> pg_backend_pid() AND c.relname LIKE 'sought%' AND c.relkind = '${kind}'`;
+  const locksOfCounting = ours('i').replace('<>', '=');
+  t.equal(
+    await stack.sql('shop', `BEGIN; ${ROWS_WITHOUT_WAITING}\n${locksOfCounting};`),
+    '{"schema" : "public", "table" : "sought", "rows" : 1}\n0',
+    'of an index while the next table is counted',
+  );
+  const server = await livePostgres(stack.context(), 'holdfast-backup-daily');
+  const snapshot = await Snapshot.take(server, 'shop');
+  snapshot.dumpHasEnded();
+  await snapshot.catalog();
+  t.equal(await stack.sql('shop', ours('r')), '0', 'of the table while the dump is stored');
+  await snapshot.close();
+  await stack.sql('shop', 'DROP TABLE sought;');
+});
+
+t.test('a dump of nothing takes over the snapshot when it gets to it', async (t) => {
+  const server = await livePostgres(stack.context(), 'holdfast-backup-daily');
+  const snapshot = await Snapshot.take(server, 'shop');
+  const dump = await PsqlSession.open(server, 'shop');
+  t.match(await snapshot.catalog(), { tables: [] });
+  await dump.run(
+    `BEGIN ISOLATION LEVEL REPEATABLE READ; SET TRANSACTION SNAPSHOT '${snapshot.id}';`,
+  );
+  await dump.close();
+  await snapshot.close();
+});
+
 t.test('rows are counted when a dump has ended that was too quick to be seen', async (t) => {
   const quick = join(stack.root, 'pg_dump');
   // pg_dumpall asks for its version.
@@ -114,7 +154,7 @@ t.test('rows are counted when a dump has ended that was too quick to be seen', a
   }
   const areCounted = () =>
     isThere(
-      "application_name LIKE 'holdfast%' AND query LIKE '%count(*) FROM ONLY public.orders%'",
+      "application_name LIKE 'holdfast%' AND datname = 'shop' AND state = 'idle' AND query LIKE 'COMMIT%'",
     );
   const store = new SlowStore(join(stack.root, 'store'));
   const context = stack.context({}, { openStore: async () => store });

@@ -84,7 +84,8 @@ const IS_IN_ITS_FILE = 'c.relfilenode = pg_relation_filenode(c.oid)';
  * The same for a session beside pg_dump that must never wait for a lock: whoever waits to change a table would wait
  * for it, it for him, and all others behind them. Of those tables there are no figures, nor of those that were
  * emptied or rewritten since the snapshot.
- * All tables at a time, and one by one where that fails.
+ * All tables at a time, and one by one where that fails. Counting locks the indexes of a table as well, which pg_dump does
+ * not: they are given back table by table, or a REINDEX would wait, and all queries on that table behind it.
  */
 export const ROWS_WITHOUT_WAITING = `
 \\set ON_ERROR_STOP off
@@ -95,7 +96,8 @@ SELECT format('LOCK TABLE ONLY %I.%I IN ACCESS SHARE MODE NOWAIT', n.nspname, c.
   FROM ${TABLES} AND NOT ${WE_HOLD} \\gexec
 \\set ON_ERROR_ROLLBACK off
 \\set ON_ERROR_STOP on
-SELECT CASE WHEN ${WE_HOLD} AND ${IS_IN_ITS_FILE} THEN ${COUNTING} ELSE ${NOT_COUNTING} END
+SELECT 'SAVEPOINT counting', CASE WHEN ${WE_HOLD} AND ${IS_IN_ITS_FILE} THEN ${COUNTING} ELSE ${NOT_COUNTING} END,
+  'ROLLBACK TO SAVEPOINT counting', 'RELEASE SAVEPOINT counting'
   FROM ${TABLES} ORDER BY n.nspname, c.relname \\gexec`;
 
 /** Whether pg_dump has locked every table that it will read: `yes`, `no`, or `absent` while it is not connected. */

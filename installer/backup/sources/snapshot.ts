@@ -58,6 +58,8 @@ export class Snapshot {
       `${DATABASE_QUERY}\n${EXTENSIONS_QUERY}`,
     );
     const tables = await this.#run(ROWS_WITHOUT_WAITING);
+    // The locks of a dump that has any show that it took the snapshot over. Without a table it may yet have to.
+    if (tables.length > 0) await this.#run('COMMIT;');
     return {
       version: 1,
       database: JSON.parse(database),
