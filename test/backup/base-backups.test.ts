@@ -114,8 +114,55 @@ t.test('a moment after another cluster began is not one of the old cluster', asy
   t.strictSame(ids(await basesFor(context, JOB, store, latest)), [IDS.second]);
   // Somebody went back to it.
   await base(IDS.third, { index: 8 });
-  t.strictSame(ids(await at('12:30:00')), [IDS.third]);
+  t.strictSame(ids(await at('12:30:00')), [IDS.third, IDS.first]);
+  for (const time of ['11:05:00', '11:30:00'])
+    t.strictSame(ids(await at(time)), [IDS.second], time);
 });
+
+t.test('an upgrade that was reverted: what was live since is that of before', async (t) => {
+  const { context, store, base, segments, at } = baseLab(t);
+  const ids = (found: readonly RollForward[]) => found.map(({ backup }) => backup.manifest.id);
+  const latest = async () =>
+    ids(await basesFor(context, JOB, store, { target: { kind: 'latest' }, identityFile: '' }));
+  await base(IDS.first, { index: 1 });
+  await segments([1, 1, 9]);
+  await base(IDS.second, { index: 1, cluster: '8' });
+  await segments([1, 1, 9], { hour: 11, cluster: '8' });
+  t.strictSame(await latest(), [IDS.second]);
+  // No base of the old cluster was made yet since the revert.
+  await segments([1, 10, 19], { hour: 12 });
+  t.strictSame(await latest(), [IDS.first]);
+  for (const time of ['12:15:00', '12:59:00', '10:30:00'])
+    t.strictSame(ids(await at(time)), [IDS.first], time);
+  for (const time of ['11:05:00', '12:03:00'])
+    t.strictSame(ids(await at(time)), [IDS.second], time);
+  await t.rejects(at('11:00:10'), {
+    code: 'restore/outside-window',
+    why: 'what can be reached is 2026-11-29T10:00:30.000Z to 2026-11-29T11:00:00.000Z, 2026-11-29T11:00:30.000Z to 2026-11-29T13:00:00.000Z',
+  });
+  // Its WAL breaks off before: then the upgrade holds more.
+  const name = segmentName({ timeline: 1, index: 5 }, SEGMENT);
+  for await (const { key } of store.list(`acme/shop/_wal/7/${name}`)) await store.delete([key]);
+  t.strictSame(await latest(), [IDS.second]);
+});
+
+t.test(
+  'in a copy of a bucket, whose times are of the copying, the newest base is of the live cluster',
+  async (t) => {
+    const { root, context, store, base, segments } = baseLab(t);
+    await base(IDS.first, { index: 1 });
+    await base(IDS.second, { index: 1, cluster: '8' });
+    await segments([1, 1, 9], { hour: 12, cluster: '8' });
+    // Copied later.
+    await segments([1, 1, 19], { hour: 12 });
+    const copied = new Date('2026-11-29T12:00:00Z');
+    for (const id of [IDS.first, IDS.second])
+      utimesSync(join(root, `acme/shop/base/${id}/manifest.json`), copied, copied);
+    const latest = { target: { kind: 'latest' }, identityFile: '' } as const;
+    const [found] = await basesFor(context, JOB, store, latest);
+    t.equal(found?.backup.manifest.id, IDS.second);
+  },
+);
 
 t.test('what the store has lost of a backup, its whole copy here has', async (t) => {
   const { context, store, root, events, base } = baseLab(t);

@@ -75,6 +75,8 @@ export function baseLab(t: Test) {
     const content = manifestBytes(manifest);
     const mark = { version: 1, id, at: manifest.finishedAt, manifestSha256: sha256Hex(content) };
     await store.putSmall(keyOf(id, 'manifest.json'), content);
+    const made = new Date(manifest.finishedAt);
+    utimesSync(join(root, keyOf(id, 'manifest.json')), made, made);
     await store.putSmall(
       keyOf(id, 'verified.json'),
       Buffer.from(JSON.stringify({ ...mark, checks: [] })),

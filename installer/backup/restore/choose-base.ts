@@ -3,7 +3,7 @@ import type { BackupJob } from '../../model/backup-settings.ts';
 import type { BackupContext } from '../context.ts';
 import { openCopiesFirst } from '../copies-first.ts';
 import { copiesOnServer, findBackups } from '../find-backups.ts';
-import { backupPrefix } from '../keys.ts';
+import { backupPrefix, MANIFEST_NAME } from '../keys.ts';
 import type { BackupManifest } from '../manifest.ts';
 import type { OpenBackup } from '../read-object.ts';
 import type { Store } from '../store/store.ts';
@@ -13,8 +13,12 @@ import { listStoredWal, type StoredWal } from '../wal/stored-wal.ts';
 import { leadsTo, readTimelines, type Timeline, timelineAt } from '../wal/timelines.ts';
 import { type WalChain, walChain } from '../wal/wal-chain.ts';
 import { writerIdentity } from '../writer-id.ts';
+import { type Absence, absencesOf, isHeardLater, type Life } from './live-cluster.ts';
 import { ofOneServer } from './one-server.ts';
 import { type RecoveryTarget, targetText } from './point-in-time.ts';
+
+/** Between this machine and the store, and between a base and its manifest in the store. */
+const CLOCKS_DIFFER = 15 * 60_000;
 
 /** A base backup and the WAL that rolls it forward. */
 export interface RollForward {
@@ -31,8 +35,7 @@ export interface RollForward {
   readonly sharedUntil?: number;
   /** When the next one began. */
   readonly givenUpAt?: Date;
-  /** When the first base after this one began that is of another cluster: what was live then is not to be had from here. */
-  readonly supersededAt?: Date;
+  readonly absences: readonly Absence[];
   readonly chain: WalChain;
   /** It holds what was written before the machine went back to an earlier state, and the WAL of now does not fit it. */
   readonly isGivenUp: boolean;
@@ -61,9 +64,9 @@ export async function basesFor(
   if (bases.length === 0) throw noBase(job);
   const { target } = wish;
   const clusters = await clustersOf(context, store, bases, wish);
-  const newest = bases[0]?.manifest.server?.systemIdentifier;
+  const newest = newestOf(clusters);
   const reaching = clusters
-    .filter(({ systemIdentifier }) => target.kind !== 'latest' || systemIdentifier === newest)
+    .filter((cluster) => target.kind !== 'latest' || cluster === newest)
     .flatMap((cluster) => waysTo(cluster, timelineOf(target, cluster)))
     .filter((one) => reaches(one, target, context.now()));
   if (reaching.length === 0) {
@@ -83,11 +86,10 @@ function timelineOf(target: RecoveryTarget, { timelines }: Cluster): Timeline {
   return timelines.at(-1) ?? timelines[0];
 }
 
-type ClusterBase = Pick<RollForward, 'backup' | 'base' | 'supersededAt'>;
+type ClusterBase = Pick<RollForward, 'backup' | 'base' | 'absences'>;
 
 /** The base backups of one cluster, its WAL, and its timelines, oldest first. */
-interface Cluster {
-  readonly systemIdentifier: string;
+interface Cluster extends Life {
   readonly bases: readonly ClusterBase[];
   readonly wal: readonly StoredWal[];
   readonly timelines: readonly [Timeline, ...Timeline[]];
@@ -104,11 +106,12 @@ async function clustersOf(
   for (const backup of bases) {
     const { base, server } = backup.manifest;
     if (base === undefined || server === undefined) continue;
-    const one = { backup, base, ...supersededAt(backup, bases) };
+    const one = { backup, base, absences: [] };
     const known = systems.get(server.systemIdentifier);
     if (known === undefined) systems.set(server.systemIdentifier, [one]);
     else known.push(one);
   }
+  const isTimed = systems.size > 1 && (await tellsWhen(store, bases[0]));
   const clusters: Cluster[] = [];
   for (const [systemIdentifier, ofSystem] of systems) {
     const stored = await listStoredWal(store, context.settings, systemIdentifier);
@@ -122,32 +125,65 @@ async function clustersOf(
       identityFile,
     );
     const segmentBytes = ofSystem[0]?.base.segmentBytes ?? 0;
+    const begun = ofSystem.map(({ backup }) => new Date(backup.manifest.startedAt));
     const wal = currentWal(stored, segmentBytes);
-    clusters.push({ systemIdentifier, bases: ofSystem, timelines, ...wal });
+    const cluster = { systemIdentifier, begun, bases: ofSystem, timelines, ...wal };
+    clusters.push({ ...cluster, heard: isTimed ? heardOf(cluster) : [] });
   }
-  return clusters;
+  return clusters.map((cluster) => {
+    const others = clusters.filter((other) => other !== cluster);
+    const withAbsences = cluster.bases.map((one) => ({
+      ...one,
+      absences: absencesOf(new Date(one.backup.manifest.startedAt), cluster, others),
+    }));
+    return { ...cluster, bases: withAbsences };
+  });
 }
 
-function supersededAt(
-  { manifest }: OpenBackup,
-  all: readonly OpenBackup[],
-): Pick<RollForward, 'supersededAt'> {
-  const begun = Date.parse(manifest.startedAt);
-  const others = all
-    .filter((one) => one.manifest.server?.systemIdentifier !== manifest.server?.systemIdentifier)
-    .map((one) => Date.parse(one.manifest.startedAt))
-    .filter((time) => time > begun);
-  return others.length === 0 ? {} : { supersededAt: new Date(Math.min(...others)) };
+/** The one that is live; where the times of the store tell nothing, that of the newest base, which comes first. */
+function newestOf(clusters: readonly Cluster[]): Cluster | undefined {
+  return clusters.reduce<Cluster | undefined>(
+    (best, one) => (best === undefined || isHeardLater(one, best) ? one : best),
+    undefined,
+  );
+}
+
+/**
+ * Whether the store has had a base since it was made, so that its times are those at which WAL came: in a copy of a bucket
+ * they are of the copying.
+ */
+async function tellsWhen(store: Store, base: OpenBackup | undefined): Promise<boolean> {
+  if (base === undefined) return false;
+  const stored = await store.head(`${base.folder}${MANIFEST_NAME}`);
+  const made = Date.parse(base.manifest.finishedAt);
+  return stored !== undefined && Math.abs(stored.storedAt.getTime() - made) <= CLOCKS_DIFFER;
+}
+
+/** Of WAL the way to the end of now alone: behind a hole nothing is to be had. */
+function heardOf(cluster: Omit<Cluster, 'heard'>): Date[] {
+  const bases = cluster.bases.flatMap(({ backup: { manifest } }) => [
+    new Date(manifest.startedAt),
+    new Date(manifest.finishedAt),
+  ]);
+  const timeline = cluster.timelines.at(-1) ?? cluster.timelines[0];
+  const wal = waysTo(cluster, timeline).flatMap(({ chain: { segments, partial } }) => [
+    ...segments.map(([{ storedAt }]) => storedAt),
+    ...(partial === undefined ? [] : [partial.storedAt]),
+  ]);
+  return [...bases, ...wal];
 }
 
 /** From every base that leads to a timeline. */
-function waysTo({ bases, wal, timelines, rewritten }: Cluster, timeline: Timeline): RollForward[] {
+function waysTo(
+  { bases, wal, timelines, rewritten }: Omit<Cluster, 'heard'>,
+  timeline: Timeline,
+): RollForward[] {
   const next = timelines[timelines.indexOf(timeline) + 1];
   const shared = timelines.at(-1)?.ancestors?.find(({ number }) => number === timeline.number);
   return bases
     .filter(({ base }) => leadsTo(base, timeline))
-    .map(({ backup, base, ...superseded }) => ({
-      ...{ backup, base, wal, timeline, isNewest: next === undefined, ...superseded },
+    .map(({ backup, base, absences }) => ({
+      ...{ backup, base, wal, timeline, isNewest: next === undefined, absences },
       timelines: timelines.map(({ number }) => number),
       ...(shared === undefined ? {} : { sharedUntil: shared.until }),
       ...(next?.since === undefined ? {} : { givenUpAt: next.since }),
@@ -217,8 +253,7 @@ function reaches(one: RollForward, target: RecoveryTarget, now: Date): boolean {
     case 'name':
       return true;
     case 'time': {
-      const { from, to } = spanOf(one, now);
-      return target.time >= from && target.time <= to;
+      return spansOf(one, now).some(({ from, to }) => target.time >= from && target.time <= to);
     }
     case 'lsn':
       return target.lsn >= parseLsn(one.base.stopLsn) && target.lsn <= one.chain.endLsn;
@@ -231,24 +266,33 @@ interface Span {
 }
 
 /** What is written after a gap of the WAL is not reached from a base before it. */
-function spanOf(
-  { backup: { manifest }, timeline, givenUpAt, supersededAt, chain }: RollForward,
+function spansOf(
+  { backup: { manifest }, timeline, givenUpAt, absences, chain }: RollForward,
   now: Date,
-): Span {
+): Span[] {
   const from = Math.max(Date.parse(manifest.finishedAt), timeline.since?.getTime() ?? 0);
-  const end = Math.min((givenUpAt ?? now).getTime(), supersededAt?.getTime() ?? Infinity);
+  const end = (givenUpAt ?? now).getTime();
   const to =
     chain.missing === undefined
       ? end
       : Math.min(end, Math.max(from, chain.storedUntil?.getTime() ?? 0));
-  return { from: new Date(from), to: new Date(to) };
+  return absences.reduce<Span[]>(
+    (spans, absence) => spans.flatMap((span) => without(span, absence)),
+    [{ from: new Date(from), to: new Date(to) }],
+  );
+}
+
+function without({ from, to }: Span, absence: Absence): Span[] {
+  const before = { from, to: to < absence.from ? to : absence.from };
+  const { until } = absence;
+  return until === undefined ? [before] : [before, { from: from > until ? from : until, to }];
 }
 
 /** Oldest first, those that touch put together. */
 function windowOf(all: readonly RollForward[], now: Date): string {
   const spans: { from: Date; to: Date }[] = [];
   const oldestFirst = all
-    .map((one) => spanOf(one, now))
+    .flatMap((one) => spansOf(one, now))
     .filter(({ from, to }) => from <= to)
     .sort((a, b) => a.from.getTime() - b.from.getTime());
   for (const { from, to } of oldestFirst) {
