@@ -308,12 +308,20 @@ t.test('what a yes gives up is told by what was reached, and by which cluster ru
   const now = new Date('2026-11-29T13:00:00Z');
   const target = { kind: 'time', time: new Date('2026-11-29T12:55:00Z') } as const;
   const lastCommit = '2026-11-29T12:43:00.000Z';
+  const baseEndedAt = '2026-11-29T10:00:00.000Z';
   t.match(
-    lossText(target, { lastCommit }, 'all', now),
+    lossText(target, { lastCommit, baseEndedAt }, 'all', now),
     /ends at 2026-11-29T12:55.*another cluster, and everything that it holds would be missing\.\n/,
   );
   t.match(
-    lossText(target, { lastCommit, isShort: true }, 2, now),
+    lossText(target, { lastCommit, isShort: true, baseEndedAt }, 2, now),
     /ends at 2026-11-29T12:43.*2 tran/,
   );
+  for (const wish of [target, { kind: 'latest' } as const]) {
+    t.match(
+      lossText(wish, { lastCommit: undefined, isShort: true, baseEndedAt }, undefined, now),
+      /ends at 2026-11-29T10:00.*, 3 h 0 min ago; its last commit was at a time before its base/,
+      'no WAL follows the base',
+    );
+  }
 });

@@ -139,7 +139,8 @@ async function restoreFrom(
     const restored = image === undefined ? volume : await carryOver(context, wish, volume, image);
     const seconds = (performance.now() - clock) / 1000;
     const lost = await lostTransactions(context, restoredCount);
-    await wish.consent(lossText(wish.target, recovered, lost, now(), givenUpAt));
+    const reached = { ...recovered, baseEndedAt: forward.backup.manifest.finishedAt };
+    await wish.consent(lossText(wish.target, reached, lost, now(), givenUpAt));
     progress('swapping');
     // From here on the stack may run on it, however this ends.
     isOurs = false;

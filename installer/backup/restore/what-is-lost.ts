@@ -43,16 +43,19 @@ export async function lostTransactions(
   }
 }
 
+/** What was recovered. A base backup holds everything up to its end, also where no WAL follows it. */
+type Reached = Pick<Recovered, 'lastCommit' | 'isShort'> & { readonly baseEndedAt: string };
+
 /** What a yes gives up, and the question. */
 export function lossText(
   target: RecoveryTarget,
-  { lastCommit, isShort = false }: Pick<Recovered, 'lastCommit' | 'isShort'>,
+  { lastCommit, isShort = false, baseEndedAt }: Reached,
   lost: Lost | undefined,
   now: Date,
   givenUpAt?: Date,
 ): string {
   const isReached = target.kind === 'time' && !isShort;
-  const end = isReached ? target.time : new Date(lastCommit ?? now);
+  const end = isReached ? target.time : new Date(lastCommit ?? baseEndedAt);
   const span = formatSpan(Math.max(0, (now.getTime() - end.getTime()) / 1000));
   return (
     `The restored cluster ends at ${end.toISOString()}, ${span} ago; its last commit was at ${lastCommit ?? 'a time before its base'}; ${countText(lost, givenUpAt)}.\n` +
