@@ -1,4 +1,4 @@
-import { cpuProblems } from '../components/rules/cpus.ts';
+import { cpuProblems, withinCores } from '../components/rules/cpus.ts';
 import { memoryProblems } from '../components/rules/memory.ts';
 import { notYetApplied } from '../config/not-yet-applied.ts';
 import { formatProblem } from '../config/problem.ts';
@@ -32,6 +32,23 @@ export function requireCores({ config }: Pick<LoadedConfig, 'config'>, cores: nu
     why: `this machine has ${cores}: ${findings.map(({ message }) => message).join(', ')}`,
     hint: `write ${cores} at most, or leave resources.cpus out: all of the machine`,
   });
+}
+
+/**
+ * What was applied, or comes from a recovery kit, goes on on a smaller machine: nobody is there to edit it, and a limit that is
+ * out of reach is none.
+ */
+export function fitToCores<T extends Pick<LoadedConfig, 'config'>>(
+  loaded: T,
+  cores: number,
+): { readonly loaded: T; readonly notices: readonly Notice[] } {
+  return {
+    loaded: { ...loaded, config: withinCores(loaded.config, cores) },
+    notices: cpuProblems(loaded.config, cores).map(({ message }) => ({
+      code: 'preflight/cpus',
+      text: `${message}, and this machine has ${cores}: it may take all of them; the next \`holdfast apply\` wants ${cores} at most`,
+    })),
+  };
 }
 
 /** @throws AppError `preflight/memory` when even the fewest replicas do not fit */

@@ -26,7 +26,7 @@ import { builtOnNode, readAcmeAuthority, readSeeds, serviceImages } from './conf
 import type { CliContext, Server } from './context.ts';
 import { maintenanceState, maintenanceText } from './maintenance-state.ts';
 import { allNeeds } from './needs.ts';
-import { configNotices, memoryNotices, pinNotices, requireCores } from './notices.ts';
+import { configNotices, fitToCores, memoryNotices, pinNotices, requireCores } from './notices.ts';
 import { databaseNotices } from './other-database.ts';
 import { refuseOtherProject } from './other-project.ts';
 import { clusterMaker } from './postgres-clusters.ts';
@@ -169,7 +169,9 @@ async function renderFor(
   observed: Observed,
 ): Promise<{ readonly desired: Desired; readonly certificates: Certificates }> {
   const { host, engine } = server;
-  const { loaded } = options;
+  const { cores } = observed.facts;
+  if (options.event === 'apply') requireCores(options.loaded, cores);
+  const { loaded, notices: coreNotices } = fitToCores(options.loaded, cores);
   const { config } = loaded;
   const sources = sourceHost(server, loaded);
   const isOneService = options.isOneService ?? false;
@@ -260,6 +262,7 @@ async function renderFor(
       ...configNotices(loaded),
       ...(await baseRateNotices(host, context.paths, config)),
       ...databases,
+      ...coreNotices,
       ...pinNotices(outcome.lock.services),
       ...certificates.notices,
       ...(maintenance === undefined
@@ -267,7 +270,6 @@ async function renderFor(
         : [{ code: 'maintenance/on', text: maintenanceText(maintenance) }]),
     ],
   });
-  requireCores(loaded, observed.facts.cores);
   const memory = memoryNotices(loaded, desired, observed.facts.memoryBytes);
   return {
     desired: {

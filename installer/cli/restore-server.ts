@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { hostFacts } from '../apply/facts.ts';
 import type { BackupContext } from '../backup/context.ts';
 import { isStoreError } from '../backup/find-backups.ts';
 import { chooseData, type DataWish, isLost } from '../backup/recovery/choose-data.ts';
@@ -31,10 +32,12 @@ import { writerIdentity } from '../backup/writer-id.ts';
 import { EXIT_CODES } from '../errors.ts';
 import type { BackupJob, BackupSettings } from '../model/backup-settings.ts';
 import type { Paths } from '../model/paths.ts';
+import { readKept } from './applied-config.ts';
 import { bucketAccess } from './bucket-access.ts';
 import type { ParsedArguments } from './command.ts';
 import { requireTerminal } from './consent.ts';
 import type { CliContext, Server } from './context.ts';
+import { fitToCores } from './notices.ts';
 import { asker } from './restore-consent.ts';
 import { applyKept, firstApply, placeConfig, saveAnew, swapKept } from './restore-server-apply.ts';
 import { restoreData } from './restore-server-data.ts';
@@ -159,6 +162,7 @@ async function choose(work: Work): Promise<Recovery> {
       contextFor,
     );
     const recovery = { ...chosen, data };
+    await tellSmaller(context, server);
     const text = choiceText(recovery, await kitContents(host, paths), now());
     if (!args.flag('json')) context.io.out(text);
     await asker(args, context)('Set this server up from it?');
@@ -168,6 +172,15 @@ async function choose(work: Work): Promise<Recovery> {
     // The kit lies there readable to root.
     await endRecovery(host, paths);
     throw error;
+  }
+}
+
+/** Before the question, of a machine with fewer processors than the config of the kit takes. */
+async function tellSmaller({ paths, report }: CliContext, { host }: Server): Promise<void> {
+  const loaded = await readKept(host, underKit(paths));
+  if (loaded === undefined) return;
+  for (const notice of fitToCores(loaded, (await hostFacts(host)).cores).notices) {
+    report({ kind: 'warning', ...notice });
   }
 }
 
@@ -198,10 +211,10 @@ async function tellOthers({ context, server }: Work, { writer }: Recovery): Prom
   }
 }
 
-/** Secrets and settings as the kit has them, before they stand where they belong. */
+/** Config, secrets and settings as the kit has them, before they stand where they belong. */
 function underKit(paths: Paths): Paths {
   const kit = unpackedFolder(paths);
-  return { ...paths, stack: `${kit}/stack`, secrets: `${kit}/secrets` };
+  return { ...paths, state: kit, stack: `${kit}/stack`, secrets: `${kit}/secrets` };
 }
 
 async function withPlace<T>(

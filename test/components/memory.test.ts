@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import t from 'tap';
-import { requireCores } from '../../installer/cli/notices.ts';
+import { fitToCores, requireCores } from '../../installer/cli/notices.ts';
 import { components } from '../../installer/components/registry.ts';
 import { memoryProblems } from '../../installer/components/rules/memory.ts';
 import type { ResolvedImage } from '../../installer/model/images.ts';
@@ -87,4 +87,14 @@ accessories:
     code: 'preflight/cpus',
     why: 'this machine has 1: services.web.resources.cpus is 2, services.api.resources.cpus is 1.5, accessories.search.resources.cpus is 4',
   });
+  // One that nobody is there to edit, as of a recovery kit on a smaller machine.
+  t.strictSame(fitToCores(loaded, 4), { loaded, notices: [] });
+  const { loaded: fitted, notices } = fitToCores(loaded, 1);
+  requireCores(fitted, 1);
+  t.match(fitted.config.services, {
+    ...{ web: { resources: { cpus: 1 } }, api: { resources: { cpus: 1 } } },
+    worker: { resources: { cpus: undefined } },
+  });
+  t.equal(notices.length, 3);
+  t.match(notices, [{ code: 'preflight/cpus', text: /^services\.web\.resources\.cpus is 2, / }]);
 });

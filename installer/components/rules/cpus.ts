@@ -11,3 +11,26 @@ export function cpuProblems(config: Config, cores: number): readonly Finding[] {
     }),
   );
 }
+
+/** The same config where nothing may take more than the machine has. */
+export function withinCores(config: Config, cores: number): Config {
+  const { services, accessories } = config;
+  return {
+    ...config,
+    services: limited(services, cores),
+    accessories: limited(accessories, cores),
+  };
+}
+
+function limited<T extends { readonly resources: { readonly cpus: number | undefined } }>(
+  containers: Readonly<Record<string, T>>,
+  cores: number,
+): Record<string, T> {
+  return Object.fromEntries(
+    Object.entries(containers).map(([name, container]) => {
+      const { cpus } = container.resources;
+      if (cpus === undefined || cpus <= cores) return [name, container];
+      return [name, { ...container, resources: { ...container.resources, cpus: cores } }];
+    }),
+  );
+}
