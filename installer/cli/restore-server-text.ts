@@ -4,19 +4,20 @@ import type { Recovery } from '../backup/recovery/journal.ts';
 import { AppError } from '../errors.ts';
 import { formatSpan } from '../model/format-bytes.ts';
 import { LABELS } from '../model/labels.ts';
+import { appliedProject } from './applied.ts';
 import type { ParsedArguments } from './command.ts';
 import type { CliContext, Server } from './context.ts';
-import { refuseOtherProject } from './other-project.ts';
 import type { SavedAnew } from './restore-server-apply.ts';
 
-/** @throws AppError `restore/server-in-use` where there is something that the kit would replace */
+/** @throws AppError `restore/other-project`, `restore/server-in-use` where there is something that the kit would replace */
 export async function refuseServerInUse(
   args: ParsedArguments,
   { paths }: CliContext,
   { host, engine }: Server,
   project: string,
 ): Promise<void> {
-  await refuseOtherProject(host, paths, project);
+  const running = await appliedProject(host, paths);
+  if (running !== undefined && running !== project) throw otherProject(host.name, running, project);
   if (args.flag('replace')) return;
   const volumes = await engine.volumes({ [LABELS.project]: project });
   const found = [
@@ -29,6 +30,17 @@ export async function refuseServerInUse(
     what: `this server is not blank, and nothing was changed`,
     why: found.join('\n'),
     hint: 'run this on a new server; or add --replace: config, secrets and certificates become those of the kit, data that is here is kept beside what is restored',
+  });
+}
+
+/** Replacing files would leave its containers behind, with the ports that the restored ones need. */
+function otherProject(host: string, running: string, wanted: string): AppError {
+  return new AppError({
+    code: 'restore/other-project',
+    what: `${host} runs the project ${running}, and the recovery kit is of ${wanted}; nothing was changed`,
+    why: 'two projects do not fit on one server: both want its ports, also with --replace',
+    hint: `when nobody needs ${running} (\`install.sh\` without a config sets up an example, \`localhost\`): holdfast uninstall; then the same command`,
+    details: { running, wanted },
   });
 }
 
