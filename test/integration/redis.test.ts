@@ -151,7 +151,7 @@ t.test('a Redis server as rendered', async (t) => {
 
   await t.test('keeps what was written when it is kept in another way', async (t) => {
     const written = ['precious'];
-    for (const persistence of ['rdb', 'aof']) {
+    for (const persistence of ['rdb', 'aof', 'rdb', 'aof']) {
       await stack.change(`redis: { persistence: ${persistence} }\n${BODY}`);
       await docker('restart', `${stack.project}-redis-1`);
       const read = await until('it answers again', 20, async () => {
@@ -163,15 +163,51 @@ t.test('a Redis server as rendered', async (t) => {
         written.map(() => 'data'),
         persistence,
       );
-      await web('SET', persistence, 'data');
-      written.push(persistence);
+      const key = `${persistence}-${written.length}`;
+      await web('SET', key, 'data');
+      written.push(key);
     }
+    // The AOF was newer than the dump of before, which is not thrown away.
+    t.match(await docker('exec', `${stack.project}-redis-1`, 'ls', '/data'), /^dump[.]rdb[.]of-/m);
     const open = ['find', '/data', '-type', 'f', '-perm', '/077'];
     t.equal(
       await docker('exec', `${stack.project}-redis-1`, ...open),
       '',
       'only the server reads it',
     );
+  });
+
+  await t.test('reads no AOF that an older version laid down and left behind', async (t) => {
+    const container = `${stack.project}-redis-1`;
+    const inside = (script: string) =>
+      docker('exec', container, 'sh', '-euc', `cd /data; ${script}`);
+    const restart = async (persistence: string) => {
+      await stack.change(`redis: { persistence: ${persistence} }\n${BODY}`);
+      await docker('restart', container);
+    };
+    const read = () =>
+      until('it answers again', 20, async () => {
+        const { code, stdout } = await web('GET', 'precious');
+        return code === 0 ? stdout.trim() : undefined;
+      });
+    await restart('rdb');
+    await read();
+    for (const persistence of ['rdb', 'aof']) {
+      await web('SET', 'precious', 'of the restore');
+      const password = generated('REDIS_ADMIN_PASSWORD').reveal();
+      await ask(stack, 'holdfast_admin', password, 'SAVE');
+      await inside(
+        `rm -rf appendonlydir persistence; mkdir appendonlydir
+         cp dump.rdb appendonlydir/appendonly.aof.1.base.rdb
+         echo "file appendonly.aof.1.base.rdb seq 1 type b" >appendonlydir/appendonly.aof.manifest
+         touch -d '1 month ago' appendonlydir/* appendonlydir`,
+      );
+      await web('SET', 'precious', 'data');
+      await restart(persistence);
+      t.equal(await read(), 'data', persistence);
+      t.match(await inside('ls'), /^appendonlydir[.]of-/m, 'it is kept');
+      await inside('rm -r appendonlydir.of-*');
+    }
   });
 
   await t.test('refuses writes when a queue is full rather than dropping jobs', async (t) => {
