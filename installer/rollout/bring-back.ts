@@ -1,6 +1,5 @@
 import type { Run } from '../apply/run.ts';
 import { isUp } from '../engine/container-state.ts';
-import { readEdgeState } from '../engine/edge-state.ts';
 import type { ContainerState } from '../engine/engine.ts';
 import type { RolledService } from '../model/contribution.ts';
 import { areInService, otherSlot, SLOTS, servingSlot } from '../model/edge-state.ts';
@@ -26,7 +25,7 @@ export async function bringBack(
   { spec, replicas }: ServiceBefore,
 ): Promise<boolean> {
   const { service } = rolled;
-  const { serving, inSlot } = await slots(run, service);
+  const { serving, inSlot, listed } = await slots(run, service);
   const observed = run.observed.containers.filter((one) => one.service === service);
   const before = servingSlot(run.observed.edge, service, observed);
   const isWhole = (containers: readonly ContainerState[]): boolean =>
@@ -37,8 +36,8 @@ export async function bringBack(
     return true;
   }
   const isRunning = inSlot(serving).every(isUp);
-  const known = (await readEdgeState(run)).services[service];
-  const isServed = known !== undefined && areInService(known, inSlot(serving));
+  const isServed =
+    listed !== undefined && listed.port === rolled.port && areInService(listed, inSlot(serving));
   if (serving === before && isWhole(inSlot(serving)) && isRunning && isServed) {
     await retire(run, inSlot(otherSlot(serving)));
     return false;

@@ -8,7 +8,14 @@ import type { ContainerState } from '../engine/engine.ts';
 import { startContainers } from '../engine/objects.ts';
 import { AppError } from '../errors.ts';
 import type { RolledService } from '../model/contribution.ts';
-import { otherSlot, type Slot, slotName, withActive, withStarted } from '../model/edge-state.ts';
+import {
+  type EdgeService,
+  otherSlot,
+  type Slot,
+  slotName,
+  withActive,
+  withStarted,
+} from '../model/edge-state.ts';
 import { LABELS } from '../model/labels.ts';
 import { alterations } from '../plan/altered.ts';
 import { drain, waitForAdoption } from './edge-view.ts';
@@ -22,6 +29,8 @@ export interface Replacement {
   readonly containers: readonly ContainerState[];
   /** Empty for the first release. */
   readonly before: readonly ContainerState[];
+  /** With the port that those listen on: this release may have another one. */
+  readonly rolledBefore: RolledService;
   /** As `elapsed` of the run's clock. */
   readonly switchedAt: number;
 }
@@ -37,8 +46,9 @@ export async function release(
   options: { readonly migrate: boolean },
 ): Promise<Replacement> {
   const { service } = rolled;
-  const { serving, inSlot } = await slots(run, service);
+  const { serving, inSlot, listed } = await slots(run, service);
   const before = inSlot(serving);
+  const rolledBefore = asListed(rolled, listed);
   const slot = before.length === 0 ? serving : otherSlot(serving);
   const isKept = await canServeAgain(run, service, inSlot(slot));
   if (!isKept) {
@@ -56,9 +66,9 @@ export async function release(
     // As they were before the first client: nginx may send one to them, and they may die of it, before we know.
     const containers = (await slots(run, service)).inSlot(slot);
     await switchTo(run, [{ rolled, slot }]);
-    return { rolled, slot, containers, before, switchedAt: run.clock.elapsed() };
+    return { rolled, slot, containers, before, rolledBefore, switchedAt: run.clock.elapsed() };
   } catch (error) {
-    if (before.length > 0) await abandon(run, rolled, { to: serving, from: slot });
+    if (before.length > 0) await abandon(run, rolledBefore, { to: serving, from: slot });
     throw error;
   }
 }
@@ -253,18 +263,28 @@ async function abandon(
   await retire(run, (await slots(run, service)).inSlot(from));
 }
 
-/** The slot of a service that serves, and its containers by slot. */
+/** A service with the port by which nginx finds what serves now. */
+function asListed(rolled: RolledService, listed: EdgeService | undefined): RolledService {
+  if (listed === undefined) return rolled;
+  const { port: _next, ...same } = rolled;
+  return listed.port === undefined ? same : { ...same, port: listed.port };
+}
+
+/** The slot of a service that serves, its containers by slot, and what nginx knows of it. */
 export async function slots(
   run: Run,
   service: string,
 ): Promise<{
   readonly serving: Slot;
   readonly inSlot: (slot: Slot) => readonly ContainerState[];
+  readonly listed: EdgeService | undefined;
 }> {
   const all = await serviceContainers(run, [service]);
-  const serving = slotOf(await readEdgeState(run), service, all);
+  const state = await readEdgeState(run);
+  const serving = slotOf(state, service, all);
   return {
     serving,
+    listed: state.services[service],
     inSlot: (slot) => all.filter((container) => edgeContainer(container).slot === slot),
   };
 }

@@ -214,11 +214,11 @@ function howItDied(state: ContainerState, restartsBefore: number): string | unde
 
 async function goBack(
   run: Run,
-  { rolled, slot }: Replacement,
+  { rolled, rolledBefore, slot }: Replacement,
   { name, id, kind, how }: Failure,
 ): Promise<AppError> {
   const logs = id === undefined ? '' : quoted(run, await run.engine.logs(id, { tail: LOG_LINES }));
-  await returnTo(run, rolled, otherSlot(slot));
+  await returnTo(run, rolledBefore, otherSlot(slot));
   return new AppError({
     code: 'health/release-died',
     what: `${rolled.service} ${kind} within ${rolled.watchSeconds} s after it had taken over: the release before serves again`,

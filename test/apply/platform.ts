@@ -16,6 +16,8 @@ const { stack: STACK } = PATHS;
 export interface PlatformOptions {
   readonly web?: string;
   readonly webReplicas?: number;
+  /** What `web` listens on. */
+  readonly webPort?: number;
   /** A rollback has brought this release of `web` back. */
   readonly rolledBack?: boolean;
   /** A variable of `web`. */
@@ -46,14 +48,14 @@ export interface PlatformOptions {
 }
 
 /** Its name is given on the network of its peers only when it is healthy. */
-function rolledOf({ dataNetwork = true, more = [] }: PlatformOptions): Desired['rolled'] {
+function rolledOf({ dataNetwork = true, more = [], webPort }: PlatformOptions): Desired['rolled'] {
   const peerNetworks = dataNetwork ? ['data-web'] : [];
   return new Map(
     ['web', ...more].map((name) => [
       name,
       {
         service: name,
-        port: 3000,
+        port: name === 'web' ? (webPort ?? 3000) : 3000,
         peerNetworks: name === 'web' ? peerNetworks : [],
         watchSeconds: 5,
       },

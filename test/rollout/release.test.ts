@@ -1,5 +1,9 @@
 import t from 'tap';
-import { readEdgeState, updateEdgeState } from '../../installer/engine/edge-state.ts';
+import {
+  edgeStatePath,
+  readEdgeState,
+  updateEdgeState,
+} from '../../installer/engine/edge-state.ts';
 import type { ContainerState } from '../../installer/engine/engine.ts';
 import { AppError } from '../../installer/errors.ts';
 import { withVerdict } from '../../installer/model/edge-state.ts';
@@ -201,6 +205,45 @@ t.test('a release that dies after it took over gives way to the one before', asy
   });
   t.match(web(world), [/a-1 running/, /b-1 exited/]);
   t.strictSame(await serving(world), ['demo-web_a-1 up']);
+});
+
+t.test('what serves again is asked on its own port, not on that of what failed', async (t) => {
+  const port = async (world: World): Promise<number | undefined> =>
+    (await readEdgeState({ host: world.host, paths: PATHS })).services['web']?.port;
+  const next = platform({ web: '2', webPort: 4000 });
+
+  const sick = await applied();
+  sick.sickImages.add('holdfast-build/web:2');
+  await t.rejects(sick.apply(next), { code: 'health/not-healthy' });
+  t.strictSame([await serving(sick), await port(sick)], [['demo-web_a-1 up'], 3000]);
+
+  const dying = await applied();
+  whileNewServes(dying, () => {
+    const fresh = named(dying, 'demo-web_b-1');
+    if (fresh.status === 'running') dying.engine.stop(fresh.id);
+  });
+  const portsOfOld = new Set<number | undefined>();
+  const status = dying.edgeStatus.bind(dying);
+  dying.edgeStatus = () => {
+    const { web: listed } = JSON.parse(dying.text(edgeStatePath(PATHS)) ?? '').services;
+    if (listed.slot === 'a') portsOfOld.add(listed.port);
+    return status();
+  };
+  await t.rejects(dying.apply(next), { code: 'health/release-died' });
+  t.strictSame([await serving(dying), await port(dying)], [['demo-web_a-1 up'], 3000]);
+  t.strictSame([...portsOfOld], [3000], 'from the first moment on');
+
+  const elsewhere = await applied();
+  const verify = async (): Promise<void> => {
+    t.equal(await port(elsewhere), 4000);
+    throw new AppError({ code: 'health/front-door', what: 'no answer', hint: 'holdfast logs' });
+  };
+  await t.rejects(elsewhere.apply(platform({ webPort: 4000 }), { verify }), {
+    code: 'health/front-door',
+    why: /web brought back as before/,
+  });
+  t.strictSame([await serving(elsewhere), await port(elsewhere)], [['demo-web_a-1 up'], 3000]);
+  t.equal((await elsewhere.apply(platform())).result, 'unchanged');
 });
 
 t.test('a release that dies of its first client, before nginx has followed, too', async (t) => {
