@@ -1,7 +1,7 @@
 import { posix } from 'node:path';
 import { z } from 'zod';
 import type { Host } from '../host/host.ts';
-import type { Reaction, RolledService } from '../model/contribution.ts';
+import type { HttpCheck, PortCheck, Reaction, RolledService } from '../model/contribution.ts';
 import type { Desired, DesiredFile } from '../model/desired.ts';
 import type { Paths } from '../model/paths.ts';
 import { type WantedNetworks, wantedNetworks } from '../plan/networks.ts';
@@ -18,6 +18,9 @@ export interface Generation {
   readonly networks?: WantedNetworks | undefined;
   /** Services whose releases take turns; none in what was kept before there were any. */
   readonly rolled: readonly RolledService[];
+  /** How its replicas are asked from outside. */
+  readonly httpChecks: readonly HttpCheck[];
+  readonly portChecks: readonly PortCheck[];
 }
 
 const ReactionSchema = z.custom<Reaction>(
@@ -29,6 +32,20 @@ const RolledSchema = z.object({
   port: z.int().exactOptional(),
   peerNetworks: z.array(z.string()),
   watchSeconds: z.number(),
+});
+
+const PortCheckSchema = z.object({
+  service: z.string(),
+  port: z.int(),
+  intervalSeconds: z.number(),
+  timeoutSeconds: z.number(),
+  healthy: z.int(),
+  unhealthy: z.int(),
+});
+
+const HttpCheckSchema = PortCheckSchema.extend({
+  path: z.string(),
+  expect: z.string().exactOptional(),
 });
 
 const StoredSchema = z.object({
@@ -54,6 +71,8 @@ const StoredSchema = z.object({
     })
     .optional(),
   rolled: z.array(RolledSchema).optional(),
+  httpChecks: z.array(HttpCheckSchema).optional(),
+  portChecks: z.array(PortCheckSchema).optional(),
 });
 
 function generationPath(paths: Paths): string {
@@ -87,6 +106,8 @@ export async function keepGeneration(
       ...one,
       peerNetworks: [...one.peerNetworks],
     })),
+    httpChecks: [...desired.httpChecks],
+    portChecks: [...desired.portChecks],
   };
   await host.write(generationPath(paths), `${JSON.stringify(stored)}\n`, {
     mode: 0o600,
@@ -101,12 +122,22 @@ export async function readGeneration(host: Host, paths: Paths): Promise<Generati
   if (text === undefined) return undefined;
   const stored = StoredSchema.safeParse(parseJson(text));
   if (!stored.success) return undefined;
-  const { number, files, specs, networks, rolled = [] } = stored.data;
+  const {
+    number,
+    files,
+    specs,
+    networks,
+    rolled = [],
+    httpChecks = [],
+    portChecks = [],
+  } = stored.data;
   return {
     number,
     specs,
     networks,
     rolled,
+    httpChecks,
+    portChecks,
     files: new Map(files.map((file) => [file.path, file])),
   };
 }

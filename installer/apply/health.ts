@@ -1,6 +1,7 @@
 import type { ContainerState } from '../engine/engine.ts';
 import { AppError } from '../errors.ts';
 import type { HttpCheck, PortCheck } from '../model/contribution.ts';
+import type { Desired } from '../model/desired.ts';
 import type { StackService } from '../model/stack.ts';
 import { parseDuration } from '../model/units.ts';
 import { probe } from './probe.ts';
@@ -21,11 +22,15 @@ export async function waitForServices(run: Run, services: readonly string[]): Pr
   }
 }
 
-/** The same for some containers of one service. */
+/**
+ * The same for some containers of one service.
+ * @param checks how they are asked from outside
+ */
 export async function waitForContainers(
   run: Run,
   service: string,
   containers: readonly ContainerState[],
+  checks = checksOf(run, service),
 ): Promise<void> {
   const definition = run.desired.stack.services[service];
   const timeoutSeconds = definition === undefined ? SHORTEST_WAIT_SECONDS : patience(definition);
@@ -49,7 +54,7 @@ export async function waitForContainers(
   // Addresses are known for sure once it runs.
   const ids = containers.map(({ id }) => id);
   const running = (await serviceContainers(run, [service])).filter(({ id }) => ids.includes(id));
-  for (const check of checksOf(run, service)) {
+  for (const check of checks) {
     await waitForAnswers(run, check, running);
   }
 }
@@ -63,19 +68,19 @@ export function patience({ healthcheck }: StackService): number {
 
 /** Whether a container answers our own checks of its service at this moment. */
 export async function answersNow(
-  context: Pick<Run, 'host' | 'desired'>,
-  service: string,
+  { host }: Pick<Run, 'host'>,
+  checks: readonly (HttpCheck | PortCheck)[],
   container: ContainerState,
 ): Promise<boolean> {
-  for (const check of checksOf(context, service)) {
-    if ((await probe(context.host, check, container)) !== undefined) return false;
+  for (const check of checks) {
+    if ((await probe(host, check, container)) !== undefined) return false;
   }
   return true;
 }
 
 /** How the replicas of a service are asked from outside. */
 export function checksOf(
-  { desired }: Pick<Run, 'desired'>,
+  { desired }: { readonly desired: Pick<Desired, 'httpChecks' | 'portChecks'> },
   name: string,
 ): (HttpCheck | PortCheck)[] {
   return [...desired.httpChecks, ...desired.portChecks].filter(({ service }) => service === name);

@@ -5,7 +5,7 @@ import {
   type ReplicaResult,
   type ReplicasResult,
 } from '../model/replicas-result.ts';
-import { answersNow } from './health.ts';
+import { answersNow, checksOf } from './health.ts';
 import { type Run, servingContainers } from './run.ts';
 
 type SickContext = Parameters<typeof servingContainers>[0];
@@ -59,7 +59,8 @@ async function stillSick(
   const names: string[] = [];
   for (const container of await servingContainers(context, service)) {
     if (!suspects.includes(container.id)) continue;
-    if (!(await answersNow(context, service, container))) names.push(container.name);
+    if (!(await answersNow(context, checksOf(context, service), container)))
+      names.push(container.name);
   }
   return names;
 }

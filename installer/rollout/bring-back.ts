@@ -4,7 +4,7 @@ import type { ContainerState } from '../engine/engine.ts';
 import type { RolledService } from '../model/contribution.ts';
 import { areInService, otherSlot, SLOTS, servingSlot } from '../model/edge-state.ts';
 import { LABELS } from '../model/labels.ts';
-import { release, retire, returnTo, slots } from './release.ts';
+import { release, retire, returnTo, slots, waitForOld } from './release.ts';
 import { scaleSlot } from './scale-slot.ts';
 
 /** A service of the last complete apply. */
@@ -32,6 +32,7 @@ export async function bringBack(
     containers.length > 0 && containers.every(({ labels }) => labels[LABELS.spec] === spec);
   if (isWhole(inSlot(before)) && inSlot(before).length !== replicas) {
     await scaleSlot(run, rolled, before, replicas);
+    await waitForOld(run, service, (await slots(run, service)).inSlot(before));
     await returnTo(run, rolled, before);
     return true;
   }

@@ -1,5 +1,6 @@
 import { migrate, up } from '../apply/compose-run.ts';
-import { waitForContainers } from '../apply/health.ts';
+import { readGeneration } from '../apply/generation.ts';
+import { answersNow, checksOf, waitForContainers } from '../apply/health.ts';
 import { type Run, serviceContainers, slotOf } from '../apply/run.ts';
 import { stopAndRemove, stopContainers } from '../apply/stop-containers.ts';
 import { isAtRest } from '../engine/container-state.ts';
@@ -7,7 +8,7 @@ import { edgeContainer, readEdgeState, updateEdgeState } from '../engine/edge-st
 import type { ContainerState } from '../engine/engine.ts';
 import { startContainers } from '../engine/objects.ts';
 import { AppError } from '../errors.ts';
-import type { RolledService } from '../model/contribution.ts';
+import type { HttpCheck, PortCheck, RolledService } from '../model/contribution.ts';
 import {
   type EdgeService,
   otherSlot,
@@ -111,14 +112,23 @@ export async function switchTo(
   }
 }
 
-/** Starts the release in a slot again where it was stopped, and makes it the one that serves. */
+/**
+ * Makes the release in a slot the one that serves again. Where some of it runs, that gets the requests first and is
+ * asked how it is afterwards: whatever it answers, there is no better one.
+ */
 export async function returnTo(run: Run, rolled: RolledService, slot: Slot): Promise<void> {
   const { service } = rolled;
-  const { inSlot } = await slots(run, service);
-  await startStopped(run, inSlot(slot));
-  await waitForOld(run, service, (await slots(run, service)).inSlot(slot));
-  await takeOver(run, rolled, slot);
-  await retire(run, inSlot(otherSlot(slot)));
+  const now = async () => (await slots(run, service)).inSlot(slot);
+  const before = await now();
+  const running = before.filter(({ status }) => status === 'running').length;
+  if (running === 0) await startStopped(run, before);
+  await takeNameAmongPeers(run, rolled, before);
+  if (running === 0) await waitForOld(run, service, await now());
+  await switchTo(run, [{ rolled, slot }]);
+  await startStopped(run, await now());
+  await retire(run, (await slots(run, service)).inSlot(otherSlot(slot)));
+  if (running === before.length) await tellSilent(run, service, await now());
+  else if (running > 0) await waitForOld(run, service, await now());
 }
 
 async function startStopped(run: Run, containers: readonly ContainerState[]): Promise<void> {
@@ -216,22 +226,45 @@ async function snapshot(run: Run, service: string): Promise<readonly string[]> {
   }
 }
 
-/** The health path may be one that only the new release knows; what served before is better than what does not. */
-async function waitForOld(
+/** Waits by the checks that it was made with; what served before is better than what does not. */
+export async function waitForOld(
   run: Run,
   service: string,
   containers: readonly ContainerState[],
 ): Promise<void> {
   try {
-    await waitForContainers(run, service, containers);
+    await waitForContainers(run, service, containers, await checksOfBefore(run, service));
   } catch (error) {
     if (!(error instanceof AppError) || error.code !== 'health/not-healthy') throw error;
-    run.report({
-      kind: 'warning',
-      code: error.code,
-      text: `${error.what}: it serves all the same`,
-    });
+    tellOfOld(run, error.what);
   }
+}
+
+/** Asks once: it serves already. */
+async function tellSilent(
+  run: Run,
+  service: string,
+  containers: readonly ContainerState[],
+): Promise<void> {
+  const checks = await checksOfBefore(run, service);
+  for (const container of containers) {
+    const isWell = container.health !== 'unhealthy' && (await answersNow(run, checks, container));
+    if (!isWell) tellOfOld(run, `${container.name} does not answer as it should`);
+  }
+}
+
+function tellOfOld(run: Run, what: string): void {
+  run.report({
+    kind: 'warning',
+    code: 'health/not-healthy',
+    text: `${what}: it serves all the same`,
+  });
+}
+
+/** How the last complete apply asked: the health path may be one that only the new release knows. */
+async function checksOfBefore(run: Run, service: string): Promise<(HttpCheck | PortCheck)[]> {
+  const generation = await readGeneration(run.host, run.paths);
+  return checksOf({ desired: generation ?? run.desired }, service);
 }
 
 /**

@@ -44,6 +44,8 @@ export class World {
   readonly context: ApplyContext;
   /** Answers of the probe over HTTP: status by service address, 200 when absent. */
   httpStatus = 200;
+  /** The same for one address. */
+  httpStatusOf: (url: string) => number = () => this.httpStatus;
   /** Whether our rules send new connections to a stand-in. */
   isDiverted = false;
   /** Whether the kernel goes on with what a stand-in has over IPv6. */
@@ -185,7 +187,7 @@ export class World {
     const answer = ({ argv }: Call) => ({
       stdout: argv.at(-1)?.endsWith('/replicas')
         ? JSON.stringify(this.edgeStatus())
-        : `ok\n${this.httpStatus}`,
+        : `ok\n${this.httpStatusOf(argv.at(-1) ?? '')}`,
     });
     host.on(['curl'], answer, { looks: true });
     host.on(['systemctl'], () => ({}));

@@ -569,6 +569,91 @@ t.test(
   },
 );
 
+/** The second release of web is the only one that knows the next health path. */
+function knowOwnPath(world: World): void {
+  world.httpStatusOf = (url) => {
+    const isNewUp = web(world).some((line) => line.startsWith('demo-web_b-1 running'));
+    return isNewUp || url.endsWith(CHECK.path) ? 200 : 404;
+  };
+}
+
+const NEXT_CHECK = { ...CHECK, path: '/healthz' };
+
+function warnings({ events }: World): string[] {
+  return events.flatMap((event) => (event.kind === 'warning' ? [event.text] : []));
+}
+
+t.test('what ran all the time serves again at once, and is asked afterwards', async (t) => {
+  for (const isWell of [true, false]) {
+    const world = await applied({ webCheck: CHECK });
+    knowOwnPath(world);
+    let diedAt = Number.NaN;
+    let backAt = Number.NaN;
+    const status = world.edgeStatus.bind(world);
+    world.edgeStatus = () => {
+      const answer = status();
+      const [name] = Object.keys(answer.services['web'] ?? {});
+      if (name === 'demo-web_b-1' && Number.isNaN(diedAt)) {
+        diedAt = world.clock.elapsed();
+        world.engine.stop(named(world, name).id);
+        if (!isWell) world.httpStatusOf = () => 500;
+      }
+      if (name === 'demo-web_a-1' && Number.isNaN(backAt)) backAt = world.clock.elapsed();
+      return answer;
+    };
+    await t.rejects(world.apply(platform({ web: '2', webCheck: NEXT_CHECK })), {
+      code: 'health/release-died',
+    });
+    t.ok(backAt - diedAt < 5_000, `${backAt - diedAt} ms`);
+    t.match(web(world), [/a-1 running/, /b-1 exited/]);
+    t.strictSame(
+      warnings(world),
+      isWell ? [] : ['demo-web_a-1 does not answer as it should: it serves all the same'],
+    );
+  }
+});
+
+t.test('what has to start again is waited for as the apply before asked it', async (t) => {
+  const before: PlatformOptions = { more: ['zeta'], webCheck: CHECK };
+  const world = await applied(before);
+  knowOwnPath(world);
+  const waitHealthy = world.engine.waitHealthy.bind(world.engine);
+  world.engine.waitHealthy = async (ids) => {
+    const [waited] = world.engine.all().filter(({ id }) => ids.includes(id));
+    if (waited?.name === 'demo-zeta_b-1') {
+      t.equal(named(world, 'demo-web_a-1').status, 'exited');
+      world.engine.stop(named(world, 'demo-web_b-1').id);
+    }
+    return waitHealthy(ids);
+  };
+  const began = world.clock.elapsed();
+  const next = { ...before, web: '2', webCheck: NEXT_CHECK, moreImages: { zeta: '2' } };
+  await t.rejects(world.apply(platform(next)), { code: 'health/release-died' });
+  t.match(web(world), [/a-1 running/, /b-1 exited/]);
+  t.ok(world.clock.elapsed() - began < 30_000, `${world.clock.elapsed() - began} ms`);
+  t.strictSame(warnings(world), []);
+});
+
+t.test('where some of it runs, that serves while the rest starts', async (t) => {
+  const before: PlatformOptions = { webReplicas: 2, webCheck: CHECK };
+  const world = await applied(before);
+  const seen: string[] = [];
+  const status = world.edgeStatus.bind(world);
+  world.edgeStatus = () => {
+    const answer = status();
+    const [name] = Object.keys(answer.services['web'] ?? {});
+    if (name === 'demo-web_b-1' && named(world, name).status === 'running') {
+      world.engine.stop(named(world, 'demo-web_a-2').id);
+      world.engine.stop(named(world, name).id);
+    }
+    if (name === 'demo-web_a-1') seen.push(named(world, 'demo-web_a-2').status);
+    return answer;
+  };
+  await t.rejects(world.apply(platform({ ...before, web: '2' })), { code: 'health/release-died' });
+  t.equal(seen[0], 'exited');
+  t.match(web(world), [/a-1 running/, /a-2 running/, /b-1 exited/, /b-2 exited/]);
+});
+
 t.test('one bad answer of a release that took over is no reason to go back', async (t) => {
   const world = await applied({ webCheck: CHECK });
   let isAnswering = false;
