@@ -59,13 +59,20 @@ async function runOrExplain(
   try {
     await run.host.run(command);
   } catch (error) {
-    if (!(error instanceof CommandError) || error.reason !== 'exit') throw error;
-    const said = quoted(run, error.stderr.trim() === '' ? error.stdout : error.stderr);
+    if (!(error instanceof CommandError)) throw error;
+    // Nobody knows how far a start came in its time; a migration has not come to its end.
+    const isLate = error.reason === 'timeout' && failure.code === 'health/migration-failed';
+    if (error.reason !== 'exit' && !isLate) throw error;
     throw new AppError({
       ...failure,
-      why: said === '' ? `it printed nothing and ended with exit code ${error.exitCode}` : said,
+      why: whyOf(error, quoted(run, error.stderr.trim() === '' ? error.stdout : error.stderr)),
       hint: 'correct what the message says and run `holdfast apply` again',
       cause: error,
     });
   }
+}
+
+function whyOf({ reason, what, exitCode }: CommandError, said: string): string {
+  if (reason === 'timeout') return said === '' ? what : `${what}\n${said}`;
+  return said === '' ? `it printed nothing and ended with exit code ${exitCode}` : said;
 }

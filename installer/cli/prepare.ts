@@ -31,6 +31,7 @@ import { databaseNotices } from './other-database.ts';
 import { refuseOtherProject } from './other-project.ts';
 import { clusterMaker } from './postgres-clusters.ts';
 import type { LoadedConfig } from './read-config.ts';
+import { servingImages } from './releases.ts';
 import { secretsInForce } from './secrets-in-force.ts';
 import { servedReleases, siteReleases } from './site-releases.ts';
 import { snapshot } from './snapshot.ts';
@@ -190,6 +191,7 @@ async function renderFor(
       needs: [...needs.images, ...(await builtOnNode(sources, made, observed.lock))],
       services: serviceImages(made),
       lock: observed.lock,
+      serving: servingImages(observed),
       programPath,
       refresh: options.refreshImages ?? false,
       keepsEdited: isUpdate,

@@ -56,14 +56,28 @@ function named(previous: readonly PreviousRelease[], service: string, wanted: st
   });
 }
 
+/** Image of the containers that serve, by service. */
+export function servingImages({
+  edge,
+  containers,
+}: Pick<Observed, 'edge' | 'containers'>): Record<string, string> {
+  const names = [...new Set(containers.map(({ service }) => service))];
+  return Object.fromEntries(
+    names.flatMap((service) => {
+      const all = containers.filter((one) => one.service === service);
+      const slot = servingSlot(edge, service, all);
+      const serving = all.find((one) => one.slot === slot);
+      return serving === undefined ? [] : [[service, serving.image]];
+    }),
+  );
+}
+
 function serves(
-  { edge, containers }: Pick<Observed, 'edge' | 'containers'>,
+  observed: Pick<Observed, 'edge' | 'containers'>,
   service: string,
   { reference }: LockedImage,
 ): boolean {
-  const all = containers.filter((one) => one.service === service);
-  const slot = servingSlot(edge, service, all);
-  return all.every((one) => one.slot !== slot || one.image === reference);
+  return [undefined, reference].includes(servingImages(observed)[service]);
 }
 
 /** `holdfast rollback SERVICE --list` */

@@ -19,6 +19,8 @@ export interface ImageRequest {
   /** By service name: what the config says. */
   readonly services: Readonly<Record<string, ServiceImage>>;
   readonly lock: LockFile;
+  /** Image of the containers that serve, by service. */
+  readonly serving?: Readonly<Record<string, string>>;
   /** Where the program with its `images/` folder stands on the host. */
   readonly programPath: string;
   /** Decide all anew, as `update` does; otherwise a decision of the lock file holds while its wish does. */
@@ -69,6 +71,7 @@ export async function resolveImages(request: ImageRequest): Promise<ImageOutcome
     registry,
     project: request.project,
     locked: request.lock.services,
+    serving: request.serving ?? {},
     refresh: request.refresh ?? false,
     pins: request.pins ?? {},
     keepReleases: request.keepReleases ?? 3,

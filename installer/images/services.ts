@@ -26,6 +26,8 @@ export interface ServiceContext {
   readonly registry: RegistryClient;
   readonly project: string;
   readonly locked: LockFile['services'];
+  /** Image of the containers that serve, by service; none of a service that has no containers. */
+  readonly serving: Readonly<Record<string, string>>;
   readonly refresh: boolean;
   /** Images that a deploy or a rollback puts in the place of what the config says, by service. */
   readonly pins: Readonly<Record<string, Pin>>;
@@ -110,7 +112,10 @@ export class ServiceResolver {
     return { image, locked };
   }
 
-  /** What served until now goes to the front of the releases that served before. */
+  /**
+   * What served until now goes to the front of the releases that served before. The lock file may name one that never
+   * did: its deploy was killed.
+   */
   #withPrevious(service: string, locked: LockedImage): LockedImage {
     const { locked: all, keepReleases, pins } = this.#context;
     const { previous: _own, ...own } = locked;
@@ -128,10 +133,15 @@ export class ServiceResolver {
       ...(digest === undefined ? {} : { digest }),
       ...(isWithdrawn ? { withdrawn: true } : {}),
     };
-    const previous = (kept.reference === own.reference ? earlier : [last, ...earlier])
+    const previous = (this.#hasServed(service, kept) ? [last, ...earlier] : earlier)
       .filter((one) => one.reference !== own.reference)
       .slice(0, keepReleases);
     return previous.length === 0 ? own : { ...own, previous };
+  }
+
+  #hasServed(service: string, { reference, rolledBack }: LockedImage): boolean {
+    const serving = this.#context.serving[service];
+    return serving === undefined || serving === reference || rolledBack === true;
   }
 
   /** Whether another image than the one in force, or than the one that a deploy replaced, comes of the sources. */

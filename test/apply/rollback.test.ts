@@ -1,5 +1,6 @@
 import t from 'tap';
 import { AppError } from '../../installer/errors.ts';
+import { CommandError } from '../../installer/host/command-error.ts';
 import { LABELS } from '../../installer/model/labels.ts';
 import { desiredFile } from '../support/desired.ts';
 import { platform } from './platform.ts';
@@ -107,6 +108,21 @@ t.test('a migration that fails leaves the old release running', async (t) => {
     code: 'health/migration-failed',
     why: /^it printed nothing and ended with exit code 137\n/,
   });
+  const compose = world.text(`${PATHS.stack}/compose.yaml`);
+  world.host.on(MIGRATE, () => {
+    throw new CommandError({
+      reason: 'timeout',
+      argv: ['docker', 'compose', 'run'],
+      host: 'localhost',
+      timeoutSeconds: 3600,
+      stdout: 'rewriting orders',
+    });
+  });
+  await t.rejects(world.apply(platform(NEXT)), {
+    code: 'health/migration-failed',
+    why: /did not end within 3600 s[\s\S]*rewriting orders\nrolled back/,
+  });
+  t.equal(world.text(`${PATHS.stack}/compose.yaml`), compose, 'the files name what serves');
 });
 
 t.test(

@@ -1,7 +1,7 @@
 import { mkdirSync, readlinkSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { wayBack } from '../../installer/cli/releases.ts';
+import { servingImages, wayBack } from '../../installer/cli/releases.ts';
 import { commandTable } from '../../installer/cli/table.ts';
 import { LocalHost } from '../../installer/host/local.ts';
 import { EMPTY_EDGE_STATE } from '../../installer/model/edge-state.ts';
@@ -60,6 +60,23 @@ t.test('one that was killed before it served is finished', async (t) => {
   if (container === undefined) throw new Error('no container');
   const containers = [{ ...container, image: release('4').reference }];
   t.equal(wayBack({ ...killed, containers }, 'web'), release('3').reference);
+});
+
+t.test('what serves is what stands in the slot that nginx leads to', async (t) => {
+  const container = (service: string, slot: string, image: string) =>
+    ({ service, slot, image, running: true }) as ObservedContainer;
+  const services = { web: { slot: 'b', replicas: [] } } as const;
+  t.strictSame(
+    servingImages({
+      edge: { ...EMPTY_EDGE_STATE, services },
+      containers: [
+        container('web', 'a', 'acme/web:2'),
+        container('web', 'b', 'acme/web:1'),
+        container('mongo', 'a', 'mongo:8'),
+      ],
+    }),
+    { web: 'acme/web:1', mongo: 'mongo:8' },
+  );
 });
 
 t.test('a release is named by its image or its version', async (t) => {

@@ -307,6 +307,7 @@ const at = (version: string, digest: string) => `${WEB}:${version}@sha256:${dige
 class Releases {
   lock = lockOf({ images: {}, services: {} });
   readonly digests: Record<string, string> = {};
+  serving: string | undefined;
 
   async apply(pin?: { readonly image: string; readonly isRollback: boolean }) {
     const all = Object.entries(this.digests).map(([reference, digest]) =>
@@ -318,6 +319,7 @@ class Releases {
         engine: engineWith(all),
         services: { web: { image: `${WEB}:1` } },
         lock: this.lock,
+        ...(this.serving === undefined ? {} : { serving: { web: this.serving } }),
         ...(pin === undefined ? {} : { pins: { web: pin } }),
       }),
     );
@@ -393,6 +395,24 @@ t.test('a rollback marks what it leaves, a return to that marks nothing', async 
   const fifth = await releases.deploy('5');
   t.notOk(fifth?.rolledBack);
   t.strictSame(releases.previous, ['4', '2', '3*']);
+});
+
+t.test('a release that a killed deploy never let serve is no way back', async (t) => {
+  const releases = new Releases();
+  for (const [version, digest] of Object.entries({ 1: 'a', 2: 'b', 3: 'c' })) {
+    releases.digests[`${WEB}:${version}`] = digest;
+  }
+  await releases.apply();
+  releases.serving = at('1', 'a');
+  await releases.deploy('2');
+  t.strictSame(releases.previous, ['1']);
+  await releases.deploy('3');
+  t.strictSame(releases.previous, ['1'], '2 was killed before it served');
+  releases.serving = at('3', 'c');
+  await releases.rollBack(at('1', 'a'));
+  t.strictSame(releases.previous, ['3*']);
+  await releases.deploy('2');
+  t.strictSame(releases.previous, ['1', '3*'], 'a rollback that was killed went to one that had');
 });
 
 /** Debian with this version of Node. */
