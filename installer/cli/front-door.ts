@@ -9,6 +9,9 @@ import type { Paths } from '../model/paths.ts';
 /** How often one that failed is asked again, a second apart: nginx may have been started just now. */
 const MORE_ATTEMPTS = 5;
 
+/** For an answer, however soon the service's own check gives up: nginx and TLS stand between. */
+const LEAST_SECONDS = 10;
+
 /**
  * For the end of an apply: asks every service with an HTTP health check through nginx, over TLS, as a client would.
  * Only on routes that lead to the check's path; a service without such a route was checked directly. One that was
@@ -54,8 +57,9 @@ async function askAgain(
 async function ask(
   host: Host,
   paths: Paths,
-  { host: name, path, expect }: FrontDoorCheck,
+  { host: name, path, expect, timeoutSeconds = 0 }: FrontDoorCheck,
 ): Promise<string | undefined> {
+  const seconds = Math.max(LEAST_SECONDS, timeoutSeconds);
   const { exitCode, stdout, stderr } = await host.run({
     argv: [
       'curl',
@@ -64,7 +68,7 @@ async function ask(
       '--noproxy',
       '*',
       '--max-time',
-      '10',
+      String(seconds),
       '--connect-to',
       `${name}:443:127.0.0.1:443`,
       '--cacert',
@@ -75,7 +79,7 @@ async function ask(
       `https://${name}${path}`,
     ],
     okExitCodes: Array.from({ length: 100 }, (_, code) => code),
-    timeoutSeconds: 20,
+    timeoutSeconds: seconds + 10,
   });
   if (exitCode !== 0) return stderr.trim();
   const split = stdout.lastIndexOf('\n');

@@ -72,4 +72,6 @@ export interface FrontDoorCheck {
   readonly path: string;
   /** Text that must stand in the body. */
   readonly expect?: string;
+  /** As long as the service's own check may take; absent for a site. */
+  readonly timeoutSeconds?: number;
 }

@@ -1,4 +1,5 @@
 import type { Component, ComponentInput } from '../components/component.ts';
+import { hostBlocks } from '../components/nginx/hosts.ts';
 import { RELAY_NETWORK, RELAY_SUBNET } from '../components/nginx/relay.ts';
 import type { DirectorySpec, FileSpec, Notice } from '../model/contribution.ts';
 import type { Desired, DesiredFile } from '../model/desired.ts';
@@ -55,6 +56,7 @@ export function render(input: RenderInput): Desired {
       specDigest(service, all.secretEnvironment[name]),
     ]),
   );
+  const blocks = hostBlocks(config, all.routes, all.siteHosts);
   const rolled = new Map(all.rolled.map((one) => [one.service, one]));
   const lock: LockFile = {
     ...input.lock,
@@ -94,10 +96,7 @@ export function render(input: RenderInput): Desired {
       ...all.provisions,
       ...all.seeds.map((seed) => seedProvision(seed, seedText(input, seed.service))),
     ],
-    frontDoor: [
-      ...frontDoorChecks(all.routes, all.httpChecks, [...config.http.denyPaths, '/metrics']),
-      ...siteChecks(all.siteHosts, config.http.denyPaths),
-    ],
+    frontDoor: [...frontDoorChecks(blocks, all.routes, all.httpChecks), ...siteChecks(blocks)],
     httpChecks: all.httpChecks,
     portChecks: all.portChecks,
     migrations: all.migrations,

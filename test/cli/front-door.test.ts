@@ -79,6 +79,27 @@ t.test('a service that was sick before holds nobody up; a site does', async (t) 
   t.strictSame(site.excused, []);
 });
 
+t.test('an answer is waited for as long as the check of the service may take', async (t) => {
+  for (const [timeoutSeconds, waited] of [
+    [2, '10'],
+    [25, '25'],
+  ] as const) {
+    const host = new MemoryHost();
+    const times: (string | undefined)[] = [];
+    host.on(
+      ['curl'],
+      ({ argv }) => {
+        times.push(argv[argv.indexOf('--max-time') + 1]);
+        return { stdout: 'up\n200' };
+      },
+      { looks: true },
+    );
+    const frontDoor = [{ ...SHOP, timeoutSeconds }];
+    await verifyFrontDoor(host, pathsUnder())(desiredWith({ frontDoor }), async () => false);
+    t.strictSame(times, [waited]);
+  }
+});
+
 t.test('an answer without its text is none', async (t) => {
   const { failed } = await ask({ [SHOP_URL]: ['down\n200'] });
   t.match(failed, { why: 'its answer does not hold "up"' });
