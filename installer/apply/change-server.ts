@@ -36,6 +36,7 @@ export async function changeServer(
     observed,
     plan,
     began: begin,
+    command: request.command,
     manifest: new ManifestKeeper(host, paths.manifest, observed.manifest),
     done: [],
     ...(request.interrupt === undefined ? {} : { interrupt: request.interrupt }),

@@ -11,7 +11,7 @@ import { AppError } from '../errors.ts';
 import { CommandError } from '../host/command-error.ts';
 import type { Command } from '../host/host.ts';
 import { LABELS } from '../model/labels.ts';
-import { quoted, type Run } from './run.ts';
+import { again, quoted, type Run } from './run.ts';
 
 /** @throws AppError `health/not-started` with what compose said */
 export async function up(run: Run, services: readonly string[], options: UpOptions): Promise<void> {
@@ -66,7 +66,7 @@ async function runOrExplain(
     throw new AppError({
       ...failure,
       why: whyOf(error, quoted(run, error.stderr.trim() === '' ? error.stdout : error.stderr)),
-      hint: 'correct what the message says and run `holdfast apply` again',
+      hint: `correct what the message says and ${again(run)}`,
       cause: error,
     });
   }

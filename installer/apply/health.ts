@@ -6,7 +6,14 @@ import type { StackService } from '../model/stack.ts';
 import { parseDuration } from '../model/units.ts';
 import { probe } from './probe.ts';
 import { redact } from './redact.ts';
-import { knownSecrets, quoted, type Run, serviceContainers, servingContainers } from './run.ts';
+import {
+  again,
+  knownSecrets,
+  quoted,
+  type Run,
+  serviceContainers,
+  servingContainers,
+} from './run.ts';
 
 const SHORTEST_WAIT_SECONDS = 60;
 const LONGEST_WAIT_SECONDS = 600;
@@ -38,7 +45,7 @@ export async function waitForContainers(
     throw new AppError({
       code: 'health/not-healthy',
       what: `${service} has no container`,
-      hint: 'run `holdfast apply` again',
+      hint: again(run),
     });
   }
   try {
@@ -113,7 +120,7 @@ function withoutSecrets(run: Run, service: string, error: AppError): AppError {
     code: 'health/not-healthy',
     what: `${service} did not become healthy`,
     why: redact(error.why ?? error.what, knownSecrets(run)),
-    hint: hintFor(service),
+    hint: hintFor(run, service),
     details: { service },
   });
 }
@@ -129,11 +136,11 @@ async function notAnswering(
     code: 'health/not-healthy',
     what: `${service} did not become healthy`,
     why: `${quoted(run, answer)}\n${logs === '' ? 'it logged nothing' : `last log lines:\n${logs}`}`,
-    hint: hintFor(service),
+    hint: hintFor(run, service),
     details: { service, container: container.name },
   });
 }
 
-function hintFor(service: string): string {
-  return `correct it and run \`holdfast apply\` again; \`holdfast logs ${service}\` shows more`;
+function hintFor(run: Run, service: string): string {
+  return `correct it and ${again(run)}; \`holdfast logs ${service}\` shows more`;
 }

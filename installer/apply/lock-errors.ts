@@ -12,7 +12,7 @@ export function lockHeld(holder: LockOwner, host: Host): AppError {
     code: 'lock/held',
     what: `somebody else is changing ${host.name}`,
     why: describe(holder),
-    hint: 'run the same command again when that one has ended (`holdfast apply --wait 600` waits for it); if you are certain that it is gone: holdfast unlock --force',
+    hint: 'run the same command again when that one has ended (apply, deploy, rollback and scale wait for it with `--wait 600`); if you are certain that it is gone: holdfast unlock --force',
     details: holder,
   });
 }

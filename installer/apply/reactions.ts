@@ -5,7 +5,7 @@ import type { Notice } from '../model/contribution.ts';
 import type { Operation } from '../model/operation.ts';
 import { reactionKey } from '../plan/reactions.ts';
 import { waitForServices } from './health.ts';
-import { quoted, type Run, serviceContainers } from './run.ts';
+import { again, quoted, type Run, serviceContainers } from './run.ts';
 
 type OperationOf<Kind extends Operation['kind']> = Extract<Operation, { kind: Kind }>;
 
@@ -40,7 +40,7 @@ async function execOrRefuse(
     code: 'health/reload-refused',
     what: `${service} refuses its new configuration`,
     why: `\`${request.argv.join(' ')}\` in ${name} ended with exit code ${exitCode}:\n${quoted(run, stderr.trim() === '' ? stdout : stderr)}`,
-    hint: 'correct config.yaml as the message says and run `holdfast apply` again',
+    hint: `correct config.yaml as the message says and ${again(run)}`,
   });
 }
 

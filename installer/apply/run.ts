@@ -19,6 +19,8 @@ export interface Run extends ApplyContext {
   readonly plan: Plan;
   readonly manifest: ManifestKeeper;
   readonly began: Date;
+  /** As the lock and the audit log tell it, such as `holdfast deploy api ghcr.io/acme/api:2`. */
+  readonly command: string;
   /** Ids of finished operations, in order. */
   readonly done: string[];
   /** Aborted when the user asks to stop: the current operation is finished first. */
@@ -67,12 +69,17 @@ function lastLines(output: string, count: number): string {
   return output.trimEnd().split('\n').slice(-count).join('\n');
 }
 
+/** For hints: the command to give again. Without the reason that the agent tells beside its own. */
+export function again({ command }: Pick<Run, 'command'>): string {
+  return `run \`${command.replace(/ \(.*\)$/s, '')}\` again`;
+}
+
 /** @throws AppError `consent/interrupted` */
 export function stopIfInterrupted(run: Run): void {
   if (run.interrupt?.aborted !== true) return;
   throw new AppError({
     code: 'consent/interrupted',
     what: `stopped as asked after ${run.done.length} of ${run.plan.operations.length} operations`,
-    hint: 'run `holdfast apply` again: it carries on where this run stopped',
+    hint: `${again(run)}: it carries on where this run stopped`,
   });
 }

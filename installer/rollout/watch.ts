@@ -1,6 +1,6 @@
 import { checksOf } from '../apply/health.ts';
 import { probe } from '../apply/probe.ts';
-import { quoted, type Run } from '../apply/run.ts';
+import { again, quoted, type Run } from '../apply/run.ts';
 import type { ContainerState } from '../engine/engine.ts';
 import { AppError } from '../errors.ts';
 import type { HttpCheck, PortCheck } from '../model/contribution.ts';
@@ -223,7 +223,7 @@ async function goBack(
     code: 'health/release-died',
     what: `${rolled.service} ${kind} within ${rolled.watchSeconds} s after it had taken over: the release before serves again`,
     why: `${name} ${how}\n${logs === '' ? 'it logged nothing' : `last log lines:\n${logs}`}`,
-    hint: `correct it and deploy again; \`docker logs ${name}\` shows more`,
+    hint: `correct it and ${again(run)}; \`docker logs ${name}\` shows more`,
     details: { service: rolled.service, container: name },
   });
 }

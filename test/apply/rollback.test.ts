@@ -93,6 +93,34 @@ t.test('a file that its service refuses is put back before it is loaded', async 
   t.equal((await world.apply(platform())).plan.operations.length, 0);
 });
 
+t.test('what failed is to be given again, whatever command it was', async (t) => {
+  const failing: ((world: World) => unknown)[] = [
+    ({ sickImages }) => sickImages.add('holdfast-build/web:2'),
+    ({ host }) => host.on(MIGRATE, () => ({ exitCode: 1, stderr: 'column exists' })),
+    (world) => {
+      const status = world.edgeStatus.bind(world);
+      world.edgeStatus = () => {
+        const fresh = world.engine.all().find(({ name }) => name === 'demo-web_b-1');
+        if (fresh?.status === 'running') world.engine.stop(fresh.id);
+        return status();
+      };
+    },
+  ];
+  for (const [command, given] of [
+    ['holdfast deploy web acme/web:2', 'holdfast deploy web acme/web:2'],
+    ['holdfast scale web 3 (cpu 90 % (of 80))', 'holdfast scale web 3'],
+  ] as const) {
+    for (const breakDown of failing) {
+      const world = await applied();
+      breakDown(world);
+      await t.rejects(world.apply(platform({ web: '2' }), { command }), {
+        code: /^health\//,
+        hint: new RegExp(`and run \`${given}\` again`),
+      });
+    }
+  }
+});
+
 t.test('a migration that fails leaves the old release running', async (t) => {
   const world = await applied();
   const id = world.containerId('web');
