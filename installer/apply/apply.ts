@@ -1,7 +1,7 @@
 import { finishSwaps } from '../backup/restore/volume-swap.ts';
 import { isWell } from '../engine/is-well.ts';
 import { AppError } from '../errors.ts';
-import type { Desired } from '../model/desired.ts';
+import type { Desired, FrontDoorCheck, FrontDoorFailure } from '../model/desired.ts';
 import type { Plan } from '../model/operation.ts';
 import { makePlan } from '../plan/diff.ts';
 import type { Observed } from '../plan/observed.ts';
@@ -33,8 +33,10 @@ export interface ApplyRequest {
   /** Asks through the front door. @throws AppError `health/…` */
   readonly verify?: (
     desired: Desired,
-    isSickItself: (service: string, why: string) => Promise<boolean>,
+    isExcused: (check: FrontDoorCheck, failure: FrontDoorFailure) => Promise<boolean>,
   ) => Promise<void>;
+  /** Those of these questions that nginx has a bad answer to now. */
+  readonly badAnswers?: (checks: readonly FrontDoorCheck[]) => Promise<readonly FrontDoorCheck[]>;
   /** Take over, or put back, files that somebody else wrote. */
   readonly adopt?: boolean;
   readonly interrupt?: AbortSignal;

@@ -4,6 +4,7 @@ import { type AuditEntry, appendAudit, isAuditKept } from './audit.ts';
 import type { ApplyContext } from './context.ts';
 import { deployNews } from './deploy-news.ts';
 import { checkDiskSpace } from './disk.ts';
+import { failingBefore, isExcused } from './excused.ts';
 import { execute } from './execute.ts';
 import { finish, waitForAll, waitForChanged } from './finish.ts';
 import { isBringing } from './images.ts';
@@ -12,7 +13,6 @@ import { ManifestKeeper, setUnreadableManifestAside } from './manifest.ts';
 import { checkPorts } from './ports.ts';
 import { recordImages } from './record-images.ts';
 import { type Run, stopIfInterrupted } from './run.ts';
-import { isSickItself } from './sick.ts';
 import { afterFailure } from './upgrade/after-failure.ts';
 import { settleUpgrade } from './upgrade/return-to-old.ts';
 import { validate } from './validate.ts';
@@ -87,6 +87,7 @@ async function perform(run: Run, request: ApplyRequest): Promise<void> {
   const recorded: Run = { ...run, desired: await recordImages(run) };
   stopIfInterrupted(recorded);
   await validate(recorded);
+  const failing = await failingBefore(recorded, request);
   try {
     await execute(
       recorded,
@@ -94,8 +95,8 @@ async function perform(run: Run, request: ApplyRequest): Promise<void> {
     );
     await waitForChanged(recorded);
     if (recorded.desired.postgresUpgrade !== undefined) await waitForAll(recorded);
-    await request.verify?.(recorded.desired, (service, why) =>
-      isSickItself(recorded, service, why),
+    await request.verify?.(recorded.desired, (check, failure) =>
+      isExcused(recorded, failing, check, failure),
     );
   } catch (error) {
     throw await afterFailure(recorded, error);

@@ -2,7 +2,7 @@ import { posix } from 'node:path';
 import { z } from 'zod';
 import type { Host } from '../host/host.ts';
 import type { HttpCheck, PortCheck, Reaction, RolledService } from '../model/contribution.ts';
-import type { Desired, DesiredFile } from '../model/desired.ts';
+import type { Desired, DesiredFile, FrontDoorCheck } from '../model/desired.ts';
 import type { Paths } from '../model/paths.ts';
 import { type WantedNetworks, wantedNetworks } from '../plan/networks.ts';
 import { readText } from './read-text.ts';
@@ -21,6 +21,8 @@ export interface Generation {
   /** How its replicas are asked from outside. */
   readonly httpChecks: readonly HttpCheck[];
   readonly portChecks: readonly PortCheck[];
+  /** What was asked at its end. */
+  readonly frontDoor: readonly FrontDoorCheck[];
 }
 
 const ReactionSchema = z.custom<Reaction>(
@@ -44,6 +46,13 @@ const PortCheckSchema = z.object({
 });
 
 const HttpCheckSchema = PortCheckSchema.extend({
+  path: z.string(),
+  expect: z.string().exactOptional(),
+});
+
+const FrontDoorSchema = z.object({
+  service: z.string().exactOptional(),
+  host: z.string(),
   path: z.string(),
   expect: z.string().exactOptional(),
 });
@@ -73,6 +82,7 @@ const StoredSchema = z.object({
   rolled: z.array(RolledSchema).optional(),
   httpChecks: z.array(HttpCheckSchema).optional(),
   portChecks: z.array(PortCheckSchema).optional(),
+  frontDoor: z.array(FrontDoorSchema).optional(),
 });
 
 function generationPath(paths: Paths): string {
@@ -108,6 +118,7 @@ export async function keepGeneration(
     })),
     httpChecks: [...desired.httpChecks],
     portChecks: [...desired.portChecks],
+    frontDoor: [...desired.frontDoor],
   };
   await host.write(generationPath(paths), `${JSON.stringify(stored)}\n`, {
     mode: 0o600,
@@ -130,6 +141,7 @@ export async function readGeneration(host: Host, paths: Paths): Promise<Generati
     rolled = [],
     httpChecks = [],
     portChecks = [],
+    frontDoor = [],
   } = stored.data;
   return {
     number,
@@ -138,6 +150,7 @@ export async function readGeneration(host: Host, paths: Paths): Promise<Generati
     rolled,
     httpChecks,
     portChecks,
+    frontDoor,
     files: new Map(files.map((file) => [file.path, file])),
   };
 }

@@ -64,6 +64,21 @@ export async function keepConfig(
   }
 }
 
+/**
+ * The config that is in force with the small files that it names as the last apply kept them: the originals may have
+ * been renewed, or removed when they had done their work. The originals where a version that kept none has applied.
+ */
+export async function withKeptFiles(
+  host: Host,
+  paths: Paths,
+  loaded: LoadedConfig,
+): Promise<LoadedConfig> {
+  for (const name of namedFiles(loaded.config)) {
+    if ((await host.stat(keptFile(paths, name))) === undefined) return loaded;
+  }
+  return { ...loaded, pathOf: (written) => keptFile(paths, written), isKept: true };
+}
+
 /** The copy that the last apply kept, or that a recovery kit brought; undefined where there is none. */
 export async function readKept(host: Host, paths: Paths): Promise<LoadedConfig | undefined> {
   const text = await readText(host, keptConfig(paths));

@@ -14,7 +14,7 @@ import type { CliContext } from './context.ts';
 import { colouredPlan } from './display/plan.ts';
 import { durationText } from './display/quantity.ts';
 import { styleFor } from './display/style.ts';
-import { verifyFrontDoor } from './front-door.ts';
+import { frontDoor } from './front-door.ts';
 import { wholeNumber } from './parse.ts';
 import { planJson } from './plan.ts';
 import { prepare, sourceHost } from './prepare.ts';
@@ -55,7 +55,7 @@ export async function apply(args: ParsedArguments, context: CliContext): Promise
     keepRendered: prepared.keepRendered,
     keepConfig: () =>
       keepConfig({ host: server.host, paths: context.paths }, loaded, sourceHost(server, loaded)),
-    verify: verifyFrontDoor(server.host, context.paths),
+    ...frontDoor(server.host, context),
   });
   if (outcome.result === 'declined') throw refused(args);
   if (outcome.result === 'applied') await bringCertificates(context, server);

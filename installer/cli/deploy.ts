@@ -13,7 +13,7 @@ import type { CliContext } from './context.ts';
 import { colouredPlan } from './display/plan.ts';
 import { durationText } from './display/quantity.ts';
 import { styleFor } from './display/style.ts';
-import { verifyFrontDoor } from './front-door.ts';
+import { frontDoor } from './front-door.ts';
 import { changingOneService } from './one-service.ts';
 import { wholeNumber } from './parse.ts';
 import { planJson } from './plan.ts';
@@ -120,7 +120,7 @@ async function releaseImage(
       });
     },
     keepRendered: prepared.keepRendered,
-    verify: verifyFrontDoor(server.host, context.paths),
+    verify: frontDoor(server.host, context, { service }).verify,
   });
   const { result, seconds, unhealthy } = outcome;
   if (result === 'declined') throw refused(args);

@@ -15,7 +15,7 @@ import { keepConfig } from './applied-config.ts';
 import type { ParsedArguments } from './command.ts';
 import { consent, refused } from './consent.ts';
 import type { CliContext, Server } from './context.ts';
-import { verifyFrontDoor } from './front-door.ts';
+import { frontDoor } from './front-door.ts';
 import { rehearseNow, runningPostgres, upgradeContext } from './postgres-clusters.ts';
 import { type Prepared, prepare, sourceHost } from './prepare.ts';
 import { configDigest, type LoadedConfig, readConfig } from './read-config.ts';
@@ -131,7 +131,7 @@ export async function postgresRevert(args: ParsedArguments, context: CliContext)
       await saveUpgrade(host, paths, reverting);
     },
     keepConfig: () => keepConfig({ host, paths }, loaded, sourceHost(server, loaded)),
-    verify: verifyFrontDoor(host, paths),
+    verify: frontDoor(host, context).verify,
   });
   if (outcome.result === 'declined') throw refused(args);
   await startAnew(context, server);

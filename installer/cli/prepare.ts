@@ -19,6 +19,7 @@ import { generateMissing } from '../secrets/missing.ts';
 import { SecretStore } from '../secrets/store.ts';
 import { type Certificates, prepareCertificates } from '../tls/certificates.ts';
 import { announceOf } from './announce.ts';
+import { withKeptFiles } from './applied-config.ts';
 import { loadAssets } from './assets.ts';
 import { baseRateNotices } from './base-rate-notice.ts';
 import { buildService } from './build-service.ts';
@@ -52,8 +53,8 @@ export interface PrepareOptions {
   /** Decide versions and digests anew, as `update` does. */
   readonly refreshImages?: boolean;
   /**
-   * One service is to change: builds, sites and the services' secrets stay what they are in force, whatever has
-   * happened to their sources since. They neither come along nor stand in the way.
+   * One service is to change: builds, sites, given certificates, seeds and the services' secrets stay what they are in force,
+   * whatever has happened to their sources since. They neither come along nor stand in the way.
    */
   readonly isOneService?: boolean;
   /** The value of `--host`. */
@@ -178,6 +179,8 @@ async function renderFor(
   const isOneService = options.isOneService ?? false;
   const isUpdate = options.event === 'update';
   const made: LoadedConfig = { ...loaded, isKept: loaded.isKept || isOneService };
+  const named = isOneService ? await withKeptFiles(host, context.paths, loaded) : loaded;
+  const namedHost = sourceHost(server, named);
   const needs = allNeeds(components, config);
   const directory = acmeSettings(config)?.directory;
   const newSecrets = await generateMissing(host, needs.secrets, observed.secrets);
@@ -201,7 +204,7 @@ async function renderFor(
     }),
     prepareCertificates(host, context.paths, {
       hosts: needs.hosts,
-      files: { host: sources, pathOf: loaded.pathOf },
+      files: { host: namedHost, pathOf: named.pathOf },
       tls: config.tls,
       project: config.project,
       ...(directory === undefined ? {} : { directory }),
@@ -209,8 +212,8 @@ async function renderFor(
       renews: !isOneService,
     }),
     loadAssets(context.packageRoot),
-    readSeeds(sources, loaded),
-    readAcmeAuthority(sources, loaded),
+    readSeeds(namedHost, named),
+    readAcmeAuthority(namedHost, named),
   ]);
   const releases =
     made.isKept || isUpdate

@@ -26,7 +26,7 @@ import { engineName } from '../model/stack.ts';
 import { configInForce } from './applied-config.ts';
 import type { ParsedArguments } from './command.ts';
 import type { CliContext } from './context.ts';
-import { verifyFrontDoor } from './front-door.ts';
+import { frontDoor } from './front-door.ts';
 import { otherMajors } from './other-majors.ts';
 import { type Prepared, prepare } from './prepare.ts';
 import type { LoadedConfig } from './read-config.ts';
@@ -137,7 +137,7 @@ export async function swapVolume(
   loaded: LoadedConfig,
   volume: ClusterVolume,
 ): Promise<{ readonly kept: string }> {
-  const { paths, signal } = context;
+  const { signal } = context;
   const prepared = await preparedFor(context, loaded, volume.name);
   let before = POSTGRES_VOLUME;
   const { host } = await context.open();
@@ -153,7 +153,7 @@ export async function swapVolume(
     configDigest: async () => loaded.digest,
     confirm: async () => true,
     keepRendered: prepared.keepRendered,
-    verify: verifyFrontDoor(host, paths),
+    verify: frontDoor(host, context).verify,
   });
   return { kept: engineName(loaded.config.project, before) };
 }

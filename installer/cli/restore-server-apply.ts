@@ -9,7 +9,7 @@ import { keepConfig, namedFiles, readKept } from './applied-config.ts';
 import { backupContext } from './backup-context.ts';
 import { bringCertificates } from './bring-certificates.ts';
 import type { CliContext, Server } from './context.ts';
-import { verifyFrontDoor } from './front-door.ts';
+import { frontDoor } from './front-door.ts';
 import { prepare } from './prepare.ts';
 import type { LoadedConfig } from './read-config.ts';
 import { swapVolume } from './restore-cluster.ts';
@@ -38,7 +38,7 @@ export async function firstApply(context: CliContext, server: Server): Promise<v
 /** Everything healthy and answering through the front door. @throws AppError class `health` among others */
 export async function applyKept(context: CliContext, server: Server): Promise<void> {
   const outcome: ApplyOutcome = await applyServer(...(await keptApply(context, server)));
-  await verifyFrontDoor(server.host, context.paths)(outcome.desired, async () => false);
+  await frontDoor(server.host, context).verify(outcome.desired, async () => false);
   await bringCertificates(context, server);
 }
 
@@ -62,7 +62,7 @@ async function keptApply(
       confirm: async () => true,
       keepRendered,
       keepConfig: () => keepConfig({ host, paths }, loaded, host),
-      verify: verifyFrontDoor(host, paths),
+      verify: frontDoor(host, context).verify,
     },
   ];
 }

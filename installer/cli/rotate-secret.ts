@@ -17,7 +17,7 @@ import { consent, refused } from './consent.ts';
 import type { CliContext } from './context.ts';
 import { colouredPlan } from './display/plan.ts';
 import { styleFor } from './display/style.ts';
-import { verifyFrontDoor } from './front-door.ts';
+import { frontDoor } from './front-door.ts';
 import { allNeeds } from './needs.ts';
 import { loginOf, passwordServer } from './password-server.ts';
 import { prepare } from './prepare.ts';
@@ -86,7 +86,7 @@ export async function rotateSecret(args: ParsedArguments, context: CliContext): 
         configDigest: async () => loaded.digest,
         confirm: async () => true,
         keepRendered: prepared.keepRendered,
-        verify: verifyFrontDoor(server.host, paths),
+        verify: frontDoor(server.host, context).verify,
       });
     },
   });

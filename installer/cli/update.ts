@@ -22,7 +22,7 @@ import type { CliContext, Server } from './context.ts';
 import { colouredPlan } from './display/plan.ts';
 import { durationText } from './display/quantity.ts';
 import { styleFor } from './display/style.ts';
-import { verifyFrontDoor } from './front-door.ts';
+import { frontDoor } from './front-door.ts';
 import { prepare } from './prepare.ts';
 import type { LoadedConfig } from './read-config.ts';
 
@@ -75,7 +75,7 @@ export async function update(args: ParsedArguments, context: CliContext): Promis
       return await consent(args, context, { text: `Update ${server.host.name}? [y/N] ` });
     },
     keepRendered: prepared.keepRendered,
-    verify: verifyFrontDoor(server.host, context.paths),
+    ...frontDoor(server.host, context),
   });
   const { result, seconds, unhealthy } = outcome;
   if (result === 'declined') throw refused(args);

@@ -65,6 +65,13 @@ export interface Desired {
   readonly configDigest: string;
 }
 
+/** What came of a {@link FrontDoorCheck}. */
+export interface FrontDoorFailure {
+  readonly why: string;
+  /** Whether nginx took the request: then it may be what stands behind it that fails. */
+  readonly isTaken: boolean;
+}
+
 export interface FrontDoorCheck {
   /** Absent for a site. */
   readonly service?: string;

@@ -9,6 +9,7 @@ const CHECK: HttpCheck = {
   ...{ service: 'web', port: 3000, path: '/health' },
   ...{ intervalSeconds: 5, timeoutSeconds: 2, healthy: 1, unhealthy: 3 },
 };
+const WEB_DOOR = { service: 'web', host: 'a.example.com', path: '/health' };
 const LONG_AGO = '2020-01-01T00:00:00.000Z';
 
 const checked = (options: PlatformOptions = {}) => {
@@ -52,9 +53,9 @@ t.test('who was sick before, and was left alone, does not hold up others', async
     const { world } = await found(replica);
     let isExcused: boolean | undefined;
     const applied = world.apply(checked(options), {
-      verify: async (_desired, isSickItself) => {
+      verify: async (_desired, isOld) => {
         world.httpStatus = 500;
-        isExcused = await isSickItself('web', 'it answered 500');
+        isExcused = await isOld(WEB_DOOR, { why: 'it answered 500', isTaken: true });
       },
     });
     world.httpStatus = options.web === undefined ? 500 : 200;
@@ -69,4 +70,42 @@ t.test('who was sick before, and was left alone, does not hold up others', async
   t.strictSame(await verdict(justNow, others), { isExcused: false, warned: false });
   t.strictSame(await verdict({ healthy: true }, others), { isExcused: false, warned: false });
   t.match(await verdict({}, { web: '2' }), { isExcused: false });
+});
+
+t.test('what had a bad answer before, and was left alone, does not hold up others', async (t) => {
+  const other = { host: 'b.example.com', path: '/' };
+  const shop = { service: 'shop', host: 'b.example.com', path: '/health' };
+  /** Which are told to be older than an apply, of those that fail in it. */
+  const excused = async (
+    options: PlatformOptions,
+    { before = [WEB_DOOR, other], fresh = [shop], isTaken = true } = {},
+  ) => {
+    const world = new World();
+    const render = platform();
+    await world.apply((observed) => ({ ...render(observed), frontDoor: [WEB_DOOR, other] }));
+    const next = platform(options);
+    const all = [WEB_DOOR, other, ...fresh];
+    const told: string[] = [];
+    await world.apply((observed) => ({ ...next(observed), frontDoor: all }), {
+      badAnswers: async (checks) => {
+        t.match(world.text(`${PATHS.stack}/nginx/nginx.conf`), 'worker 1', 'nothing is changed');
+        return [...before, shop].filter((check) =>
+          checks.some(({ host, path }) => host === check.host && path === check.path),
+        );
+      },
+      verify: async (_desired, isOld) => {
+        for (const check of all) {
+          if (await isOld(check, { why: 'it answered 502', isTaken })) told.push(check.path);
+        }
+      },
+    });
+    const warnings = world.events.filter(({ kind }) => kind === 'warning');
+    t.equal(warnings.length, told.length);
+    return told;
+  };
+  const conf = { nginxConf: 'worker 3;\n' };
+  t.strictSame(await excused(conf), ['/health', '/'], 'but nothing that is new');
+  t.strictSame(await excused(conf, { before: [other] }), ['/'], 'nor what was well');
+  t.strictSame(await excused({ ...conf, web: '2' }), ['/'], 'nor what is changed');
+  t.strictSame(await excused(conf, { isTaken: false }), [], 'nor where nginx takes nothing');
 });

@@ -1,7 +1,7 @@
-import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { configInForce, keepConfig } from '../../installer/cli/applied-config.ts';
+import { configInForce, keepConfig, withKeptFiles } from '../../installer/cli/applied-config.ts';
 import { readConfig } from '../../installer/cli/read-config.ts';
 import { LocalHost } from '../../installer/host/local.ts';
 import { EMPTY_MANIFEST } from '../../installer/model/manifest.ts';
@@ -53,6 +53,22 @@ t.test('what was applied from elsewhere is in force on the server', async (t) =>
   const own = await inForce();
   t.equal(own.config.project, 'draft', 'applied, it does, with its own sources');
   t.equal(own.isKept, false);
+});
+
+t.test('a change of one thing goes by the files that were applied with the config', async (t) => {
+  const { paths, file } = await freshServer(t);
+  await writeFile(file, text('elsewhere'));
+  const loaded = await readConfig(file);
+  t.strictSame(
+    await withKeptFiles(host, paths, loaded),
+    loaded,
+    'of an older version: the originals',
+  );
+  await keepConfig({ host, paths }, loaded, host);
+  await rm(loaded.pathOf('./data/seed.sql'));
+  const kept = await withKeptFiles(host, paths, loaded);
+  t.strictSame([kept.isKept, kept.config], [true, loaded.config]);
+  t.equal(await readFile(kept.pathOf('./data/seed.sql'), 'utf8'), 'SELECT 1');
 });
 
 t.test('the copies are for root alone, and of one config', async (t) => {

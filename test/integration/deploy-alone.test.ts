@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
+import { withCertificates } from '../../installer/tls/private-ca.ts';
 import { Appliance } from '../support/appliance.ts';
 import { docker } from '../support/containers.ts';
 import { QUIET_ZONE } from '../support/quiet-zone.ts';
@@ -40,7 +41,7 @@ project: ${PROJECT}
 timezone: ${QUIET_ZONE}
 domain: ${HOST}
 contact: ops@example.com
-tls: { issuer: selfsigned }
+tls: { issuer: files, files: { certificate: ./tls.crt, key: ./tls.key } }
 monitoring: { prometheus: { enabled: false }, grafana: { enabled: false } }
 updates: { rollback: { within: 1s } }
 services:
@@ -61,6 +62,24 @@ sites:
   web: { artifact: ./site, hosts: [${HOST}] }
 `,
 );
+
+const { authority, leaves } = await withCertificates(
+  { authority: undefined, leaves: new Map() },
+  [HOST],
+  { now: new Date(), name: PROJECT },
+);
+// Clients of the test trust what stands there.
+await mkdir(join(server.paths.tls, 'private-ca'), { recursive: true });
+await writeFile(join(server.paths.tls, 'private-ca/ca.crt'), authority?.certificate ?? '');
+
+const given = ['tls.crt', 'tls.key'].map((name) => join(folder, name));
+async function giveCertificate(): Promise<void> {
+  const pair = leaves.get(HOST);
+  for (const [index, text] of [pair?.certificate, pair?.key.reveal()].entries()) {
+    await writeFile(given[index] ?? '', text ?? '');
+  }
+}
+await giveCertificate();
 
 const run = (...argv: string[]) =>
   server.run([...argv, '--config', server.configPath, ...(argv[0] === 'scale' ? [] : ['--yes'])]);
@@ -97,6 +116,8 @@ t.test(
     await writeSources('half-done');
     t.match(await setToken('second value'), { exitCode: 0 });
     t.match((await plan()).stdout, /worker/, 'an apply would bring all of it');
+    // As the program that renews them may do between two applies.
+    for (const file of given) await rm(file);
 
     for (const [argv, serves] of [
       [['deploy', 'app', `${REPOSITORY}:2`], '2'],
@@ -123,6 +144,7 @@ t.test(
     const listed = await server.run(['rollback', 'app', '--list']);
     t.match(listed.stdout, /deploytest:1 \(serves\)\n.*deploytest:3\n/);
 
+    await giveCertificate();
     const whole = await run('apply');
     t.equal(whole.exitCode, 0, whole.stderr);
     t.equal(await version('worker'), 'half-done');

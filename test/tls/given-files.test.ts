@@ -127,4 +127,8 @@ t.test('the files stand beside the config; a missing one is named in full', asyn
   await t.rejects(prepareCertificates(host, paths, { ...request, tls: { issuer: 'files' } }), {
     code: 'config/tls-files',
   });
+  const later = { ...request, now: new Date('2099-01-01') };
+  await t.rejects(prepareCertificates(host, paths, later), { code: 'config/tls-expired' });
+  const inForce = await prepareCertificates(host, paths, { ...later, renews: false });
+  t.equal(inForce.pairs.size, 1, 'what is in force is no reason to refuse another change');
 });
