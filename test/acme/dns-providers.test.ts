@@ -139,6 +139,19 @@ t.test(
   },
 );
 
+t.test('Route 53: the public zone is found behind a private one of the same name', async (t) => {
+  const key = { id: 'AKRIGHT', secret: 's3cret-key' };
+  const { changes, handler } = route53Zone(key, { privateZone: true });
+  const provider = await route53({
+    accessKeyId: new Secret(key.id),
+    secretAccessKey: new Secret(key.secret),
+    secretName: 'DNS_SECRET_ACCESS_KEY',
+    endpoint: await serving(t, handler),
+  });
+  await provider.put(RECORD);
+  t.equal(changes.length, 1, 'and the record stands in it');
+});
+
 const KEYS = { application: 'app-key', secret: 'app-s3cret', consumer: 'consumer-k3y' };
 /** Of theirs: ours may be wrong. */
 const CLOCK_AHEAD = 4000;

@@ -24,8 +24,18 @@ export async function serving(
 
 const XMLNS = 'xmlns="https://route53.amazonaws.com/doc/2013-04-01/"';
 
-/** Route 53's API as far as a client of TXT records sees it: strict about who signs, and with what. */
-export function route53Zone(key: { readonly id: string; readonly secret: string }): {
+function hostedZone(id: string, name: string, isPrivate: boolean): string {
+  return `<HostedZone><Id>/hostedzone/${id}</Id><Name>${name}</Name><CallerReference>x</CallerReference><Config><PrivateZone>${isPrivate}</PrivateZone></Config></HostedZone>`;
+}
+
+/**
+ * Route 53's API as far as a client of TXT records sees it: strict about who signs, and with what.
+ * @param privateZone whether a private zone of the same name comes before the public one
+ */
+export function route53Zone(
+  key: { readonly id: string; readonly secret: string },
+  { privateZone = false }: { readonly privateZone?: boolean } = {},
+): {
   readonly changes: readonly string[];
   readonly handler: Handler;
 } {
@@ -42,12 +52,16 @@ export function route53Zone(key: { readonly id: string; readonly secret: string 
     if (!isSigned(request, body, key.secret)) return refuse('SignatureDoesNotMatch');
     const { pathname, searchParams } = new URL(url, 'http://stand-in');
     if (pathname.endsWith('/hostedzonesbyname')) {
-      const zone =
+      const zones =
         searchParams.get('dnsname') === 'example.com'
-          ? '<HostedZone><Id>/hostedzone/Z1</Id><Name>example.com.</Name><CallerReference>x</CallerReference><Config><PrivateZone>false</PrivateZone></Config></HostedZone>'
-          : '<HostedZone><Id>/hostedzone/Z2</Id><Name>other.org.</Name><CallerReference>x</CallerReference></HostedZone>';
+          ? [
+              ...(privateZone ? [hostedZone('Z9', 'example.com.', true)] : []),
+              hostedZone('Z1', 'example.com.', false),
+            ]
+          : [hostedZone('Z2', 'other.org.', false)];
+      const most = Number(searchParams.get('maxitems') ?? 100);
       return {
-        body: `<ListHostedZonesByNameResponse ${XMLNS}><HostedZones>${zone}</HostedZones><IsTruncated>false</IsTruncated><MaxItems>1</MaxItems></ListHostedZonesByNameResponse>`,
+        body: `<ListHostedZonesByNameResponse ${XMLNS}><HostedZones>${zones.slice(0, most).join('')}</HostedZones><IsTruncated>${zones.length > most}</IsTruncated><MaxItems>${most}</MaxItems></ListHostedZonesByNameResponse>`,
       };
     }
     if (method === 'POST' && /\/hostedzone\/Z1\/rrset\/?$/.test(pathname)) {

@@ -44,9 +44,8 @@ export async function route53(options: Route53Options): Promise<DnsProvider> {
 
   const zoneOf = async (name: string): Promise<string> => {
     for (const candidate of zoneCandidates(name)) {
-      const found = await client.send(
-        new ListHostedZonesByNameCommand({ DNSName: candidate, MaxItems: 1 }),
-      );
+      // Not the first one alone: with split horizon a private zone of the same name may come before.
+      const found = await client.send(new ListHostedZonesByNameCommand({ DNSName: candidate }));
       const zone = found.HostedZones?.find(
         ({ Name, Config }) => Name === `${candidate}.` && Config?.PrivateZone !== true,
       );
