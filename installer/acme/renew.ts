@@ -170,9 +170,10 @@ class RenewRun {
     const challenge = await this.#challenge;
     if (settings.precheck) await challenge.check(hosts);
     this.#session ??= openSession(this.#input);
-    const { client, caaIdentities } = await this.#session;
+    const { client, accountUrl, caaIdentities: identities } = await this.#session;
     if (settings.precheck) {
-      for (const one of hosts) await checkCaa(one, caaIdentities, challenge.type);
+      const asker = { identities, accountUrl, challenge: challenge.type };
+      for (const one of hosts) await checkCaa(one, asker);
     }
     const pair = await atAuthority(() => obtain(client, { hosts, challenge, onAttempt, warn }));
     const record = this.#state.of(name);

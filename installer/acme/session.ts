@@ -15,7 +15,8 @@ import { ANSWER_SECONDS, useTransport } from './transport.ts';
 /** An authority that answers, and our account there. */
 export interface Session {
   readonly client: Client;
-  readonly account: Account;
+  /** The address of our account there. */
+  readonly accountUrl: string;
   /** What the authority calls itself in CAA records. */
   readonly caaIdentities: readonly string[];
 }
@@ -80,7 +81,7 @@ export async function openSession(input: SessionInput): Promise<Session> {
   await atAuthority(() =>
     registerAccount({ host, paths, directory }, client, account, settings.contact),
   );
-  return { client, account, caaIdentities: meta.caaIdentities };
+  return { client, accountUrl: client.getAccountUrl(), caaIdentities: meta.caaIdentities };
 }
 
 async function authorityOfServer(

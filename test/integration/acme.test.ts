@@ -16,7 +16,7 @@ const HOUR = 3_600_000;
 const LIFE_DAYS = 6;
 const GOOD = 'good.edge.example';
 const CACHE = 'cdn.edge.example';
-const BAD = ['caa', 'elsewhere', 'nowhere', 'six'].map((label) => `${label}.edge.example`);
+const BAD = ['caa', 'elsewhere', 'nowhere', 'six', 'bound'].map((label) => `${label}.edge.example`);
 
 const edge = await AcmeEdge.start([GOOD, ...BAD], [CACHE]);
 t.teardown(() => edge.stop());
@@ -26,6 +26,8 @@ const zone = [
   `cdn A ${edge.address}`,
   `caa A ${edge.address}`,
   'caa CAA 0 issue "other.example"',
+  `bound A ${edge.address}`,
+  `bound CAA 0 issue "${CAA_IDENTITY}; accounturi=https://pebble.example/another-account"`,
   'elsewhere A 127.0.0.78',
   `six A ${edge.address}`,
   'six AAAA 100::1',
@@ -63,7 +65,7 @@ const resultOf = ({ results }: RenewOutcome, name: string): RenewResult | undefi
 const codeOf = (result: RenewResult | undefined): string | undefined =>
   result?.outcome === 'failed' ? result.error.code : result?.outcome;
 
-t.test('one name gets its certificate while four wrong ones are told what to change', async (t) => {
+t.test('one name gets its certificate while five wrong ones are told what to change', async (t) => {
   const startedAt = await edge.startedAt();
   const before = await edge.served(GOOD);
   t.notMatch(before.issuer, /Pebble/, 'a private certificate from the first moment');
@@ -77,7 +79,13 @@ t.test('one name gets its certificate while four wrong ones are told what to cha
   t.equal(await edge.startedAt(), startedAt, 'without a restart');
   t.strictSame(
     BAD.map((name) => codeOf(resultOf(outcome, name))),
-    ['certificate/caa', 'certificate/elsewhere', 'certificate/no-address', 'certificate/elsewhere'],
+    [
+      'certificate/caa',
+      'certificate/elsewhere',
+      'certificate/no-address',
+      'certificate/elsewhere',
+      'certificate/caa',
+    ],
   );
   const messages = BAD.map((name) => {
     const result = resultOf(outcome, name);
@@ -87,6 +95,10 @@ t.test('one name gets its certificate while four wrong ones are told what to cha
   t.match(messages[1], /its A record is 127\.0\.0\.78.*refused.*set the record/s);
   t.match(messages[2], /add: nowhere\.edge\.example A /);
   t.match(messages[3], /its AAAA record is 100::1.*remove the record six\.edge\.example AAAA/s);
+  t.match(
+    messages[4],
+    /the account of this server is https:.*"pebble\.example; accounturi=https:/s,
+  );
   t.equal(orders(), 1, 'the wrong names spent no attempt');
   for (const name of BAD) t.notMatch((await edge.served(name)).issuer, /Pebble/, `${name} serves`);
 });
