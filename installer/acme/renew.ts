@@ -18,6 +18,7 @@ import {
   type Decision,
   decide,
   fractionOf,
+  type Problem,
   type RenewalAdvice,
 } from './decide.ts';
 import { AcmeFailure, asAppError, atAuthority } from './failure.ts';
@@ -41,10 +42,19 @@ export interface RenewInput extends SessionInput {
   readonly warn: (text: string) => void;
 }
 
+export interface WaitResult {
+  readonly name: string;
+  readonly outcome: 'wait';
+  readonly until: Date;
+  readonly why: Extract<Decision, { act: 'wait' }>['why'];
+  /** How the last attempt at this authority ended. */
+  readonly problem?: Problem;
+}
+
 export type RenewResult =
   | { readonly name: string; readonly outcome: 'issued'; readonly until: Date }
   | { readonly name: string; readonly outcome: 'none'; readonly dueAt: Date }
-  | { readonly name: string; readonly outcome: 'wait'; readonly until: Date }
+  | WaitResult
   | { readonly name: string; readonly outcome: 'failed'; readonly error: AppError };
 
 /**
@@ -53,7 +63,7 @@ export type RenewResult =
  */
 export async function renewCertificates(input: RenewInput): Promise<RenewResult[]> {
   const { host, paths, settings } = input;
-  const state = await AcmeState.read(host, paths, input.now().getTime());
+  const state = await AcmeState.read(host, paths, settings.directory, input.now().getTime());
   await state.keepOnly(new Set(settings.certificates.map(({ name }) => name)));
   const stored = await readPublicCertificates(host, paths);
   const run = new RenewRun(input, state);
@@ -107,7 +117,12 @@ class RenewRun {
     await this.#askAdvice(name, stored);
     const decision = this.#decide(wanted, stored);
     if (decision.act === 'none') return { name, outcome: 'none', dueAt: new Date(decision.dueAt) };
-    if (decision.act === 'wait') return { name, outcome: 'wait', until: new Date(decision.until) };
+    if (decision.act === 'wait') {
+      const { why } = decision;
+      const { problem } = this.#state.of(name);
+      const until = new Date(decision.until);
+      return { name, outcome: 'wait', until, why, ...(problem === undefined ? {} : { problem }) };
+    }
     let hasAsked = false;
     try {
       const until = await this.#issue(wanted, async () => {

@@ -1,5 +1,5 @@
 import { AppError } from '../errors.ts';
-import { certificateSettings, type RenewRequest, renewOnServer } from './certificates.ts';
+import { certificateSettings, type RenewRequest, renewOnServer, waitText } from './certificates.ts';
 import type { CliContext, Server } from './context.ts';
 import { programOnServer, REMOTE_COMMAND_SECONDS } from './program-on-server.ts';
 
@@ -26,7 +26,12 @@ export async function bringCertificates(
       force: false,
       ...where,
     });
-    for (const result of results) if (result.outcome === 'failed') warn(result.error);
+    for (const result of results) {
+      if (result.outcome === 'failed') warn(result.error);
+      if (result.outcome === 'wait') {
+        context.report({ kind: 'warning', code: 'certificate/waits', text: waitText(result) });
+      }
+    }
   } catch (error) {
     warn(error instanceof AppError ? error : bugAtCertificates(error));
   }
@@ -50,6 +55,7 @@ async function renewThere({ paths, report }: CliContext, { host }: Server): Prom
     timeoutSeconds: REMOTE_COMMAND_SECONDS,
     okExitCodes: Array.from({ length: 256 }, (_, code) => code),
   });
-  if (exitCode === 0) return;
+  // What waits is told there too, and is no failure.
+  if (exitCode === 0 && stderr.trim() === '') return;
   report({ kind: 'warning', code: 'certificate/on-server', text: stderr.trim() });
 }

@@ -68,7 +68,7 @@ export async function certificateProblems(
 ): Promise<CertificateProblem[]> {
   const { acme } = await certificateSettings(host, paths);
   if (acme === undefined) return [];
-  const state = await AcmeState.read(host, paths, now.getTime());
+  const state = await AcmeState.read(host, paths, acme.directory, now.getTime());
   return acme.certificates.flatMap(({ name }) => {
     const { problem } = state.of(name);
     if (problem === undefined) return [];

@@ -1,4 +1,4 @@
-import type { RenewResult } from '../acme/renew.ts';
+import type { RenewResult, WaitResult } from '../acme/renew.ts';
 import { withLock } from '../apply/lock.ts';
 import { thisProcess } from '../apply/process-identity.ts';
 import { env } from '../env.ts';
@@ -67,7 +67,7 @@ export function printOutcome(
     if (result.outcome === 'failed') {
       io.err(errorText(result.error, styleFor(io.color)));
     } else if (result.outcome === 'wait' && result.until > now()) {
-      io.out(`${result.name}: asked again after ${minutes(result.until)} UTC.\n`);
+      io.err(`${waitText(result)}.\n`);
     }
   }
   io.out(
@@ -78,8 +78,17 @@ export function printOutcome(
   return results.some(({ outcome }) => outcome === 'failed') ? EXIT_CODES.certificate : 0;
 }
 
-function minutes(time: Date): string {
-  return time.toISOString().slice(0, 16).replace('T', ' ');
+const WAITS: Readonly<Record<WaitResult['why'], string>> = {
+  asked: 'the authority asked for this pause',
+  limit: 'more attempts an hour, or certificates a week, run into the limits of authorities',
+  backoff: 'the last attempt failed, and `holdfast certificates renew --now` does not wait',
+};
+
+/** Until when nobody asks for a certificate, and why. */
+export function waitText({ name, until, why, problem }: WaitResult): string {
+  const time = until.toISOString().slice(0, 16).replace('T', ' ');
+  const before = problem === undefined ? '' : ` (${problem.what})`;
+  return `the certificate of ${name} is asked for again after ${time} UTC: ${WAITS[why]}${before}`;
 }
 
 /** Does it all, whatever the command around it. Two never ask an authority at once. */

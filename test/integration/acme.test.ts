@@ -306,9 +306,13 @@ t.test(
         'the authority has trouble of its own; holdfast tries again by itself',
     ]);
     await servedAnew(GOOD, serialNumber);
-    const remembered = JSON.parse(await readFile(state(), 'utf8')).certificates[slow];
+    const remembered = JSON.parse(await readFile(state(), 'utf8')).authorities[lab.directory][slow];
     t.match(remembered, { failures: 1, problem: { code: 'certificate/unreachable' } });
-    t.match(resultOf(await edge.renew({ at }), slow), { outcome: 'wait' }, 'and paused');
+    t.match(
+      (await edge.bring(at)).join('\n'),
+      /^certificate\/waits: the certificate of six\.edge\.example is asked for again after .*: the last attempt failed/m,
+      'and paused, which an apply tells',
+    );
   },
 );
 
