@@ -13,7 +13,7 @@ domain: app.example.com
 http:
   rateLimits:
     - { name: fifty, key: "header:x-fifty", limit: 50, window: 1h }
-    - { name: all, key: ip, limit: 100000, window: 1h }
+    - { name: all, key: "jwt:member", limit: 100000, window: 1h, verifyWith: JWT_SECRET }
     - { name: user, key: "jwt:sub", limit: 2, window: 1h, verifyWith: JWT_SECRET }
     - { name: rsa, key: "jwt:sub", limit: 1, window: 1h, verifyWith: RSA_KEY, standardHeaders: false }
     - { name: ecdsa, key: "jwt:tenant", limit: 1, window: 1h, verifyWith: EC_KEY, standardHeaders: false }
@@ -329,6 +329,18 @@ t.test('a user is counted by a token that is his, and by no other', async (t) =>
   }
   t.strictSame(await asked('/user/', 1, bearer({ sub: 'c1' })), [200], 'a token that is good');
 });
+
+t.test(
+  'who shows no token is counted by the limits by address alone, where one holds',
+  async (t) => {
+    const told = async (path: string, headers: Record<string, string> = {}) =>
+      (await edge.askOverIpv6('2001:db8:8::1', path, { headers })).headers['ratelimit'];
+    const member = { authorization: bearer({ member: 'ann' }) };
+    t.equal(await told('/door/'), '"door";r=1;t=3600');
+    t.equal(await told('/door/', member), '"all";r=99999;t=3600, "door";r=0;t=3600');
+    t.equal(await told('/free/'), '"all";r=99999;t=3600', 'where none does, by the address');
+  },
+);
 
 t.test('RS256 and ES256 are verified with a public key', async (t) => {
   const rs256 = (text: string) =>

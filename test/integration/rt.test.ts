@@ -253,7 +253,8 @@ await t.test('100 requests a minute for a user, 1000 for an address', async (t) 
   t.ok(ada.refused > 0, JSON.stringify(ada));
   t.match(await burst(1, ...of('grace')), { refused: 0, else: 0 }, 'another user');
   const anybody = await burst(1100);
-  t.ok(anybody.passed > 0);
+  // What a user may do bounds nobody who shows no token: people behind one address share its 1000.
+  t.ok(anybody.passed + anybody['not counted'] > most(100), JSON.stringify(anybody));
   t.ok(ada.passed + anybody.passed <= most(1000), 'what the others had left of 1000');
   t.equal(anybody.refused, 1100 - anybody.passed - anybody['not counted']);
   // The window slides: a place may have become free meanwhile.

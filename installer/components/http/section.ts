@@ -20,7 +20,7 @@ const rateLimitKey = z
   })
   .meta({
     description:
-      'What is counted: the client address (of IPv6 its /64), or a claim of a bearer token, a header or a cookie. Who shows none of these is counted by his address, and so is an address that has shown 256 headers or cookies within the window, for any further one.',
+      'What is counted: the client address (of IPv6 its /64), or a claim of a bearer token, a header or a cookie. Who shows none of these is counted by his address (without a token: unless a limit by `ip` holds on the same route, then by that one alone), and so is an address that has shown 256 headers or cookies within the window, for any further one.',
   });
 
 const rateLimit = mapping(
@@ -37,7 +37,7 @@ const rateLimit = mapping(
     }).prefault('open'),
     verifyWith: secretName({
       description:
-        'Secret that verifies the token of `jwt:<claim>`: a text for HS256, a public key in PEM for RS256 or ES256. Requests without a valid token are counted by their address.',
+        'Secret that verifies the token of `jwt:<claim>`: a text for HS256, a public key in PEM for RS256 or ES256. Requests without a valid token fall under the limits by `ip`; where none holds on the same route, they are counted by their address.',
       examples: ['JWT_SECRET'],
     }).optional(),
   },

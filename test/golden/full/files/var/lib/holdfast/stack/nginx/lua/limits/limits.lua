@@ -65,23 +65,35 @@ local function key_of(kind, limit, identity)
   return 'holdfast:limit:' .. limit.name .. kind .. ngx.encode_base64(ngx.sha1_bin(identity), true)
 end
 
--- Limits of these names, with what the script needs of each. Who shows nothing that a limit counts by is counted by
--- his address.
+local function count_addresses(names)
+  for _, name in ipairs(names) do
+    if limits[name].by == 'ip' then return true end
+  end
+  return false
+end
+
+-- Those of the limits with these names that count this request, with what the script needs of each. Who shows nothing
+-- that a limit counts by is counted by his address; but who shows no token falls under the limits by address alone,
+-- where there is one: people behind one address are not one user.
 local function applicable(names)
   local found, keys, arguments = {}, {}, {}
-  for index, name in ipairs(names) do
+  local have_address = count_addresses(names)
+  for _, name in ipairs(names) do
     local limit = limits[name]
     local shown = IDENTITY[limit.by](limit)
     local is_address = limit.by == 'ip' or not shown or shown == ''
-    local by_address = key_of(':', limit, address())
-    local is_claimed = not is_address and limit.by ~= 'jwt'
-    found[index] = limit
-    keys[3 * index - 2] = is_address and by_address or key_of(':shown:', limit, shown)
-    keys[3 * index - 1] = by_address
-    keys[3 * index] = key_of(':new:', limit, address())
-    arguments[3 * index - 2] = limit.limit
-    arguments[3 * index - 1] = limit.window * 1000000
-    arguments[3 * index] = is_claimed and MOST_NEW or 0
+    if not (limit.by == 'jwt' and is_address and have_address) then
+      local by_address = key_of(':', limit, address())
+      local is_claimed = not is_address and limit.by ~= 'jwt'
+      local index = #found + 1
+      found[index] = limit
+      keys[3 * index - 2] = is_address and by_address or key_of(':shown:', limit, shown)
+      keys[3 * index - 1] = by_address
+      keys[3 * index] = key_of(':new:', limit, address())
+      arguments[3 * index - 2] = limit.limit
+      arguments[3 * index - 1] = limit.window * 1000000
+      arguments[3 * index] = is_claimed and MOST_NEW or 0
+    end
   end
   return found, keys, arguments
 end
