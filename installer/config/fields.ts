@@ -93,13 +93,18 @@ export function seconds(about: About) {
   );
 }
 
-/** Bytes, written `512k 10m 4g`. */
-export function size(about: About) {
+/** Bytes, written `512k 10m 4g`; at least 1 for what takes 0 as no limit at all. */
+export function size(about: About, least: 0 | 1 = 0) {
+  const parse = (value: unknown) => (typeof value === 'string' ? parseSize(value) : undefined);
   return word(
     {
       kind: 'size',
-      expected: 'a size such as 512k, 10m or 4g',
-      parse: (value) => (typeof value === 'string' ? parseSize(value) : undefined),
+      expected: (value) =>
+        parse(value) === 0 ? 'a size of at least 1k' : 'a size such as 512k, 10m or 4g',
+      parse: (value) => {
+        const bytes = parse(value);
+        return bytes !== undefined && bytes >= least ? bytes : undefined;
+      },
       json: { type: 'string', pattern: '^\\d{1,9}[kmgt]$', unit: 'bytes' },
     },
     about,

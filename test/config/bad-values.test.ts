@@ -58,6 +58,18 @@ const rows: readonly BadConfig[] = [
     ],
   },
   {
+    name: 'bodies of no size, which nginx takes for any size',
+    yaml: [
+      'services:',
+      '  web: { image: "a/b:1", port: 3000, routes: [{ path: /, maxBody: 0k }] }',
+      'http: { clientMaxBodySize: 0m }',
+    ],
+    says: [
+      'config.yaml:5:67 services.web.routes[0].maxBody: expected a size of at least 1k, got "0k"',
+      'config.yaml:6:28 http.clientMaxBodySize: expected a size of at least 1k, got "0m"',
+    ],
+  },
+  {
     name: 'an address where a name belongs',
     yaml: [WEB, 'sites: { front: { artifact: ./dist, hosts: [203.0.113.7] } }'],
     says: [

@@ -98,7 +98,7 @@ export const httpSection = mapping(
       description:
         'Requests that one client address (of IPv6 its /64) may have open at once, WebSockets included; 429 beyond. 0 for any number.',
     }).default(512),
-    clientMaxBodySize: size({ description: 'Largest request body.' }).prefault('10m'),
+    clientMaxBodySize: size({ description: 'Largest request body.' }, 1).prefault('10m'),
     denyPaths: list(edgePath({ description: 'A path prefix.' }), {
       description:
         'Path prefixes that answer 404 on every host, in upper and lower case, with the compressed copies of files of sites.',

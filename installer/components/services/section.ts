@@ -51,9 +51,10 @@ const route = mapping(
       description: 'Secret with lines `user:password` that the browser is asked for.',
       examples: ['ADMIN_LOGINS'],
     }).optional(),
-    maxBody: size({
-      description: 'Largest request body; `http.clientMaxBodySize` otherwise.',
-    }).optional(),
+    maxBody: size(
+      { description: 'Largest request body; `http.clientMaxBodySize` otherwise.' },
+      1,
+    ).optional(),
   },
   { description: 'A host and a path prefix that lead to the service.' },
 );
