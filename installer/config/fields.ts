@@ -57,16 +57,16 @@ export function textMatching(
   return word({ kind, expected, parse, json: { type: 'string', pattern: form.source } }, about);
 }
 
-/** Seconds, written `30s 5m 1h 7d 8w 12M 7y`. */
-export function duration(about: About, least: 0 | 1 = 0) {
+/** Seconds, written `30s 5m 1h 7d 8w 12M 7y`; no fewer than `least`. */
+export function duration(about: About, least = 0) {
   const parse = (value: unknown) => (typeof value === 'string' ? parseDuration(value) : undefined);
   return word(
     {
       kind: 'duration',
       expected: (value) =>
-        parse(value) === 0
-          ? 'a duration of at least 1s'
-          : 'a duration such as 30s, 5m, 1h, 7d, 8w, 12M or 7y',
+        parse(value) === undefined
+          ? 'a duration such as 30s, 5m, 1h, 7d, 8w, 12M or 7y'
+          : `a duration of at least ${least}s`,
       parse: (value) => {
         const seconds = parse(value);
         return seconds !== undefined && seconds >= least ? seconds : undefined;

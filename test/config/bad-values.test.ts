@@ -58,6 +58,17 @@ const rows: readonly BadConfig[] = [
     ],
   },
   {
+    name: 'a load that is judged by a moment',
+    yaml: [
+      'services:',
+      '  web: { image: "a/b:1", port: 3000, replicas: { max: 4, scaleUp: { for: 0s }, scaleDown: { for: 9s } } }',
+    ],
+    says: [
+      'config.yaml:5:74 services.web.replicas.scaleUp.for: expected a duration of at least 10s, got "0s"',
+      'config.yaml:5:98 services.web.replicas.scaleDown.for: expected a duration of at least 10s, got "9s"',
+    ],
+  },
+  {
     name: 'bodies of no size, which nginx takes for any size',
     yaml: [
       'services:',

@@ -164,6 +164,41 @@ const rows: readonly {
     says: [],
   },
   {
+    name: 'limits whose counters Redis may forget',
+    yaml: [
+      WEB,
+      'redis: { purpose: cache, persistence: none }',
+      'http: { rateLimits: [{ name: all, limit: 99 }] }',
+    ],
+    says: [
+      'config.yaml:6:19 redis.purpose: a full memory drops counters of http.rateLimits, and their clients begin anew: use queue, or see that maxMemory is never full',
+      'config.yaml:6:39 redis.persistence: a restart forgets the counters of http.rateLimits: use aof or rdb',
+    ],
+  },
+  {
+    name: 'a Redis that may forget, and no limits',
+    yaml: [WEB, 'redis: { purpose: cache, persistence: none }'],
+    says: [],
+  },
+  {
+    name: 'replicas that never scale, whatever is said about it',
+    yaml: [
+      'profiles:',
+      '  still: { replicas: { min: 3, scaleDown: { cpu: 20 } } }',
+      '  elastic: { replicas: { min: 2, scaleUp: { cpu: 60 } } }',
+      'services:',
+      '  web: { image: "a/b:1", port: 3000, replicas: { min: 2, scaleUp: { cpu: 80 }, cooldown: 1m } }',
+      '  one: { image: "a/b:1", profile: still }',
+      '  two: { image: "a/b:1", profile: elastic }',
+      '  three: { image: "a/b:1", profile: elastic, replicas: { max: 4 } }',
+    ],
+    says: [
+      'config.yaml:5:43 profiles.still.replicas.scaleDown: has no effect: replicas.max is no more than min',
+      'config.yaml:8:67 services.web.replicas.scaleUp: has no effect: replicas.max is no more than min',
+      'config.yaml:8:90 services.web.replicas.cooldown: has no effect: replicas.max is no more than min',
+    ],
+  },
+  {
     name: 'a page that reaches nobody',
     yaml: [
       WEB,

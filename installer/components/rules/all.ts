@@ -4,7 +4,7 @@ import { backupTargetsFit, jobsSaveSomething } from './backups.ts';
 import { connectionsSuffice } from './budgets.ts';
 import { policyFits, policyIsStrict } from './content-policy.ts';
 import { challengeArrives, jailsAreKnown, portsAreSane } from './firewall.ts';
-import { edgeFiltersFit, limitsAreClear } from './http.ts';
+import { countersLast, edgeFiltersFit, limitsAreClear } from './http.ts';
 import { imagesArePinned } from './images.ts';
 import { nodesFit } from './nodes.ts';
 import { peersFit } from './peers.ts';
@@ -17,6 +17,7 @@ import {
   poolsAreUsed,
   referencesExist,
   replicasAreOrdered,
+  scalingHasRoom,
   servicesAreComplete,
   variablesAreTold,
 } from './services.ts';
@@ -40,6 +41,7 @@ export const rules: readonly Rule[] = [
   accessoriesAreComplete,
   imagesArePinned,
   replicasAreOrdered,
+  scalingHasRoom,
   referencesExist,
   peersFit,
   secretsAreTheProducts,
@@ -52,6 +54,7 @@ export const rules: readonly Rule[] = [
   selfsignedIsPlain,
   hstsIsMeant,
   limitsAreClear,
+  countersLast,
   policyIsStrict,
   policyFits,
   edgeFiltersFit,

@@ -42,6 +42,21 @@ export const limitsAreClear: Rule = function* ({ file, config }) {
   }
 };
 
+/** Redis holds the counters of limits: one that may forget gives clients more than their limit. */
+export const countersLast: Rule = function* ({ config }) {
+  const { http, redis } = config;
+  if (redis === undefined || countingLimits(http).length === 0) return;
+  if (redis.purpose === 'cache') {
+    const message =
+      'a full memory drops counters of http.rateLimits, and their clients begin anew: use queue, or see that maxMemory is never full';
+    yield warning('counters-forgotten', ['redis', 'purpose'], message);
+  }
+  if (redis.persistence === 'none') {
+    const message = 'a restart forgets the counters of http.rateLimits: use aof or rdb';
+    yield warning('counters-forgotten', ['redis', 'persistence'], message);
+  }
+};
+
 /** A firewall that somebody asked for looks at everything that he did not take out himself. */
 function* largeRoutes({ http, services }: Parameters<Rule>[0]['config']): Generator<Finding> {
   if (!hasWaf({ http })) return;

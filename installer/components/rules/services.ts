@@ -167,6 +167,27 @@ export const replicasAreOrdered: Rule = function* ({ file }) {
   }
 };
 
+const SCALING_KEYS = ['scaleUp', 'scaleDown', 'cooldown'] as const;
+
+/** Whoever says how to scale leaves room between the fewest and the most replicas, here or in the services of a profile. */
+export const scalingHasRoom: Rule = function* ({ file, config }) {
+  for (const [path, { replicas }] of servicesAndProfiles(file)) {
+    if (typeof replicas !== 'object') continue;
+    const [section, name = ''] = path;
+    const ranges = Object.entries(file.services).flatMap(([each, { profile }]) => {
+      const isMeant = section === 'services' ? each === name : profile === name;
+      const range = config.services[each]?.replicas;
+      return isMeant && range !== undefined ? [range] : [];
+    });
+    if (ranges.length === 0 || ranges.some(({ min, max }) => min !== max)) continue;
+    for (const key of SCALING_KEYS) {
+      if (replicas[key] === undefined) continue;
+      const message = 'has no effect: replicas.max is no more than min';
+      yield warning('never-scales', [...path, 'replicas', key], message);
+    }
+  }
+};
+
 /** Profiles, peers and what a service uses are there. */
 export const referencesExist: Rule = function* ({ file, merged, declared }) {
   for (const [name, service] of Object.entries(file.services)) {

@@ -21,6 +21,9 @@ import { edgePath, urlPath } from '../../config/fields-network.ts';
  */
 const MAX_REPLICAS = 28;
 
+/** Seconds. The use is looked at once a second at most, and each third of the time needs a look, also on a busy machine. */
+const LEAST_STEADY = 10;
+
 function scalingStep(percent: number, steady: string, direction: string) {
   return mapping(
     {
@@ -28,10 +31,10 @@ function scalingStep(percent: number, steady: string, direction: string) {
         description: `CPU use in percent of the container's limit (of one core without a limit) at which to scale ${direction}.`,
         default: percent,
       }).optional(),
-      for: duration({
-        description: 'How long the CPU use has to stay there.',
-        default: steady,
-      }).optional(),
+      for: duration(
+        { description: 'How long the CPU use has to stay there.', default: steady },
+        LEAST_STEADY,
+      ).optional(),
       step: wholeNumber(1, 10, {
         description: 'How many replicas to change at once.',
         default: 1,
