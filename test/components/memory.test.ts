@@ -50,10 +50,21 @@ t.test('the fewest replicas and what the platform needs have to fit', (t) => {
     {
       severity: 'warning',
       message:
+        /^while a release of web runs beside the one before \(3 × 1\.0 GiB more\), the fewest replicas and the platform may need 8\.\d GiB, more than the 6\.0 GiB of this machine: services\.web 3\.0 GiB, postgres/,
+    },
+    {
+      severity: 'warning',
+      message:
         /^all memory limits together are 7\.\d GiB, more than the 6\.0 GiB of this machine: services\.web 4\.0 GiB, postgres/,
     },
   ]);
   t.strictSame(problems(web, 12 * GIB), []);
+  const flat = APP('replicas: 3, resources: { memory: 1g }');
+  t.match(
+    problems(flat, 7 * GIB).map(({ message }) => message),
+    [/^while a release of web/],
+    'all limits fit, but not together with a release',
+  );
   t.end();
 });
 

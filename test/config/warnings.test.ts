@@ -164,6 +164,27 @@ const rows: readonly {
     says: [],
   },
   {
+    name: 'connections that two releases side by side do not have',
+    yaml: [
+      'services:',
+      '  web: { image: "a/b:1", port: 3000, uses: [postgres], replicas: 3, dbPool: 20, routes: [{ path: / }] }',
+      '  api: { image: "a/b:1", port: 3001, uses: [postgres], routes: [], dbPool: 20 }',
+      'postgres: { maxConnections: 100 }',
+    ],
+    says: [
+      'config.yaml:7:29 postgres.maxConnections: while a release of web runs beside the one before (3 × 20 twice), services may open 140 database connections, more than 97, which is postgres.maxConnections (100) without what Postgres keeps for itself: lower dbPool or replicas, or raise maxConnections',
+    ],
+  },
+  {
+    name: 'connections that are just enough for a release',
+    yaml: [
+      'services:',
+      '  web: { image: "a/b:1", port: 3000, uses: [postgres], replicas: 3, dbPool: 16 }',
+      'postgres: { maxConnections: 99 }',
+    ],
+    says: [],
+  },
+  {
     name: 'limits whose counters Redis may forget',
     yaml: [
       WEB,

@@ -21,8 +21,8 @@ interface Share {
 
 /**
  * Memory of everything that runs against the machine. A rule about facts, so that preflight calls it, not the
- * loader. An error when not even the fewest replicas fit beside what the platform needs; a warning when all
- * limits together are more than the machine has.
+ * loader. An error when not even the fewest replicas fit beside what the platform needs; a warning when a release on
+ * top does not, and when all limits together are more than the machine has.
  *
  * @param hostMemoryBytes what the machine has, in bytes
  */
@@ -38,12 +38,24 @@ export function memoryProblems(
     const message = `the fewest replicas and the platform need ${formatBytes(least)}, more than the ${host} of this machine: ${figures(shares, 'least')}`;
     return [error('memory', ['services'], message)];
   }
+  const findings: Finding[] = [];
+  const [largest] = Object.values(config.services).toSorted((a, b) => releaseOf(b) - releaseOf(a));
+  if (largest !== undefined && least + releaseOf(largest) > hostMemoryBytes) {
+    const { name, replicas, resources } = largest;
+    const message = `while a release of ${name} runs beside the one before (${replicas.min} × ${formatBytes(resources.memory)} more), the fewest replicas and the platform may need ${formatBytes(least + releaseOf(largest))}, more than the ${host} of this machine: ${figures(shares, 'least')}`;
+    findings.push(warning('memory', ['services'], message));
+  }
   const most = total(shares, 'most');
   if (most > hostMemoryBytes) {
     const message = `all memory limits together are ${formatBytes(most)}, more than the ${host} of this machine: ${figures(shares, 'most')}; not everything can be at its limit at once`;
-    return [warning('memory', ['services'], message)];
+    findings.push(warning('memory', ['services'], message));
   }
-  return [];
+  return findings;
+}
+
+/** Bytes of the replicas that a release starts beside those of before, one service at a time. */
+function releaseOf({ replicas, resources }: Config['services'][string]): number {
+  return replicas.min * resources.memory;
 }
 
 function productShares({ services, accessories }: Config): Share[] {
