@@ -5,10 +5,10 @@ import type { Contribution, FileSpec, Reaction } from '../../model/contribution.
 import { allReceivers } from '../alerting/receivers.ts';
 import { backupAgentJobs, backupSettings } from '../backups/component.ts';
 import type { Collected, Component, ComponentInput } from '../component.ts';
-import { cacheHosts } from '../edge-cache/origins.ts';
 import { ACCESS_LOG_FILE, REOPEN_LOGS } from '../nginx/access-log.ts';
 import { edgeFolders } from '../nginx/places.ts';
 import { PROMETHEUS_PORT, PROMETHEUS_SERVICE } from '../prometheus/places.ts';
+import { servedHosts } from '../served-hosts.ts';
 import { cronTimes } from './cron-times.ts';
 import { applianceJobs } from './jobs.ts';
 import { allProbes } from './probes.ts';
@@ -46,6 +46,7 @@ function settings(input: ComponentInput, collected: Collected): AgentSettings {
   const folders = edgeFolders(paths);
   const probes = allProbes(config, collected.probes);
   const backups = backupSettings(input, collected);
+  const edgeHosts = servedHosts(config, collected);
   return {
     version: 1,
     project: config.project,
@@ -65,12 +66,12 @@ function settings(input: ComponentInput, collected: Collected): AgentSettings {
     })),
     ...(config.agent.auditLog ? {} : { auditLog: false }),
     metricsEverySeconds: Math.max(config.agent.metricsEvery, 1),
-    certificates: edgeHosts(config, collected).map((host) => ({
+    certificates: edgeHosts.map((host) => ({
       name: host,
       path: posix.join(folders.certificates, `${host}.crt`),
     })),
     edgeAddress: '127.0.0.1',
-    edgeHosts: edgeHosts(config, collected),
+    edgeHosts,
     caFile: posix.join(paths.tls, 'private-ca/ca.crt'),
     accessLog: {
       path: posix.join(folders.logs, ACCESS_LOG_FILE),
@@ -106,13 +107,6 @@ function walSettings({ folder, rpoSeconds, job }: PitrSettings): NonNullable<Age
       quiet: true,
     },
   };
-}
-
-function edgeHosts(config: ComponentInput['config'], collected: Collected): string[] {
-  const served = [...collected.routes, ...collected.siteHosts, ...cacheHosts(config)].map(
-    ({ host }) => host,
-  );
-  return [...new Set([config.domain, ...served])].sort();
 }
 
 function scheduled(jobs: readonly AgentJob[]): ScheduledJob[] {

@@ -5,6 +5,7 @@ import {
   type CertificateSettings,
 } from '../../model/certificate-settings.ts';
 import type { Component, ComponentInput } from '../component.ts';
+import { servedHosts } from '../served-hosts.ts';
 import { acmeSecrets, acmeSettings, wantedCertificates } from './settings.ts';
 
 /** What `holdfast certificates renew` works by; nginx serves what it brings. */
@@ -19,7 +20,7 @@ export const tls: Component = {
   contribute: ({ config }) => ({
     jobs: acmeSettings(config) === undefined ? [] : [URGENT_LOOK],
   }),
-  collect: (input, { routes, siteHosts }) => ({
+  collect: (input, collected) => ({
     files: [
       ...(input.acmeAuthority === undefined
         ? []
@@ -34,7 +35,7 @@ export const tls: Component = {
         path: CERTIFICATE_SETTINGS,
         component: 'tls',
         content: {
-          text: `${JSON.stringify(certificateSettings(input, [...routes, ...siteHosts]), undefined, 2)}\n`,
+          text: `${JSON.stringify(certificateSettings(input, servedHosts(input.config, collected)), undefined, 2)}\n`,
         },
       },
     ],
@@ -56,7 +57,7 @@ const URGENT_LOOK: AgentJob = {
 
 function certificateSettings(
   { config, paths }: ComponentInput,
-  served: readonly { readonly host: string }[],
+  served: readonly string[],
 ): CertificateSettings {
   const acme = acmeSettings(config);
   if (acme === undefined) {
@@ -68,10 +69,7 @@ function certificateSettings(
     source: 'acme',
     acme: {
       ...acme,
-      certificates: wantedCertificates(
-        config,
-        served.map(({ host }) => host),
-      ),
+      certificates: wantedCertificates(config, served),
       ...(caFile === undefined ? {} : { caFile: posix.join(paths.stack, AUTHORITY) }),
     },
   };

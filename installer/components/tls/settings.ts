@@ -33,11 +33,9 @@ export function acmeSettings(config: Config): Omit<AcmeSettings, 'certificates'>
  */
 export function wantedCertificates(
   { domain, tls }: Config,
-  edgeHosts: readonly string[],
+  served: readonly string[],
 ): AcmeSettings['certificates'] {
-  const hosts = [...new Set([domain, ...edgeHosts])]
-    .sort()
-    .filter((host) => tls.issuer === 'acme' || !isPrivateName(host));
+  const hosts = served.filter((host) => tls.issuer === 'acme' || !isPrivateName(host));
   const isCovered = (host: string): boolean =>
     tls.wildcard && (host === domain || isDirectlyBelow(host, domain));
   return [
