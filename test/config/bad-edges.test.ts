@@ -203,6 +203,35 @@ const rows: readonly BadConfig[] = [
     says: ['config.yaml:6:21 firewall.public: http-01 needs port 80: add it, or use dns-01'],
   },
   {
+    name: 'another authority without the word that has it asked',
+    yaml: [
+      WEB,
+      'tls:',
+      '  directory: https://acme.example.com/directory',
+      '  caFile: ./ca.pem',
+      '  eab: { keyId: kid-1, secret: EAB }',
+    ],
+    says: [
+      'config.yaml:7:14 tls.directory: has no effect with issuer letsencrypt: write `issuer: acme`, or take it out',
+      'config.yaml:8:11 tls.caFile: has no effect with issuer letsencrypt: write `issuer: acme`, or take it out',
+      'config.yaml:9:8 tls.eab: has no effect with issuer letsencrypt: write `issuer: acme`, or take it out',
+    ],
+  },
+  {
+    name: 'given files without the word that has them read',
+    yaml: [WEB, 'tls: { files: { certificate: a.pem, key: a.key } }'],
+    says: [
+      'config.yaml:6:15 tls.files: has no effect with issuer letsencrypt: write `issuer: files`, or take it out',
+    ],
+  },
+  {
+    name: 'a DNS provider without the word that has it used',
+    yaml: [WEB, 'tls: { dnsProvider: { kind: cloudflare, secretRef: CF } }'],
+    says: [
+      'config.yaml:6:21 tls.dnsProvider: has no effect with challenge http-01: write `challenge: dns-01`, or take it out',
+    ],
+  },
+  {
     name: 'preload for less than a year',
     yaml: [WEB, 'tls: { hsts: { preload: true, includeSubDomains: true, maxAge: 30d } }'],
     says: [

@@ -298,6 +298,32 @@ const rows: readonly {
     ],
   },
   {
+    name: 'what a private CA and given files do not ask for, where somebody chose them',
+    yaml: [
+      WEB,
+      'tls:',
+      '  issuer: files',
+      '  files: { certificate: a.pem, key: a.key }',
+      '  directory: https://acme.example.com/directory',
+      '  caFile: ./ca.pem',
+      '  eab: { keyId: kid-1, secret: EAB }',
+      '  challenge: dns-01',
+      '  wildcard: true',
+    ],
+    says: [
+      'config.yaml:9:14 tls.directory: has no effect with issuer files',
+      'config.yaml:10:11 tls.caFile: has no effect with issuer files',
+      'config.yaml:11:8 tls.eab: has no effect with issuer files',
+      'config.yaml:12:14 tls.challenge: has no effect with issuer files',
+      'config.yaml:13:13 tls.wildcard: has no effect with issuer files',
+    ],
+  },
+  {
+    name: 'files that a chosen private CA does not read',
+    yaml: [WEB, 'tls: { issuer: selfsigned, files: { certificate: a.pem, key: a.key } }'],
+    says: ['config.yaml:6:35 tls.files: has no effect with issuer selfsigned'],
+  },
+  {
     name: 'a report-only policy that says nothing',
     yaml: [WEB, 'http: { cspReportOnly: true }'],
     says: ['config.yaml:6:24 http.cspReportOnly: has no effect without http.csp'],

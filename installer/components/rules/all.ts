@@ -23,7 +23,7 @@ import {
 } from './services.ts';
 import { sitesAreComplete } from './sites.ts';
 import { bucketsFit, providersAreComplete } from './storage.ts';
-import { hstsIsMeant, issuerIsComplete, selfsignedIsPlain } from './tls.ts';
+import { hstsIsMeant, issuerIsComplete, tlsKeysAreRead } from './tls.ts';
 import {
   probesAndRulesAreNamed,
   receiversHaveChannels,
@@ -51,7 +51,7 @@ export const rules: readonly Rule[] = [
   routesLeadSomewhere,
   sitesAreComplete,
   issuerIsComplete,
-  selfsignedIsPlain,
+  tlsKeysAreRead,
   hstsIsMeant,
   limitsAreClear,
   countersLast,

@@ -48,19 +48,44 @@ export const issuerIsComplete: Rule = function* ({ file, config }) {
   }
 };
 
-/** A private CA signs whatever it likes: what is said about proofs has no effect. */
-export const selfsignedIsPlain: Rule = function* ({ file, config }) {
-  if (config.tls.issuer !== 'selfsigned') return;
-  const { challenge, dnsProvider, wildcard } = file.tls;
-  const ignored = [
-    ['challenge', challenge === 'dns-01'],
-    ['dnsProvider', dnsProvider !== undefined],
-    ['wildcard', wildcard],
-  ] as const;
-  for (const [key, isSet] of ignored) {
-    if (isSet) yield warning('ignored', ['tls', key], 'has no effect with issuer selfsigned');
+/** Keys that only `issuer: acme` reads; what else is asked by an ACME server is of Let's Encrypt. */
+const KEYS_OF_ACME = ['directory', 'caFile', 'eab'] as const;
+
+/**
+ * What is written has an effect. Where a word is missing another authority would be asked, or none: that is an error.
+ * Where somebody wrote an issuer that asks nobody for proofs, what is said about them may stay, with a note.
+ */
+export const tlsKeysAreRead: Rule = function* ({ file, config }) {
+  const { tls } = file;
+  const { issuer } = config.tls;
+  const isWritten = tls.issuer === 'selfsigned' || tls.issuer === 'files';
+  const present = (keys: readonly (keyof typeof tls)[]) =>
+    keys.filter((key) => tls[key] !== undefined);
+  const unread = [
+    ...(issuer === 'acme' ? [] : present(KEYS_OF_ACME).map((key) => [key, 'acme'] as const)),
+    ...(issuer === 'files' ? [] : present(['files']).map((key) => [key, 'files'] as const)),
+  ];
+  for (const [key, wanted] of unread) {
+    if (isWritten) yield ignored(key, issuer);
+    else {
+      const message = `has no effect with issuer ${issuer}: write \`issuer: ${wanted}\`, or take it out`;
+      yield error('tls-unread', ['tls', key], message);
+    }
+  }
+  if (issuer === 'selfsigned' || issuer === 'files') {
+    if (tls.challenge === 'dns-01') yield ignored('challenge', issuer);
+    if (tls.dnsProvider !== undefined) yield ignored('dnsProvider', issuer);
+    if (tls.wildcard) yield ignored('wildcard', issuer);
+  } else if (tls.dnsProvider !== undefined && tls.challenge !== 'dns-01') {
+    const message =
+      'has no effect with challenge http-01: write `challenge: dns-01`, or take it out';
+    yield error('tls-unread', ['tls', 'dnsProvider'], message);
   }
 };
+
+function ignored(key: string, issuer: string) {
+  return warning('ignored', ['tls', key], `has no effect with issuer ${issuer}`);
+}
 
 /** HSTS preload is hard to undo, and the browsers' list asks for all subdomains and a year. */
 export const hstsIsMeant: Rule = function* ({ file }) {
