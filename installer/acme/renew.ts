@@ -51,7 +51,14 @@ export interface WaitResult {
   readonly problem?: Problem;
 }
 
+/** Nobody wrote the name, and it does not lead here: nothing is asked for, and nothing is wrong. */
+export interface UnservedResult {
+  readonly name: string;
+  readonly outcome: 'unserved';
+}
+
 export type RenewResult =
+  | UnservedResult
   | { readonly name: string; readonly outcome: 'issued'; readonly until: Date }
   | { readonly name: string; readonly outcome: 'none'; readonly dueAt: Date }
   | WaitResult
@@ -125,7 +132,7 @@ class RenewRun {
     }
     let hasAsked = false;
     try {
-      const until = await this.#issue(wanted, async () => {
+      const until = await this.#issue(wanted, stored, async () => {
         hasAsked = true;
         const record = this.#state.of(name);
         const attempts = [...record.attempts, this.#input.now().getTime()];
@@ -134,6 +141,11 @@ class RenewRun {
       return { name, outcome: 'issued', until };
     } catch (thrown) {
       const error = asAppError(thrown, name, this.#input.settings.directory);
+      if (isOptional(wanted, stored) && NOT_HERE.has(error.code)) {
+        const { problem: _before, ...record } = this.#state.of(name);
+        await this.#state.set(name, record);
+        return { name, outcome: 'unserved' };
+      }
       await this.#remember(name, error, thrown, hasAsked);
       return { name, outcome: 'failed', error };
     }
@@ -177,13 +189,17 @@ class RenewRun {
     });
   }
 
-  async #issue(wanted: WantedCertificate, onAttempt: () => Promise<void>): Promise<Date> {
+  async #issue(
+    wanted: WantedCertificate,
+    stored: PublicCertificate | undefined,
+    onAttempt: () => Promise<void>,
+  ): Promise<Date> {
     const { host, paths, settings, now, warn } = this.#input;
     const { name, hosts } = wanted;
     if (this.#unreachable !== undefined) throw this.#unreachable;
     this.#challenge ??= this.#input.openChallenge();
     const challenge = await this.#challenge;
-    if (settings.precheck) await challenge.check(hosts);
+    if (settings.precheck || isOptional(wanted, stored)) await challenge.check(hosts);
     this.#session ??= openSession(this.#input);
     const { client, accountUrl, caaIdentities: identities } = await this.#session;
     if (settings.precheck) {
@@ -231,6 +247,14 @@ class RenewRun {
       await forgetRegistration(host, paths, settings.directory);
     }
   }
+}
+
+/** What a name says by DNS that is not meant to lead here. */
+const NOT_HERE: ReadonlySet<string> = new Set(['certificate/no-address', 'certificate/elsewhere']);
+
+/** Once there was a certificate, somebody meant it. */
+function isOptional({ isUnasked }: WantedCertificate, stored: PublicCertificate | undefined) {
+  return isUnasked === true && stored === undefined;
 }
 
 /** A wildcard stands in the list as it is asked for. */

@@ -68,6 +68,8 @@ export function printOutcome(
       io.err(errorText(result.error, styleFor(io.color)));
     } else if (result.outcome === 'wait' && result.until > now()) {
       io.err(`${waitText(result)}.\n`);
+    } else if (result.outcome === 'unserved') {
+      io.out(`${result.name} does not lead here yet: nothing is asked for.\n`);
     }
   }
   io.out(

@@ -1,5 +1,6 @@
 import type { Component } from '../components/component.ts';
 import type { Config } from '../components/sections.ts';
+import type { HostNeed } from '../model/host-need.ts';
 import type { ImageNeed } from '../model/images.ts';
 import type { SecretNeed } from '../model/secret-need.ts';
 
@@ -7,8 +8,8 @@ export interface AllNeeds {
   readonly images: readonly ImageNeed[];
   /** One entry a name; `usedBy` lists everybody who asks. */
   readonly secrets: readonly SecretNeed[];
-  /** Sorted, each once. */
-  readonly hosts: readonly string[];
+  /** Sorted by name, each once. */
+  readonly hosts: readonly HostNeed[];
 }
 
 /** What all enabled components need before they can contribute. */
@@ -21,8 +22,19 @@ export function allNeeds(components: readonly Component[], config: Config): AllN
   return {
     images: [...images.values()],
     secrets: mergeSecrets(needs.flatMap(({ secrets = [] }) => secrets)),
-    hosts: [...new Set(needs.flatMap(({ hosts = [] }) => hosts))].sort(),
+    hosts: mergeHosts(needs.flatMap(({ hosts = [] }) => hosts)),
   };
+}
+
+/** A name that anybody wrote is asked for. */
+function mergeHosts(needs: readonly HostNeed[]): HostNeed[] {
+  const names = [...new Set(needs.map(({ host }) => host))].sort();
+  return names.map((host) => {
+    const own = needs.filter((need) => need.host === host);
+    const usedBy = [...new Set(own.map((need) => need.usedBy))].join(', ');
+    const isUnasked = own.every((need) => need.isUnasked);
+    return { host, usedBy, ...(isUnasked ? { isUnasked } : {}) };
+  });
 }
 
 /** A secret is optional only when nobody insists on it, and generated when anybody knows how. */

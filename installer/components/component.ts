@@ -1,5 +1,6 @@
 import type { Contribution } from '../model/contribution.ts';
 import type { HostFacts } from '../model/facts.ts';
+import type { HostNeed } from '../model/host-need.ts';
 import type { ResolvedImages } from '../model/images.ts';
 import type { LockFile } from '../model/lock-file.ts';
 import type { Paths } from '../model/paths.ts';
@@ -43,8 +44,7 @@ export type Collected = Required<Contribution>;
 
 /** Needs that are known from the config alone, before images, secrets and certificates are resolved. */
 export type Needs = Pick<Contribution, 'images' | 'secrets'> & {
-  /** Host names that need a certificate. */
-  readonly hosts?: readonly string[];
+  readonly hosts?: readonly HostNeed[];
 };
 
 /**

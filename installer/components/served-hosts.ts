@@ -8,5 +8,5 @@ export function servedHosts(
   { routes, siteHosts }: Pick<Collected, 'routes' | 'siteHosts'>,
 ): string[] {
   const served = [...routes, ...siteHosts, ...cacheHosts(config)].map(({ host }) => host);
-  return [...new Set([config.domain, ...served])].sort();
+  return [...new Set(served)].sort();
 }

@@ -30,6 +30,8 @@ export interface WantedCertificate {
   readonly name: string;
   /** Every name in the certificate; a wildcard as `*.example.com`. */
   readonly hosts: readonly string[];
+  /** Nobody wrote the name: it is asked for once it leads here, and its absence is no failure. */
+  readonly isUnasked?: true;
 }
 
 /** Where TXT records are written, by names of secrets. */

@@ -1,9 +1,10 @@
 import { AppError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import type { Notice } from '../model/contribution.ts';
+import type { HostNeed } from '../model/host-need.ts';
 import type { Paths } from '../model/paths.ts';
 import { Secret } from '../model/secret.ts';
-import type { CertificatePair } from './certificate-pair.ts';
+import { type CertificatePair, certificatesIn, covers } from './certificate-pair.ts';
 import { checkGivenCertificate } from './given-files.ts';
 import { certificatesNeeded, withCertificates } from './private-ca.ts';
 import { authorityFile, readPrivateCa, storePrivateCa } from './private-ca-store.ts';
@@ -11,7 +12,7 @@ import { publicPairFor, readPublicCertificates } from './public-store.ts';
 
 export interface CertificateRequest {
   /** Every host name that needs a certificate. */
-  readonly hosts: readonly string[];
+  readonly hosts: readonly HostNeed[];
   /** The section `tls` of the config. */
   readonly tls: {
     readonly issuer: string;
@@ -51,17 +52,27 @@ export async function prepareCertificates(
   request: CertificateRequest,
 ): Promise<Certificates> {
   return request.tls.issuer === 'files'
-    ? givenCertificates(request)
-    : signedCertificates(host, paths, request);
+    ? givenCertificates(host, paths, request)
+    : signedCertificates(host, paths, { ...request, hosts: namesOf(request.hosts) });
 }
 
-async function givenCertificates({
-  hosts,
-  tls,
-  files: { host, pathOf },
-  now,
-  renews = true,
-}: CertificateRequest): Promise<Certificates> {
+function namesOf(needs: readonly HostNeed[]): string[] {
+  return needs.map(({ host }) => host);
+}
+
+/** A name that nobody wrote may be missing in the files: the private authority signs for it. */
+async function givenCertificates(
+  server: Host,
+  paths: Paths,
+  request: CertificateRequest,
+): Promise<Certificates> {
+  const {
+    hosts,
+    tls,
+    files: { host, pathOf },
+    now,
+    renews = true,
+  } = request;
   if (tls.files === undefined) {
     throw new AppError({
       code: 'config/tls-files',
@@ -85,19 +96,36 @@ async function givenCertificates({
     key: new Secret(await read(tls.files.key)),
   };
   // What is in force was checked when it came, and may have ended since.
-  if (renews) checkGivenCertificate(pair, hosts, now, tls.files);
-  return {
-    pairs: new Map(hosts.map((name) => [name, pair])),
-    notices: [],
-    store: async () => undefined,
-  };
+  if (renews) {
+    checkGivenCertificate(
+      pair,
+      hosts.filter(({ isUnasked }) => !isUnasked),
+      now,
+      tls.files,
+    );
+  }
+  const [leaf] = certificatesIn(pair.certificate);
+  const isCovered = (name: string): boolean => leaf !== undefined && covers(leaf, name);
+  const covered = new Map(
+    namesOf(hosts).flatMap((name) => (isCovered(name) ? [[name, pair] as const] : [])),
+  );
+  const others = namesOf(hosts).filter((name) => !isCovered(name));
+  if (others.length === 0) return { pairs: covered, notices: [], store: async () => undefined };
+  const signed = await signedCertificates(server, paths, { ...request, hosts: others });
+  return { ...signed, pairs: new Map([...signed.pairs, ...covered]) };
 }
 
 /** As {@link prepareCertificates}, where the user gives no files. */
 export async function signedCertificates(
   host: Host,
   paths: Paths,
-  { hosts, project, directory, now, renews = true }: Omit<CertificateRequest, 'files' | 'tls'>,
+  {
+    hosts,
+    project,
+    directory,
+    now,
+    renews = true,
+  }: Omit<CertificateRequest, 'files' | 'tls' | 'hosts'> & { readonly hosts: readonly string[] },
 ): Promise<Certificates> {
   const open = await publicPairs(host, paths, hosts, directory);
   const privateHosts = hosts.filter((name) => !open.has(name));

@@ -1,5 +1,6 @@
 import { createPrivateKey, type KeyObject, type X509Certificate } from 'node:crypto';
 import { AppError } from '../errors.ts';
+import type { HostNeed } from '../model/host-need.ts';
 import { type CertificatePair, certificatesIn, covers } from './certificate-pair.ts';
 
 /**
@@ -11,7 +12,7 @@ import { type CertificatePair, certificatesIn, covers } from './certificate-pair
  */
 export function checkGivenCertificate(
   pair: CertificatePair,
-  hosts: readonly string[],
+  hosts: readonly Pick<HostNeed, 'host' | 'usedBy'>[],
   now: Date,
   names: { readonly certificate: string; readonly key: string },
 ): void {
@@ -23,13 +24,14 @@ export function checkGivenCertificate(
   }
   checkTimes([leaf, ...chain], now, names.certificate);
   checkChain([leaf, ...chain], names.certificate);
-  const uncovered = hosts.filter((host) => !covers(leaf, host));
+  const uncovered = hosts.filter(({ host }) => !covers(leaf, host));
   if (uncovered.length > 0) {
     const listed = leaf.subjectAltName ?? 'no names at all';
+    const origins = uncovered.map(({ host, usedBy }) => `${usedBy} names ${host}`);
     throw refused(
       'tls-hosts',
-      `${names.certificate} is not made for ${uncovered.join(', ')}`,
-      `it lists ${listed}`,
+      `${names.certificate} is not made for ${uncovered.map(({ host }) => host).join(', ')}`,
+      `it lists ${listed}; ${origins.join(', ')}`,
     );
   }
 }

@@ -11,7 +11,12 @@ const STAGING = 'https://staging.acme.example/dir';
 const STATE = `${pathsUnder('').tls}/acme/state.json`;
 
 /** What a run at one authority makes of `a.example.com`, whose name cannot be proved. */
-async function runAt(directory: string, host: MemoryHost, names = ['a.example.com']) {
+async function runAt(
+  directory: string,
+  host: MemoryHost,
+  names = ['a.example.com'],
+  more: { readonly isUnasked?: true } = {},
+) {
   const [result] = await renewCertificates({
     host,
     paths: pathsUnder(''),
@@ -19,7 +24,7 @@ async function runAt(directory: string, host: MemoryHost, names = ['a.example.co
       directory,
       proxied: false,
       precheck: true,
-      certificates: names.map((name) => ({ name, hosts: [name] })),
+      certificates: names.map((name) => ({ name, hosts: [name], ...more })),
     },
     secrets: new Map(),
     signal: new AbortController().signal,
@@ -90,6 +95,25 @@ t.test('what is wanted no more, or binds at no authority, is forgotten', async (
   t.match(await authorities(), { [STAGING]: { 'b.example.com': { failures: 0 } } });
   t.notOk((await authorities())[REAL]);
 });
+
+t.test(
+  'a name that nobody wrote is asked for once it leads here, and is no failure before',
+  async (t) => {
+    const host = await remembers(new MemoryHost(), {
+      version: 2,
+      authorities: { [REAL]: { 'a.example.com': { ...LIMITED, retryAt: undefined } } },
+    });
+    t.strictSame(await runAt(REAL, host, ['a.example.com'], { isUnasked: true }), {
+      name: 'a.example.com',
+      outcome: 'unserved',
+    });
+    const { problem } = JSON.parse(String(await host.read(STATE))).authorities[REAL][
+      'a.example.com'
+    ];
+    t.equal(problem, undefined, 'nothing is told of it');
+    t.match(await runAt(REAL, host), { outcome: 'failed' }, 'one that somebody wrote');
+  },
+);
 
 t.test('a bug at one name is told as a bug, remembered, and stops no other', async (t) => {
   const host = new MemoryHost();

@@ -1,9 +1,12 @@
 import t from 'tap';
+import { allNeeds } from '../../installer/cli/needs.ts';
 import { agent } from '../../installer/components/agent/component.ts';
 import { edgeCache } from '../../installer/components/edge-cache/component.ts';
 import { nginx } from '../../installer/components/nginx/component.ts';
+import { components } from '../../installer/components/registry.ts';
 import { sites } from '../../installer/components/sites/component.ts';
 import { tls } from '../../installer/components/tls/component.ts';
+import { wantedCertificates } from '../../installer/components/tls/settings.ts';
 import {
   componentInput,
   configFrom,
@@ -61,3 +64,41 @@ t.test('a wildcard takes what lies directly below the domain, and nothing else',
     [['example.com', '*.example.com'], ['cdn.example.net']],
   );
 });
+
+t.test(
+  'a domain where nothing leads belongs to somebody else: no block, no certificate',
+  async (t) => {
+    const { wanted, edgeHosts, blocks } = rendered(`
+domain: example.com
+services: { web: { image: "a:1", port: 3000, routes: [{ host: app.example.com }] } }
+`);
+    t.strictSame(wanted, [{ name: 'app.example.com', hosts: ['app.example.com'] }]);
+    t.strictSame(edgeHosts, ['app.example.com']);
+    t.strictSame(blocks, ['app.example.com']);
+  },
+);
+
+t.test(
+  'Grafana is served under a name that is demanded only where somebody wrote it',
+  async (t) => {
+    const needOf = (more: string) => {
+      const config = configFrom(
+        `domain: example.com\nservices: { web: { image: "a:1", port: 3000 } }\n${more}`,
+      );
+      const named = allNeeds(components, config).hosts.find(({ host }) => /grafana/.test(host));
+      return { named, wanted: wantedCertificates(config, ['example.com', 'grafana.example.com']) };
+    };
+    const unwritten = needOf('');
+    t.match(unwritten.named, { usedBy: 'monitoring.grafana.host', isUnasked: true });
+    t.strictSame(unwritten.wanted, [
+      { name: 'example.com', hosts: ['example.com'] },
+      { name: 'grafana.example.com', hosts: ['grafana.example.com'], isUnasked: true },
+    ]);
+    const written = needOf('monitoring: { grafana: { host: grafana.example.com } }');
+    t.notOk(written.named?.isUnasked);
+    t.strictSame(written.wanted[1], {
+      name: 'grafana.example.com',
+      hosts: ['grafana.example.com'],
+    });
+  },
+);

@@ -173,7 +173,8 @@ t.test(
 );
 
 t.test('without a service for / the host answers 404 there', async (t) => {
-  const bare = fileOf(rendered(SERVICES, []), 'hosts/app.example.com.conf');
+  const deeper = rendered(SERVICES, [routeTo('web', 3000, { path: '/api/' })]);
+  const bare = fileOf(deeper, 'hosts/app.example.com.conf');
   t.match(bare, /location \/ \{[^}]*return 404;/);
   const all = rendered(`${SERVICES}\nhttp: { denyPaths: [/] }`);
   t.notMatch(fileOf(all, 'hosts/app.example.com.conf'), 'proxy_pass');
@@ -187,7 +188,10 @@ services:
 `);
   t.match(nginx.needs?.(config), {
     images: [{ image: 'nginx', source: 'debian' }],
-    hosts: ['app.example.com', 'b.example.com'],
+    hosts: [
+      { host: 'app.example.com', usedBy: 'services.web.routes' },
+      { host: 'b.example.com', usedBy: 'services.web.routes' },
+    ],
     secrets: [{ name: 'USERS', optional: false, usedBy: 'services.web.routes' }],
   });
 });

@@ -32,7 +32,7 @@ function contributionsOf(name: string, systemd = true, ipv6 = false) {
     certificates: new Map(
       needs
         .flatMap(({ hosts = [] }) => hosts)
-        .map((host) => [host, { certificate: 'c', key: new Secret('k') }]),
+        .map(({ host }) => [host, { certificate: 'c', key: new Secret('k') }]),
     ),
   };
   const first = enabled.map((component) => component.contribute?.(input) ?? {});

@@ -41,7 +41,7 @@ export function renderConfig(text: string, options: InputOptions = {}): Desired 
   return render({
     ...inputOf(config, components, { ...options, stored: { ...stored, ...options.stored } }),
     certificates: new Map(
-      hosts.map((host) => [
+      hosts.map(({ host }) => [
         host,
         { certificate: `certificate of ${host}\n`, key: new Secret(`key of ${host}\n`) },
       ]),

@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
@@ -25,7 +26,8 @@ const good = pairOf('a.example.com');
 const authority = ca.authority?.certificate ?? '';
 
 function check(pair: Partial<CertificatePair>, hosts = ['a.example.com'], now = NOW): () => void {
-  return () => checkGivenCertificate({ ...good, ...pair }, hosts, now, NAMES);
+  const needs = hosts.map((host) => ({ host, usedBy: `services.${host.slice(0, 1)}.routes` }));
+  return () => checkGivenCertificate({ ...good, ...pair }, needs, now, NAMES);
 }
 
 function thrownBy(run: () => void): unknown {
@@ -82,7 +84,7 @@ t.test('whatever is wrong is named with its file', async (t) => {
       {
         code: 'config/tls-hosts',
         what: /not made for b\.example\.com, c\.example\.com/,
-        why: /DNS:a\.example\.com/,
+        why: 'it lists DNS:a.example.com; services.b.routes names b.example.com, services.c.routes names c.example.com',
       },
     ],
     ['the chain the wrong way round', check({ certificate: chain }), { code: 'config/tls-key' }],
@@ -110,7 +112,7 @@ t.test('the files stand beside the config; a missing one is named in full', asyn
   const request = {
     // The config may stand on another machine than the server.
     files: { host: new LocalHost(), pathOf: (written: string) => join(home, written) },
-    hosts: ['a.example.com'],
+    hosts: [{ host: 'a.example.com', usedBy: 'services.web.routes' }],
     tls: { issuer: 'files', files: NAMES },
     project: 'demo',
     now: NOW,
@@ -132,3 +134,31 @@ t.test('the files stand beside the config; a missing one is named in full', asyn
   const inForce = await prepareCertificates(host, paths, { ...later, renews: false });
   t.equal(inForce.pairs.size, 1, 'what is in force is no reason to refuse another change');
 });
+
+t.test(
+  'a name that nobody wrote may be missing in the files, and is signed privately',
+  async (t) => {
+    const home = t.testdir({
+      tls: { 'site.crt': good.certificate, 'site.key': good.key.reveal() },
+      server: {},
+    });
+    const { pairs, notices } = await prepareCertificates(
+      new LocalHost(),
+      pathsUnder(join(home, 'server')),
+      {
+        files: { host: new LocalHost(), pathOf: (written: string) => join(home, written) },
+        hosts: [
+          { host: 'a.example.com', usedBy: 'services.web.routes' },
+          { host: 'grafana.example.com', usedBy: 'monitoring.grafana.host', isUnasked: true },
+        ],
+        tls: { issuer: 'files', files: NAMES },
+        project: 'demo',
+        now: NOW,
+      },
+    );
+    t.equal(pairs.get('a.example.com')?.certificate, good.certificate);
+    const own = new X509Certificate(pairs.get('grafana.example.com')?.certificate ?? '');
+    t.match(own.subjectAltName, 'DNS:grafana.example.com');
+    t.match(notices, [{ text: /grafana\.example\.com: new; signed by the private authority/ }]);
+  },
+);

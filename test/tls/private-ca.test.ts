@@ -141,7 +141,7 @@ t.test('looking stores nothing, storing makes the next look quiet', async (t) =>
   const paths = pathsUnder(t.testdir({}));
   const host = new LocalHost();
   const request = {
-    hosts: ['localhost'],
+    hosts: [{ host: 'localhost', usedBy: 'services.web.routes' }],
     tls: { issuer: 'selfsigned' },
     files: { host, pathOf: (written: string) => join('/etc/holdfast', written) },
     project: 'demo',

@@ -16,7 +16,7 @@ export const edgeCache: Component = {
   id: 'edge-cache',
   enabled: (config) => cacheHosts(config).length > 0,
   needs: (config) => ({
-    hosts: cacheHosts(config).map(({ host }) => host),
+    hosts: cacheHosts(config).map(({ host }) => ({ host, usedBy: 'edgeCache' })),
     secrets: bucketSecrets(config),
   }),
   contribute,

@@ -21,7 +21,13 @@ export const grafana: Component = {
   enabled: ({ monitoring }) => monitoring.grafana.enabled && monitoring.prometheus.enabled,
   needs: (config) => ({
     images: [{ ...imageNeed(config, 'grafana'), optional: true }],
-    hosts: [config.monitoring.grafana.host],
+    hosts: [
+      {
+        host: config.monitoring.grafana.host,
+        usedBy: 'monitoring.grafana.host',
+        ...(config.monitoring.grafana.isHostWritten ? {} : { isUnasked: true }),
+      },
+    ],
     secrets: [
       {
         name: ADMIN_SECRET,

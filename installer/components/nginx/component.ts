@@ -46,7 +46,7 @@ function needs(config: Config): Needs {
   return {
     // The official image has no Lua, by which requests find their replica and are counted.
     images: [{ ...imageNeed(config, edgeImage(config)), source: 'debian' }],
-    hosts: [...new Set([config.domain, ...routes.map(({ host }) => host)])].sort(),
+    hosts: routes.map(({ host, service }) => ({ host, usedBy: `services.${service}.routes` })),
     secrets: [
       ...routes.flatMap(({ basicAuth, service }) =>
         basicAuth === undefined

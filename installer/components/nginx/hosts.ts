@@ -44,13 +44,13 @@ export interface HostBlock {
   readonly hasRoot: boolean;
 }
 
-/** One block for each host, sorted; the domain has one even when nothing is routed there. */
+/** One block for each host, sorted. The domain has none where nothing leads: it may belong to another server. */
 export function hostBlocks(
   config: Config,
   routes: readonly Route[],
   sites: readonly SiteHost[],
 ): HostBlock[] {
-  const hosts = new Set([config.domain, ...[...routes, ...sites].map(({ host }) => host)]);
+  const hosts = new Set([...routes, ...sites].map(({ host }) => host));
   const denied = deniedPaths(config);
   return [...hosts].sort().map((host) => {
     const own = routes.filter((route) => route.host === host);

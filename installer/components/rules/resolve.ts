@@ -70,6 +70,7 @@ export function resolveConfig(file: ConfigFile): Config {
       grafana: {
         ...file.monitoring.grafana,
         host: file.monitoring.grafana.host ?? `grafana.${file.domain}`,
+        isHostWritten: file.monitoring.grafana.host !== undefined,
       },
     },
   };

@@ -133,7 +133,11 @@ export type Backups = Omit<BackupsInput, 'jobs' | 'prefix'> & {
 };
 
 export type Monitoring = Omit<MonitoringInput, 'grafana'> & {
-  readonly grafana: Omit<MonitoringInput['grafana'], 'host'> & { readonly host: string };
+  readonly grafana: Omit<MonitoringInput['grafana'], 'host'> & {
+    readonly host: string;
+    /** Rather than taken from the domain. */
+    readonly isHostWritten: boolean;
+  };
 };
 
 export interface Resolved {

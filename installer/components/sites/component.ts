@@ -15,7 +15,9 @@ export const sites: Component = {
   enabled: (config) => Object.keys(config.sites).length > 0,
 
   needs: (config) => ({
-    hosts: Object.values(config.sites).flatMap(({ hosts }) => hosts),
+    hosts: Object.entries(config.sites).flatMap(([name, { hosts }]) =>
+      hosts.map((host) => ({ host, usedBy: `sites.${name}.hosts` })),
+    ),
     images: buildsOnNode(config) ? [imageNeed(config, 'node')] : [],
   }),
 

@@ -32,15 +32,24 @@ export function acmeSettings(config: Config): Omit<AcmeSettings, 'certificates'>
  * domain and what is directly below it.
  */
 export function wantedCertificates(
-  { domain, tls }: Config,
+  { domain, tls, monitoring: { grafana }, services }: Config,
   served: readonly string[],
 ): AcmeSettings['certificates'] {
   const hosts = served.filter((host) => tls.issuer === 'acme' || !isPrivateName(host));
   const isCovered = (host: string): boolean =>
     tls.wildcard && (host === domain || isDirectlyBelow(host, domain));
+  const routed = Object.values(services).flatMap(({ routes }) => routes.map(({ host }) => host));
+  const isUnasked = (host: string): boolean =>
+    host === grafana.host && !grafana.isHostWritten && !routed.includes(host);
   return [
     ...(tls.wildcard ? [{ name: domain, hosts: [domain, `*.${domain}`] }] : []),
-    ...hosts.filter((host) => !isCovered(host)).map((host) => ({ name: host, hosts: [host] })),
+    ...hosts
+      .filter((host) => !isCovered(host))
+      .map((host) => ({
+        name: host,
+        hosts: [host],
+        ...(isUnasked(host) ? { isUnasked: true as const } : {}),
+      })),
   ];
 }
 
