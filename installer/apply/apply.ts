@@ -65,7 +65,16 @@ export async function planServer(
   const server = await observeServer(context, { adopt });
   const desired = await render(server);
   const observed = await observeDesired(context, server, desired);
-  return { observed, desired, plan: makePlan(desired, observed, { overwriteDrift: adopt }) };
+  return { observed, desired, plan: planFor(context, desired, observed, adopt) };
+}
+
+function planFor(
+  { paths }: ObserveContext,
+  desired: Desired,
+  observed: Observed,
+  overwriteDrift: boolean,
+): Plan {
+  return makePlan(desired, observed, { overwriteDrift, secretMounts: paths.secretMounts });
 }
 
 /**
@@ -144,7 +153,7 @@ async function refuseStale(
   const { adopt = false } = request;
   const server = await observeServer(context, { adopt });
   const observed = await observeDesired(context, server, desired);
-  const now = makePlan(desired, observed, { overwriteDrift: adopt });
+  const now = planFor(context, desired, observed, adopt);
   if (JSON.stringify(now) !== JSON.stringify(plan)) {
     throw new AppError({
       code: 'drift/plan-stale',

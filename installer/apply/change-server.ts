@@ -1,4 +1,5 @@
 import { AppError } from '../errors.ts';
+import type { Operation } from '../model/operation.ts';
 import type { ApplyRequest, Planned } from './apply.ts';
 import { type AuditEntry, appendAudit, isAuditKept } from './audit.ts';
 import type { ApplyContext } from './context.ts';
@@ -6,7 +7,7 @@ import { deployNews } from './deploy-news.ts';
 import { checkDiskSpace } from './disk.ts';
 import { failingBefore, isExcused } from './excused.ts';
 import { execute } from './execute.ts';
-import { finish, waitForAll, waitForChanged } from './finish.ts';
+import { finish, isFinished, waitForAll, waitForChanged } from './finish.ts';
 import { isBringing } from './images.ts';
 import { explainLostEngine } from './lost-engine.ts';
 import { ManifestKeeper, setUnreadableManifestAside } from './manifest.ts';
@@ -61,7 +62,7 @@ export async function changeServer(
   const news = deployNews(run, request);
   news.began();
   try {
-    await perform(run, request);
+    await perform(run, request, isFinished({ plan, observed, desired }));
   } catch (failure) {
     const error = explainLostEngine(run, failure);
     try {
@@ -80,8 +81,14 @@ export async function changeServer(
   await news.ended();
 }
 
-async function perform(run: Run, request: ApplyRequest): Promise<void> {
-  const { operations } = run.plan;
+/** @param isInForce whether an apply of exactly this came to its end before, but for what goes afterwards */
+async function perform(run: Run, request: ApplyRequest, isInForce: boolean): Promise<void> {
+  const leaving = run.plan.operations.filter(isAfterwards);
+  const operations = run.plan.operations.filter((operation) => !isAfterwards(operation));
+  if (isInForce && operations.length === 0 && leaving.length > 0) {
+    await execute(run, leaving);
+    return;
+  }
   await request.keepRendered?.();
   await execute(run, operations.filter(isBringing));
   const recorded: Run = { ...run, desired: await recordImages(run) };
@@ -104,6 +111,7 @@ async function perform(run: Run, request: ApplyRequest): Promise<void> {
   await request.keepConfig?.();
   await finish(recorded);
   await settleUpgrade(recorded);
+  await execute(recorded, leaving);
   if ((await request.configDigest()) !== recorded.desired.configDigest) {
     recorded.report({
       kind: 'warning',
@@ -111,6 +119,10 @@ async function perform(run: Run, request: ApplyRequest): Promise<void> {
       text: 'the config file was edited while it was applied: what was shown is in force, run `holdfast apply` for the rest',
     });
   }
+}
+
+function isAfterwards({ afterwards }: Operation): boolean {
+  return afterwards === true;
 }
 
 function endingOf(error: unknown): Pick<AuditEntry, 'result' | 'error'> {

@@ -27,7 +27,7 @@ export async function execute(run: Run, operations: readonly Operation[]): Promi
   const lastWrite = operations.findLastIndex(({ kind }) => kind === 'write-file');
   for (const [index, operation] of operations.entries()) {
     stopIfInterrupted(run);
-    if (index === firstFileChange) await declareFileChanges(run);
+    if (index === firstFileChange) await declareFileChanges(run, operations);
     const isDone = await reported(run, operation);
     if (index === lastWrite) await recordWrites(run);
     if (isDone) run.done.push(operation.id);

@@ -12,12 +12,16 @@ type OperationOf<Kind extends Operation['kind']> = Extract<Operation, { kind: Ki
 /**
  * Before the first file changes, the manifest learns all that are about to be written, and every reaction
  * that is due: a kill at any later moment leaves files that are known as ours and reactions that are still due.
+ * @param operations those that are carried out next
  */
-export async function declareFileChanges(run: Run): Promise<void> {
-  const files = plannedWrites(run);
+export async function declareFileChanges(
+  run: Run,
+  operations: readonly Operation[],
+): Promise<void> {
+  const files = plannedWrites(run, operations);
   const replaced = [
     ...files.map(({ path, content }) => ({ path, wanted: sha256(content) })),
-    ...plannedRemovals(run),
+    ...plannedRemovals(operations),
   ];
   await refuseForeignChanges(run, replaced);
   await keepForeignContent(run, replaced);
@@ -28,7 +32,7 @@ export async function declareFileChanges(run: Run): Promise<void> {
   }
   const reactions = [
     ...files.flatMap(({ onChange }) => onChange.map(reactionKey)),
-    ...run.plan.operations.filter(isReaction).map(({ id }) => id),
+    ...operations.filter(isReaction).map(({ id }) => id),
   ];
   await manifest.update({
     files: known,
@@ -92,14 +96,14 @@ export function attributesOf({ mode, uid, gid }: DesiredFile): {
   return { mode, uid, gid };
 }
 
-function plannedWrites(run: Run): DesiredFile[] {
-  return run.plan.operations.flatMap((operation) =>
+function plannedWrites(run: Run, operations: readonly Operation[]): DesiredFile[] {
+  return operations.flatMap((operation) =>
     operation.kind === 'write-file' ? [desiredFile(run, operation.path)] : [],
   );
 }
 
-function plannedRemovals(run: Run): ReplacedFile[] {
-  return run.plan.operations.flatMap((operation) =>
+function plannedRemovals(operations: readonly Operation[]): ReplacedFile[] {
+  return operations.flatMap((operation) =>
     operation.kind === 'remove-file' ? [{ path: operation.path }] : [],
   );
 }
@@ -130,7 +134,7 @@ async function refuseForeignChanges(run: Run, files: readonly ReplacedFile[]): P
   throw new AppError({
     code: 'drift/changed-meanwhile',
     what: `somebody changed ${changed.map(({ path }) => path).join(', ')} while this apply ran`,
-    why: 'no file was replaced or removed',
+    why: 'none of them was replaced or removed',
     hint: 'look at `holdfast plan`, then apply again',
   });
 }

@@ -11,6 +11,8 @@ interface OperationBase {
   /** Why, one phrase. */
   readonly cause: string;
   readonly impact: Impact;
+  /** Takes away what the way back would need: done once the new state has proved itself and counts. */
+  readonly afterwards?: true;
 }
 
 /** One step of a plan. Every one may be run again after a kill and then converges. */

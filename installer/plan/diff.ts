@@ -5,7 +5,12 @@ import { LABELS } from '../model/labels.ts';
 import type { Impact, Operation, Plan, ServiceChange } from '../model/operation.ts';
 import { fileChanges } from './files.ts';
 import { imageOperations, outdatedImages } from './images.ts';
-import { networkOperations, staleNetworks, wantedNetworks } from './networks.ts';
+import {
+  type NetworkOperation,
+  networkOperations,
+  staleNetworks,
+  wantedNetworks,
+} from './networks.ts';
 import type { Observed, ObservedContainer } from './observed.ts';
 import { reactionKey, settledByStart } from './reactions.ts';
 import { serviceChanges, startOrder } from './services.ts';
@@ -15,14 +20,16 @@ import { volumeNotices } from './volumes.ts';
 export interface PlanOptions {
   /** Put our version back where somebody else changed a file of ours. */
   readonly overwriteDrift?: boolean;
+  /** Folder of the files that no way back puts back, such as certificates. */
+  readonly secretMounts?: string;
 }
 
 /**
  * The ordered operations that turn what was observed into what is desired. Pure; empty when nothing differs.
  * Backups come first where they are asked for, then secrets and folders, then images and releases of sites, an upgrade of Postgres, files, networks,
  * containers by dependency (with the provisions of a server right after it, and a stand-in that a killed apply left),
- * sites that switch, files that go, reloads and restarts, and
- * last releases, containers, networks and images that are no longer wanted.
+ * sites that switch, files that go, reloads and restarts. Afterwards, with the new state in force, goes what only the one before
+ * needs: copies of secrets, releases, containers, networks and images.
  */
 export function makePlan(desired: Desired, server: Observed, options: PlanOptions = {}): Plan {
   const moved = server.containers.filter((container) => isMoved(desired, container));
@@ -45,6 +52,13 @@ export function makePlan(desired: Desired, server: Observed, options: PlanOption
     if (service.change === 'scale') continue;
     for (const key of settledByStart(service.service)) reactions.delete(key);
   }
+  const { secretMounts } = options;
+  const isMounted = (operation: Operation): boolean =>
+    secretMounts !== undefined &&
+    operation.kind === 'remove-file' &&
+    operation.path.startsWith(`${secretMounts}/`);
+  const isOfWantedNetwork = (operation: NetworkOperation): boolean =>
+    operation.network in wanted.networks;
   const changes: Operation[] = [
     ...secretOperations(desired),
     ...directoryOperations(desired, observed),
@@ -58,26 +72,32 @@ export function makePlan(desired: Desired, server: Observed, options: PlanOption
     ...standInOperations(desired, observed, services.changes),
     ...sites.switches,
     ...retireOperations(services.leftRunning),
-    ...files.removals,
+    ...files.removals.filter((one) => !isMounted(one)),
     ...reactionOperations(reactions),
-    ...sites.removals,
-    ...removeOperations(
-      observed.containers.filter(({ service }) => !(service in desired.stack.services)),
-      'no longer in the config; its volumes stay',
-    ),
-    ...networks.last,
+    ...networks.last.filter(isOfWantedNetwork),
+    ...afterwards([
+      ...sites.removals,
+      ...removeOperations(
+        observed.containers.filter(({ service }) => !(service in desired.stack.services)),
+        'no longer in the config; its volumes stay',
+      ),
+      ...files.removals.filter(isMounted),
+      ...networks.last.filter((one) => !isOfWantedNetwork(one)),
+    ]),
   ];
   const backup = backupFirst(desired, observed);
   return {
     project: desired.project,
-    // By themselves they are no reason for an apply: a second one has nothing to do.
     operations:
       changes.length === 0
         ? []
         : [
             ...backup.operations,
             ...changes,
-            ...outdatedImages(desired, observed, services.changes),
+            // By themselves they are no reason for an apply, nor do they go with what a killed one has left to remove.
+            ...(changes.every((one) => one.afterwards === true)
+              ? []
+              : afterwards(outdatedImages(desired, observed, services.changes))),
           ],
     notices: [
       ...desired.notices,
@@ -86,6 +106,10 @@ export function makePlan(desired: Desired, server: Observed, options: PlanOption
     ],
     drift: [...files.drift, ...services.drift],
   };
+}
+
+function afterwards(operations: readonly Operation[]): Operation[] {
+  return operations.map((operation) => ({ ...operation, afterwards: true }));
 }
 
 /** What mends a database that is down must not wait for a backup of it. */

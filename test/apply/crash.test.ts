@@ -102,6 +102,11 @@ crashesEverywhere('a change of everything killed anywhere converges when it is r
   },
 ]);
 
+crashesEverywhere('what leaves the config, killed anywhere', [
+  { more: ['shop'], token: 'of shop' },
+  { more: ['store'], withCache: false, nginxConf: 'worker 2;\n', roles: 'store', unit: 'off' },
+]);
+
 crashesEverywhere('a network that comes, killed anywhere', [
   { dataNetwork: false },
   { dataNetwork: true, nginxConf: 'worker 3;\n', roles: 'web,api', unit: 'off' },

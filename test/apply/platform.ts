@@ -27,6 +27,8 @@ export interface PlatformOptions {
   readonly unit?: string;
   readonly withCache?: boolean;
   readonly page?: string;
+  /** A secret that web reads as a file. */
+  readonly token?: string;
   /** Whether web and the database share a network of their own. */
   readonly dataNetwork?: boolean;
   /** How the replicas of web are asked from outside. */
@@ -138,6 +140,7 @@ export function platform(options: PlatformOptions = {}): (observed: Observed) =>
         ],
       }),
       ...pageFiles(options),
+      ...tokenFiles(options),
     ];
     return desiredWith({
       fileList,
@@ -184,6 +187,11 @@ export function platform(options: PlatformOptions = {}): (observed: Observed) =>
 
 function pageFiles({ page }: PlatformOptions): DesiredFile[] {
   return page === undefined ? [] : [desiredFile(`${STACK}/site/pages/page.html`, page)];
+}
+
+function tokenFiles({ token }: PlatformOptions): DesiredFile[] {
+  const path = `${PATHS.secretMounts}/web/TOKEN`;
+  return token === undefined ? [] : [desiredFile(path, token, { secret: true, mode: 0o400 })];
 }
 
 function stackOf(options: PlatformOptions): Stack {

@@ -178,6 +178,56 @@ t.test('a front door that does not answer brings the previous generation back', 
   t.equal(imageOf(world, 'web'), 'holdfast-build/web:1');
 });
 
+t.test('what the way back needs is there until the front door has answered', async (t) => {
+  const after = platform({ nginxConf: 'worker 2;\n', withCache: false });
+  const world = new World();
+  const token = `${PATHS.secretMounts}/web/TOKEN`;
+  const site = `${PATHS.sites}/shop/releases/r1/index.html`;
+  const left = () => ({
+    token: world.text(token) !== undefined,
+    page: world.text(`${PATHS.stack}/site/pages/page.html`) !== undefined,
+    site: world.text(site) !== undefined,
+    cache: world.containerId('cache') !== undefined,
+  });
+  await world.apply(platform({ token: 'of web', page: 'shop' }));
+  await world.host.write(site, 'shop', { mode: 0o644, uid: 0, gid: 0 });
+  const found = () => (world.text(site) === undefined ? '' : 'shop/releases/r1\x001\x00\x00');
+  world.host.on(['find', PATHS.sites], () => ({ stdout: found() }), { looks: true });
+  const cache = world.containerId('cache');
+  const verify = async () => {
+    t.strictSame(left(), { token: true, page: false, site: true, cache: true });
+    throw new AppError({ code: 'health/front-door', what: 'https: 502', hint: 'holdfast status' });
+  };
+  await t.rejects(world.apply(after, { verify }), { code: 'health/front-door' });
+  t.strictSame(left(), { token: true, page: true, site: true, cache: true });
+  t.equal(world.containerId('cache'), cache);
+  await world.apply(after);
+  t.strictSame(left(), { token: false, page: false, site: false, cache: false });
+});
+
+t.test(
+  'a kill between the end of an apply and what goes afterwards leaves no way back',
+  async (t) => {
+    const world = new World();
+    await world.apply(platform({ token: 'of web' }));
+    const after = platform({ withCache: false });
+    const { run } = world.host;
+    world.host.run = async (command) => {
+      if (command.argv.includes('stop')) throw new Error('killed');
+      return run.call(world.host, command);
+    };
+    await t.rejects(world.apply(after), { message: 'killed' });
+    world.host.run = run;
+    const verify = async () => {
+      t.fail('what is in force is not asked for again');
+    };
+    const { plan } = await world.apply(after, { verify });
+    const token = `remove-file:${PATHS.secretMounts}/web/TOKEN`;
+    t.strictSame(kinds(plan), ['remove-containers:cache', token]);
+    t.equal((await world.apply(after)).result, 'unchanged');
+  },
+);
+
 t.test('networks that a failed apply changed are as before again', async (t) => {
   const attached = (world: World) =>
     world.engine.all().map(({ service, networks }) => `${service} ${networks.join(' ')}`);
