@@ -3,6 +3,7 @@ import { RELAY_SERVICE } from '../model/stand-in.ts';
 import { settledByStart } from '../plan/reactions.ts';
 import { rollServices } from '../rollout/roll-services.ts';
 import { RELAY_ALONE, recreateBehindStandIn, relayOf } from '../rollout/stand-in.ts';
+import { takeLeave } from '../rollout/take-leave.ts';
 import { migrate, up } from './compose-run.ts';
 import { waitForServices } from './health.ts';
 import type { Run } from './run.ts';
@@ -54,7 +55,9 @@ async function recreate(run: Run, changes: readonly ServiceChange[]): Promise<vo
 /** Stops and removes containers of a service that is no longer wanted. Its volumes stay. */
 export async function removeContainers(
   run: Run,
-  operation: OperationOf<'remove-containers'>,
+  { service, containers, afterwards }: OperationOf<'remove-containers'>,
 ): Promise<void> {
-  await stopAndRemove(run, operation.containers);
+  // What moves to another section goes before anything routes elsewhere.
+  if (afterwards === true) await takeLeave(run, [service]);
+  await stopAndRemove(run, containers);
 }

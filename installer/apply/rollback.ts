@@ -16,6 +16,7 @@ import {
 import { reactionKey } from '../plan/reactions.ts';
 import { bringBack } from '../rollout/bring-back.ts';
 import { recreateBehindStandIn, retireStandIn, standInContainers } from '../rollout/stand-in.ts';
+import { takeLeave } from '../rollout/take-leave.ts';
 import { up } from './compose-run.ts';
 import { explained } from './explained.ts';
 import { type Generation, readGeneration } from './generation.ts';
@@ -47,6 +48,8 @@ export async function rollBack(run: Run, failure: AppError): Promise<AppError> {
     const services = await restoreServices(run, generation);
     const sites = await switchSitesBack(run);
     await repeatReloads(run, generation, restored, services.started);
+    await takeLeave(run, services.leaving.map(serviceOf));
+    await stopAndRemove(run, services.leaving.map(idOf));
     for (const operation of services.networksLeft) await changeNetwork(run, operation);
     const { pending } = run.manifest.current;
     await run.manifest.update({
@@ -64,6 +67,8 @@ export async function rollBack(run: Run, failure: AppError): Promise<AppError> {
 interface RestoredServices {
   readonly started: readonly string[];
   readonly removed: readonly string[];
+  /** Containers of the failed apply that nginx leads to until it is reloaded: they go once it is. */
+  readonly leaving: readonly ContainerState[];
   /** What the failed apply connected and created: it goes once nothing asks through it any more. */
   readonly networksLeft: readonly NetworkOperation[];
 }
@@ -80,10 +85,10 @@ async function restoreServices(
   const all = containers.filter(({ service }) => service !== '');
   const surplus = all.filter((one) => specs[one.service] === undefined || isOtherKind(one));
   const ours = all.filter((one) => !isOtherKind(one));
-  await stopAndRemove(
-    run,
-    surplus.map(({ id }) => id),
+  const leaving = surplus.filter(
+    ({ service, labels }) => specs[service] === undefined && LABELS.slot in labels,
   );
+  await stopAndRemove(run, surplus.filter((one) => !leaving.includes(one)).map(idOf));
   const started = Object.keys(specs).filter((service) => {
     if (isRolled(service)) return false;
     const own = ours.filter((container) => container.service === service);
@@ -114,11 +119,18 @@ async function restoreServices(
   }
   return {
     started: [...started, ...returned],
-    removed: [...new Set(surplus.map(({ service }) => service))].filter(
-      (service) => specs[service] === undefined,
-    ),
+    removed: [...new Set(surplus.map(serviceOf))].filter((service) => specs[service] === undefined),
+    leaving,
     networksLeft: last,
   };
+}
+
+function idOf({ id }: ContainerState): string {
+  return id;
+}
+
+function serviceOf({ service }: ContainerState): string {
+  return service;
 }
 
 /** Brings back services whose ports go on answering meanwhile. */

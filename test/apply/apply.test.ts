@@ -610,3 +610,21 @@ t.test('a backup comes before everything else, where the config asks for it', as
   const mended = await world.apply(backedUp());
   t.match(mended.plan.notices, [{ code: 'backup/not-first' }], 'what is down is not saved');
 });
+
+t.test('a service that leaves the config answers what it has before it is stopped', async (t) => {
+  const world = new World();
+  await world.apply(platform({ more: ['shop'] }));
+  const status = world.edgeStatus.bind(world);
+  let looks = 0;
+  world.edgeStatus = () => {
+    const { services, ...rest } = status();
+    if (services['shop'] !== undefined) return { ...rest, services };
+    looks += 1;
+    t.equal(world.engine.all().find(({ service }) => service === 'shop')?.status, 'running');
+    const inFlight = looks < 3 ? { 'demo-shop_a-1': { requests: 1, webSockets: 0 } } : {};
+    return { ...rest, services, inFlight };
+  };
+  await world.apply(platform());
+  t.equal(looks, 3);
+  t.equal(world.containerId('shop'), undefined);
+});

@@ -228,6 +228,41 @@ t.test(
   },
 );
 
+t.test('a service that takes the place of another one goes when nginx leads back', async (t) => {
+  const world = new World();
+  await world.apply(platform({ more: ['shop'] }));
+  const shop = world.containerId('shop');
+  const status = world.edgeStatus.bind(world);
+  let looks = 0;
+  world.edgeStatus = () => {
+    looks += 1;
+    const inFlight = looks < 4 ? { 'demo-store_a-1': { requests: 1, webSockets: 0 } } : {};
+    return { ...status(), inFlight };
+  };
+  const verify = async () => {
+    looks = 0;
+    world.host.effects.transcript.push('front door');
+    throw new AppError({ code: 'health/front-door', what: 'https: 502', hint: 'holdfast status' });
+  };
+  const next = platform({ more: ['store'], nginxConf: 'worker 2;\n' });
+  await t.rejects(world.apply(next, { verify }), {
+    code: 'health/front-door',
+    why: /store removed/,
+  });
+  t.equal(world.containerId('shop'), shop);
+  t.equal(world.containerId('store'), undefined);
+  const { transcript } = world.host.effects;
+  const last = (line: RegExp) => transcript.findLastIndex((one) => line.test(one));
+  const asked = last(/^front door/);
+  const reloaded = last(/nginx -s reload/);
+  const stopped = last(/container stop/);
+  t.ok(asked < reloaded && reloaded < stopped, `${asked} ${reloaded} ${stopped}`);
+  t.equal(transcript.filter((one) => /container stop/.test(one)).length, 1);
+  t.equal(looks, 4, 'it answers what it has first');
+  const again = await world.apply(platform({ more: ['shop'] }));
+  t.strictSame(kinds(again.plan), []);
+});
+
 t.test('networks that a failed apply changed are as before again', async (t) => {
   const attached = (world: World) =>
     world.engine.all().map(({ service, networks }) => `${service} ${networks.join(' ')}`);
