@@ -135,8 +135,8 @@ function isClosedAs(
 }
 
 /**
- * Resolves when no request is on its way to these containers any more, or after 30 s. WebSockets are not waited
- * for: the program closes them when it is told to end.
+ * Resolves when no nginx sends requests to these containers any more and none is on its way, or after 30 s. WebSockets
+ * are not waited for: the program closes them when it is told to end.
  * @param isGivenUp looked at again and again: then nobody waits any more
  */
 export async function drain(
@@ -149,17 +149,28 @@ export async function drain(
   for (;;) {
     const statuses = await edgeStatuses(run);
     const busy = containers.filter((name) =>
-      statuses.some(({ inFlight }) => (inFlight[name]?.requests ?? 0) > 0),
+      statuses.some((status) => isListed(status, name) || isAnswering(status, name)),
     );
     if (busy.length === 0 || isGivenUp()) return;
     if (run.clock.elapsed() >= deadline) {
       run.report({
         kind: 'warning',
         code: 'rollout/cut-off',
-        text: `requests to ${busy.join(', ')} take longer than ${DRAIN_SECONDS} s: they are cut off`,
+        text: busy.some((name) => statuses.some((status) => isListed(status, name)))
+          ? `nginx goes on sending requests to ${busy.join(', ')} after ${DRAIN_SECONDS} s: they are cut off`
+          : `requests to ${busy.join(', ')} take longer than ${DRAIN_SECONDS} s: they are cut off`,
       });
       return;
     }
     await run.clock.pause(POLL_SECONDS);
   }
+}
+
+/** The list may have been written a moment ago: until nginx has read it, the next request goes where it went. */
+function isListed({ services }: EdgeStatus, container: string): boolean {
+  return Object.values(services).some((replicas) => replicas[container]?.state === 'up');
+}
+
+function isAnswering({ inFlight }: EdgeStatus, container: string): boolean {
+  return (inFlight[container]?.requests ?? 0) > 0;
 }

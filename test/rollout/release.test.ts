@@ -694,3 +694,36 @@ t.test('a clock that is set meanwhile neither ends nor prolongs what is waited f
     t.ok(pauses > 9 && pauses < 60, `${pauses} pauses: the whole watch, and no more`);
   }
 });
+
+/** nginx goes on with two replicas of web for so many looks from now on. */
+function slowToFollow(world: World, looks: number): { readonly wasEarly: () => boolean } {
+  const status = world.edgeStatus.bind(world);
+  const { services } = status();
+  let left = looks;
+  let wasEarly = false;
+  world.edgeStatus = () => {
+    left -= 1;
+    if (left < 0) return status();
+    wasEarly ||= !web(world).some((line) => line.startsWith('demo-web_a-2 running'));
+    return { ...status(), services };
+  };
+  return { wasEarly: () => wasEarly };
+}
+
+t.test('a replica that is not wanted any more stays until nginx has followed', async (t) => {
+  const world = await applied({ webReplicas: 2 });
+  const { wasEarly } = slowToFollow(world, 5);
+  await world.apply(platform({ webReplicas: 1 }));
+  t.notOk(wasEarly());
+  t.match(web(world), [/a-1 running/]);
+});
+
+t.test('an nginx that does not follow is waited for half a minute, and told', async (t) => {
+  const world = await applied({ webReplicas: 2 });
+  slowToFollow(world, 310);
+  await world.apply(platform({ webReplicas: 1 }));
+  t.match(
+    world.events.filter(({ kind }) => kind === 'warning'),
+    [{ code: 'rollout/cut-off', text: /nginx goes on sending requests to demo-web_a-2/ }],
+  );
+});
