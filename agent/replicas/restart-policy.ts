@@ -13,11 +13,15 @@ export interface RestartCandidate {
   readonly standing: Standing;
   readonly isServing: boolean;
   readonly restarts: RestartCount | undefined;
+  /** When it was last seen to start, by whomever; milliseconds since the epoch. */
+  readonly startedAt: number | undefined;
 }
 
 const SECOND = 1_000;
-/** A replica gets this long to get well by itself, and as long to start up after a restart. */
+/** A replica gets this long to get well by itself, or to start up; after each restart by us twice as long. */
 const PATIENCE = 60 * SECOND;
+/** The others of a service wait for one that was restarted no longer than this many doublings: it may be past help. */
+const MOST_DOUBLINGS_FOR_OTHERS = 3;
 /** Between two restarts on the machine, whosever they are: a start takes processor from everybody. */
 const APART = 30 * SECOND;
 /** Then restarting does not help, and a person has to look. */
@@ -27,8 +31,8 @@ const FORGOTTEN_AFTER = 6 * 3_600 * SECOND;
 
 /**
  * The one replica to restart now, if any. One at a time on the whole machine; in a service, the next one only
- * when the one before had time to get well; each waits twice as long as before, and five times are enough.
- * A container that does not run is left to the engine, which starts it again itself.
+ * when the one before is well or had as long as it gets itself; each waits twice as long as before, and five times are
+ * enough. A container that does not run is left to the engine, which starts it again itself.
  */
 export function nextRestart(
   candidates: readonly RestartCandidate[],
@@ -40,20 +44,22 @@ export function nextRestart(
   const due = candidates.filter(
     (candidate) => isDue(candidate, now) && !othersRecover(candidate, candidates, now),
   );
-  // Whoever serves, even badly, comes after those that serve nobody; then the longest sick.
+  const countOf = ({ restarts }: RestartCandidate): number => remembered(restarts, now)?.count ?? 0;
+  // Each has its turn. Whoever serves, even badly, comes after those that serve nobody; then the longest sick.
   return due.toSorted(
     (left, right) =>
+      countOf(left) - countOf(right) ||
       Number(left.isServing) - Number(right.isServing) ||
       left.standing.since - right.standing.since,
   )[0];
 }
 
+type Times = Pick<RestartCandidate, 'standing' | 'restarts' | 'startedAt'>;
+
 /** A time to come is one of a clock that was set back: from here on it counts as now. */
-export function withoutFuture(
-  { standing, restarts }: Pick<RestartCandidate, 'standing' | 'restarts'>,
-  now: number,
-): Pick<RestartCandidate, 'standing' | 'restarts'> {
+export function withoutFuture({ standing, restarts, startedAt }: Times, now: number): Times {
   return {
+    startedAt: startedAt && Math.min(startedAt, now),
     standing: { ...standing, since: Math.min(standing.since, now) },
     restarts: restarts && { ...restarts, lastAt: Math.min(restarts.lastAt, now) },
   };
@@ -69,11 +75,11 @@ export function countRestart(restarts: RestartCount | undefined, now: number): R
   return { count: (remembered(restarts, now)?.count ?? 0) + 1, lastAt: now };
 }
 
-function isDue({ standing, restarts }: RestartCandidate, now: number): boolean {
+function isDue({ standing, restarts, startedAt = 0 }: RestartCandidate, now: number): boolean {
   if (standing.verdict !== 'sick' || standing.stopped) return false;
   if (isGivenUp(restarts, now)) return false;
   const known = remembered(restarts, now);
-  const from = Math.max(standing.since, known?.lastAt ?? 0);
+  const from = Math.max(standing.since, startedAt, known?.lastAt ?? 0);
   return now - from >= PATIENCE * 2 ** (known?.count ?? 0);
 }
 
@@ -88,7 +94,8 @@ function othersRecover(
       other.id !== id &&
       other.standing.verdict === 'sick' &&
       other.restarts !== undefined &&
-      now - other.restarts.lastAt < PATIENCE,
+      now - other.restarts.lastAt <
+        PATIENCE * 2 ** Math.min(other.restarts.count, MOST_DOUBLINGS_FOR_OTHERS),
   );
 }
 

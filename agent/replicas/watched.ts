@@ -16,6 +16,8 @@ export interface Watched {
   edge: 'up' | 'out' | undefined;
   deep: Outcome | undefined;
   restarts: RestartCount | undefined;
+  /** When it was last seen to start. Milliseconds. */
+  startedAt: number | undefined;
   /** Asked every second until then: it was just started, and shall be back soon. Milliseconds. */
   quickUntil: number;
   cancel: () => void;
@@ -39,6 +41,7 @@ export function watchedFrom(
     edge,
     deep: undefined,
     restarts,
+    startedAt: undefined,
     quickUntil: 0,
     cancel: nothing,
     cancelDeep: nothing,
@@ -55,6 +58,7 @@ export function observe(watched: Watched, { replica, edge }: Member, now: number
   }
   if (!watched.standing.stopped) return false;
   watched.standing = { ...watched.standing, stopped: false, why: 'it was started again' };
+  watched.startedAt = now;
   watched.quickUntil = now + QUICK_MILLISECONDS;
   return true;
 }
@@ -69,8 +73,9 @@ export function restartCandidateOf({
   standing,
   edge,
   restarts,
+  startedAt,
 }: Watched): RestartCandidate {
-  return { id, service: service.name, standing, isServing: edge === 'up', restarts };
+  return { id, service: service.name, standing, isServing: edge === 'up', restarts, startedAt };
 }
 
 export function resultOf(watched: Watched): ReplicaResult {

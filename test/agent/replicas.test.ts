@@ -62,6 +62,23 @@ t.test('a container that ends is out at once, and back soon after its start', as
   t.strictSame(world.edge(), { 'web-1': 'up', 'web-2': 'up' }, 'not at the interval of a minute');
 });
 
+t.test('a start by the engine is a start: what is still starting is not restarted', async (t) => {
+  const world = new ReplicaWorld();
+  const slow = world.add('web-1');
+  world.route({ 'web-1': 'up' });
+  world.watch([watchedService()]);
+  await world.pass(5);
+  slow.state = 'restarting';
+  await world.event();
+  await world.pass(55);
+  Object.assign(slow, { state: 'running', answer: () => BROKEN });
+  await world.event();
+  await world.pass(50);
+  t.strictSame(world.restarted, []);
+  await world.pass(20);
+  t.equal(world.restarted.length, 1);
+});
+
 t.test('what a deploy drains, or has not handed over, is left alone', async (t) => {
   const world = new ReplicaWorld();
   for (const name of ['web-1', 'web-2', 'web-3', 'web-4'])
@@ -130,8 +147,10 @@ t.test(
     await world.pass(10);
     t.equal(world.restarted.length, 1);
     await world.pass(40);
-    t.equal(world.restarted.length, 1, 'the first one has a minute to get well');
-    await world.pass(25);
+    t.equal(world.restarted.length, 1, 'the first one has time to get well');
+    await world.pass(40);
+    t.equal(world.restarted.length, 1, 'or as long as it would have itself');
+    await world.pass(45);
     t.equal(world.restarted.length, 2);
     t.not(world.restarted[0], world.restarted[1]);
     t.equal(watch.results()[0]?.restarts, 2);

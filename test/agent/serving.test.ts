@@ -56,6 +56,7 @@ function candidate(id: string, fields: Partial<RestartCandidate> = {}): RestartC
     standing: SICK,
     isServing: false,
     restarts: undefined,
+    startedAt: undefined,
     ...fields,
   };
 }
@@ -82,9 +83,23 @@ t.test('never two at once: one after the other, with time to get well', async (t
   const others = [candidate('b'), candidate('c', { service: 'api' })];
   t.equal(nextRestart([first, ...others], now + 20_000), undefined, 'nobody right after it');
   t.equal(nextRestart([first, ...others], now + 40_000)?.id, 'c', 'another service may');
-  t.equal(nextRestart([first, ...others], now + 61_000)?.id, 'b', 'its time to get well is over');
+  const [b = first] = others;
+  t.equal(nextRestart([first, b], now + 61_000), undefined, 'its start may take longer');
+  t.equal(nextRestart([first, b], now + 121_000)?.id, 'b', 'its time is over, and it had a turn');
+  const again = candidate('a', { restarts: { count: 3, lastAt: now } });
+  t.equal(nextRestart([again, b], now + 7 * MINUTE), undefined, 'it takes ever longer');
+  t.equal(nextRestart([again, b], now + 8 * MINUTE)?.id, 'b');
+  const givenUp = candidate('a', { restarts: { count: 5, lastAt: now } });
+  t.equal(nextRestart([givenUp, b], now + 8 * MINUTE)?.id, 'b', 'not for ever');
   const well = { ...first, standing: standing() };
   t.equal(nextRestart([well, ...others], now + 40_000)?.id, 'b', 'or it is well');
+});
+
+t.test('what has only just been started, by whomever, has a minute for it', async (t) => {
+  const now = 10 * MINUTE;
+  const started = candidate('a', { startedAt: now - 5_000 });
+  t.equal(nextRestart([started], now), undefined);
+  t.equal(nextRestart([started], now + 55_000)?.id, 'a');
 });
 
 t.test('who serves nobody goes first; what does not run is left to the engine', async (t) => {
