@@ -160,7 +160,11 @@ export class AcmeLab {
     }
     if (this.undecided === undefined || !path.startsWith('/authZ/')) return body;
     const authorization = JSON.parse(body);
-    if (authorization.identifier?.value === this.undecided) authorization.status = 'pending';
+    if (authorization.identifier?.value === this.undecided) {
+      authorization.status = 'pending';
+      // Pebble itself may have come to an end, sooner or later than the client gives up.
+      for (const challenge of authorization.challenges) delete challenge.error;
+    }
     return JSON.stringify(authorization);
   }
 
