@@ -180,6 +180,19 @@ t.test('without a service for / the host answers 404 there', async (t) => {
   t.notMatch(fileOf(all, 'hosts/app.example.com.conf'), 'proxy_pass');
 });
 
+t.test(
+  'without any route there is no host, and what headers say of limits is known all the same',
+  async (t) => {
+    const limits = 'http: { rateLimits: [{ name: all, limit: 9 }] }';
+    const files = rendered(`${SERVICES}\n${limits}`, []);
+    const conf = fileOf(files, 'nginx.conf');
+    t.notMatch(conf, '# app.example.com');
+    for (const name of ['rate_limit', 'rate_limit_policy', 'retry_after']) {
+      t.match(conf, `set $${name} "";`);
+    }
+  },
+);
+
 t.test('needs: an image, and a certificate for each host that is routed', async (t) => {
   const config = configFrom(`
 domain: app.example.com
