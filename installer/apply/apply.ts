@@ -9,6 +9,7 @@ import { changeServer } from './change-server.ts';
 import type { ApplyContext } from './context.ts';
 import { isFinished } from './finish.ts';
 import { type HeldLock, withLock } from './lock.ts';
+import { planStale } from './lock-errors.ts';
 import { type ObserveContext, observeDesired, observeServer } from './observe.ts';
 import { waitForOrphans } from './orphans.ts';
 import type { ThisProcess } from './process-identity.ts';
@@ -24,6 +25,8 @@ export interface ApplyRequest {
   readonly render: (observed: Observed) => Promise<Desired>;
   /** Shows the plan and asks. */
   readonly confirm: (plan: Plan, desired: Desired) => Promise<boolean>;
+  /** Whether `confirm` waits for a person: the lock is free meanwhile. */
+  readonly asksPerson?: boolean;
   /** Keeps what rendering made in memory, such as certificates; called before the first operation, may be repeated. */
   readonly keepRendered?: () => Promise<void>;
   /** Keeps the config on the server; called when everything is in force, right before it counts. */
@@ -94,9 +97,7 @@ async function applyLocked(
   lock: HeldLock,
 ): Promise<ApplyOutcome> {
   const start = context.clock.elapsed();
-  await waitForOrphans(context);
-  await finishSwaps(context, context.report);
-  await settleUpgrade(context);
+  await settle(context);
   const planned = await planServer(context, request);
   const { plan, observed, desired } = planned;
   const outcome = async (result: ApplyOutcome['result']): Promise<ApplyOutcome> => ({
@@ -109,11 +110,32 @@ async function applyLocked(
   refuseBlockingDrift(plan);
   const nothingToDo = plan.operations.length === 0;
   if (nothingToDo && isFinished(planned)) return outcome('unchanged');
-  if (!nothingToDo && !(await request.confirm(plan, desired))) return outcome('declined');
+  if (!nothingToDo && !(await isAgreed(context, request, planned, lock))) {
+    return outcome('declined');
+  }
   const fresh = nothingToDo ? observed : await refuseStale(context, request, planned);
   await lock.assertHeld();
   await changeServer(context, request, { ...planned, observed: fresh });
   return outcome(nothingToDo ? 'unchanged' : 'applied');
+}
+
+/** Takes up what runs that were killed have left. */
+async function settle(context: ApplyContext): Promise<void> {
+  await waitForOrphans(context);
+  await finishSwaps(context, context.report);
+  await settleUpgrade(context);
+}
+
+async function isAgreed(
+  context: ApplyContext,
+  { asksPerson = false, confirm }: ApplyRequest,
+  { plan, desired }: Planned,
+  lock: HeldLock,
+): Promise<boolean> {
+  if (!asksPerson) return await confirm(plan, desired);
+  if (!(await lock.letGoFor(() => confirm(plan, desired)))) return false;
+  await settle(context);
+  return true;
 }
 
 /** A release that does not serve is stopped for the way back: that is no sickness. */
@@ -155,12 +177,7 @@ async function refuseStale(
   const observed = await observeDesired(context, server, desired);
   const now = planFor(context, desired, observed, adopt);
   if (JSON.stringify(now) !== JSON.stringify(plan)) {
-    throw new AppError({
-      code: 'drift/plan-stale',
-      what: `${context.host.name} changed after this plan was made`,
-      why: 'nothing was changed by this run',
-      hint: 'run the same command again: it plans with what is there now',
-    });
+    throw planStale(context.host);
   }
   return observed;
 }

@@ -34,3 +34,12 @@ export function lockUnusable(paths: Paths): AppError {
     hint: `look at it (\`ls -la ${paths.applyLock}\`), then: holdfast unlock --force`,
   });
 }
+
+export function planStale(host: Host): AppError {
+  return new AppError({
+    code: 'drift/plan-stale',
+    what: `${host.name} changed after this plan was made`,
+    why: 'nothing was changed by this run',
+    hint: 'run the same command again: it plans with what is there now',
+  });
+}

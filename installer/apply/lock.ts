@@ -37,12 +37,20 @@ export interface LockRequest {
 }
 
 export interface HeldLock {
+  /**
+   * Asks a person with the lock let go, who may take all night, and takes it again after a yes. What was looked at
+   * before has to be looked at again.
+   * @throws AppError `lock/held`
+   */
+  letGoFor(question: () => Promise<boolean>): Promise<boolean>;
   /** @throws AppError `lock/lost` when somebody took it by force. */
   assertHeld(): Promise<void>;
   release(): Promise<void>;
 }
 
 const POLL_SECONDS = 1;
+/** Who has said yes is not sent away because of somebody who is about to be done. */
+const WAIT_AFTER_YES_SECONDS = 60;
 const RACES = 5;
 
 /**
@@ -55,6 +63,30 @@ export async function acquireLock(
   paths: Paths,
   request: LockRequest,
 ): Promise<HeldLock> {
+  let owner = await takeHolding(host, paths, request);
+  const release = async (): Promise<void> => {
+    const holder = await lockOwner(host, paths);
+    if (holder?.token === owner.token) await host.remove(paths.applyLock);
+  };
+  const lock: HeldLock = {
+    assertHeld: async () => {
+      const holder = await lockOwner(host, paths);
+      if (holder?.token !== owner.token) throw lockLost(holder, host);
+    },
+    letGoFor: async (question) => {
+      await release();
+      if (!(await question())) return false;
+      const waitSeconds = Math.max(request.waitSeconds, WAIT_AFTER_YES_SECONDS);
+      owner = await takeHolding(host, paths, { ...request, waitSeconds });
+      return true;
+    },
+    release,
+  };
+  await orRelease(lock, () => sweepCandidates(host, paths, owner, request.process));
+  return lock;
+}
+
+async function takeHolding(host: Host, paths: Paths, request: LockRequest): Promise<LockOwner> {
   const { process, clock } = request;
   const owner: LockOwner = {
     version: 1,
@@ -83,22 +115,7 @@ export async function acquireLock(
     if (clock.elapsed() >= deadline) throw lockHeld(blocker, host);
     await clock.pause(POLL_SECONDS);
   }
-  const lock = holdingOf(host, paths, owner);
-  await orRelease(lock, () => sweepCandidates(host, paths, owner, process));
-  return lock;
-}
-
-function holdingOf(host: Host, paths: Paths, { token }: LockOwner): HeldLock {
-  return {
-    assertHeld: async () => {
-      const holder = await lockOwner(host, paths);
-      if (holder?.token !== token) throw lockLost(holder, host);
-    },
-    release: async () => {
-      const holder = await lockOwner(host, paths);
-      if (holder?.token === token) await host.remove(paths.applyLock);
-    },
-  };
+  return owner;
 }
 
 /** Works while holding the lock. */

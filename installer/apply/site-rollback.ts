@@ -5,6 +5,7 @@ import { switchRelease } from '../rollout/site-switch.ts';
 import { appendAudit } from './audit.ts';
 import type { ApplyContext } from './context.ts';
 import { withLock } from './lock.ts';
+import { planStale } from './lock-errors.ts';
 import type { ThisProcess } from './process-identity.ts';
 
 export interface SiteRollback {
@@ -20,7 +21,7 @@ export interface SiteRollback {
  * Serves the release of a site that was served before, at once and without a reload. `apply` leaves it so until
  * the files of the site change. May be repeated after a kill.
  * @returns the release that is served now; undefined when the answer was no
- * @throws AppError `usage/no-previous-release`
+ * @throws AppError `usage/no-previous-release`, `drift/plan-stale`
  */
 export async function rollBackSite(
   context: ApplyContext,
@@ -28,9 +29,11 @@ export async function rollBackSite(
 ): Promise<string | undefined> {
   const { host, paths, clock, announce } = context;
   const went = await withLock(host, paths, { ...request, clock }, async (lock) => {
+    const shown = way(site, (await observeSites(host, paths)).get(site));
+    if (!(await lock.letGoFor(() => confirm(shown.from, shown.to)))) return undefined;
     const found = (await observeSites(host, paths)).get(site);
     const { from, to } = way(site, found);
-    if (!(await confirm(from, to))) return undefined;
+    if (from !== shown.from || to !== shown.to) throw planStale(host);
     await lock.assertHeld();
     const begin = clock.now();
     // Before the switch: a kill between the two leaves what apply would serve anyway.

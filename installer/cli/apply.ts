@@ -44,6 +44,7 @@ export async function apply(args: ParsedArguments, context: CliContext): Promise
     adopt: args.flag('adopt'),
     interrupt: context.signal,
     configDigest: () => configDigest(configPath),
+    asksPerson: !args.flag('yes'),
     confirm: async (plan) => {
       const shown = colouredPlan(planText(plan), styleFor(color && !json));
       if (!json) out(shown);

@@ -112,6 +112,7 @@ async function releaseImage(
     render,
     interrupt: context.signal,
     configDigest: async () => loaded.digest,
+    asksPerson: !args.flag('yes'),
     confirm: async (plan, desired) => {
       refuseOthers(plan, desired);
       show(colouredPlan(planText(plan), styleFor(context.io.color)));

@@ -69,6 +69,7 @@ export async function update(args: ParsedArguments, context: CliContext): Promis
     render: prepared.render,
     interrupt: context.signal,
     configDigest: async () => loaded.digest,
+    asksPerson: !args.flag('yes'),
     confirm: async (plan) => {
       refuseSecrets(plan, context.paths);
       show(colouredPlan(planText(plan), styleFor(context.io.color)));

@@ -1,5 +1,6 @@
 import t from 'tap';
 import { readAudit } from '../../installer/apply/audit.ts';
+import { acquireLock } from '../../installer/apply/lock.ts';
 import { AppError } from '../../installer/errors.ts';
 import type { Desired } from '../../installer/model/desired.ts';
 import { LABELS } from '../../installer/model/labels.ts';
@@ -153,6 +154,51 @@ t.test('of two applies at once the second is refused and the first is not distur
   });
   t.match(second, { code: 'lock/held' });
   t.equal(world.text(NGINX_CONF), 'worker 2;\n');
+});
+
+t.test('while a person is asked, others may change the server', async (t) => {
+  const world = await applied();
+  const ask =
+    (meanwhile: () => Promise<unknown>, answer = true) =>
+    async () => {
+      t.notOk(world.host.files.stat(PATHS.applyLock));
+      await meanwhile();
+      return answer;
+    };
+  const asked = (confirm: () => Promise<boolean>) =>
+    world.apply(platform(CHANGED), {
+      asksPerson: true,
+      confirm,
+      process: processOn(SERVER, { pid: 7, living: [8] }),
+    });
+  const second = (options = {}) => world.apply(platform(options));
+  t.equal((await asked(ask(second, false))).result, 'declined');
+  await t.rejects(asked(ask(() => second({ web: '2' }))), { code: 'drift/plan-stale' });
+  t.equal(world.text(NGINX_CONF), 'worker 1;\n');
+  const holding = ask(() =>
+    acquireLock(world.host, PATHS, {
+      process: processOn(SERVER, { pid: 8 }),
+      command: 'holdfast update',
+      waitSeconds: 0,
+      clock: world.clock,
+    }),
+  );
+  const before = world.clock.elapsed();
+  await t.rejects(asked(holding), { code: 'lock/held', why: /process 8/ });
+  t.equal(world.clock.elapsed() - before, 60_000, 'who has said yes waits a while');
+  world.host.files.remove(PATHS.applyLock, true);
+  await second();
+  const taken = async () => {
+    t.ok(world.host.files.stat(PATHS.applyLock));
+  };
+  const outcome = await world.apply(platform(CHANGED), {
+    asksPerson: true,
+    confirm: ask(second),
+    verify: taken,
+  });
+  t.equal(outcome.result, 'applied');
+  t.equal(world.text(NGINX_CONF), 'worker 2;\n');
+  t.notOk(world.host.files.stat(PATHS.applyLock));
 });
 
 t.test('a file of ours that somebody changed is not overwritten', async (t) => {

@@ -239,3 +239,26 @@ t.test(
     }
   },
 );
+
+t.test('while somebody thinks about a rollback, the site may go on', async (t) => {
+  const { root, publish, shown, folderWith } = setUp(t, {});
+  const paths = pathsUnder(root);
+  const host = new LocalHost();
+  await publish(folderWith('first'));
+  await publish(folderWith('second'));
+  let isLocked = true;
+  const back = rollBackSite({ host, paths, clock: SYSTEM_CLOCK } as unknown as ApplyContext, {
+    site: 'web',
+    process: await thisProcess('ann'),
+    command: 'holdfast rollback web',
+    waitSeconds: 0,
+    confirm: async () => {
+      isLocked = (await host.stat(paths.applyLock)) !== undefined;
+      await publish(folderWith('third'));
+      return true;
+    },
+  });
+  await t.rejects(back, { code: 'drift/plan-stale' });
+  t.equal(isLocked, false);
+  t.equal(readFileSync(shown('index.html'), 'utf8'), 'third');
+});
