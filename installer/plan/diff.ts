@@ -17,6 +17,8 @@ import { serviceChanges, startOrder } from './services.ts';
 import { siteOperations } from './sites.ts';
 import { volumeNotices } from './volumes.ts';
 
+const NGINX_RELOAD = reactionKey({ kind: 'reload', service: 'nginx' });
+
 export interface PlanOptions {
   /** Put our version back where somebody else changed a file of ours. */
   readonly overwriteDrift?: boolean;
@@ -28,7 +30,7 @@ export interface PlanOptions {
  * The ordered operations that turn what was observed into what is desired. Pure; empty when nothing differs.
  * Backups come first where they are asked for, then secrets and folders, then images and releases of sites, an upgrade of Postgres, files, networks,
  * containers by dependency (with the provisions of a server right after it, and a stand-in that a killed apply left),
- * sites that switch, files that go, reloads and restarts. Afterwards, with the new state in force, goes what only the one before
+ * sites that switch, files that nginx reads and those that go, reloads and restarts. Afterwards, with the new state in force, goes what only the one before
  * needs: copies of secrets, releases, containers, networks and images.
  */
 export function makePlan(desired: Desired, server: Observed, options: PlanOptions = {}): Plan {
@@ -57,6 +59,10 @@ export function makePlan(desired: Desired, server: Observed, options: PlanOption
     secretMounts !== undefined &&
     operation.kind === 'remove-file' &&
     operation.path.startsWith(`${secretMounts}/`);
+  // Started anew after a kill, nginx would lead to what is not there yet.
+  const readLast = reactions.has(NGINX_RELOAD) ? files.changed.filter(isOfNginxAlone) : [];
+  const lastWrites = new Set(readLast.map(({ path }) => path));
+  const isLast = (one: Operation): boolean => one.kind === 'write-file' && lastWrites.has(one.path);
   const isOfWantedNetwork = (operation: NetworkOperation): boolean =>
     operation.network in wanted.networks;
   const changes: Operation[] = [
@@ -65,13 +71,14 @@ export function makePlan(desired: Desired, server: Observed, options: PlanOption
     ...imageOperations(desired, observed),
     ...sites.releases,
     ...upgradeOperations(desired),
-    ...files.writes,
+    ...files.writes.filter((one) => !isLast(one)),
     ...networks.first,
     ...removeOperations(moved, 'it becomes one of another section; its volumes stay'),
     ...containerOperations(desired, observed, services.changes, reactions),
     ...standInOperations(desired, observed, services.changes),
     ...sites.switches,
     ...retireOperations(services.leftRunning),
+    ...files.writes.filter(isLast),
     ...files.removals.filter((one) => !isMounted(one)),
     ...reactionOperations(reactions),
     ...networks.last.filter(isOfWantedNetwork),
@@ -106,6 +113,12 @@ export function makePlan(desired: Desired, server: Observed, options: PlanOption
     ],
     drift: [...files.drift, ...services.drift],
   };
+}
+
+function isOfNginxAlone({ onChange }: DesiredFile): boolean {
+  return (
+    onChange.length > 0 && onChange.every((reaction) => reactionKey(reaction) === NGINX_RELOAD)
+  );
 }
 
 function afterwards(operations: readonly Operation[]): Operation[] {

@@ -144,6 +144,36 @@ t.test('a changed file reloads its running service and touches nothing else', as
   );
 });
 
+t.test('what nginx leads to is there before the files that lead to it', async (t) => {
+  const before = [
+    desiredFile('/s/nginx/a.conf', 'old\n', { onChange: [{ kind: 'reload', service: 'nginx' }] }),
+    desiredFile('/s/b.conf', 'old\n', { onChange: [{ kind: 'reload', service: 'web' }] }),
+  ];
+  const after = before.map((file) => ({ ...file, content: 'new\n' }));
+  const running = ['nginx', 'web'];
+  const observed = observedWith({
+    ...observedFiles(before),
+    containers: running.map((name) => container(name)),
+    images: new Map([['demo:1', 'sha256:1']]),
+  });
+  const ordered = (stack: ReturnType<typeof stackOf>): string[] =>
+    makePlan(desiredWith({ fileList: after, ...stack }), observed).operations.map(({ id }) => id);
+  const stack = stackOf({ nginx: service(), web: service(), store: service() });
+  t.strictSame(ordered(stack), [
+    'write-file:/s/b.conf',
+    'compose-up:0',
+    'write-file:/s/nginx/a.conf',
+    'reload:nginx',
+    'reload:web',
+  ]);
+  const another = { ...stack, specs: new Map([...stack.specs, ['nginx', 'another']]) };
+  t.strictSame(
+    ordered(another).slice(0, 2),
+    ['write-file:/s/b.conf', 'write-file:/s/nginx/a.conf'],
+    'where nginx itself starts anew, it has them',
+  );
+});
+
 t.test('a service that is recreated is not reloaded as well', async (t) => {
   const before = desiredFile('/s/a.conf', 'one\n');
   const after = desiredFile('/s/a.conf', 'two\n', {
