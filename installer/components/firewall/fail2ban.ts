@@ -1,9 +1,9 @@
 import { posix } from 'node:path';
-import type { FileSpec, Notice, Reaction } from '../../model/contribution.ts';
+import type { FileSpec, Notice } from '../../model/contribution.ts';
 import type { ComponentInput } from '../component.ts';
 import { edgeFolders } from '../nginx/places.ts';
 import type { Config } from '../sections.ts';
-import { APT_SCRIPT_SECONDS } from '../updates/apt-script.ts';
+import { aptScript } from '../updates/apt-script.ts';
 import { bansPasswordGuessers, JAIL_FILE } from './jails.ts';
 
 /** What Debian's fail2ban reads of us, and the table that holds the banned. */
@@ -17,7 +17,7 @@ export function banFiles(input: ComponentInput): FileSpec[] {
     path,
     component: 'firewall',
     content: { template: `templates/fail2ban/${template}.ejs`, data, format: 'plain' },
-    onChange: [setUp(input)],
+    onChange: [aptScript(paths, 'fail2ban', NOT_BANNING)],
   });
   const bans = 'firewall/bans.nft';
   const files = [file(bans, 'bans.nft', { isUsed })];
@@ -41,19 +41,10 @@ export function banFiles(input: ComponentInput): FileSpec[] {
   ];
 }
 
-function setUp({ paths }: ComponentInput): Reaction {
-  return {
-    kind: 'host',
-    id: 'fail2ban',
-    argv: ['sh', posix.join(paths.program, 'scripts/fail2ban.sh')],
-    impact: 'none',
-    timeoutSeconds: APT_SCRIPT_SECONDS,
-    failure: {
-      code: 'firewall/not-banning',
-      text: 'fail2ban does not ban as the config says, and `holdfast doctor` tells it until it does',
-    },
-  };
-}
+const NOT_BANNING: Notice = {
+  code: 'firewall/not-banning',
+  text: 'fail2ban does not ban as the config says, and `holdfast doctor` tells it until it does',
+};
 
 /** A ban goes by the address that packets come from. */
 export function banNotices(config: Config): Notice[] {

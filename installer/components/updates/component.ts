@@ -1,10 +1,14 @@
-import { posix } from 'node:path';
-import type { Reaction } from '../../model/contribution.ts';
-import { hasMachine, type Paths } from '../../model/paths.ts';
+import type { Notice } from '../../model/contribution.ts';
+import { hasMachine } from '../../model/paths.ts';
 import type { Component } from '../component.ts';
-import { APT_SCRIPT_SECONDS } from './apt-script.ts';
+import { aptScript } from './apt-script.ts';
 import { ENGINE_PACKAGES } from './engine-packages.ts';
 import { UNATTENDED_FILE } from './unattended.ts';
+
+const NOT_INSTALLED: Notice = {
+  code: 'updates/not-unattended',
+  text: 'security fixes do not install themselves, and `holdfast doctor` tells it until they do',
+};
 
 /** Debian's own unattended-upgrades keeps the machine below the containers up to date. */
 export const updates: Component = {
@@ -25,23 +29,9 @@ export const updates: Component = {
             data: { isOn, engine: ENGINE_PACKAGES.map((name) => name.replaceAll('.', '[.]')) },
             format: 'plain',
           },
-          onChange: isOn ? [installing(paths)] : [],
+          onChange: isOn ? [aptScript(paths, 'unattended-upgrades', NOT_INSTALLED)] : [],
         },
       ],
     };
   },
 };
-
-function installing(paths: Paths): Reaction {
-  return {
-    kind: 'host',
-    id: 'unattended-upgrades',
-    argv: ['sh', posix.join(paths.program, 'scripts/unattended-upgrades.sh')],
-    impact: 'none',
-    timeoutSeconds: APT_SCRIPT_SECONDS,
-    failure: {
-      code: 'updates/not-unattended',
-      text: 'security fixes do not install themselves, and `holdfast doctor` tells it until they do',
-    },
-  };
-}

@@ -3,6 +3,7 @@
 local M = {}
 
 local FOLDER = "/etc/nginx/holdfast/maintenance/"
+
 local shared = ngx.shared.edge
 local adopted_edition, adopted
 
